@@ -1,0 +1,1 @@
+//! What the tests share: goldens, fixtures, registries and a process runner.

@@ -1,0 +1,1 @@
+//! The ztoc: one streaming pass from a layer to its bytes, and back.

@@ -1,0 +1,1 @@
+//! End-to-end tests of the four tools; the tests themselves are in `tests/`.
