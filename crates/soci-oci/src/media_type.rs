@@ -1,0 +1,40 @@
+//! The media types that this project reads and writes.
+
+/// An OCI image manifest.
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// An OCI image index.
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// An OCI image configuration.
+pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// A Docker image manifest, version 2, schema 2.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// A Docker manifest list, version 2.
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// A Docker image configuration.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// A ztoc, and anything else without a type of its own.
+pub const OCTET_STREAM: &str = "application/octet-stream";
+/// The configuration, and so the type, of a SOCI index, version 1.
+pub const SOCI_INDEX_V1: &str = "application/vnd.amazon.soci.index.v1+json";
+/// The configuration, and so the type, of a SOCI index, version 2.
+pub const SOCI_INDEX_V2: &str = "application/vnd.amazon.soci.index.v2+json";
+/// A list of spans that a reader fetches before the container starts.
+pub const SOCI_PREFETCH: &str = "application/vnd.amazon.soci.prefetch.v1+json";
+
+/// Every type under which a registry may serve a manifest or an index, for an `Accept` header.
+pub const MANIFESTS: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
+
+/// Says whether `media_type` is an image index or a manifest list.
+pub fn is_index(media_type: &str) -> bool {
+    matches!(media_type, OCI_INDEX | DOCKER_LIST)
+}
+
+/// Says whether `media_type` is a manifest.
+pub fn is_manifest(media_type: &str) -> bool {
+    matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
+}
+
+/// Says whether `media_type` is the type of a SOCI index of either version.
+pub fn is_soci_index(media_type: &str) -> bool {
+    matches!(media_type, SOCI_INDEX_V1 | SOCI_INDEX_V2)
+}
