@@ -68,6 +68,7 @@ impl Descriptor {
     }
 
     /// Returns the descriptor reduced to media type, digest and size, as a `subject` holds it.
+    #[must_use]
     pub fn reduced(&self) -> Self {
         Self::new(&self.media_type, self.digest, self.size)
     }

@@ -19,6 +19,6 @@ pub mod soci;
 
 pub use descriptor::Descriptor;
 pub use digest::Digest;
-// pub use manifest::{Index, Manifest};
+pub use manifest::{Index, Manifest};
 pub use platform::Platform;
 pub use reference::Reference;
