@@ -134,7 +134,7 @@ fn start(
                 return single(index.manifests.remove(0));
             }
             OCI_INDEX.clone_into(&mut index.media_type);
-            index
+            *index
         }
     }
 }

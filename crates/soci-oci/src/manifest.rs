@@ -72,7 +72,7 @@ pub struct Index {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Root {
     /// An image index or a manifest list.
-    Index(Index),
+    Index(Box<Index>),
     /// One manifest.
     Manifest(Box<Manifest>),
 }
@@ -151,9 +151,13 @@ impl Root {
         } else {
             media_type
         } {
-            known if is_index(known) => Ok(Self::Index(serde_json::from_slice(bytes)?)),
-            known if is_manifest(known) => Ok(Self::Manifest(Box::new(serde_json::from_slice(bytes)?))),
-            "" if probe.manifests.is_some() => Ok(Self::Index(serde_json::from_slice(bytes)?)),
+            known if is_index(known) => Ok(Self::Index(Box::new(serde_json::from_slice(bytes)?))),
+            known if is_manifest(known) => {
+                Ok(Self::Manifest(Box::new(serde_json::from_slice(bytes)?)))
+            }
+            "" if probe.manifests.is_some() => {
+                Ok(Self::Index(Box::new(serde_json::from_slice(bytes)?)))
+            }
             "" => Ok(Self::Manifest(Box::new(serde_json::from_slice(bytes)?))),
             other => Err(ManifestError::Unknown(other.to_owned())),
         }

@@ -1,0 +1,51 @@
+//! The JSON Schema of the document, made from its types.
+
+use crate::model::Document;
+
+/// Returns the JSON Schema of the document as it is published in `docs/document.schema.json`.
+///
+/// # Panics
+///
+/// Never: a schema is JSON.
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(Document);
+    schema.insert("title".to_owned(), "SOCI document, version 1".into());
+    let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes the published schema anew: `UPDATE_SCHEMA=1 cargo test -p soci-document`.
+    #[test]
+    fn is_the_one_that_is_published() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/document.schema.json"
+        );
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, schema()).expect("the schema can be written");
+        }
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            published,
+            schema(),
+            "docs/document.schema.json is stale: UPDATE_SCHEMA=1 cargo test -p soci-document"
+        );
+    }
+
+    #[test]
+    fn refuses_a_document_without_its_fields() {
+        let schema: serde_json::Value = serde_json::from_str(&schema()).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        assert!(!validator.is_valid(&serde_json::json!({"version": 1})));
+        let digest = soci_oci::Digest::of(b"").to_string();
+        let root = serde_json::json!({"mediaType": "m", "digest": digest, "size": 1});
+        let mut document = serde_json::json!({"version": 1, "image": "a", "root": root, "manifests": [], "mine": 1});
+        assert!(validator.is_valid(&document));
+        document["root"]["digest"] = "sha256:../x".into();
+        assert!(!validator.is_valid(&document));
+    }
+}
