@@ -3,6 +3,7 @@
 # there it does nothing. Package managers are used as they are set up.
 #   setup.sh build            what `make build` and `make demo` need
 #   setup.sh test             what `make test` needs besides
+#   setup.sh check            what `make check` needs besides
 #   setup.sh image            what building and running the container needs
 #   setup.sh olareg | moto    makes this one test server if it is not there, and prints its path
 set -euo pipefail
@@ -96,6 +97,15 @@ build() {
   }
 }
 
+# cargo-deny runs for a second: compiling it without optimisation takes a third of the time.
+check() {
+  need shellcheck shellcheck
+  command -v cargo-deny >/dev/null || {
+    say 'installing cargo-deny'
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev cargo-deny@0.20.2
+  }
+}
+
 for part in "${@:-build}"; do
   case $part in
   build) build ;;
@@ -106,7 +116,7 @@ for part in "${@:-build}"; do
     (moto >/dev/null)
     ;;
   image) need dockerd docker.io debootstrap debootstrap ;;
-  check) need shellcheck shellcheck ;;
+  check) check ;;
   olareg | moto) "$part" ;;
   *)
     say "unknown part \`$part\`: expected build, test, image, check, olareg or moto"
