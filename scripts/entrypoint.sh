@@ -130,6 +130,13 @@ find_store
 
 # Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The
 # subshell outlives the signal (a handler, unlike an ignored signal, is not inherited) and reads the statuses.
+pipe='' signal=''
+forward() {
+  signal=$1
+  [[ -z $pipe ]] || kill "-$signal" -- "-$pipe" 2>/dev/null || true
+}
+trap 'forward TERM' TERM
+trap 'forward INT' INT
 set -m
 (
   trap : INT TERM
@@ -138,16 +145,14 @@ set -m
   blame "${PIPESTATUS[@]}"
 ) &
 pipe=$!
-signalled=
-trap 'signalled=1; kill -TERM -- "-$pipe" 2>/dev/null || true' TERM
-trap 'signalled=1; kill -INT -- "-$pipe" 2>/dev/null || true' INT
+[[ -z $signal ]] || forward "$signal"
 
 # A signal ends `wait` too, with a status of its own; asked again, it gives the pipe's.
 until
-  signalled=
+  signal=''
   status=0
   wait "$pipe" || status=$?
-  [[ -z $signalled ]]
+  [[ -z $signal ]]
 do :; done
 case $status in
 77 | 78) [[ -z $hint ]] || printf '%s\n' "$hint" >&2 ;;
