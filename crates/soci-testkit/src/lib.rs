@@ -1,3 +1,16 @@
 //! What the tests share: goldens, fixtures, registries and a process runner.
+//!
+//! Everything here fails by panicking with what the failing process wrote: its callers are tests.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every function of a test kit panics on failure"
+)]
 
 pub mod golden;
+pub mod http;
+pub mod image;
+pub mod moto;
+pub mod namespace;
+pub mod process;
+pub mod registry;
+mod server;

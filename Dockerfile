@@ -1,0 +1,28 @@
+# Builds the tools and puts them into a small image that runs as any user.
+#
+# No `RUN --mount`: the classic builder, which is all that some distributions ship, must build this too.
+# Without a network: `mkdir -p .cargo && cargo vendor >.cargo/config.toml`, then `docker build --network none .`
+ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --locked --release \
+ && mkdir /out \
+ && find target/release -maxdepth 1 -type f -executable -name 'soci-*' -exec cp -t /out {} +
+
+FROM ${RUNTIME_IMAGE}
+# The store may be any user's. /root can be entered, for credentials mounted where older builders wanted them.
+RUN echo 'soci:x:65532:65532::/home/soci:/usr/sbin/nologin' >>/etc/passwd \
+ && echo 'soci:x:65532:' >>/etc/group \
+ && mkdir -p /etc/ssl/certs /home/soci /var/lib/soci \
+ && chmod 1777 /var/lib/soci \
+ && chmod a+x /root
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/ /usr/local/bin/
+COPY scripts/entrypoint.sh /usr/local/bin/soci
+ENV HOME=/home/soci
+USER 65532:65532
+WORKDIR /home/soci
+ENTRYPOINT ["soci"]

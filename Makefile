@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+export CARGO_TARGET_DIR ?= target
+IMAGE_NAME ?= soci-tools
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+.PHONY: build
+build: ## build the tools into target/release
+	scripts/setup.sh build
+	cargo build --workspace --locked --release --bins
+
+.PHONY: test
+test: ## run all tests, with real registries on loopback
+	scripts/setup.sh test
+	cargo build --workspace --locked --bins
+	cargo test --workspace --locked --no-fail-fast
+
+.PHONY: check
+check: ## formatting, lints, licences and duplicates of dependencies, shell scripts
+	scripts/check.sh
+
+.PHONY: demo
+demo: build ## index an image that is made here, or IMAGE=registry/app:tag (nothing is pushed then)
+	@scripts/demo.sh $(IMAGE)
+
+.PHONY: image
+image: ## build the container image; DOCKER_BUILD_ARGS goes to docker build
+	docker build $(DOCKER_BUILD_ARGS) -t $(IMAGE_NAME) .
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	cargo clean
+	rm -rf demo

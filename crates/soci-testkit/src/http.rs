@@ -1,0 +1,83 @@
+//! The least HTTP client that can ask a server on this machine a question. It knows neither TLS nor redirects.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status, such as 200.
+    pub status: u16,
+    /// The header fields, their names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// Returns the first field of a name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Parses the body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+/// Sends a request to `host`, such as `127.0.0.1:5000`; each header is a whole line, such as `Accept: */*`.
+///
+/// # Errors
+///
+/// When the server cannot be reached, or answers with something other than HTTP.
+pub fn request(host: &str, method: &str, path: &str, headers: &[&str]) -> io::Result<Response> {
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    // A client of HTTP 1.0 is answered without chunks, and by a connection that ends with the body.
+    let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n");
+    for line in headers {
+        head.push_str(line);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    parse(&answer)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an answer of HTTP"))
+}
+
+/// Sends a `GET`.
+///
+/// # Errors
+///
+/// As [`request`].
+pub fn get(host: &str, path: &str, headers: &[&str]) -> io::Result<Response> {
+    request(host, "GET", path, headers)
+}
+
+fn parse(answer: &[u8]) -> Option<Response> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let (head, body) = answer.split_at(end + 4);
+    let mut lines = str::from_utf8(head).ok()?.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let field = |line: &str| {
+        line.split_once(": ")
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+    };
+    Some(Response {
+        status,
+        headers: lines.filter_map(field).collect(),
+        body: body.to_owned(),
+    })
+}

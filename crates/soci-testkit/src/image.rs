@@ -1,0 +1,276 @@
+//! Small images for tests, as OCI layouts.
+//!
+//! An [`Image`] is one platform; [`write_layout`] writes one or several as what a single reference resolves to.
+//! [`Registry::push`](crate::registry::Registry::push) takes a layout to a registry.
+
+use std::{fmt::Write as _, fs, io::Write as _, path::Path};
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+const OCI: &str = "application/vnd.oci.image";
+const DOCKER: &str = "application/vnd.docker";
+
+/// Which media types a manifest and what it names have.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Format {
+    /// Docker's schema 2.
+    Docker,
+    /// The OCI image specification's.
+    #[default]
+    Oci,
+}
+
+/// A layer: its bytes, its media type in both formats, and the digest of its tar.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    bytes: Vec<u8>,
+    diff_id: String,
+    oci_suffix: &'static str,
+    docker_suffix: &'static str,
+}
+
+impl Layer {
+    /// A gzip layer of regular files, given as pairs of a path and its content.
+    pub fn gzip(files: &[(&str, &[u8])]) -> Self {
+        let tar = tar_of(files);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&tar).expect("a buffer");
+        Self::from_bytes(encoder.finish().expect("a buffer")).unpacking_to(&tar)
+    }
+
+    /// A layer that is not compressed.
+    pub fn plain(files: &[(&str, &[u8])]) -> Self {
+        let tar = tar_of(files);
+        Self {
+            oci_suffix: "",
+            docker_suffix: "",
+            ..Self::from_bytes(tar.clone()).unpacking_to(&tar)
+        }
+    }
+
+    /// A zstd layer, of blocks that are stored as they are.
+    pub fn zstd(files: &[(&str, &[u8])]) -> Self {
+        let tar = tar_of(files);
+        Self {
+            oci_suffix: "+zstd",
+            docker_suffix: ".zstd",
+            ..Self::from_bytes(zstd_frame(&tar)).unpacking_to(&tar)
+        }
+    }
+
+    /// A layer that claims to be gzip and is whatever is given.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            diff_id: digest(&bytes),
+            bytes,
+            oci_suffix: "+gzip",
+            docker_suffix: ".gzip",
+        }
+    }
+
+    fn unpacking_to(self, tar: &[u8]) -> Self {
+        Self {
+            diff_id: digest(tar),
+            ..self
+        }
+    }
+
+    fn media_type(&self, format: Format) -> String {
+        match format {
+            Format::Oci => format!("{OCI}.layer.v1.tar{}", self.oci_suffix),
+            Format::Docker => format!("{DOCKER}.image.rootfs.diff.tar{}", self.docker_suffix),
+        }
+    }
+}
+
+/// The image of one platform.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Image {
+    platform: Map<String, Value>,
+    format: Format,
+    layers: Vec<Layer>,
+    attested: bool,
+}
+
+impl Image {
+    /// An image without layers for `os/arch` or `os/arch/variant`.
+    pub fn new(platform: &str) -> Self {
+        let fields = ["os", "architecture", "variant"].map(str::to_owned);
+        let platform = fields
+            .into_iter()
+            .zip(platform.split('/').map(Value::from))
+            .collect();
+        Self {
+            platform,
+            format: Format::Oci,
+            layers: Vec::new(),
+            attested: false,
+        }
+    }
+
+    /// Adds a layer on top.
+    pub fn layer(mut self, layer: Layer) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// Chooses the media types; [`Format::Oci`] otherwise.
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Adds an attestation of the image, as `BuildKit` makes them; only an index can hold one.
+    pub fn attested(mut self) -> Self {
+        self.attested = true;
+        self
+    }
+}
+
+/// Writes images as an OCI layout, and returns the descriptor of its one root, which is tagged `latest`.
+///
+/// One image without an attestation is a manifest, anything else an index, with the first image's media types.
+pub fn write_layout(directory: &Path, images: &[Image]) -> Value {
+    let layout = Layout { directory };
+    fs::create_dir_all(directory.join("blobs/sha256")).expect("a writable directory");
+    fs::write(
+        directory.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .expect("a writable directory");
+    let mut manifests: Vec<Value> = images
+        .iter()
+        .flat_map(|image| layout.add_image(image))
+        .collect();
+    let mut root = if let [_] = manifests[..] {
+        manifests.remove(0)
+    } else {
+        let media_type = match images.first().map(|image| image.format) {
+            Some(Format::Docker) => format!("{DOCKER}.distribution.manifest.list.v2+json"),
+            _ => format!("{OCI}.index.v1+json"),
+        };
+        layout.add_json(
+            &media_type,
+            &json!({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests}),
+        )
+    };
+    let descriptor = root.clone();
+    root["annotations"] = json!({"org.opencontainers.image.ref.name": "latest"});
+    let index = json!({"schemaVersion": 2, "manifests": [root]});
+    fs::write(directory.join("index.json"), index.to_string()).expect("a writable directory");
+    descriptor
+}
+
+/// Returns the digest of bytes as OCI writes it.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a string");
+            text
+        })
+}
+
+struct Layout<'a> {
+    directory: &'a Path,
+}
+
+impl Layout<'_> {
+    /// Writes a blob and returns its descriptor.
+    fn add(&self, media_type: &str, bytes: &[u8]) -> Value {
+        let digest = digest(bytes);
+        let path = self.directory.join("blobs").join(digest.replace(':', "/"));
+        fs::write(path, bytes).expect("a writable directory");
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    }
+
+    fn add_json(&self, media_type: &str, value: &Value) -> Value {
+        self.add(media_type, value.to_string().as_bytes())
+    }
+
+    /// Returns the descriptors that the image adds to an index: its own, and the one of its attestation.
+    fn add_image(&self, image: &Image) -> Vec<Value> {
+        let layers = image
+            .layers
+            .iter()
+            .map(|layer| self.add(&layer.media_type(image.format), &layer.bytes));
+        let layers: Vec<Value> = layers.collect();
+        let diff_ids: Vec<&str> = image
+            .layers
+            .iter()
+            .map(|layer| layer.diff_id.as_str())
+            .collect();
+        let mut config = Value::Object(image.platform.clone());
+        config["config"] = json!({});
+        config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
+        let (config_type, manifest_type) = match image.format {
+            Format::Oci => (
+                format!("{OCI}.config.v1+json"),
+                format!("{OCI}.manifest.v1+json"),
+            ),
+            Format::Docker => (
+                format!("{DOCKER}.container.image.v1+json"),
+                format!("{DOCKER}.distribution.manifest.v2+json"),
+            ),
+        };
+        let config = self.add_json(&config_type, &config);
+        let mut descriptor = self.add_manifest(&manifest_type, &config, &layers);
+        descriptor["platform"] = Value::Object(image.platform.clone());
+        let attestation = image.attested.then(|| self.add_attestation(&descriptor));
+        [descriptor].into_iter().chain(attestation).collect()
+    }
+
+    fn add_attestation(&self, subject: &Value) -> Value {
+        let unknown = json!({"architecture": "unknown", "os": "unknown"});
+        let statement = self.add_json(
+            "application/vnd.in-toto+json",
+            &json!({"subject": [subject["digest"]]}),
+        );
+        let mut config = unknown.clone();
+        config["rootfs"] = json!({"type": "layers", "diff_ids": [statement["digest"]]});
+        let config = self.add_json(&format!("{OCI}.config.v1+json"), &config);
+        let mut descriptor =
+            self.add_manifest(&format!("{OCI}.manifest.v1+json"), &config, &[statement]);
+        descriptor["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": subject["digest"]});
+        descriptor["platform"] = unknown;
+        descriptor
+    }
+
+    fn add_manifest(&self, media_type: &str, config: &Value, layers: &[Value]) -> Value {
+        let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers});
+        self.add_json(media_type, &manifest)
+    }
+}
+
+fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(content.len().try_into().expect("a size"));
+        archive
+            .append_data(&mut header, path, *content)
+            .expect("a buffer");
+    }
+    archive.into_inner().expect("a buffer")
+}
+
+/// Returns a frame of raw blocks (RFC 8878, 3.1.1), each with a header of its size, type 0 and whether it is the last.
+fn zstd_frame(content: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 100_000;
+    // A window of 128 KiB, no size, no checksum.
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
+    let blocks = content.chunks(BLOCK).count();
+    for (index, block) in content.chunks(BLOCK).enumerate() {
+        let size = u32::try_from(block.len()).expect("a small block");
+        let header = size << 3 | u32::from(index + 1 == blocks);
+        frame.extend(&header.to_le_bytes()[..3]);
+        frame.extend(block);
+    }
+    frame
+}

@@ -1,0 +1,194 @@
+//! Runs the container's entrypoint with stand-ins for the tools, which end as they are told to.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, ExitStatus},
+    thread,
+    time::{Duration, Instant},
+};
+
+use soci_testkit::process::{self, Finished, Sandbox, Tool};
+
+const STAGES: [&str; 4] = ["pull", "plan", "index", "push"];
+
+/// Tells that it runs, with its arguments; passes documents on; sleeps or ends as `SLEEP_…` and `STATUS_…` say.
+const STAND_IN: &str = r#"#!/bin/bash
+name=${0##*soci-}
+echo "$name: $*" >&2
+touch "$SOCI_STORE.$name"
+if [ "$name" = pull ]; then echo '{"image": "app"}'; else cat; fi
+sleep="SLEEP_$name" status="STATUS_$name"
+[ -z "${!sleep}" ] || exec sleep "${!sleep}"
+exit "${!status:-0}"
+"#;
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for stage in STAGES {
+        let path = sandbox.write(&format!("bin/soci-{stage}"), STAND_IN);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a new file");
+    }
+    sandbox
+}
+
+fn entrypoint(sandbox: &Sandbox) -> Tool {
+    let mut path = sandbox.path().join("bin").into_os_string();
+    path.push(":");
+    path.push(env::var_os("PATH").expect("a search path"));
+    sandbox
+        .program(process::workspace().join("scripts/entrypoint.sh"))
+        .env("PATH", path)
+}
+
+fn refuses(name: &str, value: &str) -> Finished {
+    let ended = entrypoint(&sandbox())
+        .env(name, value)
+        .arg("app:v1")
+        .run()
+        .ends_with(2)
+        .says(name);
+    assert!(
+        !ended.stderr.contains("pull:"),
+        "a request was made: {}",
+        ended.stderr
+    );
+    ended
+}
+
+#[test]
+fn documents_pass_through_the_four_tools() {
+    let ended = entrypoint(&sandbox())
+        .args(["app:v1", "app:v2"])
+        .run()
+        .succeeds()
+        .says("pull: app:v1 app:v2\n");
+    assert_eq!(ended.text(), "{\"image\": \"app\"}\n");
+}
+
+#[test]
+fn the_first_stage_that_failed_is_to_blame() {
+    let sandbox = sandbox();
+    for culprit in 0..STAGES.len() {
+        for code in [2, 65, 69, 70, 73, 74, 75, 76, 77, 78, 80, 81, 143] {
+            let mut tool = entrypoint(&sandbox).arg("app:v1");
+            for (index, stage) in STAGES.iter().enumerate() {
+                let status = match index {
+                    _ if index < culprit => 141,
+                    _ if index == culprit => code,
+                    _ => 66,
+                };
+                tool = tool.env(&format!("STATUS_{stage}"), status.to_string());
+            }
+            tool.run().ends_with(code);
+        }
+    }
+}
+
+#[test]
+fn bystanders_alone_are_no_success() {
+    for code in [66, 141] {
+        entrypoint(&sandbox())
+            .env("STATUS_index", code.to_string())
+            .arg("app:v1")
+            .run()
+            .ends_with(code);
+    }
+}
+
+#[test]
+fn the_environment_becomes_options() {
+    let run = |name, value| {
+        entrypoint(&sandbox())
+            .env(name, value)
+            .arg("app:v1")
+            .run()
+            .succeeds()
+    };
+    run("MIN_LAYER_SIZE", "").says("plan: \n");
+    run("MIN_LAYER_SIZE", "0").says("plan: --min-layer-size 0MiB\n");
+    run("MIN_LAYER_SIZE", "010").says("plan: --min-layer-size 10MiB\n");
+    run("IMAGE_ARCH", "").says("plan: \n");
+    run("IMAGE_ARCH", "all").says("plan: --all-platforms\n");
+    run("IMAGE_ARCH", "linux/amd64,linux/arm/v7")
+        .says("plan: --platform linux/amd64 --platform linux/arm/v7\n");
+}
+
+#[test]
+fn values_that_do_not_parse_are_refused_before_any_request() {
+    for size in ["-1", "1.5", "10MB", "0x10", " 10", "99999999999999999999"] {
+        refuses("MIN_LAYER_SIZE", size).says(size);
+    }
+    for platforms in [
+        "amd64",
+        "linux/",
+        "linux/amd64,",
+        "linux/amd64 linux/arm64",
+        "--all",
+        "all,linux/amd64",
+    ] {
+        refuses("IMAGE_ARCH", platforms);
+    }
+}
+
+#[test]
+fn one_tool_runs_alone() {
+    let ended = entrypoint(&sandbox())
+        .args(["soci-plan", "--explain"])
+        .stdin("{}")
+        .env("STATUS_plan", "65")
+        .run();
+    assert_eq!(
+        ended.clone().ends_with(65).says("plan: --explain\n").stdout,
+        b"{}"
+    );
+}
+
+#[test]
+fn no_reference_is_a_usage_error() {
+    entrypoint(&sandbox()).run().ends_with(2).says("usage: ");
+    entrypoint(&sandbox())
+        .arg("--nonsense")
+        .run()
+        .ends_with(2)
+        .says("unknown option `--nonsense`");
+    entrypoint(&sandbox()).arg("--help").run().succeeds();
+}
+
+#[test]
+fn g5_a_signal_reaches_every_stage() {
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let sandbox = sandbox();
+        let tool = STAGES.iter().fold(entrypoint(&sandbox), |tool, stage| {
+            tool.env(&format!("SLEEP_{stage}"), "100")
+        });
+        // A shell in the background would ignore INT, and so would what it starts.
+        let mut running = tool.arg("app:v1").into_command().spawn().unwrap();
+        wait_for_stage(&sandbox.store().with_extension("pull"));
+        let began = Instant::now();
+        assert!(kill(signal, running.id()).success());
+        assert_eq!(running.wait().unwrap().code(), Some(code));
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}
+
+fn wait_for_stage(file: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !file.exists() {
+        assert!(
+            Instant::now() < deadline,
+            "{} does not start",
+            file.display()
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn kill(signal: &str, process: u32) -> ExitStatus {
+    Command::new("kill")
+        .arg(format!("-{signal}"))
+        .arg(process.to_string())
+        .status()
+        .expect("kill")
+}

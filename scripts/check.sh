@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs every check that needs no test, all of them even when one fails, and names those that failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh build check
+
+failed=()
+check() {
+  printf 'check: %s\n' "$*" >&2
+  "$@" || failed+=("$*")
+}
+
+check cargo fmt --all --check
+check cargo clippy --workspace --all-targets --locked -- -D warnings
+check cargo deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
+check shellcheck scripts/*.sh .ci/run
+
+((${#failed[@]} == 0)) || {
+  printf 'check: failed: %s\n' "${failed[@]}" >&2
+  exit 1
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds a large image as people build theirs (Python wheels on a Debian base, one layer each), for measurements:
+#   make-image.sh TARGET [MB]
+# TARGET is a reference, such as 127.0.0.1:5000/app:v1, that `docker push` writes to, or a new directory (with a /
+# at its start or ./) for an OCI layout. MB is the size of the wheels at least, compressed; 300 without it.
+# Needs root, docker, debootstrap and pip; skopeo for a layout. Downloads are kept below ~/.cache.
+set -euo pipefail
+
+usage() {
+  echo "usage: ${0##*/} REFERENCE|./DIRECTORY [MB]" >&2
+  exit 2
+}
+
+# Large ones, of compiled code and of data, that stand without what they depend on.
+wheels=(numpy==2.2.6 pandas==2.2.3 scipy==1.15.3 pyarrow==20.0.0 opencv-python-headless==4.11.0.86
+  scikit-learn==1.6.1 polars==1.30.0 jaxlib==0.6.1 xgboost-cpu==3.0.2 tensorflow-cpu==2.19.0 torch==2.7.0)
+
+target=${1-}
+megabytes=${2:-300}
+[[ -n $target && $megabytes =~ ^[0-9]+$ ]] || usage
+case $target in
+/*) layout=$target image=soci-test/large ;;
+./*) layout=$PWD/$target image=soci-test/large ;;
+*) layout='' image=$target ;;
+esac
+cd "$(dirname "$0")/.."
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/soci-test/wheels
+context=$(mktemp -d)
+trap 'rm -rf "$context"' EXIT
+eval "$(scripts/test-bases.sh)"
+
+printf 'FROM %s\n' "$RUNTIME_IMAGE" >"$context/Dockerfile"
+size=0
+for wheel in "${wheels[@]}"; do
+  ((size < megabytes)) || break
+  name=${wheel%%==*}
+  [[ -d $cache/$wheel ]] || {
+    pip download -q --no-deps --only-binary :all: -d "$cache/$wheel.new" "$wheel"
+    mv "$cache/$wheel.new" "$cache/$wheel"
+  }
+  mkdir "$context/$name"
+  python3 -m zipfile -e "$cache/$wheel"/*.whl "$context/$name"
+  printf 'COPY %s/ /usr/lib/python3/dist-packages/\n' "$name" >>"$context/Dockerfile"
+  size=$((size + $(du -sm "$cache/$wheel" | cut -f 1)))
+done
+((size >= megabytes)) || {
+  printf 'make-image: there are no more than %d MB of wheels\n' "$size" >&2
+  exit 2
+}
+
+docker build -q -t "$image" "$context" 2>/dev/null
+if [[ -n $layout ]]; then
+  skopeo --insecure-policy copy -q --format oci "docker-daemon:$image:latest" "oci:$layout:latest"
+else
+  docker push -q "$image"
+fi

