@@ -1,0 +1,275 @@
+//! Writing images.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use soci_document::ReferrersVia;
+use soci_layout::{ArchiveWriter, Layout, LayoutError, Select};
+use soci_oci::manifest::Root;
+use soci_oci::reference::Selector;
+use soci_oci::{Descriptor, Digest, Reference};
+use soci_registry::{ManifestName, Mount, Repository};
+
+use crate::{Session, Source, TransportError};
+
+/// A place to write images to.
+pub enum Destination {
+    /// A repository of a registry.
+    Registry(Session, Repository),
+    /// An OCI image layout.
+    Layout(Layout),
+    /// An OCI image layout in a tar, which changes when all is written.
+    Archive(Mutex<ArchiveWriter>),
+}
+
+/// What a place did with a manifest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PutManifest {
+    /// Kept it.
+    Kept,
+    /// Kept it, and will list it as a referrer of its subject.
+    KeptAsReferrer,
+}
+
+impl Destination {
+    /// Opens the place of `reference`; a layout or archive is made where there is none. A registry is not spoken to yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the layout or archive cannot be written, or the client's options are malformed.
+    pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
+        Ok(match reference {
+            Reference::Registry(reference) => Self::Registry(session.clone(), session.client()?.repository(reference)),
+            Reference::Layout { path, .. } => Self::Layout(Layout::open_or_create(path)?),
+            Reference::Archive { path, .. } => Self::Archive(Mutex::new(ArchiveWriter::create(path)?)),
+        })
+    }
+
+    /// Says whether the place holds the blob `descriptor`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the registry does not say.
+    pub fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
+        match self {
+            Self::Registry(session, repository) => Ok(session.block_on(repository.blob_exists(descriptor.digest))??),
+            Self::Layout(layout) => Ok(layout.has(descriptor)),
+            Self::Archive(archive) => Ok(locked(archive).has(descriptor)),
+        }
+    }
+
+    /// Says whether the place holds the manifest `descriptor`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the registry does not say.
+    pub fn has_manifest(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
+        match self {
+            Self::Registry(session, repository) => {
+                let name = ManifestName::Digest(descriptor.digest);
+                Ok(session.block_on(repository.manifest_digest(name))??.is_some())
+            }
+            _ => self.has_blob(descriptor),
+        }
+    }
+
+    /// Writes a blob that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the place does not take it.
+    pub fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
+        match self {
+            Self::Registry(session, repository) => Ok(session.block_on(repository.push_blob(descriptor, bytes.into()))??),
+            Self::Layout(layout) => {
+                let mut writer = layout.blob_writer(descriptor)?;
+                writer.write(&bytes)?;
+                Ok(writer.commit()?)
+            }
+            Self::Archive(archive) => {
+                let mut rest = bytes.as_slice();
+                locked(archive).append(descriptor, |buffer| {
+                    std::io::Read::read(&mut rest, buffer).map_err(|source| unreadable(source).into())
+                })
+            }
+        }
+    }
+
+    /// Copies a blob from `source`. Within one registry it is mounted where the registry offers that. Returns the bytes that
+    /// were sent.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the blob cannot be read, is not what its descriptor says, or the place does not take it.
+    pub fn copy_blob(&self, descriptor: &Descriptor, source: &Source, from: &Reference) -> Result<u64, TransportError> {
+        match self {
+            Self::Registry(session, repository) => {
+                if let (Source::Registry(..), Reference::Registry(from)) = (source, from)
+                    && repository.reference().registry == from.registry
+                    && session.block_on(repository.mount_blob(descriptor.digest, &from.repository))?? == Mount::Mounted
+                {
+                    return Ok(0);
+                }
+                let stream = source.blob(descriptor)?.into_stream();
+                session.block_on(repository.push_blob_stream(descriptor, stream))??;
+            }
+            Self::Layout(layout) => {
+                let mut writer = layout.blob_writer(descriptor)?;
+                let mut reader = source.blob(descriptor)?;
+                while let Some(piece) = reader.next()? {
+                    writer.write(&piece)?;
+                }
+                writer.commit()?;
+            }
+            Self::Archive(archive) => {
+                let mut reader = source.blob(descriptor)?;
+                let mut piece = Bytes::new();
+                locked(archive).append(descriptor, |buffer| {
+                    if piece.is_empty() {
+                        piece = reader.next()?.unwrap_or_default();
+                    }
+                    let now = piece.split_to(piece.len().min(buffer.len()));
+                    buffer[..now.len()].copy_from_slice(&now);
+                    Ok::<_, TransportError>(now.len())
+                })?;
+            }
+        }
+        Ok(descriptor.size)
+    }
+
+    /// Writes a manifest under its digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the place does not take it.
+    pub fn put_manifest(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<PutManifest, TransportError> {
+        let Self::Registry(session, repository) = self else {
+            return self.put_blob(descriptor, bytes.to_vec()).map(|()| PutManifest::Kept);
+        };
+        let name = ManifestName::Digest(descriptor.digest);
+        let bytes = Bytes::copy_from_slice(bytes);
+        let pushed = session.block_on(repository.push_manifest(name, &descriptor.media_type, bytes))??;
+        Ok(if pushed.subject_processed { PutManifest::KeptAsReferrer } else { PutManifest::Kept })
+    }
+
+    /// Returns the digest that `tag` names now.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the registry does not say, or the layout is malformed.
+    pub fn tagged(&self, tag: &str) -> Result<Option<Digest>, TransportError> {
+        let index = match self {
+            Self::Registry(session, repository) => return Ok(session.block_on(repository.manifest_digest(ManifestName::Tag(tag)))??),
+            Self::Layout(layout) => layout.index()?,
+            Self::Archive(archive) => locked(archive).index().to_vec(),
+        };
+        match soci_layout::select(&index, &Selector::Name(tag.to_owned()), std::path::Path::new("")) {
+            Ok(Select::Entry(entry)) => Ok(Some(entry.digest)),
+            Ok(Select::Index(bytes)) => Ok(Some(Digest::of(&bytes))),
+            Err(LayoutError::NoSuchImage { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the name `tag` to a manifest or index that the place holds.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the place does not take it.
+    pub fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), TransportError> {
+        match self {
+            Self::Registry(session, repository) => {
+                let bytes = Bytes::copy_from_slice(bytes);
+                session.block_on(repository.push_manifest(ManifestName::Tag(tag), &descriptor.media_type, bytes))??;
+            }
+            Self::Layout(layout) => drop(layout.enter(&descriptor.reduced(), Some(tag))?),
+            Self::Archive(archive) => drop(locked(archive).enter(&descriptor.reduced(), Some(tag))?),
+        }
+        Ok(())
+    }
+
+    /// Returns the manifests of type `artifact_type` that refer to `subject`, and how they were found.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the registry does not say, or the layout is malformed.
+    pub fn referrers(&self, subject: Digest, artifact_type: &str) -> Result<(Vec<Descriptor>, ReferrersVia), TransportError> {
+        let index = match self {
+            Self::Registry(session, repository) => {
+                let found = session.block_on(repository.referrers(subject, artifact_type))??;
+                return Ok((found.descriptors, via(found.via)));
+            }
+            Self::Layout(layout) => layout.index()?,
+            Self::Archive(archive) => locked(archive).index().to_vec(),
+        };
+        let Ok(Root::Index(index)) = Root::parse(&index, "") else { return Ok((Vec::new(), ReferrersVia::Api)) };
+        let refers = |entry: &Descriptor| {
+            entry.artifact_type.as_deref() == Some(artifact_type)
+                && self.subject_of(entry).is_some_and(|found| found == subject)
+        };
+        Ok((index.manifests.into_iter().filter(refers).collect(), ReferrersVia::Api))
+    }
+
+    /// Returns the subject of a manifest in a layout.
+    fn subject_of(&self, entry: &Descriptor) -> Option<Digest> {
+        let Self::Layout(layout) = self else { return None };
+        let bytes = layout.read_blob(entry, soci_oci::manifest::MANIFEST_LIMIT).ok()?;
+        match Root::parse(&bytes, &entry.media_type).ok()? {
+            Root::Manifest(manifest) => manifest.subject.map(|subject| subject.digest),
+            Root::Index(_) => None,
+        }
+    }
+
+    /// Lets readers find `referrer` from `subject`, where the place does not see to it by itself.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the place does not take it.
+    pub fn add_referrer(&self, subject: Digest, referrer: &Descriptor, put: PutManifest) -> Result<ReferrersVia, TransportError> {
+        match (self, put) {
+            (_, PutManifest::KeptAsReferrer) => {}
+            (Self::Registry(session, repository), PutManifest::Kept) => {
+                let artifact_type = referrer.artifact_type.as_deref().unwrap_or_default();
+                let found = session.block_on(repository.referrers(subject, artifact_type))??;
+                if found.via == soci_registry::ReferrersVia::Api {
+                    return Ok(ReferrersVia::Api);
+                }
+                session.block_on(repository.add_to_referrers_tag(subject, referrer.clone()))??;
+                return Ok(ReferrersVia::Tag);
+            }
+            (Self::Layout(layout), PutManifest::Kept) => drop(layout.enter(referrer, None)?),
+            (Self::Archive(archive), PutManifest::Kept) => drop(locked(archive).enter(referrer, None)?),
+        }
+        Ok(ReferrersVia::Api)
+    }
+
+    /// Publishes what was written, where that does not happen as it is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the archive cannot be written.
+    pub fn finish(self) -> Result<(), TransportError> {
+        match self {
+            Self::Archive(archive) => Ok(archive.into_inner().unwrap_or_else(PoisonError::into_inner).commit()?),
+            Self::Registry(..) | Self::Layout(_) => Ok(()),
+        }
+    }
+}
+
+/// Takes the archive's lock. A thread that panicked with it leaves a tar that is never published.
+fn locked(archive: &Mutex<ArchiveWriter>) -> MutexGuard<'_, ArchiveWriter> {
+    archive.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says that bytes in memory cannot be read, which does not happen.
+fn unreadable(source: std::io::Error) -> LayoutError {
+    LayoutError::File { action: soci_layout::Action::Read, path: "memory".into(), source }
+}
+
+const fn via(via: soci_registry::ReferrersVia) -> ReferrersVia {
+    match via {
+        soci_registry::ReferrersVia::Api => ReferrersVia::Api,
+        soci_registry::ReferrersVia::Tag => ReferrersVia::Tag,
+        soci_registry::ReferrersVia::None => ReferrersVia::None,
+    }
+}

@@ -1,0 +1,75 @@
+//! What can go wrong with a place, whichever it is.
+
+use soci_cli::Failure;
+use soci_document::Exit;
+use soci_layout::LayoutError;
+use soci_oci::Digest;
+use soci_oci::manifest::ManifestError;
+use soci_registry::{ErrorClass, RegistryError};
+
+/// Why an image cannot be read from, or written to, a place.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The registry, or the way to it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The layout, or the file system below it.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The manifest cannot be trusted.
+    #[error("manifest `{digest}`")]
+    Manifest {
+        /// The manifest.
+        digest: Digest,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// The image is not there.
+    #[error("{what} not found")]
+    NotFound {
+        /// What was looked for, in words.
+        what: String,
+    },
+    /// The place cannot do what was asked.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The runtime that drives the network cannot start.
+    #[error("cannot start the network runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl TransportError {
+    /// Returns the exit status that tells a scheduler what to do about it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Registry(error) => match error.class() {
+                ErrorClass::BadData => Exit::BadData,
+                ErrorClass::Configuration => Exit::Configuration,
+                ErrorClass::Denied => Exit::Denied,
+                ErrorClass::NotFound => Exit::NotFound,
+                ErrorClass::Protocol => Exit::Protocol,
+                ErrorClass::Throttled => Exit::TryAgain,
+                ErrorClass::Unavailable => Exit::Unavailable,
+            },
+            Self::Layout(error) => error.exit(),
+            Self::Manifest { .. } => Exit::BadData,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::Unsupported(_) => Exit::Usage,
+            Self::Runtime(_) => Exit::Io,
+        }
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        let hint = match &error {
+            TransportError::Registry(error) => error.hint(),
+            _ => None,
+        };
+        let failure = Self::new(error.exit(), error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}

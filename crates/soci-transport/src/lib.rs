@@ -1,0 +1,16 @@
+//! The places where images lie, behind one interface: registries, layouts and archives.
+//!
+//! Callers are plain threads: what is asynchronous in the registry's client stays in here. Everything that is read whole is
+//! verified; a blob that is read piece by piece is verified by whoever digests it in the same pass.
+
+mod destination;
+mod error;
+mod session;
+mod source;
+mod stream;
+
+pub use destination::{Destination, PutManifest};
+pub use error::TransportError;
+pub use session::Session;
+pub use source::{Resolved, Source};
+pub use stream::BlobReader;

@@ -1,0 +1,64 @@
+//! What the places of one run share: the runtime and the registry's client.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+
+use soci_cli::RegistryArgs;
+use soci_registry::{Client, ClientOptions, PlainHttp};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::TransportError;
+
+/// The name under which the tools introduce themselves to registries.
+const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
+
+/// What the places of one run share. The client, and the runtime that drives it, start when a registry is first needed.
+#[derive(Clone)]
+pub struct Session(Arc<Shared>);
+
+struct Shared {
+    options: ClientOptions,
+    network: OnceLock<Network>,
+}
+
+/// The runtime and the client that runs on it.
+pub(crate) struct Network {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Session {
+    /// Returns a session with the options of the command line.
+    pub fn new(args: &RegistryArgs) -> Self {
+        let options = ClientOptions {
+            plain_http: if args.plain_http { PlainHttp::Always } else { PlainHttp::Loopback },
+            authfile: args.authfile.clone(),
+            ca_files: args.ca_file.clone(),
+            user_agent: USER_AGENT.to_owned(),
+            ..ClientOptions::default()
+        };
+        Self(Arc::new(Shared { options, network: OnceLock::new() }))
+    }
+
+    /// Returns the registry's client.
+    pub(crate) fn client(&self) -> Result<&Client, TransportError> {
+        self.network().map(|network| &network.client)
+    }
+
+    /// Runs `future` to its end. The client must have been asked for before.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, TransportError> {
+        Ok(self.network()?.runtime.block_on(future))
+    }
+
+    fn network(&self) -> Result<&Network, TransportError> {
+        if let Some(network) = self.0.network.get() {
+            return Ok(network);
+        }
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(TransportError::Runtime)?;
+        let client = {
+            let _entered = runtime.enter();
+            Client::new(self.0.options.clone())?
+        };
+        Ok(self.0.network.get_or_init(|| Network { runtime, client }))
+    }
+}

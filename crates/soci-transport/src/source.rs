@@ -1,0 +1,165 @@
+//! Reading images.
+
+use soci_layout::{Archive, Layout, LayoutError, Select};
+use soci_oci::manifest::{MANIFEST_LIMIT, Root};
+use soci_oci::media_type::OCI_INDEX;
+use soci_oci::reference::Selector;
+use soci_oci::{Descriptor, Digest, Reference};
+use soci_registry::{ManifestName, Repository};
+
+use crate::stream::BlobReader;
+use crate::{Session, TransportError};
+
+/// A place to read images from.
+#[derive(Clone)]
+pub enum Source {
+    /// A repository of a registry.
+    Registry(Session, Repository),
+    /// An OCI image layout.
+    Layout(Layout),
+    /// An OCI image layout in a tar.
+    Archive(Archive),
+}
+
+/// What a reference resolved to.
+pub struct Resolved {
+    /// The manifest or index.
+    pub descriptor: Descriptor,
+    /// Its bytes, verified.
+    pub bytes: Vec<u8>,
+    /// Its content.
+    pub content: Root,
+}
+
+impl Source {
+    /// Opens the place of `reference`. A registry is not spoken to yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the layout or archive cannot be read, or the client's options are malformed.
+    pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
+        Ok(match reference {
+            Reference::Registry(reference) => Self::Registry(session.clone(), session.client()?.repository(reference)),
+            Reference::Layout { path, .. } => Self::Layout(Layout::open(path)?),
+            Reference::Archive { path, .. } => Self::Archive(Archive::open(path)?),
+        })
+    }
+
+    /// Finds what `reference` names.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it is not there, cannot be read, or is no manifest or index.
+    pub fn resolve(&self, reference: &Reference) -> Result<Resolved, TransportError> {
+        let (descriptor, bytes) = match (self, reference) {
+            (Self::Registry(session, repository), Reference::Registry(wanted)) => {
+                let tag = wanted.tag.as_deref().unwrap_or("latest");
+                let name = wanted.digest.map_or(ManifestName::Tag(tag), ManifestName::Digest);
+                let found = session.block_on(repository.manifest(name))??;
+                let what = match wanted.digest {
+                    Some(digest) => format!("digest `{digest}`"),
+                    None => format!("tag `{tag}`"),
+                };
+                let manifest = found.ok_or(TransportError::NotFound { what })?;
+                (manifest.descriptor, manifest.bytes.to_vec())
+            }
+            (Self::Layout(layout), Reference::Layout { path, select }) => {
+                self.chosen(soci_layout::select(&layout.index()?, select, path)?)?
+            }
+            (Self::Archive(archive), Reference::Archive { path, select }) => {
+                self.chosen(soci_layout::select(archive.index(), select, path)?)?
+            }
+            _ => return Err(TransportError::Unsupported("the reference is of another place")),
+        };
+        let content = Root::parse(&bytes, &descriptor.media_type)
+            .map_err(|source| TransportError::Manifest { digest: descriptor.digest, source })?;
+        Ok(Resolved { descriptor, bytes, content })
+    }
+
+    /// Reads what was chosen of a layout.
+    fn chosen(&self, select: Select) -> Result<(Descriptor, Vec<u8>), TransportError> {
+        Ok(match select {
+            Select::Index(bytes) => (Descriptor::of(OCI_INDEX, &bytes), bytes),
+            Select::Entry(entry) => {
+                let what = format!("manifest `{}`", entry.digest);
+                let bytes = self.manifest(&entry)?.ok_or(TransportError::NotFound { what })?;
+                (*entry, bytes)
+            }
+        })
+    }
+
+    /// Reads the manifest `descriptor`, verified. Nothing is returned where the place does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it cannot be read, or is not what the descriptor says.
+    pub fn manifest(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
+        match self {
+            Self::Registry(session, repository) => {
+                let found = session.block_on(repository.manifest(ManifestName::Digest(descriptor.digest)))??;
+                Ok(found.map(|manifest| manifest.bytes.to_vec()))
+            }
+            _ => self.small_blob(descriptor),
+        }
+    }
+
+    /// Reads a blob that is no longer than a manifest may be, verified. Nothing is returned where the place does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it cannot be read, is too long, or is not what the descriptor says.
+    pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
+        let read = match self {
+            Self::Registry(session, repository) => {
+                let found = session.block_on(repository.blob_bytes(descriptor, MANIFEST_LIMIT))??;
+                return Ok(found.map(|bytes| bytes.to_vec()));
+            }
+            Self::Layout(layout) => layout.read_blob(descriptor, MANIFEST_LIMIT),
+            Self::Archive(archive) => archive.read_blob(descriptor, MANIFEST_LIMIT),
+        };
+        match read {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(LayoutError::NoSuchBlob { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says whether the place holds the blob `descriptor`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the registry does not say.
+    pub fn holds(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
+        match self {
+            Self::Registry(session, repository) => Ok(session.block_on(repository.blob_exists(descriptor.digest))??),
+            Self::Layout(layout) => Ok(layout.has(descriptor)),
+            Self::Archive(archive) => Ok(archive.has(descriptor)),
+        }
+    }
+
+    /// Opens the blob `descriptor` to read it piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it is not there, or cannot be read.
+    pub fn blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
+        match self {
+            Self::Registry(session, repository) => {
+                let stream = session.block_on(repository.blob(descriptor, 0))??;
+                Ok(BlobReader::network(session.clone(), stream))
+            }
+            Self::Layout(layout) => Ok(BlobReader::file(layout.blob(descriptor)?)),
+            Self::Archive(archive) => Ok(BlobReader::file(archive.blob(descriptor)?)),
+        }
+    }
+
+    /// Returns a reference to the image of `digest` in the place of `reference`.
+    pub fn pinned(reference: &Reference, digest: Digest) -> Reference {
+        let mut pinned = reference.clone();
+        match &mut pinned {
+            Reference::Registry(registry) => registry.digest = Some(digest),
+            Reference::Layout { select, .. } | Reference::Archive { select, .. } => *select = Selector::Digest(digest),
+        }
+        pinned
+    }
+}

@@ -1,0 +1,59 @@
+//! Blobs that are read piece by piece.
+
+use bytes::Bytes;
+use soci_layout::Blob;
+use soci_registry::BlobStream;
+
+use crate::{Session, TransportError};
+
+/// How much is read from a file at once, in bytes.
+const PIECE: usize = 512 * 1024;
+
+/// The bytes of a blob, in order, in pieces of any size. Their number is checked, their digest is not.
+pub struct BlobReader(Kind);
+
+enum Kind {
+    File(Blob),
+    Network(Session, BlobStream),
+}
+
+impl BlobReader {
+    pub(crate) fn file(blob: Blob) -> Self {
+        Self(Kind::File(blob))
+    }
+
+    pub(crate) fn network(session: Session, stream: BlobStream) -> Self {
+        Self(Kind::Network(session, stream))
+    }
+
+    /// Returns the next piece; nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the bytes cannot be had, or end too early.
+    pub fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
+        match &mut self.0 {
+            Kind::File(blob) => {
+                let mut piece = vec![0; PIECE];
+                let read = blob.read(&mut piece)?;
+                piece.truncate(read);
+                Ok((read > 0).then(|| piece.into()))
+            }
+            Kind::Network(session, stream) => Ok(session.clone().block_on(stream.next())??),
+        }
+    }
+
+    /// Turns the reader into a stream that another registry can be sent.
+    pub(crate) fn into_stream(self) -> BlobStream {
+        match self.0 {
+            Kind::Network(_, stream) => stream,
+            kind @ Kind::File(_) => {
+                let pieces = futures_util::stream::unfold(Self(kind), |mut reader| async move {
+                    let piece = reader.next().transpose()?;
+                    Some((piece.map_err(std::io::Error::other), reader))
+                });
+                BlobStream::from_stream(pieces)
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! `soci-index`: everything lives in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    soci_cli::run::<soci_index::Args>(env!("CARGO_BIN_NAME"))
+}

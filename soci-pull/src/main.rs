@@ -1,0 +1,7 @@
+//! `soci-pull`: everything lives in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    soci_cli::run::<soci_pull::Args>(env!("CARGO_BIN_NAME"))
+}
