@@ -24,7 +24,12 @@ pub struct Args {
     references: Vec<String>,
 
     /// Platform to fetch, os/arch[/variant]; may be repeated [default: all of the image]
-    #[arg(long, value_name = "PLATFORM", env = "SOCI_PLATFORM", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "PLATFORM",
+        env = "SOCI_PLATFORM",
+        value_delimiter = ','
+    )]
     platform: Vec<Platform>,
 
     /// Store the layers as well (of a planned document: only those to be indexed)
@@ -61,7 +66,14 @@ impl Tool for Args {
             seen = true;
             one(io, &pull, &line, self.layers)?;
         }
-        if seen { Ok(()) } else { Err(Failure::message(Exit::NoInput, "no reference is given, and stdin holds none")) }
+        if seen {
+            Ok(())
+        } else {
+            Err(Failure::message(
+                Exit::NoInput,
+                "no reference is given, and stdin holds none",
+            ))
+        }
     }
 }
 

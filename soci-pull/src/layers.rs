@@ -23,7 +23,10 @@ impl Pull {
             }
             bytes += self.layer(&source, layer)?;
         }
-        let timing = document.timing.entry("pull".to_owned()).or_insert(Timing { seconds: 0.0, bytes: 0 });
+        let timing = document.timing.entry("pull".to_owned()).or_insert(Timing {
+            seconds: 0.0,
+            bytes: 0,
+        });
         timing.seconds += started.elapsed().as_secs_f64();
         timing.bytes += bytes;
         Ok(document)
@@ -33,13 +36,20 @@ impl Pull {
     fn layer(&self, source: &Source, layer: &Descriptor) -> Result<u64, Failure> {
         let context = || format!("layer `{}`", layer.digest);
         let bar = self.progress.bar(&layer.digest.to_string(), layer.size);
-        let mut reader = source.blob(layer).map_err(|error| Failure::from(error).context(context()))?;
+        let mut reader = source
+            .blob(layer)
+            .map_err(|error| Failure::from(error).context(context()))?;
         let mut writer = self.store.blob_writer(layer)?;
-        while let Some(piece) = reader.next().map_err(|error| Failure::from(error).context(context()))? {
+        while let Some(piece) = reader
+            .next_piece()
+            .map_err(|error| Failure::from(error).context(context()))?
+        {
             bar.advance(piece.len() as u64);
             writer.write(&piece)?;
         }
-        writer.commit().map_err(|error| Failure::from(error).context(context()))?;
+        writer
+            .commit()
+            .map_err(|error| Failure::from(error).context(context()))?;
         tracing::info!(target: "soci", layer = %layer.digest, bytes = layer.size, "stored");
         Ok(layer.size)
     }
@@ -49,8 +59,16 @@ impl Pull {
 fn wanted(document: &Document) -> BTreeMap<Digest, Descriptor> {
     let planned = document.plan.is_some();
     let manifest = |entry: &&ManifestEntry| !planned || entry.is_planned();
-    let layer = |layer: &&LayerEntry| if planned { layer.is_planned() } else { layer.held != Some(false) };
+    let layer = |layer: &&LayerEntry| {
+        if planned {
+            layer.is_planned()
+        } else {
+            layer.held != Some(false)
+        }
+    };
     let manifests = document.manifests.iter().filter(manifest);
     let layers = manifests.flat_map(|entry| entry.layers.iter().filter(layer));
-    layers.map(|layer| (layer.descriptor.digest, layer.descriptor.clone())).collect()
+    layers
+        .map(|layer| (layer.descriptor.digest, layer.descriptor.clone()))
+        .collect()
 }

@@ -22,30 +22,48 @@ pub(crate) struct Pull {
 
 impl Pull {
     /// Pulls the image of one line: a reference, or a document. Returns the image's name, where that is known, for messages.
-    pub(crate) fn line(&self, line: &[u8], with_layers: bool) -> (Option<String>, Result<Document, Failure>) {
+    pub(crate) fn line(
+        &self,
+        line: &[u8],
+        with_layers: bool,
+    ) -> (Option<String>, Result<Document, Failure>) {
         if line.starts_with(b"{") {
             return match soci_document::parse(line) {
-                Ok(document) => (Some(document.image.clone()), self.document(document, with_layers)),
+                Ok(document) => (
+                    Some(document.image.clone()),
+                    self.document(document, with_layers),
+                ),
                 Err(error) => (None, Err(error.into())),
             };
         }
         let text = String::from_utf8_lossy(line).into_owned();
-        let pulled = self.reference(&text).and_then(|document| self.with_layers(document, with_layers));
+        let pulled = self
+            .reference(&text)
+            .and_then(|document| self.with_layers(document, with_layers));
         (Some(text), pulled)
     }
 
     /// Makes sure of what a document names; its manifests are fetched again where the store does not hold them.
     fn document(&self, document: Document, with_layers: bool) -> Result<Document, Failure> {
         let reference = parse(&document.image)?;
-        let held = |entry: &ManifestEntry| entry.missing || entry.config.is_none() || self.store.has(&entry.descriptor);
+        let held = |entry: &ManifestEntry| {
+            entry.missing || entry.config.is_none() || self.store.has(&entry.descriptor)
+        };
         if !self.store.has(&document.root) || !document.manifests.iter().all(held) {
-            self.fetch(&document.image, &Source::pinned(&reference, document.root.digest))?;
+            self.fetch(
+                &document.image,
+                &Source::pinned(&reference, document.root.digest),
+            )?;
         }
         self.with_layers(document, with_layers)
     }
 
     fn with_layers(&self, document: Document, with_layers: bool) -> Result<Document, Failure> {
-        if with_layers { self.layers(document) } else { Ok(document) }
+        if with_layers {
+            self.layers(document)
+        } else {
+            Ok(document)
+        }
     }
 
     fn reference(&self, text: &str) -> Result<Document, Failure> {
@@ -57,7 +75,11 @@ impl Pull {
         let started = Instant::now();
         let source = Source::open(&self.session, reference)?;
         let resolved = source.resolve(reference)?;
-        let mut fetch = Fetch { pull: self, source, bytes: resolved.bytes.len() as u64 };
+        let mut fetch = Fetch {
+            pull: self,
+            source,
+            bytes: resolved.bytes.len() as u64,
+        };
         self.store.write_blob(&resolved.bytes)?;
         let manifests = fetch.manifests(&resolved)?;
         let seconds = started.elapsed().as_secs_f64();
@@ -70,7 +92,13 @@ impl Pull {
             manifests,
             converted: None,
             push: None,
-            timing: BTreeMap::from([("pull".to_owned(), Timing { seconds, bytes: fetch.bytes })]),
+            timing: BTreeMap::from([(
+                "pull".to_owned(),
+                Timing {
+                    seconds,
+                    bytes: fetch.bytes,
+                },
+            )]),
             extra: Extra::new(),
         })
     }
@@ -78,7 +106,8 @@ impl Pull {
 
 /// Reads a reference; a malformed one is an error of usage.
 pub(crate) fn parse(text: &str) -> Result<Reference, Failure> {
-    text.parse().map_err(|error| Failure::new(Exit::Usage, error))
+    text.parse()
+        .map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 /// The fetching of one image.
@@ -92,13 +121,22 @@ impl Fetch<'_> {
     /// Fetches the manifests of what a reference resolved to.
     fn manifests(&mut self, resolved: &Resolved) -> Result<Vec<ManifestEntry>, Failure> {
         let index = match &resolved.content {
-            Root::Manifest(manifest) => return Ok(vec![self.entry(resolved.descriptor.clone(), manifest)?]),
+            Root::Manifest(manifest) => {
+                return Ok(vec![self.entry(resolved.descriptor.clone(), manifest)?]);
+            }
             Root::Index(index) => index,
         };
         let mut entries = Vec::new();
         for descriptor in &index.manifests {
-            let wanted = descriptor.platform.as_ref().is_none_or(|platform| self.wants(platform));
-            entries.push(if wanted { self.child(descriptor)? } else { bare(descriptor.clone()) });
+            let wanted = descriptor
+                .platform
+                .as_ref()
+                .is_none_or(|platform| self.wants(platform));
+            entries.push(if wanted {
+                self.child(descriptor)?
+            } else {
+                bare(descriptor.clone())
+            });
         }
         Ok(entries)
     }
@@ -106,7 +144,9 @@ impl Fetch<'_> {
     /// Says whether a platform is to be fetched.
     fn wants(&self, platform: &Platform) -> bool {
         let platforms = &self.pull.platforms;
-        platforms.is_empty() || platform.is_unknown() || platforms.iter().any(|wanted| wanted.matches(platform))
+        platforms.is_empty()
+            || platform.is_unknown()
+            || platforms.iter().any(|wanted| wanted.matches(platform))
     }
 
     /// Fetches a manifest that the image's index lists.
@@ -115,23 +155,39 @@ impl Fetch<'_> {
             return Ok(bare(descriptor.clone()));
         }
         let Some(bytes) = self.source.manifest(descriptor)? else {
-            return Ok(ManifestEntry { missing: true, ..bare(descriptor.clone()) });
+            return Ok(ManifestEntry {
+                missing: true,
+                ..bare(descriptor.clone())
+            });
         };
         self.bytes += bytes.len() as u64;
         self.pull.store.write_blob(&bytes)?;
         match Root::parse(&bytes, &descriptor.media_type) {
             Ok(Root::Manifest(manifest)) => self.entry(descriptor.clone(), &manifest),
             Ok(Root::Index(_)) => Ok(bare(descriptor.clone())),
-            Err(source) => Err(TransportError::Manifest { digest: descriptor.digest, source }.into()),
+            Err(source) => Err(TransportError::Manifest {
+                digest: descriptor.digest,
+                source,
+            }
+            .into()),
         }
     }
 
     /// Describes a manifest that was fetched, and fetches its configuration.
-    fn entry(&mut self, descriptor: Descriptor, manifest: &Manifest) -> Result<ManifestEntry, Failure> {
+    fn entry(
+        &mut self,
+        descriptor: Descriptor,
+        manifest: &Manifest,
+    ) -> Result<ManifestEntry, Failure> {
         let mut entry = bare(descriptor);
         entry.config.clone_from(&manifest.config);
         entry.artifact_type.clone_from(&manifest.artifact_type);
-        entry.layers = manifest.layers().iter().cloned().map(LayerEntry::new).collect();
+        entry.layers = manifest
+            .layers()
+            .iter()
+            .cloned()
+            .map(LayerEntry::new)
+            .collect();
         if !convert::is_image(manifest) {
             return Ok(entry);
         }
@@ -142,7 +198,9 @@ impl Fetch<'_> {
             }
         }
         for layer in &mut entry.layers {
-            if layer::is_foreign(&layer.descriptor.media_type) && !self.source.holds(&layer.descriptor)? {
+            if layer::is_foreign(&layer.descriptor.media_type)
+                && !self.source.holds(&layer.descriptor)?
+            {
                 layer.held = Some(false);
             }
         }
@@ -152,10 +210,16 @@ impl Fetch<'_> {
     /// Fetches a configuration and returns the platform that it names.
     fn platform(&mut self, config: &Descriptor) -> Result<Platform, Failure> {
         let what = format!("configuration `{}`", config.digest);
-        let bytes = self.source.small_blob(config)?.ok_or(TransportError::NotFound { what })?;
+        let bytes = self
+            .source
+            .small_blob(config)?
+            .ok_or(TransportError::NotFound { what })?;
         self.bytes += bytes.len() as u64;
         self.pull.store.write_blob(&bytes)?;
-        let malformed = |error| Failure::new(Exit::BadData, error).context(format!("configuration `{}` is malformed", config.digest));
+        let malformed = |error| {
+            Failure::new(Exit::BadData, error)
+                .context(format!("configuration `{}` is malformed", config.digest))
+        };
         let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
         let platform: Platform = serde_json::from_value(value).map_err(malformed)?;
         Ok(platform.normalized())

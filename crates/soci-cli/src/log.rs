@@ -173,7 +173,8 @@ struct StderrLine<'a>(&'a Progress);
 
 impl io::Write for StderrLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::Write::write_all(&mut io::stderr(), bytes))?;
+        self.0
+            .suspend(|| io::Write::write_all(&mut io::stderr(), bytes))?;
         Ok(bytes.len())
     }
 

@@ -15,7 +15,14 @@ use crate::{Session, Source, TransportError};
 /// A place to write images to.
 pub enum Destination {
     /// A repository of a registry.
-    Registry(Session, Repository),
+    Registry {
+        /// What drives the network.
+        session: Session,
+        /// The repository.
+        repository: Repository,
+        /// The registry, as users write it.
+        registry: String,
+    },
     /// An OCI image layout.
     Layout(Layout),
     /// An OCI image layout in a tar, which changes when all is written.
@@ -39,9 +46,15 @@ impl Destination {
     /// Fails where the layout or archive cannot be written, or the client's options are malformed.
     pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
         Ok(match reference {
-            Reference::Registry(reference) => Self::Registry(session.clone(), session.client()?.repository(reference)),
+            Reference::Registry(reference) => Self::Registry {
+                session: session.clone(),
+                repository: session.client()?.repository(reference),
+                registry: reference.registry.clone(),
+            },
             Reference::Layout { path, .. } => Self::Layout(Layout::open_or_create(path)?),
-            Reference::Archive { path, .. } => Self::Archive(Mutex::new(ArchiveWriter::create(path)?)),
+            Reference::Archive { path, .. } => {
+                Self::Archive(Mutex::new(ArchiveWriter::create(path)?))
+            }
         })
     }
 
@@ -52,7 +65,11 @@ impl Destination {
     /// Fails where the registry does not say.
     pub fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         match self {
-            Self::Registry(session, repository) => Ok(session.block_on(repository.blob_exists(descriptor.digest))??),
+            Self::Registry {
+                session,
+                repository,
+                ..
+            } => Ok(session.block_on(repository.blob_exists(descriptor.digest))??),
             Self::Layout(layout) => Ok(layout.has(descriptor)),
             Self::Archive(archive) => Ok(locked(archive).has(descriptor)),
         }
@@ -65,9 +82,15 @@ impl Destination {
     /// Fails where the registry does not say.
     pub fn has_manifest(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         match self {
-            Self::Registry(session, repository) => {
+            Self::Registry {
+                session,
+                repository,
+                ..
+            } => {
                 let name = ManifestName::Digest(descriptor.digest);
-                Ok(session.block_on(repository.manifest_digest(name))??.is_some())
+                Ok(session
+                    .block_on(repository.manifest_digest(name))??
+                    .is_some())
             }
             _ => self.has_blob(descriptor),
         }
@@ -80,7 +103,11 @@ impl Destination {
     /// Fails where the place does not take it.
     pub fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
         match self {
-            Self::Registry(session, repository) => Ok(session.block_on(repository.push_blob(descriptor, bytes.into()))??),
+            Self::Registry {
+                session,
+                repository,
+                ..
+            } => Ok(session.block_on(repository.push_blob(descriptor, bytes.into()))??),
             Self::Layout(layout) => {
                 let mut writer = layout.blob_writer(descriptor)?;
                 writer.write(&bytes)?;
@@ -89,7 +116,8 @@ impl Destination {
             Self::Archive(archive) => {
                 let mut rest = bytes.as_slice();
                 locked(archive).append(descriptor, |buffer| {
-                    std::io::Read::read(&mut rest, buffer).map_err(|source| unreadable(source).into())
+                    std::io::Read::read(&mut rest, buffer)
+                        .map_err(|source| unreadable(source).into())
                 })
             }
         }
@@ -101,12 +129,23 @@ impl Destination {
     /// # Errors
     ///
     /// Fails where the blob cannot be read, is not what its descriptor says, or the place does not take it.
-    pub fn copy_blob(&self, descriptor: &Descriptor, source: &Source, from: &Reference) -> Result<u64, TransportError> {
+    pub fn copy_blob(
+        &self,
+        descriptor: &Descriptor,
+        source: &Source,
+        from: &Reference,
+    ) -> Result<u64, TransportError> {
         match self {
-            Self::Registry(session, repository) => {
+            Self::Registry {
+                session,
+                repository,
+                registry,
+            } => {
                 if let (Source::Registry(..), Reference::Registry(from)) = (source, from)
-                    && repository.reference().registry == from.registry
-                    && session.block_on(repository.mount_blob(descriptor.digest, &from.repository))?? == Mount::Mounted
+                    && *registry == from.registry
+                    && session
+                        .block_on(repository.mount_blob(descriptor.digest, &from.repository))??
+                        == Mount::Mounted
                 {
                     return Ok(0);
                 }
@@ -116,7 +155,7 @@ impl Destination {
             Self::Layout(layout) => {
                 let mut writer = layout.blob_writer(descriptor)?;
                 let mut reader = source.blob(descriptor)?;
-                while let Some(piece) = reader.next()? {
+                while let Some(piece) = reader.next_piece()? {
                     writer.write(&piece)?;
                 }
                 writer.commit()?;
@@ -126,7 +165,7 @@ impl Destination {
                 let mut piece = Bytes::new();
                 locked(archive).append(descriptor, |buffer| {
                     if piece.is_empty() {
-                        piece = reader.next()?.unwrap_or_default();
+                        piece = reader.next_piece()?.unwrap_or_default();
                     }
                     let now = piece.split_to(piece.len().min(buffer.len()));
                     buffer[..now.len()].copy_from_slice(&now);
@@ -142,14 +181,30 @@ impl Destination {
     /// # Errors
     ///
     /// Fails where the place does not take it.
-    pub fn put_manifest(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<PutManifest, TransportError> {
-        let Self::Registry(session, repository) = self else {
-            return self.put_blob(descriptor, bytes.to_vec()).map(|()| PutManifest::Kept);
+    pub fn put_manifest(
+        &self,
+        descriptor: &Descriptor,
+        bytes: &[u8],
+    ) -> Result<PutManifest, TransportError> {
+        let Self::Registry {
+            session,
+            repository,
+            ..
+        } = self
+        else {
+            return self
+                .put_blob(descriptor, bytes.to_vec())
+                .map(|()| PutManifest::Kept);
         };
         let name = ManifestName::Digest(descriptor.digest);
         let bytes = Bytes::copy_from_slice(bytes);
-        let pushed = session.block_on(repository.push_manifest(name, &descriptor.media_type, bytes))??;
-        Ok(if pushed.subject_processed { PutManifest::KeptAsReferrer } else { PutManifest::Kept })
+        let pushed =
+            session.block_on(repository.push_manifest(name, &descriptor.media_type, bytes))??;
+        Ok(if pushed.subject_processed {
+            PutManifest::KeptAsReferrer
+        } else {
+            PutManifest::Kept
+        })
     }
 
     /// Returns the digest that `tag` names now.
@@ -159,11 +214,21 @@ impl Destination {
     /// Fails where the registry does not say, or the layout is malformed.
     pub fn tagged(&self, tag: &str) -> Result<Option<Digest>, TransportError> {
         let index = match self {
-            Self::Registry(session, repository) => return Ok(session.block_on(repository.manifest_digest(ManifestName::Tag(tag)))??),
+            Self::Registry {
+                session,
+                repository,
+                ..
+            } => {
+                return Ok(session.block_on(repository.manifest_digest(ManifestName::Tag(tag)))??);
+            }
             Self::Layout(layout) => layout.index()?,
             Self::Archive(archive) => locked(archive).index().to_vec(),
         };
-        match soci_layout::select(&index, &Selector::Name(tag.to_owned()), std::path::Path::new("")) {
+        match soci_layout::select(
+            &index,
+            &Selector::Name(tag.to_owned()),
+            std::path::Path::new(""),
+        ) {
             Ok(Select::Entry(entry)) => Ok(Some(entry.digest)),
             Ok(Select::Index(bytes)) => Ok(Some(Digest::of(&bytes))),
             Err(LayoutError::NoSuchImage { .. }) => Ok(None),
@@ -176,14 +241,29 @@ impl Destination {
     /// # Errors
     ///
     /// Fails where the place does not take it.
-    pub fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), TransportError> {
+    pub fn tag(
+        &self,
+        tag: &str,
+        descriptor: &Descriptor,
+        bytes: &[u8],
+    ) -> Result<(), TransportError> {
         match self {
-            Self::Registry(session, repository) => {
+            Self::Registry {
+                session,
+                repository,
+                ..
+            } => {
                 let bytes = Bytes::copy_from_slice(bytes);
-                session.block_on(repository.push_manifest(ManifestName::Tag(tag), &descriptor.media_type, bytes))??;
+                session.block_on(repository.push_manifest(
+                    ManifestName::Tag(tag),
+                    &descriptor.media_type,
+                    bytes,
+                ))??;
             }
-            Self::Layout(layout) => drop(layout.enter(&descriptor.reduced(), Some(tag))?),
-            Self::Archive(archive) => drop(locked(archive).enter(&descriptor.reduced(), Some(tag))?),
+            Self::Layout(layout) => _ = layout.enter(&descriptor.reduced(), Some(tag))?,
+            Self::Archive(archive) => {
+                _ = locked(archive).enter(&descriptor.reduced(), Some(tag))?;
+            }
         }
         Ok(())
     }
@@ -193,27 +273,44 @@ impl Destination {
     /// # Errors
     ///
     /// Fails where the registry does not say, or the layout is malformed.
-    pub fn referrers(&self, subject: Digest, artifact_type: &str) -> Result<(Vec<Descriptor>, ReferrersVia), TransportError> {
+    pub fn referrers(
+        &self,
+        subject: Digest,
+        artifact_type: &str,
+    ) -> Result<(Vec<Descriptor>, ReferrersVia), TransportError> {
         let index = match self {
-            Self::Registry(session, repository) => {
+            Self::Registry {
+                session,
+                repository,
+                ..
+            } => {
                 let found = session.block_on(repository.referrers(subject, artifact_type))??;
                 return Ok((found.descriptors, via(found.via)));
             }
             Self::Layout(layout) => layout.index()?,
             Self::Archive(archive) => locked(archive).index().to_vec(),
         };
-        let Ok(Root::Index(index)) = Root::parse(&index, "") else { return Ok((Vec::new(), ReferrersVia::Api)) };
+        let Ok(Root::Index(index)) = Root::parse(&index, "") else {
+            return Ok((Vec::new(), ReferrersVia::Api));
+        };
         let refers = |entry: &Descriptor| {
             entry.artifact_type.as_deref() == Some(artifact_type)
                 && self.subject_of(entry).is_some_and(|found| found == subject)
         };
-        Ok((index.manifests.into_iter().filter(refers).collect(), ReferrersVia::Api))
+        Ok((
+            index.manifests.into_iter().filter(refers).collect(),
+            ReferrersVia::Api,
+        ))
     }
 
     /// Returns the subject of a manifest in a layout.
     fn subject_of(&self, entry: &Descriptor) -> Option<Digest> {
-        let Self::Layout(layout) = self else { return None };
-        let bytes = layout.read_blob(entry, soci_oci::manifest::MANIFEST_LIMIT).ok()?;
+        let Self::Layout(layout) = self else {
+            return None;
+        };
+        let bytes = layout
+            .read_blob(entry, soci_oci::manifest::MANIFEST_LIMIT)
+            .ok()?;
         match Root::parse(&bytes, &entry.media_type).ok()? {
             Root::Manifest(manifest) => manifest.subject.map(|subject| subject.digest),
             Root::Index(_) => None,
@@ -225,10 +322,22 @@ impl Destination {
     /// # Errors
     ///
     /// Fails where the place does not take it.
-    pub fn add_referrer(&self, subject: Digest, referrer: &Descriptor, put: PutManifest) -> Result<ReferrersVia, TransportError> {
+    pub fn add_referrer(
+        &self,
+        subject: Digest,
+        referrer: &Descriptor,
+        put: PutManifest,
+    ) -> Result<ReferrersVia, TransportError> {
         match (self, put) {
             (_, PutManifest::KeptAsReferrer) => {}
-            (Self::Registry(session, repository), PutManifest::Kept) => {
+            (
+                Self::Registry {
+                    session,
+                    repository,
+                    ..
+                },
+                PutManifest::Kept,
+            ) => {
                 let artifact_type = referrer.artifact_type.as_deref().unwrap_or_default();
                 let found = session.block_on(repository.referrers(subject, artifact_type))??;
                 if found.via == soci_registry::ReferrersVia::Api {
@@ -237,8 +346,10 @@ impl Destination {
                 session.block_on(repository.add_to_referrers_tag(subject, referrer.clone()))??;
                 return Ok(ReferrersVia::Tag);
             }
-            (Self::Layout(layout), PutManifest::Kept) => drop(layout.enter(referrer, None)?),
-            (Self::Archive(archive), PutManifest::Kept) => drop(locked(archive).enter(referrer, None)?),
+            (Self::Layout(layout), PutManifest::Kept) => _ = layout.enter(referrer, None)?,
+            (Self::Archive(archive), PutManifest::Kept) => {
+                _ = locked(archive).enter(referrer, None)?;
+            }
         }
         Ok(ReferrersVia::Api)
     }
@@ -250,8 +361,11 @@ impl Destination {
     /// Fails where the archive cannot be written.
     pub fn finish(self) -> Result<(), TransportError> {
         match self {
-            Self::Archive(archive) => Ok(archive.into_inner().unwrap_or_else(PoisonError::into_inner).commit()?),
-            Self::Registry(..) | Self::Layout(_) => Ok(()),
+            Self::Archive(archive) => Ok(archive
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+                .commit()?),
+            Self::Registry { .. } | Self::Layout(_) => Ok(()),
         }
     }
 }
@@ -263,7 +377,11 @@ fn locked(archive: &Mutex<ArchiveWriter>) -> MutexGuard<'_, ArchiveWriter> {
 
 /// Says that bytes in memory cannot be read, which does not happen.
 fn unreadable(source: std::io::Error) -> LayoutError {
-    LayoutError::File { action: soci_layout::Action::Read, path: "memory".into(), source }
+    LayoutError::File {
+        action: soci_layout::Action::Read,
+        path: "memory".into(),
+        source,
+    }
 }
 
 const fn via(via: soci_registry::ReferrersVia) -> ReferrersVia {

@@ -46,6 +46,7 @@ impl TransportError {
                 ErrorClass::BadData => Exit::BadData,
                 ErrorClass::Configuration => Exit::Configuration,
                 ErrorClass::Denied => Exit::Denied,
+                ErrorClass::Io => Exit::Io,
                 ErrorClass::NotFound => Exit::NotFound,
                 ErrorClass::Protocol => Exit::Protocol,
                 ErrorClass::Throttled => Exit::TryAgain,

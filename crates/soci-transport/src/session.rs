@@ -31,13 +31,20 @@ impl Session {
     /// Returns a session with the options of the command line.
     pub fn new(args: &RegistryArgs) -> Self {
         let options = ClientOptions {
-            plain_http: if args.plain_http { PlainHttp::Always } else { PlainHttp::Loopback },
+            plain_http: if args.plain_http {
+                PlainHttp::Always
+            } else {
+                PlainHttp::Loopback
+            },
             authfile: args.authfile.clone(),
             ca_files: args.ca_file.clone(),
             user_agent: USER_AGENT.to_owned(),
             ..ClientOptions::default()
         };
-        Self(Arc::new(Shared { options, network: OnceLock::new() }))
+        Self(Arc::new(Shared {
+            options,
+            network: OnceLock::new(),
+        }))
     }
 
     /// Returns the registry's client.
@@ -54,7 +61,11 @@ impl Session {
         if let Some(network) = self.0.network.get() {
             return Ok(network);
         }
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(TransportError::Runtime)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(TransportError::Runtime)?;
         let client = {
             let _entered = runtime.enter();
             Client::new(self.0.options.clone())?

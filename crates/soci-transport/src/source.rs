@@ -39,7 +39,9 @@ impl Source {
     /// Fails where the layout or archive cannot be read, or the client's options are malformed.
     pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
         Ok(match reference {
-            Reference::Registry(reference) => Self::Registry(session.clone(), session.client()?.repository(reference)),
+            Reference::Registry(reference) => {
+                Self::Registry(session.clone(), session.client()?.repository(reference))
+            }
             Reference::Layout { path, .. } => Self::Layout(Layout::open(path)?),
             Reference::Archive { path, .. } => Self::Archive(Archive::open(path)?),
         })
@@ -54,7 +56,9 @@ impl Source {
         let (descriptor, bytes) = match (self, reference) {
             (Self::Registry(session, repository), Reference::Registry(wanted)) => {
                 let tag = wanted.tag.as_deref().unwrap_or("latest");
-                let name = wanted.digest.map_or(ManifestName::Tag(tag), ManifestName::Digest);
+                let name = wanted
+                    .digest
+                    .map_or(ManifestName::Tag(tag), ManifestName::Digest);
                 let found = session.block_on(repository.manifest(name))??;
                 let what = match wanted.digest {
                     Some(digest) => format!("digest `{digest}`"),
@@ -69,11 +73,23 @@ impl Source {
             (Self::Archive(archive), Reference::Archive { path, select }) => {
                 self.chosen(soci_layout::select(archive.index(), select, path)?)?
             }
-            _ => return Err(TransportError::Unsupported("the reference is of another place")),
+            _ => {
+                return Err(TransportError::Unsupported(
+                    "the reference is of another place",
+                ));
+            }
         };
-        let content = Root::parse(&bytes, &descriptor.media_type)
-            .map_err(|source| TransportError::Manifest { digest: descriptor.digest, source })?;
-        Ok(Resolved { descriptor, bytes, content })
+        let content = Root::parse(&bytes, &descriptor.media_type).map_err(|source| {
+            TransportError::Manifest {
+                digest: descriptor.digest,
+                source,
+            }
+        })?;
+        Ok(Resolved {
+            descriptor,
+            bytes,
+            content,
+        })
     }
 
     /// Reads what was chosen of a layout.
@@ -82,7 +98,9 @@ impl Source {
             Select::Index(bytes) => (Descriptor::of(OCI_INDEX, &bytes), bytes),
             Select::Entry(entry) => {
                 let what = format!("manifest `{}`", entry.digest);
-                let bytes = self.manifest(&entry)?.ok_or(TransportError::NotFound { what })?;
+                let bytes = self
+                    .manifest(&entry)?
+                    .ok_or(TransportError::NotFound { what })?;
                 (*entry, bytes)
             }
         })
@@ -96,7 +114,8 @@ impl Source {
     pub fn manifest(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
         match self {
             Self::Registry(session, repository) => {
-                let found = session.block_on(repository.manifest(ManifestName::Digest(descriptor.digest)))??;
+                let found = session
+                    .block_on(repository.manifest(ManifestName::Digest(descriptor.digest)))??;
                 Ok(found.map(|manifest| manifest.bytes.to_vec()))
             }
             _ => self.small_blob(descriptor),
@@ -111,7 +130,8 @@ impl Source {
     pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
         let read = match self {
             Self::Registry(session, repository) => {
-                let found = session.block_on(repository.blob_bytes(descriptor, MANIFEST_LIMIT))??;
+                let found =
+                    session.block_on(repository.blob_bytes(descriptor, MANIFEST_LIMIT))??;
                 return Ok(found.map(|bytes| bytes.to_vec()));
             }
             Self::Layout(layout) => layout.read_blob(descriptor, MANIFEST_LIMIT),
@@ -131,7 +151,9 @@ impl Source {
     /// Fails where the registry does not say.
     pub fn holds(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         match self {
-            Self::Registry(session, repository) => Ok(session.block_on(repository.blob_exists(descriptor.digest))??),
+            Self::Registry(session, repository) => {
+                Ok(session.block_on(repository.blob_exists(descriptor.digest))??)
+            }
             Self::Layout(layout) => Ok(layout.has(descriptor)),
             Self::Archive(archive) => Ok(archive.has(descriptor)),
         }
@@ -158,7 +180,9 @@ impl Source {
         let mut pinned = reference.clone();
         match &mut pinned {
             Reference::Registry(registry) => registry.digest = Some(digest),
-            Reference::Layout { select, .. } | Reference::Archive { select, .. } => *select = Selector::Digest(digest),
+            Reference::Layout { select, .. } | Reference::Archive { select, .. } => {
+                *select = Selector::Digest(digest);
+            }
         }
         pinned
     }

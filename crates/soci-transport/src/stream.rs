@@ -31,7 +31,7 @@ impl BlobReader {
     /// # Errors
     ///
     /// Fails where the bytes cannot be had, or end too early.
-    pub fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
+    pub fn next_piece(&mut self) -> Result<Option<Bytes>, TransportError> {
         match &mut self.0 {
             Kind::File(blob) => {
                 let mut piece = vec![0; PIECE];
@@ -49,7 +49,7 @@ impl BlobReader {
             Kind::Network(_, stream) => stream,
             kind @ Kind::File(_) => {
                 let pieces = futures_util::stream::unfold(Self(kind), |mut reader| async move {
-                    let piece = reader.next().transpose()?;
+                    let piece = reader.next_piece().transpose()?;
                     Some((piece.map_err(std::io::Error::other), reader))
                 });
                 BlobStream::from_stream(pieces)

@@ -1,0 +1,371 @@
+//! One image: its layers, its SOCI indexes, its conversion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use soci_cli::{Failure, Progress};
+use soci_document::{Document, Exit, Indexes, ManifestEntry, Optimization, Plan, Timing};
+use soci_layout::Layout;
+use soci_oci::convert::{Converted, Indexed, Source as Convertible, convert};
+use soci_oci::layer::Packing;
+use soci_oci::manifest::{MANIFEST_LIMIT, Root};
+use soci_oci::soci::{self, DISABLE_XATTRS, IndexVersion, soci_index, ztoc_descriptor};
+use soci_oci::{Descriptor, Digest, Manifest, Reference};
+use soci_transport::{Session, Source};
+use soci_ztoc::{Compression, Ztoc};
+
+use crate::built::Built;
+use crate::memory::{self, Recipe};
+use crate::{layer, prefetch, workers};
+
+/// What builds indexes.
+pub(crate) struct Indexer {
+    pub(crate) session: Session,
+    pub(crate) store: Layout,
+    pub(crate) jobs: NonZeroUsize,
+    pub(crate) build_tool_identifier: String,
+    pub(crate) reuse: bool,
+}
+
+/// A layer is built once for each way to read it, however many manifests have it.
+type LayerKey = (Digest, bool);
+
+impl Indexer {
+    /// Builds what the plan of a document asks for.
+    pub(crate) fn index(
+        &self,
+        mut document: Document,
+        progress: &Progress,
+    ) -> Result<Document, Failure> {
+        let started = Instant::now();
+        let plan = document.plan.clone().ok_or_else(|| {
+            Failure::message(Exit::BadData, "the document has no plan")
+                .hint("pass it through soci-plan first")
+        })?;
+        let manifests = self.manifests(&document)?;
+        let layers = planned_layers(&document);
+        let built = self.layers(&document, &plan, &layers, progress)?;
+        let mut indexed = Vec::new();
+        for entry in document
+            .manifests
+            .iter_mut()
+            .filter(|entry| entry.is_planned())
+        {
+            indexed.extend(self.manifest(entry, &plan, &built)?);
+        }
+        document.converted = match plan.index_version.has_v2() {
+            true if !indexed.is_empty() => {
+                Some(Some(self.convert(&document, &manifests, &indexed)?))
+            }
+            true => Some(None),
+            false => None,
+        };
+        let bytes = layers.iter().map(|(_, layer)| layer.size).sum();
+        document.timing.insert(
+            "index".to_owned(),
+            Timing {
+                seconds: started.elapsed().as_secs_f64(),
+                bytes,
+            },
+        );
+        Ok(document)
+    }
+
+    /// Reads the manifests that were fetched, and checks that the document says of them what they say themselves.
+    fn manifests(&self, document: &Document) -> Result<BTreeMap<Digest, Manifest>, Failure> {
+        let mut manifests = BTreeMap::new();
+        for entry in document
+            .manifests
+            .iter()
+            .filter(|entry| entry.config.is_some())
+        {
+            let bytes = self.stored(&entry.descriptor)?;
+            let Root::Manifest(manifest) = parse(&bytes, &entry.descriptor)? else {
+                continue;
+            };
+            let same = |(ours, theirs): (&soci_document::LayerEntry, &Descriptor)| {
+                ours.descriptor == *theirs
+            };
+            let layers = manifest.layers();
+            if entry.layers.len() != layers.len() || !entry.layers.iter().zip(layers).all(same) {
+                let message = format_args!(
+                    "the layers of manifest `{}` are not those of the manifest in the store",
+                    entry.descriptor.digest
+                );
+                return Err(Failure::message(Exit::BadData, message));
+            }
+            manifests.insert(entry.descriptor.digest, *manifest);
+        }
+        Ok(manifests)
+    }
+
+    /// Reads a manifest from the store.
+    fn stored(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
+        self.store
+            .read_blob(descriptor, MANIFEST_LIMIT)
+            .map_err(|error| Failure::from(error).hint("pull the image again into this store"))
+    }
+
+    /// Builds the ztocs of the layers, the largest first.
+    fn layers(
+        &self,
+        document: &Document,
+        plan: &Plan,
+        layers: &[(LayerKey, Descriptor)],
+        progress: &Progress,
+    ) -> Result<BTreeMap<LayerKey, Built>, Failure> {
+        let source = std::sync::OnceLock::new();
+        workers::each(layers, self.jobs, |layer, stop| {
+            let open = || self.open(document, layer, &source);
+            self.layer(layer, plan, (progress, stop), open)
+                .map_err(|failure| failure.context(format!("layer `{}`", layer.digest)))
+        })
+    }
+
+    /// Opens a layer in the store, or else in the source.
+    fn open(
+        &self,
+        document: &Document,
+        layer: &Descriptor,
+        source: &std::sync::OnceLock<Source>,
+    ) -> Result<soci_transport::BlobReader, Failure> {
+        if self.store.has(layer) {
+            return Ok(Source::Layout(self.store.clone()).blob(layer)?);
+        }
+        if source.get().is_none() {
+            let reference: Reference = document
+                .image
+                .parse()
+                .map_err(|error| Failure::new(Exit::BadData, error))?;
+            // Another worker may have been faster; one of the two sources is as good as the other.
+            drop(source.set(Source::open(&self.session, &reference)?));
+        }
+        let source = source
+            .get()
+            .ok_or_else(|| Failure::message(Exit::Internal, "the source is not open"))?;
+        Ok(source.blob(layer)?)
+    }
+
+    /// Builds the ztoc of one layer, unless that was done before.
+    fn layer(
+        &self,
+        layer: &Descriptor,
+        plan: &Plan,
+        (progress, stop): (&Progress, &AtomicBool),
+        open: impl FnOnce() -> Result<soci_transport::BlobReader, Failure>,
+    ) -> Result<Built, Failure> {
+        let recipe = Recipe {
+            layer: layer.digest,
+            compression: compression(layer),
+            span_size: plan.span_size,
+            build_tool_identifier: &self.build_tool_identifier,
+        };
+        if self.reuse
+            && let Some(built) = memory::recall(&self.store, &recipe)
+        {
+            tracing::info!(target: "soci", layer = %layer.digest, "built before");
+            return Ok(built);
+        }
+        let bar = progress.bar(&layer.digest.to_string(), layer.size);
+        let built = layer::build(layer, &recipe, open()?, &self.store, (&bar, stop))?;
+        memory::remember(&self.store, &recipe, &built);
+        Ok(built)
+    }
+
+    /// Makes the SOCI indexes of one manifest. Returns what the conversion needs, where there is a version 2 index.
+    fn manifest(
+        &self,
+        entry: &mut ManifestEntry,
+        plan: &Plan,
+        built: &BTreeMap<LayerKey, Built>,
+    ) -> Result<Option<Indexed>, Failure> {
+        let mut blobs = Vec::new();
+        for layer in entry.layers.iter_mut().filter(|layer| layer.is_planned()) {
+            match built.get(&key(&layer.descriptor)) {
+                Some(Built::Ztoc {
+                    digest,
+                    size,
+                    disable_xattrs,
+                }) => {
+                    let mut ztoc =
+                        ztoc_descriptor(&layer.descriptor, *digest, *size, plan.span_size);
+                    if *disable_xattrs && plan.optimizations.contains(&Optimization::Xattr) {
+                        ztoc.annotations
+                            .insert(DISABLE_XATTRS.to_owned(), "true".to_owned());
+                    }
+                    blobs.push(ztoc.clone());
+                    layer.ztoc = Some(Some(ztoc));
+                }
+                Some(Built::Skipped(reason)) => {
+                    layer.ztoc = Some(None);
+                    layer.skipped = Some(*reason);
+                }
+                None => {
+                    return Err(Failure::message(
+                        Exit::Internal,
+                        format_args!("layer `{}` was not built", layer.descriptor.digest),
+                    ));
+                }
+            }
+        }
+        if blobs.is_empty() {
+            tracing::warn!(target: "soci", manifest = %entry.descriptor.digest, "no layer has a ztoc, so there is no index");
+            entry.index = Some(None);
+            return Ok(None);
+        }
+        entry.prefetch = self.prefetch(entry, &plan.prefetch_files)?;
+        blobs.extend(entry.prefetch.iter().cloned());
+        self.soci_indexes(entry, plan, &blobs)
+    }
+
+    /// Writes the SOCI indexes over `blobs`.
+    fn soci_indexes(
+        &self,
+        entry: &mut ManifestEntry,
+        plan: &Plan,
+        blobs: &[Descriptor],
+    ) -> Result<Option<Indexed>, Failure> {
+        self.store.write_blob(soci::CONFIG)?;
+        let write = |version: IndexVersion| {
+            let bytes = soci_index(
+                version,
+                blobs,
+                &entry.descriptor,
+                &self.build_tool_identifier,
+            )
+            .to_bytes();
+            self.store.write_blob(&bytes)?;
+            Ok::<_, Failure>(Descriptor::of(soci_oci::media_type::OCI_MANIFEST, &bytes))
+        };
+        let v1 = plan
+            .index_version
+            .has_v1()
+            .then(|| write(IndexVersion::V1))
+            .transpose()?;
+        let v2 = plan
+            .index_version
+            .has_v2()
+            .then(|| write(IndexVersion::V2))
+            .transpose()?;
+        entry.index = Some(Some(Indexes { v1, v2: v2.clone() }));
+        let platform = entry
+            .plan
+            .as_ref()
+            .and_then(|plan| plan.platform.as_ref())
+            .or(entry.platform())
+            .cloned();
+        Ok(v2.zip(platform).map(|(soci_index, platform)| Indexed {
+            manifest: entry.descriptor.digest,
+            platform,
+            soci_index,
+        }))
+    }
+
+    /// Writes the lists of spans to fetch before the container starts, in the order of the layers.
+    fn prefetch(
+        &self,
+        entry: &ManifestEntry,
+        paths: &[String],
+    ) -> Result<Vec<Descriptor>, Failure> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut layers = Vec::new();
+        for layer in &entry.layers {
+            let Some(Some(ztoc)) = &layer.ztoc else {
+                continue;
+            };
+            let bytes = self.store.read_blob(ztoc, ztoc.size)?;
+            let ztoc = Ztoc::decode(&bytes).map_err(|error| Failure::new(Exit::BadData, error))?;
+            layers.push((layer.descriptor.digest, ztoc));
+        }
+        let (mut found, missing) =
+            prefetch::spans(&layers, paths).map_err(|error| Failure::new(Exit::BadData, error))?;
+        for path in missing {
+            tracing::warn!(target: "soci", path, "the file to prefetch is in no indexed layer");
+        }
+        let mut lists = Vec::new();
+        for (digest, _) in &layers {
+            if let Some(spans) = found.remove(digest) {
+                let (descriptor, bytes) = soci::prefetch_list(*digest, spans);
+                self.store.write_blob(&bytes)?;
+                lists.push(descriptor);
+            }
+        }
+        Ok(lists)
+    }
+
+    /// Converts the image and writes what changed.
+    fn convert(
+        &self,
+        document: &Document,
+        manifests: &BTreeMap<Digest, Manifest>,
+        indexed: &[Indexed],
+    ) -> Result<Descriptor, Failure> {
+        let content = parse(&self.stored(&document.root)?, &document.root)?;
+        let platform = match (&content, document.manifests.as_slice()) {
+            (Root::Manifest(_), [entry]) => entry.platform.clone(),
+            _ => None,
+        };
+        let missing: BTreeSet<Digest> = document
+            .manifests
+            .iter()
+            .filter(|entry| entry.missing)
+            .map(|entry| entry.descriptor.digest)
+            .collect();
+        let source = Convertible {
+            root: &document.root,
+            content,
+            platform,
+            manifests,
+            missing: &missing,
+        };
+        let Converted {
+            root,
+            bytes,
+            manifests,
+        } = convert(source, indexed);
+        for (_, manifest) in &manifests {
+            self.store.write_blob(manifest)?;
+        }
+        self.store.write_blob(&bytes)?;
+        tracing::info!(target: "soci", image = document.image, digest = %root.digest, "converted");
+        Ok(root)
+    }
+}
+
+/// Reads a manifest or index of the store.
+fn parse(bytes: &[u8], descriptor: &Descriptor) -> Result<Root, Failure> {
+    Root::parse(bytes, &descriptor.media_type).map_err(|error| {
+        Failure::new(Exit::BadData, error).context(format!("manifest `{}`", descriptor.digest))
+    })
+}
+
+/// Returns the layers to build, each once, the largest first: it is the one that the others wait for.
+fn planned_layers(document: &Document) -> Vec<(LayerKey, Descriptor)> {
+    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
+    let layers = planned.flat_map(|entry| entry.layers.iter().filter(|layer| layer.is_planned()));
+    let unique: BTreeMap<LayerKey, Descriptor> = layers
+        .map(|layer| (key(&layer.descriptor), layer.descriptor.clone()))
+        .collect();
+    let mut layers: Vec<_> = unique.into_iter().collect();
+    layers.sort_by_key(|(_, layer)| std::cmp::Reverse(layer.size));
+    layers
+}
+
+/// Returns what tells a layer apart from the others.
+fn key(layer: &Descriptor) -> LayerKey {
+    (layer.digest, compression(layer) == Compression::Gzip)
+}
+
+/// Returns how a layer is read, by its media type alone. One that no plan would choose is read as it is.
+fn compression(layer: &Descriptor) -> Compression {
+    match Packing::of(&layer.media_type) {
+        Packing::Gzip => Compression::Gzip,
+        Packing::Tar | Packing::Encrypted | Packing::Unsupported | Packing::Unknown => {
+            Compression::Uncompressed
+        }
+    }
+}

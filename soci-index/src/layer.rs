@@ -1,0 +1,175 @@
+//! One layer: read, inflated, scanned and digested in one pass, in three threads that overlap.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use bytes::Bytes;
+use soci_cli::{Bar, Failure};
+use soci_document::{Exit, UnindexableReason};
+use soci_layout::Layout;
+use soci_oci::{Descriptor, Digest};
+use soci_transport::{BlobReader, TransportError};
+use soci_ztoc::{
+    LayerDigests, LayerScanner, ReaderViolation, ScanError, ScannedLayer, SpanHasher, SpanStart,
+    Ztoc,
+};
+
+use crate::built::Built;
+use crate::memory::Recipe;
+
+/// How many pieces wait between two threads: enough to even out, few enough to bound memory.
+const WAITING: usize = 4;
+
+/// Why a layer has no ztoc although it was to be indexed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LayerError {
+    #[error("cannot read the layer")]
+    Read(#[from] TransportError),
+    #[error("the layer is not what the manifest says: expected {expected}, found {found}")]
+    Digest { expected: Digest, found: Digest },
+    #[error("the layer is damaged")]
+    Scan(#[from] ScanError),
+    #[error("cannot encode the ztoc")]
+    Encode(#[from] soci_ztoc::EncodeError),
+    #[error("cannot store the ztoc")]
+    Store(#[from] soci_layout::LayoutError),
+    #[error("scanner and hasher disagree, which is a bug")]
+    Assemble(#[from] soci_ztoc::AssembleError),
+    #[error("stopped, since another layer failed")]
+    Stopped,
+}
+
+impl From<LayerError> for Failure {
+    fn from(error: LayerError) -> Self {
+        let exit = match &error {
+            LayerError::Read(error) => error.exit(),
+            LayerError::Store(error) => error.exit(),
+            LayerError::Digest { .. } | LayerError::Scan(_) | LayerError::Encode(_) => {
+                Exit::BadData
+            }
+            LayerError::Assemble(_) | LayerError::Stopped => Exit::Internal,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// A piece of a layer, and where spans start in it.
+type Scanned = (Bytes, Vec<SpanStart>);
+
+/// Builds the ztoc of `layer` from its bytes and puts it into the store. `stop` ends the pass early.
+pub(crate) fn build(
+    layer: &Descriptor,
+    recipe: &Recipe<'_>,
+    reader: BlobReader,
+    store: &Layout,
+    (bar, stop): (&Bar, &AtomicBool),
+) -> Result<Built, LayerError> {
+    let fresh = LayerScanner::new(recipe.compression, recipe.span_size)?;
+    let (scanned, digests) = thread::scope(|scope| {
+        let (to_scanner, pieces) = sync_channel(WAITING);
+        let (to_hasher, scanned_pieces) = sync_channel(WAITING);
+        let read = scope.spawn(move || read(reader, &to_scanner, bar, stop));
+        let hash = scope.spawn(move || hash(&scanned_pieces));
+        let scanned = scan(fresh, &pieces, &to_hasher);
+        drop((pieces, to_hasher));
+        let digests = hash
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        read.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok::<_, LayerError>((scanned, digests))
+    })?;
+    let found = Digest::from_bytes(digests.layer);
+    if found != layer.digest {
+        return Err(LayerError::Digest {
+            expected: layer.digest,
+            found,
+        });
+    }
+    let scanned = match scanned {
+        Err(error) if error.is_unindexable_tar() => {
+            tracing::warn!(target: "soci", layer = %layer.digest, "no ztoc: {error}");
+            return Ok(Built::Skipped(UnindexableReason::UnindexableTar));
+        }
+        other => other?,
+    };
+    finish(
+        layer,
+        Ztoc::assemble(scanned, digests, recipe.build_tool_identifier)?,
+        store,
+    )
+}
+
+/// Reads the layer, piece by piece.
+fn read(
+    mut reader: BlobReader,
+    pieces: &SyncSender<Bytes>,
+    bar: &Bar,
+    stop: &AtomicBool,
+) -> Result<(), LayerError> {
+    while let Some(piece) = reader.next_piece()? {
+        if stop.load(Ordering::Relaxed) {
+            return Err(LayerError::Stopped);
+        }
+        bar.advance(piece.len() as u64);
+        if pieces.send(piece).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Scans the pieces and hands them on. After damage the rest is handed on unscanned: the digest then tells whether the layer
+/// is damaged, or is not the layer that the manifest names.
+fn scan(
+    scanner: LayerScanner,
+    pieces: &Receiver<Bytes>,
+    hasher: &SyncSender<Scanned>,
+) -> Result<ScannedLayer, ScanError> {
+    let mut state = Ok(scanner);
+    for piece in pieces {
+        let starts = match &mut state {
+            Ok(scanner) => scanner.feed(&piece),
+            Err(_) => Ok(Vec::new()),
+        };
+        let starts = starts.unwrap_or_else(|error| {
+            state = Err(error);
+            Vec::new()
+        });
+        if hasher.send((piece, starts)).is_err() {
+            break;
+        }
+    }
+    state?.finish()
+}
+
+/// Digests the layer and its spans.
+fn hash(pieces: &Receiver<Scanned>) -> LayerDigests {
+    let mut hasher = SpanHasher::new();
+    for (piece, starts) in pieces {
+        hasher.feed(&piece, &starts);
+    }
+    hasher.finish()
+}
+
+/// Stores a ztoc, unless every reader would refuse it.
+fn finish(layer: &Descriptor, ztoc: Ztoc, store: &Layout) -> Result<Built, LayerError> {
+    let violations: Vec<ReaderViolation> = ztoc.reader_violations();
+    if let Some(first) = violations.first() {
+        tracing::warn!(target: "soci", layer = %layer.digest, rules = violations.len(), "no ztoc, since readers would refuse it: {first}");
+        return Ok(Built::Skipped(UnindexableReason::UnreadableBySnapshotter));
+    }
+    let disable_xattrs = ztoc.can_disable_xattrs();
+    let entries = ztoc.toc.len();
+    let bytes = ztoc.encode()?;
+    drop(ztoc);
+    let digest = store.write_blob(&bytes)?;
+    let size = bytes.len() as u64;
+    tracing::info!(target: "soci", layer = %layer.digest, ztoc = %digest, bytes = size, entries, "built");
+    Ok(Built::Ztoc {
+        digest,
+        size,
+        disable_xattrs,
+    })
+}

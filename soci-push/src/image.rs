@@ -1,0 +1,261 @@
+//! One image: what is pushed for it, and in which order.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use soci_cli::{Failure, Progress};
+use soci_document::{Document, Exit, Push, ReferrersVia, Timing};
+use soci_layout::Layout;
+use soci_oci::media_type::SOCI_INDEX_V1;
+use soci_oci::{Descriptor, Reference, layer};
+use soci_transport::{Destination, PutManifest, Session, Source, TransportError};
+
+use crate::args::{ExistingIndex, Mode};
+use crate::content::{Content, Origin, is_soci_config};
+use crate::tags;
+use crate::upload::{Count, Upload, from_source, from_store};
+
+/// What pushes indexes.
+pub(crate) struct Pusher {
+    pub(crate) session: Session,
+    pub(crate) store: Layout,
+    pub(crate) to: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) existing_index: ExistingIndex,
+    pub(crate) uploads: NonZeroUsize,
+    pub(crate) mode: Mode,
+}
+
+impl Pusher {
+    /// Pushes what a document names.
+    pub(crate) fn push(
+        &self,
+        mut document: Document,
+        progress: &Progress,
+    ) -> Result<Document, Failure> {
+        let started = Instant::now();
+        if document.plan.is_none() || document.manifests.iter().all(|entry| entry.index.is_none()) {
+            return Err(Failure::message(Exit::BadData, "the document has no index")
+                .hint("pass it through soci-index first"));
+        }
+        let image: Reference = document
+            .image
+            .parse()
+            .map_err(|error| Failure::new(Exit::BadData, error))?;
+        let to: Reference = match &self.to {
+            Some(to) => to
+                .parse()
+                .map_err(|error| Failure::new(Exit::Usage, error))?,
+            None => image.clone(),
+        };
+        let tags = tags::tags(&self.tags, self.to.as_deref(), &image, &document)?;
+        let source = if to.same_place(&image) {
+            None
+        } else {
+            Some(Source::open(&self.session, &image)?)
+        };
+        let content = Origin {
+            store: &self.store,
+            copied_from: source.as_ref(),
+        }
+        .gather(&document)?;
+        let destination = self.open(&to)?;
+        let upload = Upload {
+            destination: destination.as_ref(),
+            mode: self.mode,
+            count: Count::default(),
+            progress,
+        };
+        self.blobs(
+            &upload,
+            &content,
+            source.as_ref().map(|source| (source, &image)),
+        )?;
+        let referrers = self.manifests(&upload, &content)?;
+        let tags = self.tag(&upload, &content, &tags, &to)?;
+        let Upload { count, .. } = upload;
+        if let (Mode::Write, Some(destination)) = (self.mode, destination) {
+            destination.finish()?;
+        }
+        let push = record(&count, &to, tags, referrers, self.mode);
+        tracing::info!(target: "soci", image = document.image, uploaded = push.uploaded, existing = push.existing, bytes = push.bytes, "pushed");
+        let timing = Timing {
+            seconds: started.elapsed().as_secs_f64(),
+            bytes: push.bytes,
+        };
+        document.push = Some(push);
+        document.timing.insert("push".to_owned(), timing);
+        Ok(document)
+    }
+
+    /// Opens the destination. A dry run makes nothing: a layout or archive that is not there holds nothing.
+    fn open(&self, to: &Reference) -> Result<Option<Destination>, Failure> {
+        if let (Mode::DryRun, Reference::Layout { path, .. } | Reference::Archive { path, .. }) =
+            (self.mode, to)
+            && !path.exists()
+        {
+            return Ok(None);
+        }
+        Ok(Some(Destination::open(&self.session, to)?))
+    }
+
+    /// Pushes the blobs: those of the SOCI indexes from the store, those of a copied image from its own place.
+    fn blobs(
+        &self,
+        upload: &Upload<'_>,
+        content: &Content,
+        copied: Option<(&Source, &Reference)>,
+    ) -> Result<(), Failure> {
+        if let Some((source, from)) = copied {
+            let here = |blob: &&Descriptor| {
+                !layer::is_foreign(&blob.media_type) || source.holds(blob).unwrap_or(false)
+            };
+            let blobs = content.image_blobs.values().filter(here);
+            upload.blobs(blobs, self.uploads, |place, blob| {
+                from_source(source, from, place, blob)
+            })?;
+        }
+        let (configs, ztocs): (Vec<_>, Vec<_>) = content
+            .blobs
+            .values()
+            .partition(|blob| is_soci_config(blob));
+        for blobs in [ztocs, configs] {
+            upload.blobs(blobs.into_iter(), self.uploads, |place, blob| {
+                from_store(&self.store, place, blob)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Pushes the manifests and lets readers find the SOCI indexes of version 1.
+    fn manifests(&self, upload: &Upload<'_>, content: &Content) -> Result<ReferrersVia, Failure> {
+        for (manifest, bytes) in &content.manifests {
+            if content
+                .tagged
+                .as_ref()
+                .is_none_or(|(tagged, _)| tagged.digest != manifest.digest)
+            {
+                upload.manifest(manifest, bytes)?;
+            }
+        }
+        let mut via = ReferrersVia::None;
+        for (subject, index, bytes) in &content.referrers {
+            if !self.skips(upload, subject, index)? {
+                via = refer(upload, subject, index, bytes)?;
+            }
+        }
+        Ok(via)
+    }
+
+    /// Says whether a SOCI index of version 1 is left out, since the image has another one.
+    fn skips(
+        &self,
+        upload: &Upload<'_>,
+        subject: &Descriptor,
+        index: &Descriptor,
+    ) -> Result<bool, Failure> {
+        let (true, Some(place)) = (
+            self.existing_index != ExistingIndex::Allow,
+            upload.destination,
+        ) else {
+            return Ok(false);
+        };
+        let (others, _) = place
+            .referrers(subject.digest, SOCI_INDEX_V1)
+            .map_err(|error| {
+                Failure::from(error)
+                    .context(format!("cannot list the referrers of `{}`", subject.digest))
+            })?;
+        let Some(other) = others.iter().find(|other| other.digest != index.digest) else {
+            return Ok(false);
+        };
+        let skip = self.existing_index == ExistingIndex::Skip;
+        let what = if skip {
+            "left as it is"
+        } else {
+            "another one is pushed beside it"
+        };
+        tracing::warn!(target: "soci", manifest = %subject.digest, index = %other.digest, "the image has an index of version 1; {what}");
+        Ok(skip)
+    }
+
+    /// Pushes the converted image under its tags, and returns the tags as references.
+    fn tag(
+        &self,
+        upload: &Upload<'_>,
+        content: &Content,
+        tags: &[String],
+        to: &Reference,
+    ) -> Result<Vec<String>, Failure> {
+        let Some((tagged, bytes)) = &content.tagged else {
+            return Ok(Vec::new());
+        };
+        if tags.is_empty() {
+            tracing::warn!(target: "soci", digest = %tagged.digest, "the converted image gets no tag, since the source has none; name one with --tag");
+        }
+        // A layout's tag points at a blob that must be there first; a registry takes the manifest with its tag.
+        if tags.is_empty() || !matches!(to, Reference::Registry(_)) {
+            upload.manifest(tagged, bytes)?;
+        }
+        for tag in tags {
+            upload.tag(tag, tagged, bytes)?;
+        }
+        Ok(tags
+            .iter()
+            .map(|tag| format!("{}:{tag}", place(to)))
+            .collect())
+    }
+}
+
+/// Pushes a SOCI index of version 1 and lets readers find it from its image manifest.
+fn refer(
+    upload: &Upload<'_>,
+    subject: &Descriptor,
+    index: &Descriptor,
+    bytes: &[u8],
+) -> Result<ReferrersVia, Failure> {
+    let put = upload.manifest(index, bytes)?;
+    let (Mode::Write, Some(destination)) = (upload.mode, upload.destination) else {
+        return Ok(ReferrersVia::None);
+    };
+    // An index that was there already may have lost its entry in the fallback tag: look again.
+    destination
+        .add_referrer(subject.digest, index, put.unwrap_or(PutManifest::Kept))
+        .map_err(|error: TransportError| {
+            Failure::from(error).context(format!(
+                "cannot list `{}` as a referrer of `{}`",
+                index.digest, subject.digest
+            ))
+        })
+}
+
+/// Records what was pushed.
+fn record(
+    count: &Count,
+    to: &Reference,
+    tags: Vec<String>,
+    referrers: ReferrersVia,
+    mode: Mode,
+) -> Push {
+    Push {
+        repository: place(to),
+        tags,
+        referrers,
+        uploaded: count.uploaded.load(Ordering::Relaxed),
+        existing: count.existing.load(Ordering::Relaxed),
+        bytes: count.bytes.load(Ordering::Relaxed),
+        dry_run: mode == Mode::DryRun,
+    }
+}
+
+/// Returns the place of a reference, without the image in it.
+fn place(reference: &Reference) -> String {
+    match reference {
+        Reference::Registry(reference) => {
+            format!("{}/{}", reference.registry, reference.repository)
+        }
+        Reference::Layout { path, .. } => format!("oci:{}", path.display()),
+        Reference::Archive { path, .. } => format!("oci-archive:{}", path.display()),
+    }
+}

@@ -1,0 +1,174 @@
+//! Sending what a place does not hold.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use soci_cli::{Failure, Progress};
+use soci_layout::Layout;
+use soci_oci::{Descriptor, Reference};
+use soci_transport::{Destination, PutManifest, Source};
+
+use crate::args::Mode;
+
+/// What was sent, and what was there.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) uploaded: AtomicU64,
+    pub(crate) existing: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+impl Count {
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.uploaded.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn found(&self) {
+        self.existing.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A place, and how to send to it. In a dry run a layout or archive may not be there yet.
+pub(crate) struct Upload<'a> {
+    pub(crate) destination: Option<&'a Destination>,
+    pub(crate) mode: Mode,
+    pub(crate) count: Count,
+    pub(crate) progress: &'a Progress,
+}
+
+impl Upload<'_> {
+    /// Sends those of `blobs` that the place does not hold, `at_once` at a time.
+    pub(crate) fn blobs<'b>(
+        &self,
+        blobs: impl Iterator<Item = &'b Descriptor>,
+        at_once: NonZeroUsize,
+        send: impl Fn(&Destination, &Descriptor) -> Result<u64, Failure> + Sync,
+    ) -> Result<(), Failure> {
+        let blobs: Vec<&Descriptor> = blobs.collect();
+        let next = AtomicUsize::new(0);
+        let failure = Mutex::new(None);
+        thread::scope(|scope| {
+            for _ in 0..at_once.get().min(blobs.len()) {
+                scope.spawn(|| {
+                    while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if let Err(error) = self.blob(blob, &send) {
+                            next.store(blobs.len(), Ordering::Relaxed);
+                            let error =
+                                error.context(format!("cannot push blob `{}`", blob.digest));
+                            failure
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .get_or_insert(error);
+                        }
+                    }
+                });
+            }
+        });
+        failure
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or(Ok(()), Err)
+    }
+
+    fn blob(
+        &self,
+        blob: &Descriptor,
+        send: &impl Fn(&Destination, &Descriptor) -> Result<u64, Failure>,
+    ) -> Result<(), Failure> {
+        let there = self
+            .destination
+            .map(|place| place.has_blob(blob))
+            .transpose()?;
+        if there == Some(true) {
+            self.count.found();
+            return Ok(());
+        }
+        let bytes = match (self.mode, self.destination) {
+            (Mode::Write, Some(place)) => {
+                let bar = self.progress.bar(&blob.digest.to_string(), blob.size);
+                let bytes = send(place, blob)?;
+                bar.advance(blob.size);
+                bytes
+            }
+            _ => blob.size,
+        };
+        self.count.sent(bytes);
+        Ok(())
+    }
+
+    /// Sends a manifest, unless the place holds it. Returns what the place did with it, where it was sent.
+    pub(crate) fn manifest(
+        &self,
+        manifest: &Descriptor,
+        bytes: &[u8],
+    ) -> Result<Option<PutManifest>, Failure> {
+        let context = || format!("cannot push manifest `{}`", manifest.digest);
+        let there = self
+            .destination
+            .map(|place| place.has_manifest(manifest))
+            .transpose();
+        if there.map_err(|error| Failure::from(error).context(context()))? == Some(true) {
+            self.count.found();
+            return Ok(None);
+        }
+        let put = match (self.mode, self.destination) {
+            (Mode::Write, Some(place)) => Some(
+                place
+                    .put_manifest(manifest, bytes)
+                    .map_err(|error| Failure::from(error).context(context()))?,
+            ),
+            _ => None,
+        };
+        self.count.sent(bytes.len() as u64);
+        Ok(put)
+    }
+
+    /// Gives a tag to a manifest or index, unless it has it.
+    pub(crate) fn tag(
+        &self,
+        tag: &str,
+        manifest: &Descriptor,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let context = || format!("cannot set the tag `{tag}`");
+        let now = self.destination.map(|place| place.tagged(tag)).transpose();
+        let now = now
+            .map_err(|error| Failure::from(error).context(context()))?
+            .flatten();
+        if now == Some(manifest.digest) {
+            self.count.found();
+            return Ok(());
+        }
+        if let (Mode::Write, Some(place)) = (self.mode, self.destination) {
+            place
+                .tag(tag, manifest, bytes)
+                .map_err(|error| Failure::from(error).context(context()))?;
+        }
+        self.count.sent(bytes.len() as u64);
+        Ok(())
+    }
+}
+
+/// Sends a blob of the store.
+pub(crate) fn from_store(
+    store: &Layout,
+    place: &Destination,
+    blob: &Descriptor,
+) -> Result<u64, Failure> {
+    let bytes = store.read_blob(blob, blob.size)?;
+    place.put_blob(blob, bytes)?;
+    Ok(blob.size)
+}
+
+/// Sends a blob of the image's own place.
+pub(crate) fn from_source(
+    source: &Source,
+    from: &Reference,
+    place: &Destination,
+    blob: &Descriptor,
+) -> Result<u64, Failure> {
+    Ok(place.copy_blob(blob, source, from)?)
+}
