@@ -1,1 +1,3 @@
 //! What the tests share: goldens, fixtures, registries and a process runner.
+
+pub mod golden;
