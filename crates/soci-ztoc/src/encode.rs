@@ -1,0 +1,205 @@
+//! The exact bytes of a ztoc.
+//!
+//! A flatbuffer of given content has many valid forms. This one is what the reference's builder
+//! (Go flatbuffers 25.12.19) writes: strings and tables back to front in its order of calls,
+//! slots in its order, nothing shared. Equal content must give equal digests, so neither the
+//! order nor the kinds of call here are a matter of taste.
+
+use flatbuffers::{
+    FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, VOffsetT, Vector, WIPOffset,
+};
+
+use crate::entry::{FileMetadata, Xattr};
+use crate::scanner::{Compression, DIGEST_COST, MAX_ZTOC};
+use crate::ztoc::{CompressionInfo, Ztoc};
+
+/// Why a ztoc has no bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A size does not fit the signed 64 bits that the format has for it.
+    #[error("{value} bytes do not fit a signed 64-bit number")]
+    Size {
+        /// The size in bytes.
+        value: u64,
+    },
+    /// The result would be larger than the reference can build and read.
+    #[error("ztoc needs more than {limit} bytes (a larger span size gives less)")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+type Table = WIPOffset<TableFinishedWIPOffset>;
+type Tables<'b> = WIPOffset<Vector<'b, ForwardsUOffset<TableFinishedWIPOffset>>>;
+
+/// Position of a field in a vtable, which starts with two 16-bit sizes.
+pub(crate) const fn slot(field: VOffsetT) -> VOffsetT {
+    field.saturating_mul(2).saturating_add(4)
+}
+
+impl Ztoc {
+    /// Returns the bytes of the ztoc.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::TooLarge`] beyond 1 GiB; [`EncodeError::Size`].
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        let too_large = EncodeError::TooLarge { limit: MAX_ZTOC };
+        let estimate = self.size_estimate();
+        // The estimate is above the result by a few bytes for each string at most.
+        if estimate.saturating_sub(estimate.checked_div(4).unwrap_or(0)) > MAX_ZTOC {
+            return Err(too_large);
+        }
+        let capacity = usize::try_from(estimate).ok().ok_or(too_large)?;
+        let mut builder = FlatBufferBuilder::with_capacity(capacity);
+        let root = self.write(&mut builder)?;
+        builder.finish(root, None);
+        let (mut bytes, start) = builder.collapse();
+        bytes.drain(..start);
+        if bytes.len() as u64 > MAX_ZTOC {
+            return Err(too_large);
+        }
+        Ok(bytes)
+    }
+
+    /// Returns no less than the encoded size, so that the buffer never has to grow.
+    fn size_estimate(&self) -> u64 {
+        let text = |text: &[u8]| (text.len() as u64).saturating_add(12);
+        let entry = |entry: &FileMetadata| {
+            let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
+            let texts = texts.into_iter().map(|bytes| text(bytes));
+            let records = entry.xattrs.iter().map(|Xattr { key, value }| {
+                let strings = text(key).saturating_add(text(value));
+                strings.saturating_add(20)
+            });
+            // Type and time (20 and 48), table with padding, vtable, vector heads, own offset.
+            texts.chain(records).fold(256, u64::saturating_add)
+        };
+        let entries = self.toc.iter().map(entry);
+        let info = &self.compression_info;
+        let spans = (info.span_digests.len() as u64).saturating_mul(DIGEST_COST);
+        let fixed = [
+            1024,
+            text(self.version.as_bytes()),
+            text(self.build_tool_identifier.as_bytes()),
+            info.checkpoints.len() as u64,
+            spans,
+        ];
+        fixed
+            .into_iter()
+            .chain(entries)
+            .fold(0, u64::saturating_add)
+    }
+
+    fn write(&self, builder: &mut FlatBufferBuilder<'_>) -> Result<Table, EncodeError> {
+        let version = builder.create_byte_string(self.version.as_bytes());
+        let tool = builder.create_byte_string(self.build_tool_identifier.as_bytes());
+        let toc = write_toc(builder, &self.toc)?;
+        let info = write_compression_info(builder, &self.compression_info);
+        let table = builder.start_table();
+        builder.push_slot_always(slot(0), version);
+        builder.push_slot_always(slot(1), tool);
+        builder.push_slot_always(slot(4), toc);
+        builder.push_slot(slot(2), signed(self.compressed_archive_size)?, 0);
+        builder.push_slot(slot(3), signed(self.uncompressed_archive_size)?, 0);
+        builder.push_slot_always(slot(5), info);
+        Ok(builder.end_table(table))
+    }
+}
+
+fn write_toc(
+    builder: &mut FlatBufferBuilder<'_>,
+    entries: &[FileMetadata],
+) -> Result<Table, EncodeError> {
+    let tables = entries
+        .iter()
+        .rev()
+        .map(|entry| write_entry(builder, entry));
+    let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
+    tables.reverse();
+    let entries: Tables<'_> = builder.create_vector(&tables);
+    let table = builder.start_table();
+    builder.push_slot_always(slot(0), entries);
+    Ok(builder.end_table(table))
+}
+
+fn write_entry(
+    builder: &mut FlatBufferBuilder<'_>,
+    entry: &FileMetadata,
+) -> Result<Table, EncodeError> {
+    let name = builder.create_byte_string(&entry.name);
+    let entry_type = builder.create_byte_string(entry.entry_type.as_str().as_bytes());
+    let linkname = builder.create_byte_string(&entry.linkname);
+    let uname = builder.create_byte_string(&entry.uname);
+    let gname = builder.create_byte_string(&entry.gname);
+    let mod_time = builder.create_byte_string(entry.mod_time.as_bytes());
+    let xattrs = entry.xattrs.iter().map(|xattr| write_xattr(builder, xattr));
+    let xattrs: Vec<_> = xattrs.collect();
+    let xattrs: Tables<'_> = builder.create_vector(&xattrs);
+    let table = builder.start_table();
+    builder.push_slot_always(slot(0), name);
+    builder.push_slot_always(slot(1), entry_type);
+    builder.push_slot(slot(2), signed(entry.uncompressed_offset)?, 0);
+    builder.push_slot(slot(3), entry.uncompressed_size, 0);
+    builder.push_slot_always(slot(4), linkname);
+    builder.push_slot(slot(5), entry.mode, 0);
+    builder.push_slot(slot(6), entry.uid, 0);
+    builder.push_slot(slot(7), entry.gid, 0);
+    builder.push_slot_always(slot(8), uname);
+    builder.push_slot_always(slot(9), gname);
+    builder.push_slot_always(slot(10), mod_time);
+    builder.push_slot(slot(11), entry.devmajor, 0);
+    builder.push_slot(slot(12), entry.devminor, 0);
+    builder.push_slot_always(slot(13), xattrs);
+    Ok(builder.end_table(table))
+}
+
+fn write_xattr(builder: &mut FlatBufferBuilder<'_>, xattr: &Xattr) -> Table {
+    let key = builder.create_byte_string(&xattr.key);
+    let value = builder.create_byte_string(&xattr.value);
+    let table = builder.start_table();
+    builder.push_slot_always(slot(0), key);
+    builder.push_slot_always(slot(1), value);
+    builder.end_table(table)
+}
+
+fn write_compression_info(builder: &mut FlatBufferBuilder<'_>, info: &CompressionInfo) -> Table {
+    let checkpoints = builder.create_vector(&info.checkpoints);
+    let digests = info.span_digests.iter();
+    let digests: Vec<_> = digests
+        .map(|digest| builder.create_byte_string(digest_text(digest).as_bytes()))
+        .collect();
+    let digests: WIPOffset<Vector<'_, ForwardsUOffset<&[u8]>>> = builder.create_vector(&digests);
+    let table = builder.start_table();
+    builder.push_slot(slot(1), info.max_span_id, 0);
+    builder.push_slot_always(slot(2), digests);
+    builder.push_slot_always(slot(3), checkpoints);
+    // Last, and left out for gzip, which is the default.
+    builder.push_slot(slot(0), algorithm_code(info.algorithm), 1_i8);
+    builder.end_table(table)
+}
+
+/// The number the format has for a compression.
+pub(crate) const fn algorithm_code(compression: Compression) -> i8 {
+    match compression {
+        Compression::Gzip => 1,
+        Compression::Uncompressed => 2,
+    }
+}
+
+fn digest_text(digest: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(71);
+    text.push_str("sha256:");
+    for byte in digest {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
+fn signed(value: u64) -> Result<i64, EncodeError> {
+    i64::try_from(value).ok().ok_or(EncodeError::Size { value })
+}

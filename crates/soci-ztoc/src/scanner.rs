@@ -1,0 +1,203 @@
+//! The one pass over a layer: finds spans and tar headers, hashes nothing.
+
+use crate::entry::FileMetadata;
+use crate::error::{LimitKind, ScanError};
+use crate::gzip::members::Members;
+use crate::span::SpanStart;
+use crate::tar::reader::{TarReader, Toc};
+use crate::tar_spans::TarSpans;
+
+/// The largest ztoc that the reference can build, in bytes.
+pub(crate) const MAX_ZTOC: u64 = 1 << 30;
+
+/// Bytes of a ztoc that a span costs besides its checkpoint: a digest of 71 characters with its
+/// NUL and length, and the offset to it.
+pub(crate) const DIGEST_COST: u64 = 80;
+
+/// How a layer is compressed; decided by its media type, not by its bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Compression {
+    /// gzip, of any number of members.
+    Gzip,
+    /// A plain tar.
+    Uncompressed,
+}
+
+/// How much of a layer a scanner accepts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Tar entries; default 5,000,000.
+    pub entries: u64,
+    /// Bytes of names, owners and extended header records, in sum; default 1 GiB.
+    pub string_bytes: u64,
+    /// Bytes after decompression, those beyond the end of the tar included; default 256 GiB.
+    pub uncompressed_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entries: 5_000_000,
+            string_bytes: 1 << 30,
+            uncompressed_bytes: 256 << 30,
+        }
+    }
+}
+
+/// Scans a layer that arrives in pieces. Any split of the same bytes gives the same result.
+///
+/// Holds about 320 KiB, the entries found so far, and 32 KiB for each span of a gzip layer.
+#[derive(Debug)]
+pub struct LayerScanner {
+    spans: SpanSource,
+    tar: TarReader,
+    span_size: i64,
+}
+
+#[derive(Debug)]
+enum SpanSource {
+    Gzip(Box<Members>),
+    Uncompressed(TarSpans),
+}
+
+/// What a scan found: all of a ztoc but the digests.
+#[derive(Clone, Debug)]
+pub struct ScannedLayer {
+    pub(crate) compression: Compression,
+    pub(crate) span_size: i64,
+    pub(crate) span_count: i32,
+    /// The checkpoint list of a gzip layer; empty for others.
+    pub(crate) checkpoints: Vec<u8>,
+    pub(crate) compressed_size: u64,
+    pub(crate) uncompressed_size: u64,
+    pub(crate) entries: Vec<FileMetadata>,
+    pub(crate) cut_ids: Vec<usize>,
+}
+
+impl LayerScanner {
+    /// Starts a scan that makes spans of at least `span_size` uncompressed bytes, with the
+    /// default limits.
+    ///
+    /// # Errors
+    ///
+    /// [`ScanError::SpanSize`] where the span size exceeds `i64::MAX`, or is zero for a plain
+    /// tar; [`ScanError::OutOfMemory`].
+    pub fn new(compression: Compression, span_size: u64) -> Result<Self, ScanError> {
+        Self::with_limits(compression, span_size, Limits::default())
+    }
+
+    /// Starts a scan with limits of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`LayerScanner::new`].
+    pub fn with_limits(
+        compression: Compression,
+        span_size: u64,
+        limits: Limits,
+    ) -> Result<Self, ScanError> {
+        let minimum = match compression {
+            Compression::Gzip => 0,
+            Compression::Uncompressed => 1,
+        };
+        let size = i64::try_from(span_size).ok();
+        let size = size.filter(|_| span_size >= minimum);
+        let size = size.ok_or(ScanError::SpanSize { span_size, minimum })?;
+        let spans = match compression {
+            Compression::Gzip => SpanSource::Gzip(Box::new(Members::new(size, limits)?)),
+            Compression::Uncompressed => {
+                SpanSource::Uncompressed(TarSpans::new(span_size, limits.uncompressed_bytes))
+            }
+        };
+        Ok(Self {
+            spans,
+            tar: TarReader::new(limits),
+            span_size: size,
+        })
+    }
+
+    /// Takes the next bytes of the layer and says which spans start at them. A span may share its
+    /// first byte with the span before; that byte may have come with an earlier call.
+    ///
+    /// # Errors
+    ///
+    /// [`ScanError::GzipData`] and [`ScanError::Limit`]; the scanner is of no use afterwards.
+    /// Other faults wait for [`LayerScanner::finish`], since a damaged gzip stream hides them.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<SpanStart>, ScanError> {
+        let mut starts = Vec::new();
+        match &mut self.spans {
+            SpanSource::Gzip(members) => members.feed(bytes, &mut self.tar, &mut starts)?,
+            SpanSource::Uncompressed(spans) => {
+                spans.feed(bytes.len(), &mut starts)?;
+                self.tar.feed(bytes);
+            }
+        }
+        Ok(starts)
+    }
+
+    /// Declares the end of the layer.
+    ///
+    /// # Errors
+    ///
+    /// Every kind but [`ScanError::SpanSize`]: first a gzip stream that is cut short, then what
+    /// is wrong with the tar.
+    pub fn finish(self) -> Result<ScannedLayer, ScanError> {
+        let (compression, checkpoints, span_count, compressed_size) = match self.spans {
+            SpanSource::Gzip(members) => {
+                let walked = members.finish()?;
+                let size = walked.compressed_size;
+                (Compression::Gzip, walked.checkpoints, walked.count, size)
+            }
+            SpanSource::Uncompressed(spans) => {
+                let (count, size) = (spans.count(), spans.size());
+                (Compression::Uncompressed, Vec::new(), count, size)
+            }
+        };
+        let Toc {
+            entries,
+            uncompressed_size,
+            cut_ids,
+        } = self.tar.finish()?;
+        Ok(ScannedLayer {
+            compression,
+            span_size: self.span_size,
+            span_count,
+            checkpoints,
+            compressed_size,
+            uncompressed_size,
+            entries,
+            cut_ids,
+        })
+    }
+}
+
+impl ScannedLayer {
+    /// Returns the number of spans.
+    pub const fn span_count(&self) -> u32 {
+        self.span_count.unsigned_abs()
+    }
+
+    /// Returns the entries in the order of the tar.
+    pub fn entries(&self) -> &[FileMetadata] {
+        &self.entries
+    }
+
+    /// Returns the size of the layer as it was fed, in bytes.
+    pub const fn compressed_size(&self) -> u64 {
+        self.compressed_size
+    }
+
+    /// Returns where the tar ended, in uncompressed bytes: after the end-of-archive blocks, of
+    /// which at most two are read. Padding behind them does not count.
+    pub const fn uncompressed_size(&self) -> u64 {
+        self.uncompressed_size
+    }
+}
+
+/// The error for a layer with more than `limit` bytes in it.
+pub(crate) const fn too_many_bytes(limit: u64) -> ScanError {
+    ScanError::Limit {
+        what: LimitKind::UncompressedBytes,
+        limit,
+    }
+}
