@@ -1,8 +1,8 @@
 //! Limits and arguments out of range.
 
 use soci_ztoc::{
-    AssembleError, Compression, LayerScanner, LimitKind, Limits, ScanError, ScanErrorClass,
-    SpanHasher, Ztoc, build,
+    AssembleError, Compression, EncodeError, LayerScanner, LimitKind, Limits, ScanError,
+    ScanErrorClass, SpanHasher, Ztoc, build,
 };
 
 use soci_testkit::golden;
@@ -127,4 +127,14 @@ fn errors_are_sorted_by_what_to_do() {
         class("tar-bad-checksum"),
         (ScanErrorClass::DamagedData, false)
     );
+}
+
+#[test]
+fn ztocs_beyond_a_gibibyte_are_refused() {
+    let ztoc = build(&[0; 1024], Compression::Uncompressed, 512, TOOL);
+    let mut ztoc = ztoc.expect("an empty tar");
+    // Zeros that are never written take no memory, and the refusal comes before they are copied.
+    ztoc.compression_info.checkpoints = vec![0; 3 << 29];
+    let limit = 1 << 30;
+    assert_eq!(ztoc.encode(), Err(EncodeError::TooLarge { limit }));
 }

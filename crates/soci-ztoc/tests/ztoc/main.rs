@@ -6,6 +6,7 @@ mod hostile;
 mod limits;
 mod random_access;
 mod record;
+mod roundtrip;
 mod support;
 mod vectors;
 mod violations;

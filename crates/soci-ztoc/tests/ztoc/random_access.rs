@@ -102,6 +102,23 @@ fn ranges_beyond_the_tar_are_refused() {
     }
 }
 
+#[test]
+fn spans_beyond_the_callers_limit_are_not_held() {
+    let case = golden::layer("gzip-9");
+    let ztoc = Ztoc::decode(case.ztoc.expect("it has one")).expect("it is sound");
+    let reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
+    let span = reader.spans()[0];
+    let length = span.uncompressed_end - span.uncompressed_start;
+    let mut reader = reader.with_max_span(length - 1);
+    let outcome = reader.read_span(0).map(<[u8]>::len);
+    let refused = ExtractError::SpanTooLong {
+        span: 0,
+        length,
+        limit: length - 1,
+    };
+    assert_eq!(outcome, Err(refused));
+}
+
 /// Returns the bytes of a layer, but for one that is flipped.
 struct Flipped {
     layer: &'static [u8],
