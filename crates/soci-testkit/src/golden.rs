@@ -230,3 +230,33 @@ fn leak_json(case: &str, name: &str, bytes: &[u8]) -> &'static Value {
     let value: Value = value.unwrap_or_else(|error| panic!("`{name}` of `{case}`: {error}"));
     Box::leak(Box::new(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_is_complete() {
+        let cases = layers();
+        let count = |wanted: fn(&Expect) -> bool| {
+            cases.iter().filter(|case| wanted(&case.expect())).count()
+        };
+        assert_eq!(count(|expect| matches!(expect, Expect::Ztoc)), 180);
+        assert_eq!(count(|expect| matches!(expect, Expect::Error(_))), 91);
+        assert_eq!(count(|expect| matches!(expect, Expect::Skip(_))), 13);
+        for case in &cases {
+            let ztoc = case.expect() == Expect::Ztoc;
+            assert_eq!(case.ztoc.is_some(), ztoc, "{}", case.name);
+            assert_eq!(case.toc.is_some(), ztoc, "{}", case.name);
+        }
+    }
+
+    #[test]
+    fn images_unpack_to_their_own_folder() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let images = unpack_images(folder.path());
+        assert!(images.join("prefetch/image.json").is_file());
+        assert!(images.join("single-arch/layout/index.json").is_file());
+        assert!(!folder.path().join("gzip-9").exists());
+    }
+}

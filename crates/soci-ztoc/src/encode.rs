@@ -69,12 +69,13 @@ impl Ztoc {
         let text = |text: &[u8]| (text.len() as u64).saturating_add(12);
         let entry = |entry: &FileMetadata| {
             let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
-            let texts = texts.into_iter().map(|bytes| text(bytes));
+            let time = text(entry.mod_time.as_bytes());
+            let texts = texts.into_iter().map(|bytes| text(bytes)).chain([time]);
             let records = entry.xattrs.iter().map(|Xattr { key, value }| {
                 let strings = text(key).saturating_add(text(value));
                 strings.saturating_add(20)
             });
-            // Type and time (20 and 48), table with padding, vtable, vector heads, own offset.
+            // Type (16), table with padding (100), vtable (32), head of attributes, own offset.
             texts.chain(records).fold(256, u64::saturating_add)
         };
         let entries = self.toc.iter().map(entry);

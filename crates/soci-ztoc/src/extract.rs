@@ -13,6 +13,9 @@ use crate::ztoc::{Span, SpanError, Ztoc};
 /// How much output is made room for at a time, in bytes.
 const PIECE: u64 = 256 * 1024;
 
+/// Uncompressed bytes that a span may have. Spans are a few MiB; a hostile ztoc may say anything.
+const LONGEST_SPAN: u64 = 1 << 30;
+
 /// Length of a gzip trailer: CRC-32 and size.
 const TRAILER: usize = 8;
 
@@ -80,6 +83,16 @@ pub enum ExtractError<E> {
         /// Uncompressed offset after the last byte.
         end: u64,
     },
+    /// A span is longer than the reader allows.
+    #[error("span {span} has {length} uncompressed bytes, expected at most {limit}")]
+    SpanTooLong {
+        /// Number of the span.
+        span: usize,
+        /// Its uncompressed length.
+        length: u64,
+        /// The longest that is allowed.
+        limit: u64,
+    },
     /// The source returned another number of bytes than it was asked for.
     #[error("source returned {found} bytes for span {span}, expected {expected}")]
     Short {
@@ -107,6 +120,7 @@ pub struct LayerReader<'z, R> {
     ztoc: &'z Ztoc,
     source: R,
     spans: Vec<Span>,
+    max_span: u64,
     kept: Option<(usize, Vec<u8>)>,
 }
 
@@ -121,8 +135,17 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
             ztoc,
             source,
             spans: ztoc.spans()?,
+            max_span: LONGEST_SPAN,
             kept: None,
         })
+    }
+
+    /// Changes how many uncompressed bytes a span may have, since all of them are held in memory;
+    /// 1 GiB unless changed.
+    #[must_use]
+    pub const fn with_max_span(mut self, bytes: u64) -> Self {
+        self.max_span = bytes;
+        self
     }
 
     /// Returns the spans of the layer.
@@ -200,6 +223,16 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
             .spans
             .get(index)
             .ok_or(ExtractError::Range { start: 0, end: 0 })?;
+        let length = span
+            .uncompressed_end
+            .saturating_sub(span.uncompressed_start);
+        if length > self.max_span {
+            return Err(ExtractError::SpanTooLong {
+                span: index,
+                length,
+                limit: self.max_span,
+            });
+        }
         let (start, end) = (span.compressed_start, span.compressed_end);
         let bytes = self.source.read_range(start, end);
         let bytes = bytes.map_err(|source| ExtractError::Source {
@@ -228,9 +261,6 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
         };
         let checkpoint = self.ztoc.checkpoint(index);
         let checkpoint = checkpoint.ok_or_else(|| inflate("there is no checkpoint".to_owned()))?;
-        let length = span
-            .uncompressed_end
-            .saturating_sub(span.uncompressed_start);
         inflate_span(checkpoint, &bytes, length).map_err(|error| match error {
             InflateError::Data(reason) => inflate(reason),
             InflateError::Memory => inflate("no memory for the inflater".to_owned()),

@@ -4,7 +4,8 @@ use crate::entry::FileMetadata;
 use crate::error::{LimitKind, ScanError};
 use crate::gzip::members::Members;
 use crate::span::SpanStart;
-use crate::tar::reader::{TarReader, Toc};
+use crate::tar::reader::TarReader;
+use crate::tar::toc::Toc;
 use crate::tar_spans::TarSpans;
 
 /// The largest ztoc that the reference can build, in bytes.

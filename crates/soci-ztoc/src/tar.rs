@@ -8,6 +8,7 @@ pub(crate) mod number;
 pub(crate) mod pax;
 pub(crate) mod reader;
 pub(crate) mod sparse;
+pub(crate) mod toc;
 
 /// Bytes in a tar block; headers and contents start at multiples of it.
 pub(crate) const BLOCK: usize = 512;

@@ -189,6 +189,7 @@ impl Inflater {
         if state & 128 == 0 || state & 64 != 0 {
             return Stop::Starved;
         }
+        debug_assert!(state & 63 < 8, "whole bytes are given back before a stop");
         let unused_bits = u8::try_from(state & 7).unwrap_or(0);
         Stop::Boundary { unused_bits }
     }

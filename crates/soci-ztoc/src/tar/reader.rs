@@ -5,9 +5,9 @@ use std::mem;
 use super::header::{Format, Header};
 use super::pax::{self, Records};
 use super::sparse::{self, Progress, Version};
+use super::toc::{Toc, TocBuilder};
 use super::{BLOCK, SPECIAL_LIMIT};
-use crate::entry::{EntryType, FileMetadata, Xattr};
-use crate::error::{LimitKind, ScanError, TarFault};
+use crate::error::{ScanError, TarFault};
 use crate::scanner::Limits;
 
 /// Collects the entries of a tar. Errors are kept until [`TarReader::finish`]: what is wrong with
@@ -24,20 +24,7 @@ pub(crate) struct TarReader {
     /// Payload of the special entry being collected.
     payload: Vec<u8>,
     pending: Pending,
-    toc: Toc,
-    limits: Limits,
-    string_bytes: u64,
-}
-
-/// What the tar holds.
-#[derive(Debug, Default)]
-pub(crate) struct Toc {
-    /// Entries in the order of the tar.
-    pub(crate) entries: Vec<FileMetadata>,
-    /// Where the reader stopped, in uncompressed bytes: after the end-of-archive blocks it needed.
-    pub(crate) uncompressed_size: u64,
-    /// Entries (by position) whose owner or group does not fit 32 bits.
-    pub(crate) cut_ids: Vec<usize>,
+    toc: TocBuilder,
 }
 
 /// What extended headers say about the next entry.
@@ -94,9 +81,7 @@ impl TarReader {
             filled: 0,
             payload: Vec::new(),
             pending: Pending::default(),
-            toc: Toc::default(),
-            limits,
-            string_bytes: 0,
+            toc: TocBuilder::new(limits),
         }
     }
 
@@ -136,9 +121,7 @@ impl TarReader {
             let offset = self.position;
             return Err(ScanError::TarTruncated { offset, part });
         }
-        let mut toc = self.toc;
-        toc.uncompressed_size = self.position;
-        Ok(toc)
+        Ok(self.toc.finish(self.position))
     }
 
     fn step(&mut self, bytes: &mut &[u8]) -> Result<(), ScanError> {
@@ -239,7 +222,11 @@ impl TarReader {
             typeflag => {
                 let records = pax::parse(&self.payload).map_err(|fault| self.invalid(fault))?;
                 if typeflag == b'g' {
-                    return Err(self.unsupported(typeflag, b"PAX global header".to_vec()));
+                    return Err(ScanError::UnsupportedEntryType {
+                        typeflag,
+                        name: b"PAX global header".to_vec(),
+                        offset: self.position,
+                    });
                 }
                 self.pending.records = records;
             }
@@ -346,50 +333,8 @@ impl TarReader {
         contents: u64,
         padding: u64,
     ) -> Result<(), ScanError> {
-        let Some(entry_type) = EntryType::from_typeflag(header.typeflag) else {
-            return Err(self.unsupported(header.typeflag, header.name));
-        };
-        if u32::try_from(header.uid).is_err() || u32::try_from(header.gid).is_err() {
-            self.toc.cut_ids.push(self.toc.entries.len());
-        }
-        let xattrs = records.into_iter().map(|(key, value)| Xattr { key, value });
-        let entry = FileMetadata {
-            name: header.name,
-            entry_type,
-            uncompressed_offset: self.position,
-            uncompressed_size: header.size,
-            linkname: header.linkname,
-            mode: header.mode,
-            uid: low_half(header.uid),
-            gid: low_half(header.gid),
-            uname: header.uname,
-            gname: header.gname,
-            mod_time: header.mtime.to_rfc3339(),
-            devmajor: header.devmajor,
-            devminor: header.devminor,
-            xattrs: xattrs.collect(),
-        };
-        self.count(&entry)?;
-        self.toc.entries.push(entry);
+        self.toc.push(header, records, self.position)?;
         self.skip(contents, padding);
-        Ok(())
-    }
-
-    /// Counts an entry against the limits.
-    fn count(&mut self, entry: &FileMetadata) -> Result<(), ScanError> {
-        let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
-        let pairs = entry.xattrs.iter();
-        let texts = texts.into_iter().map(Vec::len);
-        let records = pairs.flat_map(|xattr| [xattr.key.len(), xattr.value.len()]);
-        let bytes = texts.chain(records).map(|length| length as u64);
-        self.string_bytes = bytes.fold(self.string_bytes, u64::saturating_add);
-        let limit = |what, limit| Err(ScanError::Limit { what, limit });
-        if self.string_bytes > self.limits.string_bytes {
-            return limit(LimitKind::StringBytes, self.limits.string_bytes);
-        }
-        if self.toc.entries.len() as u64 >= self.limits.entries {
-            return limit(LimitKind::Entries, self.limits.entries);
-        }
         Ok(())
     }
 
@@ -413,14 +358,6 @@ impl TarReader {
             limit: SPECIAL_LIMIT,
         }
     }
-
-    const fn unsupported(&self, typeflag: u8, name: Vec<u8>) -> ScanError {
-        ScanError::UnsupportedEntryType {
-            typeflag,
-            name,
-            offset: self.position,
-        }
-    }
 }
 
 /// Bytes from the end of contents of this length to the next block.
@@ -434,10 +371,4 @@ fn split_front<'a>(bytes: &mut &'a [u8], limit: u64) -> &'a [u8] {
     let (front, rest) = bytes.split_at(limit.min(bytes.len()));
     *bytes = rest;
     front
-}
-
-/// Keeps the low 32 bits, as the readers do.
-fn low_half(id: i64) -> u32 {
-    let [a, b, c, d, ..] = id.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
 }

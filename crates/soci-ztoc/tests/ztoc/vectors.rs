@@ -76,7 +76,7 @@ fn the_empty_layer_of_docker() {
 }
 
 /// A ustar header for `a/hello.txt`, its contents, and the end of the archive.
-fn one_file_tar() -> Vec<u8> {
+pub(crate) fn one_file_tar() -> Vec<u8> {
     let mut tar = vec![0; 2048];
     let mut put = |at: usize, bytes: &[u8]| tar[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, b"a/hello.txt");

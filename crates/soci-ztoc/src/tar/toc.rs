@@ -1,0 +1,110 @@
+//! The entries of a tar, as they are found.
+
+use super::header::Header;
+use super::pax::Records;
+use crate::entry::{EntryType, FileMetadata, Xattr};
+use crate::error::{LimitKind, ScanError};
+use crate::scanner::Limits;
+
+/// What the tar holds.
+#[derive(Debug)]
+pub(crate) struct Toc {
+    /// Entries in the order of the tar.
+    pub(crate) entries: Vec<FileMetadata>,
+    /// Where the reader stopped, in uncompressed bytes: after the end-of-archive blocks it needed.
+    pub(crate) uncompressed_size: u64,
+    /// Entries (by position) whose owner or group does not fit 32 bits.
+    pub(crate) cut_ids: Vec<usize>,
+}
+
+/// Collects entries within limits.
+#[derive(Debug)]
+pub(crate) struct TocBuilder {
+    entries: Vec<FileMetadata>,
+    cut_ids: Vec<usize>,
+    string_bytes: u64,
+    limits: Limits,
+}
+
+impl TocBuilder {
+    pub(crate) const fn new(limits: Limits) -> Self {
+        Self {
+            entries: Vec::new(),
+            cut_ids: Vec::new(),
+            string_bytes: 0,
+            limits,
+        }
+    }
+
+    /// Adds an entry whose contents start at `position`.
+    pub(crate) fn push(
+        &mut self,
+        header: Header,
+        records: Records,
+        position: u64,
+    ) -> Result<(), ScanError> {
+        let Some(entry_type) = EntryType::from_typeflag(header.typeflag) else {
+            return Err(ScanError::UnsupportedEntryType {
+                typeflag: header.typeflag,
+                name: header.name,
+                offset: position,
+            });
+        };
+        if u32::try_from(header.uid).is_err() || u32::try_from(header.gid).is_err() {
+            self.cut_ids.push(self.entries.len());
+        }
+        let xattrs = records.into_iter().map(|(key, value)| Xattr { key, value });
+        let entry = FileMetadata {
+            name: header.name,
+            entry_type,
+            uncompressed_offset: position,
+            uncompressed_size: header.size,
+            linkname: header.linkname,
+            mode: header.mode,
+            uid: low_half(header.uid),
+            gid: low_half(header.gid),
+            uname: header.uname,
+            gname: header.gname,
+            mod_time: header.mtime.to_rfc3339(),
+            devmajor: header.devmajor,
+            devminor: header.devminor,
+            xattrs: xattrs.collect(),
+        };
+        self.count(&entry)?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Counts an entry against the limits.
+    fn count(&mut self, entry: &FileMetadata) -> Result<(), ScanError> {
+        let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
+        let texts = texts.into_iter().map(Vec::len);
+        let records = entry.xattrs.iter();
+        let records = records.flat_map(|xattr| [xattr.key.len(), xattr.value.len()]);
+        let bytes = texts.chain(records).map(|length| length as u64);
+        self.string_bytes = bytes.fold(self.string_bytes, u64::saturating_add);
+        let limit = |what, limit| Err(ScanError::Limit { what, limit });
+        if self.string_bytes > self.limits.string_bytes {
+            return limit(LimitKind::StringBytes, self.limits.string_bytes);
+        }
+        if self.entries.len() as u64 >= self.limits.entries {
+            return limit(LimitKind::Entries, self.limits.entries);
+        }
+        Ok(())
+    }
+
+    /// Ends the table where the tar ended.
+    pub(crate) fn finish(self, uncompressed_size: u64) -> Toc {
+        Toc {
+            entries: self.entries,
+            uncompressed_size,
+            cut_ids: self.cut_ids,
+        }
+    }
+}
+
+/// Keeps the low 32 bits, as the readers do.
+fn low_half(id: i64) -> u32 {
+    let [a, b, c, d, ..] = id.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}

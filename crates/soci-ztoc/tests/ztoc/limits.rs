@@ -1,0 +1,140 @@
+//! Limits and arguments out of range.
+
+use soci_ztoc::{
+    AssembleError, Compression, EncodeError, LayerScanner, LimitKind, Limits, ScanError,
+    ScanErrorClass, SpanHasher, Ztoc, build,
+};
+
+use soci_testkit::golden;
+
+use crate::support::TOOL;
+
+#[test]
+fn span_sizes_out_of_range_are_refused() {
+    let refused = |compression, span_size| LayerScanner::new(compression, span_size).err();
+    let too_large = 1 << 63;
+    for (compression, span_size) in [
+        (Compression::Gzip, too_large),
+        (Compression::Uncompressed, too_large),
+        (Compression::Uncompressed, 0),
+    ] {
+        let error = refused(compression, span_size).expect("out of range");
+        assert!(matches!(error, ScanError::SpanSize { .. }), "{error}");
+        assert_eq!(error.class(), ScanErrorClass::Environment);
+    }
+    assert_eq!(refused(Compression::Gzip, 0), None);
+    assert_eq!(refused(Compression::Gzip, too_large - 1), None);
+}
+
+fn limited(limits: Limits) -> Option<ScanError> {
+    let case = golden::layer("gzip-9");
+    let mut scanner = LayerScanner::with_limits(Compression::Gzip, 8192, limits).expect("in range");
+    let fed = scanner.feed(case.layer);
+    fed.and_then(|_| scanner.finish()).err()
+}
+
+#[test]
+fn limits_are_kept() {
+    let limits = Limits::default();
+    assert_eq!(limited(limits), None);
+    let few = [
+        (
+            Limits {
+                entries: 3,
+                ..limits
+            },
+            LimitKind::Entries,
+            3,
+        ),
+        (
+            Limits {
+                string_bytes: 20,
+                ..limits
+            },
+            LimitKind::StringBytes,
+            20,
+        ),
+        (
+            Limits {
+                uncompressed_bytes: 1000,
+                ..limits
+            },
+            LimitKind::UncompressedBytes,
+            1000,
+        ),
+    ];
+    for (limits, what, limit) in few {
+        let error = limited(limits).expect("too much");
+        assert_eq!(error, ScanError::Limit { what, limit });
+        assert_eq!(error.class(), ScanErrorClass::TooLarge);
+    }
+}
+
+#[test]
+fn more_spans_than_a_ztoc_holds_are_refused() {
+    let mut scanner = LayerScanner::new(Compression::Uncompressed, 1).expect("in range");
+    let piece = vec![0; 1 << 20];
+    let error = (0..64).find_map(|_| scanner.feed(&piece).err());
+    let what = LimitKind::SpanBytes;
+    let limit = 1 << 30;
+    assert_eq!(error, Some(ScanError::Limit { what, limit }));
+}
+
+#[test]
+fn scan_and_digests_of_different_layers_do_not_mix() {
+    let mut scanner = LayerScanner::new(Compression::Uncompressed, 512).expect("in range");
+    let starts = scanner.feed(&[0; 1024]).expect("zeros");
+    let found = scanner.finish().expect("an empty tar");
+    let mut shorter = SpanHasher::new();
+    shorter.feed(&[0; 512], &starts);
+    let error = Ztoc::assemble(found.clone(), shorter.finish(), TOOL).err();
+    let expected = AssembleError::Size {
+        scanned: 1024,
+        hashed: 512,
+    };
+    assert_eq!(error, Some(expected));
+    let mut without_spans = SpanHasher::new();
+    without_spans.feed(&[0; 1024], &[]);
+    let error = Ztoc::assemble(found, without_spans.finish(), TOOL).err();
+    let expected = AssembleError::Spans {
+        scanned: 2,
+        hashed: 0,
+    };
+    assert_eq!(error, Some(expected));
+}
+
+#[test]
+fn errors_are_sorted_by_what_to_do() {
+    let class = |name: &str| {
+        let case = golden::layer(name);
+        let error = build(case.layer, Compression::Gzip, 4 << 20, TOOL).err();
+        let Some(soci_ztoc::BuildError::Scan(error)) = error else {
+            panic!("`{name}` gave {error:?}");
+        };
+        (error.class(), error.is_unindexable_tar())
+    };
+    assert_eq!(
+        class("tar-global-header"),
+        (ScanErrorClass::Unindexable, true)
+    );
+    assert_eq!(class("tar-type-7"), (ScanErrorClass::Unindexable, true));
+    assert_eq!(class("bad-crc"), (ScanErrorClass::DamagedData, false));
+    assert_eq!(
+        class("tar-cut-in-data"),
+        (ScanErrorClass::DamagedData, false)
+    );
+    assert_eq!(
+        class("tar-bad-checksum"),
+        (ScanErrorClass::DamagedData, false)
+    );
+}
+
+#[test]
+fn ztocs_beyond_a_gibibyte_are_refused() {
+    let ztoc = build(&[0; 1024], Compression::Uncompressed, 512, TOOL);
+    let mut ztoc = ztoc.expect("an empty tar");
+    // Zeros that are never written take no memory, and the refusal comes before they are copied.
+    ztoc.compression_info.checkpoints = vec![0; 3 << 29];
+    let limit = 1 << 30;
+    assert_eq!(ztoc.encode(), Err(EncodeError::TooLarge { limit }));
+}

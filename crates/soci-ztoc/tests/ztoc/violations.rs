@@ -1,0 +1,106 @@
+//! The rules of the readers, against what the reference's own reader does with its ztocs.
+
+use soci_testkit::golden::{self, LayerCase};
+use soci_ztoc::{ReaderViolation, Ztoc, build};
+
+use crate::support::{TOOL, compression};
+
+/// Builds a recorded layer, since only a scan sees owners beyond 32 bits.
+fn violations(case: &LayerCase) -> Vec<ReaderViolation> {
+    let compression = compression(case).expect("a layer with a ztoc");
+    let ztoc = build(case.layer, compression, case.span_size(), TOOL);
+    ztoc.expect("a ztoc is recorded").reader_violations()
+}
+
+fn kind(violation: &ReaderViolation) -> &'static str {
+    match violation {
+        ReaderViolation::BeyondEnd { .. } => "beyond end",
+        ReaderViolation::CutId { .. } => "cut id",
+        ReaderViolation::EmptyXattrName { .. } => "empty xattr name",
+        ReaderViolation::EmptyXattrValue { .. } => "empty xattr value",
+        ReaderViolation::HardlinkTarget { .. } => "hard link",
+        ReaderViolation::InvalidTocEntry { .. } => "invalid toc entry",
+        ReaderViolation::NoModTime { .. } => "mtime",
+        ReaderViolation::NoSpans => "no spans",
+        ReaderViolation::SizeWithoutContents { .. } => "size without contents",
+        ReaderViolation::SpanOrder { .. } => "span order",
+        ReaderViolation::SparseFile { .. } => "sparse",
+        other => panic!("unexpected {other}"),
+    }
+}
+
+/// Names of recorded layers and the rules they break; all others break none.
+const ODD: &str = "\
+empty-blocks-first: span order
+flush-before-data: span order
+members-empty-first: span order
+tar-dir-with-size: invalid toc entry, size without contents
+tar-gnu-long: hard link
+tar-hardlink-with-size: invalid toc entry, size without contents
+tar-hardlinks: hard link
+tar-ids-overflow: cut id
+tar-mtime-huge: mtime
+tar-pax-empty-values: empty xattr value
+tar-sparse-pax-0.0: beyond end, sparse
+tar-sparse-pax-0.1: beyond end, sparse
+tar-sparse-pax-1.0-last: beyond end, sparse
+tar-sparse-pax-1.0: beyond end, invalid toc entry, sparse
+";
+
+#[test]
+fn exactly_the_odd_layers_break_rules() {
+    let mut found = Vec::new();
+    for case in golden::layers() {
+        if case.ztoc.is_none() {
+            continue;
+        }
+        let mut kinds: Vec<_> = violations(&case).iter().map(kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        if !kinds.is_empty() {
+            found.push(format!("{}: {}\n", case.name, kinds.join(", ")));
+        }
+    }
+    assert_eq!(found.concat(), ODD);
+}
+
+#[test]
+fn whatever_the_reference_cannot_decode_breaks_a_rule() {
+    for case in golden::layers() {
+        if case.ztoc.is_none() || case.text("reference_decodes") == "ok" {
+            continue;
+        }
+        assert_eq!(case.text("reference_decodes"), "invalid_toc_entry");
+        let violations = violations(&case);
+        let refused = |violation: &ReaderViolation| {
+            matches!(violation, ReaderViolation::InvalidTocEntry { .. })
+                && violation.refuses_layer()
+        };
+        assert!(violations.iter().any(refused), "`{}`", case.name);
+    }
+}
+
+#[test]
+fn header_offsets_that_were_recorded_leave_room_for_headers() {
+    for case in golden::layers() {
+        let (Some(recorded), Some(toc)) = (case.ztoc, case.toc) else {
+            continue;
+        };
+        let ztoc = Ztoc::decode(recorded).expect("it is sound");
+        let entries = toc.as_array().expect("a list").iter().enumerate();
+        let crossed: Vec<usize> = entries
+            .filter(|(_, entry)| {
+                let header = entry["tar_header_offset"].as_u64();
+                let contents = entry["uncompressed_offset"].as_u64().expect("a number");
+                header.is_none_or(|header| header + 512 > contents)
+            })
+            .map(|(index, _)| index)
+            .collect();
+        let violations = ztoc.reader_violations();
+        let invalid = |violation: &&ReaderViolation| {
+            matches!(violation, ReaderViolation::InvalidTocEntry { .. })
+        };
+        let found = violations.iter().filter(invalid).count();
+        assert_eq!(found > 0, !crossed.is_empty(), "`{}`", case.name);
+    }
+}
