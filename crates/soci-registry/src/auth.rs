@@ -1,0 +1,247 @@
+//! Getting in: challenges, tokens, and credentials that are asked for only once they are needed.
+//!
+//! One [`Authenticator`] serves a registry for the whole run. Its state has one lock, held while a token is fetched, so
+//! requests that fail together share one fetch.
+
+pub(crate) mod basic;
+pub(crate) mod challenge;
+pub(crate) mod scope;
+pub(crate) mod token;
+
+use std::collections::BTreeMap;
+
+use reqwest::header::HeaderValue;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::credentials::{Chain, Credential, Renewal};
+use crate::ecr;
+use crate::error::{ConfigurationError, Denial, Operation, RegistryError, Violation};
+use crate::guard::{self, Guard};
+use crate::http::{Request, Transport};
+use crate::reply::{Answer, Refused, Sender};
+use challenge::Challenge;
+use scope::Scope;
+
+/// Lets requests into one registry.
+#[derive(Debug)]
+pub(crate) struct Authenticator {
+    chain: Chain,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    challenge: Option<Challenge>,
+    credential: Option<Credential>,
+    /// Passes by scope; with Basic, the one for the empty scope serves all.
+    passes: BTreeMap<Scope, Pass>,
+    /// Counts the passes, so that one which was rejected is told from its successor.
+    issued: u64,
+}
+
+/// The value of an `Authorization` header, and which one it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Pass {
+    value: HeaderValue,
+    number: u64,
+}
+
+impl Authenticator {
+    pub(crate) fn new(chain: Chain) -> Self {
+        Self {
+            chain,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Sends a request with credentials as the registry asks for them. A rejected pass is renewed once.
+    pub(crate) async fn send(
+        &self,
+        desk: &Desk<'_>,
+        request: &Request,
+    ) -> Result<Answer, RegistryError> {
+        let Desk {
+            transport,
+            operation,
+            guard,
+            ..
+        } = desk;
+        if !guard.is_home(&request.url) {
+            return transport.exchange(operation, request, None, guard).await;
+        }
+        let pass = self.pass(desk).await?;
+        let value = pass.as_ref().map(|pass| &pass.value);
+        let answer = transport.exchange(operation, request, value, guard).await?;
+        let Answer::Refused(refused) = answer else {
+            return Ok(answer);
+        };
+        if !is_rejected(&refused) {
+            return Ok(Answer::Refused(refused));
+        }
+        let renewed = self.renew(desk, pass, &refused).await?;
+        let Some(renewed) = renewed else {
+            return Ok(Answer::Refused(refused));
+        };
+        transport
+            .exchange(operation, request, Some(&renewed.value), guard)
+            .await
+    }
+
+    /// Returns the pass to try first, where the registry has said before what it wants.
+    async fn pass(&self, desk: &Desk<'_>) -> Result<Option<Pass>, RegistryError> {
+        let mut state = self.state.lock().await;
+        let key = match &state.challenge {
+            None => return Ok(None),
+            Some(Challenge::Basic) => Scope::default(),
+            Some(Challenge::Bearer { .. }) => desk.scope.clone(),
+        };
+        match state.passes.get(&key) {
+            Some(pass) => Ok(Some(pass.clone())),
+            None => self.issue(&mut state, desk, key).await,
+        }
+    }
+
+    /// Replaces a pass that was rejected. Nothing, where there is no other.
+    async fn renew(
+        &self,
+        desk: &Desk<'_>,
+        rejected: Option<Pass>,
+        refused: &Refused,
+    ) -> Result<Option<Pass>, RegistryError> {
+        let mut state = self.state.lock().await;
+        if let Some(challenge) = challenge::read(&refused.headers) {
+            state.challenge = Some(challenge);
+        }
+        let key = match &state.challenge {
+            None if refused.headers.contains_key("www-authenticate") => {
+                return Err(desk.operation.protocol(Violation::Challenge));
+            }
+            None => return Ok(None),
+            Some(Challenge::Basic) => Scope::default(),
+            Some(Challenge::Bearer { .. }) => desk.scope.clone(),
+        };
+        let known = state.passes.get(&key).cloned();
+        if let Some(known) = known {
+            let is_newer = rejected
+                .as_ref()
+                .is_none_or(|pass| known.number > pass.number);
+            if is_newer {
+                return Ok(Some(known));
+            }
+        }
+        state.passes.remove(&key);
+        let is_basic = matches!(state.challenge, Some(Challenge::Basic));
+        if is_basic && rejected.is_some() {
+            // The credential itself was rejected: another try makes sense where the source makes new ones.
+            let renewable = state.credential.as_ref().map(Credential::renewal);
+            if renewable != Some(Renewal::Possible) {
+                return Ok(None);
+            }
+            state.credential = None;
+        }
+        self.issue(&mut state, desk, key).await
+    }
+
+    /// Makes a pass for `key` from the credential.
+    async fn issue(
+        &self,
+        state: &mut State,
+        desk: &Desk<'_>,
+        key: Scope,
+    ) -> Result<Option<Pass>, RegistryError> {
+        let Some(challenge) = state.challenge.clone() else {
+            return Ok(None);
+        };
+        let credential = self.credential(state, desk).await?;
+        keep_off_the_wire(&credential, desk.guard.origin())?;
+        let value = match challenge {
+            Challenge::Basic => basic::value(&credential).map_err(|denial| desk.denied(denial))?,
+            Challenge::Bearer {
+                realm,
+                service,
+                scope: asked,
+            } => {
+                let mut scope = desk.scope.clone();
+                scope.widen(&asked);
+                let wanted = token::Wanted {
+                    realm: &realm,
+                    service: service.as_deref(),
+                    scope: &scope,
+                };
+                match token::fetch(desk, &wanted, &credential).await {
+                    Err(RegistryError::Denied { .. })
+                        if credential.renewal() == Renewal::Possible =>
+                    {
+                        state.credential = None;
+                        let credential = self.credential(state, desk).await?;
+                        token::fetch(desk, &wanted, &credential).await?
+                    }
+                    other => other?,
+                }
+            }
+        };
+        state.issued += 1;
+        let pass = Pass {
+            value,
+            number: state.issued,
+        };
+        state.passes.insert(key, pass.clone());
+        Ok(Some(pass))
+    }
+
+    async fn credential(
+        &self,
+        state: &mut State,
+        desk: &Desk<'_>,
+    ) -> Result<Credential, RegistryError> {
+        if let Some(credential) = &state.credential {
+            return Ok(credential.clone());
+        }
+        let credential = self.chain.resolve(desk.operation).await?;
+        state.credential = Some(credential.clone());
+        Ok(credential)
+    }
+}
+
+/// What it takes to ask for a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    pub(crate) transport: &'a Transport,
+    pub(crate) operation: &'a Operation,
+    pub(crate) guard: &'a Guard,
+    pub(crate) scope: &'a Scope,
+}
+
+impl Desk<'_> {
+    pub(crate) fn denied(&self, denial: Denial) -> RegistryError {
+        let hint = matches!(denial, Denial::NoCredentials { .. }).then(|| {
+            format!(
+                "log in to `{}` with docker login, or set SOCI_USERNAME and SOCI_PASSWORD",
+                self.operation.registry
+            )
+        });
+        self.operation.denied(denial, hint)
+    }
+}
+
+/// Refuses to send a secret in the clear, beyond this machine.
+fn keep_off_the_wire(credential: &Credential, url: &Url) -> Result<(), ConfigurationError> {
+    let is_secret = !matches!(credential, Credential::Anonymous { .. });
+    if is_secret && url.scheme() == "http" && !guard::is_loopback(url) {
+        return Err(ConfigurationError::PlainHttp {
+            host: guard::host(url),
+        });
+    }
+    Ok(())
+}
+
+/// Says whether a refusal is about the pass. ECR says so of an expired one with 403 and without a challenge.
+fn is_rejected(refused: &Refused) -> bool {
+    refused.sender == Sender::Registry
+        && match refused.refusal.status {
+            401 => true,
+            403 => ecr::says_expired(&refused.refusal),
+            _ => false,
+        }
+}

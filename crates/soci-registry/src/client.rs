@@ -1,0 +1,288 @@
+//! What a run shares, and one repository of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use soci_oci::reference::RegistryReference;
+use url::Url;
+
+use crate::auth::scope::Scope;
+use crate::auth::{Authenticator, Desk};
+use crate::credentials::Chain;
+use crate::credentials::environment::Environment;
+use crate::ecr::{self, EcrHost};
+use crate::error::{
+    ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, Violation,
+};
+use crate::guard::{self, Guard};
+use crate::http::{Request, Transport, pause};
+use crate::options::{ClientOptions, PlainHttp};
+use crate::reply::{self, Answer, ReadError};
+use crate::retry::{Backoff, Cause};
+use crate::trust;
+
+/// What a run shares: connections, credentials, tokens. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    options: ClientOptions,
+    environment: Environment,
+    transport: Transport,
+    registries: Mutex<BTreeMap<String, Arc<Registry>>>,
+}
+
+/// One registry.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) guard: Guard,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) is_ecr: bool,
+    /// What is known of its referrers API: see [`crate::referrers`].
+    pub(crate) referrers: AtomicU8,
+}
+
+/// A repository of a registry. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    client: Client,
+    /// Where the registry's name makes no URL, every use fails.
+    registry: Option<Arc<Registry>>,
+    /// The registry as users write it.
+    host: Arc<str>,
+    name: Arc<str>,
+}
+
+impl Client {
+    /// Makes a client. Credentials are looked for when a registry asks for them; the environment is read now.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Configuration`] where a certificate file cannot be used.
+    pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
+        Self::with_environment(options, Environment::read())
+    }
+
+    fn with_environment(
+        options: ClientOptions,
+        environment: Environment,
+    ) -> Result<Self, RegistryError> {
+        let transport = Transport {
+            client: trust::http_client(&options)?,
+            timeouts: options.timeouts.clone(),
+            retries: options.retries.clone(),
+        };
+        Ok(Self(Arc::new(Shared {
+            options,
+            environment,
+            transport,
+            registries: Mutex::default(),
+        })))
+    }
+
+    /// Returns the repository that a reference names. Nothing is sent yet.
+    pub fn repository(&self, reference: &RegistryReference) -> Repository {
+        let mut registries = self
+            .0
+            .registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = registries.get(reference.host()).cloned();
+        let registry = known.or_else(|| {
+            let registry = Arc::new(self.registry(reference)?);
+            registries.insert(reference.host().to_owned(), Arc::clone(&registry));
+            Some(registry)
+        });
+        Repository {
+            client: self.clone(),
+            registry,
+            host: reference.registry.as_str().into(),
+            name: reference.repository.as_str().into(),
+        }
+    }
+
+    fn registry(&self, reference: &RegistryReference) -> Option<Registry> {
+        let options = &self.0.options;
+        let host = reference.host();
+        let secure: Url = format!("https://{host}/").parse().ok()?;
+        let is_plain = options.plain_http == PlainHttp::Always || guard::is_loopback(&secure);
+        let origin = if is_plain {
+            format!("http://{host}/").parse().ok()?
+        } else {
+            secure
+        };
+        let chain = Chain::new(&reference.registry, options, self.0.environment.clone());
+        Some(Registry {
+            guard: Guard::new(origin),
+            authenticator: Authenticator::new(chain),
+            is_ecr: EcrHost::parse(host).is_some(),
+            referrers: AtomicU8::default(),
+        })
+    }
+}
+
+impl Repository {
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.client.0.transport
+    }
+
+    pub(crate) fn registry(&self) -> Result<&Registry, ConfigurationError> {
+        self.registry
+            .as_deref()
+            .ok_or_else(|| ConfigurationError::Registry {
+                registry: reply::printable(&self.host),
+            })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn operation(
+        &self,
+        action: &'static str,
+        object: impl std::fmt::Display,
+    ) -> Operation {
+        Operation {
+            action,
+            object: object.to_string(),
+            registry: self.host.to_string(),
+            repository: self.name.to_string(),
+        }
+    }
+
+    /// Returns the URL of something in this repository. Names, tags and digests need no escaping.
+    pub(crate) fn url(&self, path: &str) -> Result<Url, ConfigurationError> {
+        let mut url = self.registry()?.guard.origin().clone();
+        url.set_path(&format!("/v2/{}/{path}", self.name));
+        Ok(url)
+    }
+
+    /// Sends a request with the credentials that its registry wants.
+    pub(crate) async fn send(
+        &self,
+        operation: &Operation,
+        request: &Request,
+    ) -> Result<Answer, RegistryError> {
+        let scope = match request.method {
+            Method::GET | Method::HEAD => Scope::pull(self.name()),
+            _ => Scope::push(self.name()),
+        };
+        self.send_for(operation, request, &scope).await
+    }
+
+    /// Sends a request with credentials for a scope.
+    pub(crate) async fn send_for(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        scope: &Scope,
+    ) -> Result<Answer, RegistryError> {
+        let registry = self.registry()?;
+        let desk = Desk {
+            transport: self.transport(),
+            operation,
+            guard: &registry.guard,
+            scope,
+        };
+        registry.authenticator.send(&desk, request).await
+    }
+
+    /// Fetches a document of at most `limit` bytes. A refusal comes back as it is.
+    pub(crate) async fn document(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        limit: u64,
+    ) -> Result<Result<Document, Refusal>, RegistryError> {
+        let transport = self.transport();
+        let mut backoff = Backoff::new(&transport.retries);
+        loop {
+            let response = match self.send(operation, request).await? {
+                Answer::Done(response) => response,
+                Answer::Elsewhere => return Err(operation.protocol(Violation::Challenge)),
+                Answer::Refused(refused) => return Ok(Err(refused.refusal)),
+            };
+            let headers = response.headers().clone();
+            let host = guard::host(response.url());
+            let expected = response.content_length().unwrap_or_default();
+            match reply::read(response, limit, transport.timeouts.idle).await {
+                Ok(bytes) => return Ok(Ok(Document { headers, bytes })),
+                Err(ReadError::TooLarge) => {
+                    return Err(operation.bad_data(Damage::TooLarge { limit }));
+                }
+                Err(ReadError::Cut { received, reason }) => {
+                    let fault = Fault::Cut {
+                        host,
+                        received,
+                        expected,
+                        reason,
+                    };
+                    match backoff.wait(Cause::Transient) {
+                        Some(wait) => {
+                            pause(operation, &fault.to_string(), backoff.tries(), wait).await;
+                        }
+                        None => return Err(operation.unavailable(fault, backoff.tries())),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Turns a refusal into the error that it is.
+    pub(crate) fn refuse(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        refusal: Refusal,
+    ) -> RegistryError {
+        let status = StatusCode::from_u16(refusal.status).unwrap_or_default();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                operation.denied(Denial::Refused(refusal), self.hint(request))
+            }
+            StatusCode::NOT_FOUND => RegistryError::NotFound {
+                operation: Box::new(operation.clone()),
+                refusal,
+            },
+            _ => operation.protocol(Violation::Refused(refusal)),
+        }
+    }
+
+    fn hint(&self, request: &Request) -> Option<String> {
+        let is_ecr = self
+            .registry
+            .as_ref()
+            .is_some_and(|registry| registry.is_ecr);
+        let action = is_ecr.then(|| ecr::action(&request.method, request.url.path()))??;
+        let name = self.name();
+        Some(format!(
+            "the caller needs {action} on the repository `{name}`"
+        ))
+    }
+}
+
+/// A small document with the head of its reply.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Document {
+    /// Returns a header's text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the media type of the reply, without parameters.
+    pub(crate) fn media_type(&self) -> &str {
+        let value = self.header("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim()
+    }
+}

@@ -1,0 +1,321 @@
+//! The one place that sends requests: retries, redirects, timeouts.
+//!
+//! Credentials come from outside (see [`crate::auth`]) and go to the origin that was asked, never along a redirect to
+//! another one.
+
+use std::error::Error;
+use std::io;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use reqwest::{Method, Response};
+use url::Url;
+
+use crate::blob::BlobStream;
+use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
+use crate::guard::{self, Guard};
+use crate::options::{RetryPolicy, Timeouts};
+use crate::redirect;
+use crate::reply::{self, Answer, Sender};
+use crate::retry::{self, Backoff, Cause};
+use crate::upload;
+
+/// What every request needs.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) client: reqwest::Client,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retries: RetryPolicy,
+}
+
+/// A request that can be sent more than once.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    pub(crate) redirects: Redirects,
+}
+
+/// What a request sends.
+#[derive(Debug)]
+pub(crate) enum Body {
+    None,
+    /// Content that can be sent again.
+    Bytes(bytes::Bytes),
+    /// Content of known length that can be sent once: such a request is not retried.
+    Once(Mutex<Option<BlobStream>>, u64),
+}
+
+/// Which redirects a request follows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Redirects {
+    /// All that are safe.
+    Follow,
+    /// Only within the origin; another one makes [`Answer::Elsewhere`]. For `HEAD`: what a presigned URL of a `GET` says to
+    /// a `HEAD` means nothing.
+    Home,
+    /// None: the request changes something.
+    Refuse,
+}
+
+/// Why a try got no answer.
+enum Failure {
+    Fault(Fault, Cause),
+    Violation(Violation),
+    Content(RegistryError),
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        let redirects = match method {
+            Method::GET => Redirects::Follow,
+            Method::HEAD => Redirects::Home,
+            _ => Redirects::Refuse,
+        };
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Body::None,
+            redirects,
+        }
+    }
+
+    /// Adds a header. A value that cannot stand in one is left out.
+    pub(crate) fn header(
+        mut self,
+        name: reqwest::header::HeaderName,
+        value: impl TryInto<HeaderValue>,
+    ) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+impl Transport {
+    /// Sends a request until it is answered for good, with `authorization` where the registry itself is asked.
+    pub(crate) async fn exchange(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+        guard: &Guard,
+    ) -> Result<Answer, RegistryError> {
+        let mut backoff = Backoff::new(&self.retries);
+        loop {
+            let outcome = self.attempt(operation, request, authorization, guard).await;
+            let (cause, failure) = match outcome {
+                Ok(Answer::Refused(refused)) => (retry::cause(&refused), Ok(refused)),
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Fault(fault, cause)) => (cause, Err(fault)),
+                Err(Failure::Violation(violation)) => return Err(operation.protocol(violation)),
+                Err(Failure::Content(error)) => return Err(error),
+            };
+            let again = backoff.wait(cause);
+            let again = again.filter(|_| !matches!(request.body, Body::Once(..)));
+            match (again, failure) {
+                (Some(wait), failure) => {
+                    let reason = match failure {
+                        Ok(refused) => format!("`{}` answered {}", refused.host, refused.refusal),
+                        Err(fault) => fault.to_string(),
+                    };
+                    pause(operation, &reason, backoff.tries(), wait).await;
+                }
+                (None, Ok(refused)) => return give_up(operation, refused, cause, backoff.tries()),
+                (None, Err(fault)) => return Err(operation.unavailable(fault, backoff.tries())),
+            }
+        }
+    }
+
+    /// Sends a request once, through its redirects.
+    async fn attempt(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+        guard: &Guard,
+    ) -> Result<Answer, Failure> {
+        let mut url = request.url.clone();
+        let mut home = true;
+        for _ in 0..=redirect::LIMIT {
+            let mut headers = request.headers.clone();
+            match authorization {
+                Some(value) if home => drop(headers.insert(AUTHORIZATION, value.clone())),
+                _ if home => {}
+                _ => drop(headers.remove(AUTHORIZATION)),
+            }
+            let response = self.hop(operation, request, &url, headers).await?;
+            let address = response.remote_addr().map(|address| address.ip());
+            guard.met(&url, address).map_err(Failure::Violation)?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(Answer::Done(response));
+            }
+            if !redirect::is_redirect(status) || request.redirects == Redirects::Refuse {
+                let sender = if home {
+                    Sender::Registry
+                } else {
+                    Sender::Elsewhere
+                };
+                let refused = reply::refused(response, sender, self.timeouts.idle).await;
+                return Ok(Answer::Refused(Box::new(refused)));
+            }
+            let next = redirect::target("redirect", &url, status, response.headers(), guard)
+                .map_err(Failure::Violation)?;
+            // What left the origin does not come home again: nobody vouches for the way back.
+            home = home && guard::same_origin(&url, &next);
+            if !home && request.redirects == Redirects::Home {
+                return Ok(Answer::Elsewhere);
+            }
+            url = next;
+        }
+        Err(Failure::Violation(Violation::Limit {
+            what: "redirects",
+            limit: redirect::LIMIT.into(),
+        }))
+    }
+
+    /// Sends a request once, to one place.
+    async fn hop(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        url: &Url,
+        mut headers: HeaderMap,
+    ) -> Result<Response, Failure> {
+        let builder = self.client.request(request.method.clone(), url.clone());
+        let (content, size) = match &request.body {
+            Body::None => {
+                if request.method != Method::GET && request.method != Method::HEAD {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                }
+                let limit = self.timeouts.first_byte;
+                let reply = tokio::time::timeout(limit, builder.headers(headers).send()).await;
+                return match reply {
+                    Ok(reply) => reply.map_err(|error| fault(url, &error)),
+                    Err(_elapsed) => Err(timeout(url, "reply", limit)),
+                };
+            }
+            Body::Bytes(bytes) => (upload::pieces(bytes.clone()), bytes.len() as u64),
+            Body::Once(content, size) => {
+                let content = content.lock().ok().and_then(|mut content| content.take());
+                (content.unwrap_or_else(BlobStream::empty), *size)
+            }
+        };
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
+        let (body, progress) = upload::body(content, size, operation.clone());
+        let reply = tokio::select! {
+            reply = builder.headers(headers).body(body).send() => reply,
+            (phase, limit) = progress.stalled(&self.timeouts) => return Err(timeout(url, phase, limit)),
+        };
+        reply.map_err(|error| match progress.failure() {
+            Some(failure) => Failure::Content(failure),
+            None => fault(url, &error),
+        })
+    }
+}
+
+/// Says once what goes wrong, and waits.
+pub(crate) async fn pause(operation: &Operation, reason: &str, tries: Tries, wait: Duration) {
+    tracing::warn!(
+        "{operation}: {reason}; try {} failed, next one in {:.1} s",
+        tries.count,
+        wait.as_secs_f64()
+    );
+    tokio::time::sleep(wait).await;
+}
+
+/// Turns a last refusal into an error, but for those that the caller must judge.
+fn give_up(
+    operation: &Operation,
+    refused: Box<reply::Refused>,
+    cause: Cause,
+    tries: Tries,
+) -> Result<Answer, RegistryError> {
+    match cause {
+        Cause::Final => Ok(Answer::Refused(refused)),
+        Cause::Throttled(_) => Err(RegistryError::Throttled {
+            operation: Box::new(operation.clone()),
+            refusal: refused.refusal,
+            tries,
+        }),
+        Cause::Name | Cause::Stale | Cause::Transient => {
+            let reply::Refused { refusal, host, .. } = *refused;
+            Err(operation.unavailable(Fault::Status { host, refusal }, tries))
+        }
+    }
+}
+
+fn timeout(url: &Url, phase: &'static str, limit: Duration) -> Failure {
+    let host = guard::host(url);
+    Failure::Fault(Fault::Timeout { host, phase, limit }, Cause::Transient)
+}
+
+/// Sorts the errors of the HTTP library.
+fn fault(url: &Url, error: &reqwest::Error) -> Failure {
+    let host = guard::host(url);
+    let reason = causes(error);
+    if is_tls(error) {
+        return Failure::Fault(Fault::Tls { host, reason }, Cause::Final);
+    }
+    if reason.contains("dns error") {
+        let cause = if reason.contains("Temporary failure") {
+            Cause::Transient
+        } else {
+            Cause::Name
+        };
+        return Failure::Fault(Fault::Name { host, reason }, cause);
+    }
+    Failure::Fault(Fault::Connection { host, reason }, Cause::Transient)
+}
+
+/// Says whether TLS itself failed, which another try does not mend.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // An `io::Error` hides the error it is made of, and shows only that one's source.
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+/// Returns the causes of an error in one line: not the error's own text where it has causes, since that repeats the URL,
+/// which may be secret.
+pub(crate) fn causes(error: &reqwest::Error) -> String {
+    let mut texts = Vec::<String>::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if texts.last().is_none_or(|last| *last != text) {
+            texts.push(text);
+        }
+        next = cause.source();
+    }
+    if texts.is_empty() {
+        return if error.is_timeout() {
+            "timed out".to_owned()
+        } else {
+            "broken off".to_owned()
+        };
+    }
+    reply::printable(&texts.join(": "))
+}

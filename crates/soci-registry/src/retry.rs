@@ -1,0 +1,204 @@
+//! When to try again, and when to stop.
+//!
+//! Transient faults wait with full jitter, throttles as long as the registry says. Nothing here sends anything.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
+
+use crate::error::Tries;
+use crate::options::RetryPolicy;
+use crate::reply::{Refused, Sender};
+
+/// Why a try failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// It will fail again.
+    Final,
+    /// The host's name does not resolve: worth one more try.
+    Name,
+    /// What the registry redirected to has expired: ask the registry again.
+    Stale,
+    /// The registry wants us to wait, perhaps for as long as it says.
+    Throttled(Option<Duration>),
+    /// It may work the next time.
+    Transient,
+}
+
+/// Counts the tries of one request.
+#[derive(Debug)]
+pub(crate) struct Backoff<'a> {
+    policy: &'a RetryPolicy,
+    started: Instant,
+    failures: u32,
+    transient: u32,
+    throttled: u32,
+}
+
+/// How often an expired redirect, or a name that does not resolve, is tried.
+const SECOND_CHANCES: u32 = 2;
+
+impl<'a> Backoff<'a> {
+    pub(crate) fn new(policy: &'a RetryPolicy) -> Self {
+        Self {
+            policy,
+            started: Instant::now(),
+            failures: 0,
+            transient: 0,
+            throttled: 0,
+        }
+    }
+
+    /// Notes a failure and returns how long to wait before the next try, or nothing when there is no next one.
+    pub(crate) fn wait(&mut self, cause: Cause) -> Option<Duration> {
+        self.failures += 1;
+        let policy = self.policy;
+        match cause {
+            Cause::Final => None,
+            Cause::Name | Cause::Stale | Cause::Transient => {
+                self.transient += 1;
+                let tries = match cause {
+                    Cause::Name => SECOND_CHANCES,
+                    Cause::Stale => SECOND_CHANCES + 1,
+                    _ => policy.tries,
+                };
+                let longest = grown(policy.base, self.transient, policy.cap);
+                (self.transient < tries).then(|| longest.mul_f64(fastrand::f64()))
+            }
+            Cause::Throttled(asked) => {
+                self.throttled += 1;
+                let least = asked
+                    .filter(|asked| *asked <= policy.longest_retry_after)
+                    .unwrap_or_else(|| {
+                        grown(policy.throttled_base, self.throttled, policy.throttled_cap)
+                    });
+                let jitter = 1.0 + fastrand::f64() / 4.0;
+                (self.throttled < policy.throttled_tries).then(|| least.mul_f64(jitter))
+            }
+        }
+    }
+
+    /// Returns how often it was tried so far.
+    pub(crate) fn tries(&self) -> Tries {
+        Tries {
+            count: self.failures,
+            elapsed: self.started.elapsed(),
+        }
+    }
+}
+
+/// Returns `base` doubled with every failure after the first, at most `cap`.
+fn grown(base: Duration, failures: u32, cap: Duration) -> Duration {
+    let factor = 1_u32 << failures.saturating_sub(1).min(16);
+    base.saturating_mul(factor).min(cap)
+}
+
+/// Says why a registry refused.
+pub(crate) fn cause(refused: &Refused) -> Cause {
+    let refusal = &refused.refusal;
+    let throttle = refusal.status == 429
+        || refusal.code == "TOOMANYREQUESTS"
+        || refusal.code.starts_with("Throttling")
+        || (refusal.status == 400 && refusal.message.contains("ThrottlingException"));
+    let after = retry_after(&refused.headers);
+    match refusal.status {
+        _ if throttle => Cause::Throttled(after),
+        503 if after.is_some() => Cause::Throttled(after),
+        408 | 500 | 502 | 503 | 504 | 522 => Cause::Transient,
+        400 | 401 | 403 | 404 if refused.sender == Sender::Elsewhere => Cause::Stale,
+        _ => Cause::Final,
+    }
+}
+
+/// Returns how long a reply asks to wait: whole seconds, or until a date. A date that has passed means no wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a date in a header means nothing without the time of day"
+    )]
+    let now = SystemTime::now();
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Refusal;
+
+    fn headers(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, value.parse().expect("a header value"));
+        headers
+    }
+
+    fn refused(status: u16, sender: Sender) -> Refused {
+        Refused {
+            refusal: Refusal {
+                status,
+                code: String::new(),
+                message: String::new(),
+            },
+            headers: HeaderMap::new(),
+            sender,
+            host: "r.example".to_owned(),
+        }
+    }
+
+    #[test]
+    fn reads_retry_after() {
+        let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers(past)), Some(Duration::ZERO));
+        for text in ["-1", "soon", "", "1.5", "99999999999999999999999"] {
+            assert_eq!(retry_after(&headers(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn obeys_retry_after_within_reason() {
+        let policy = RetryPolicy::default();
+        let asked = Duration::from_secs(100);
+        let wait = Backoff::new(&policy)
+            .wait(Cause::Throttled(Some(asked)))
+            .expect("a wait");
+        assert!(wait >= asked && wait <= asked.mul_f64(1.25), "{wait:?}");
+        let wait = Backoff::new(&policy)
+            .wait(Cause::Throttled(Some(Duration::from_secs(1_000_000))))
+            .expect("a wait");
+        assert!(wait <= policy.throttled_base.mul_f64(1.25), "{wait:?}");
+    }
+
+    #[test]
+    fn stops_after_the_last_try() {
+        let policy = RetryPolicy::default();
+        let mut backoff = Backoff::new(&policy);
+        for _ in 1..policy.tries {
+            assert!(backoff.wait(Cause::Transient).expect("a wait") <= policy.cap);
+        }
+        assert_eq!(backoff.wait(Cause::Transient), None);
+        assert_eq!(backoff.tries().count, policy.tries);
+        assert_eq!(Backoff::new(&policy).wait(Cause::Final), None);
+    }
+
+    #[test]
+    fn sorts_refusals() {
+        assert_eq!(cause(&refused(404, Sender::Registry)), Cause::Final);
+        assert_eq!(cause(&refused(403, Sender::Elsewhere)), Cause::Stale);
+        assert_eq!(cause(&refused(503, Sender::Registry)), Cause::Transient);
+        let mut throttled = refused(503, Sender::Registry);
+        throttled.headers = headers("2");
+        assert_eq!(
+            cause(&throttled),
+            Cause::Throttled(Some(Duration::from_secs(2)))
+        );
+        let mut throttled = refused(400, Sender::Registry);
+        throttled.refusal.code = "ThrottlingException".to_owned();
+        assert_eq!(cause(&throttled), Cause::Throttled(None));
+    }
+}
