@@ -261,7 +261,7 @@ impl Download {
         }
         let response = match answer {
             Answer::Done(response) => response,
-            Answer::Elsewhere => return Err(self.operation.protocol(Violation::Challenge)),
+            Answer::Elsewhere => return Err(self.operation.protocol(Violation::Redirected)),
             Answer::Refused(refused) => {
                 let repository = &self.repository;
                 return Err(repository.refuse(&self.operation, &request, refused.refusal));

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use soci_oci::reference::RegistryReference;
@@ -110,7 +111,11 @@ impl Client {
         let options = &self.0.options;
         let host = reference.host();
         let secure: Url = format!("https://{host}/").parse().ok()?;
-        let is_plain = options.plain_http == PlainHttp::Always || guard::is_loopback(&secure);
+        let is_plain = match options.plain_http {
+            PlainHttp::Always => true,
+            PlainHttp::Loopback => guard::is_loopback(&secure),
+            PlainHttp::Never => false,
+        };
         let origin = if is_plain {
             format!("http://{host}/").parse().ok()?
         } else {
@@ -190,7 +195,9 @@ impl Repository {
             guard: &registry.guard,
             scope,
         };
-        registry.authenticator.send(&desk, request).await
+        // Boxed, so that the depth of what lies below ends here for all callers.
+        let sent: BoxFuture<'_, _> = Box::pin(registry.authenticator.send(&desk, request));
+        sent.await
     }
 
     /// Fetches a document of at most `limit` bytes. A refusal comes back as it is.
@@ -205,7 +212,7 @@ impl Repository {
         loop {
             let response = match self.send(operation, request).await? {
                 Answer::Done(response) => response,
-                Answer::Elsewhere => return Err(operation.protocol(Violation::Challenge)),
+                Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
                 Answer::Refused(refused) => return Ok(Err(refused.refusal)),
             };
             let headers = response.headers().clone();
@@ -255,10 +262,11 @@ impl Repository {
     }
 
     fn hint(&self, request: &Request) -> Option<String> {
-        let is_ecr = self
-            .registry
-            .as_ref()
-            .is_some_and(|registry| registry.is_ecr);
+        let registry = self.registry.as_ref()?;
+        if let Some(hint) = registry.authenticator.hint() {
+            return Some(hint);
+        }
+        let is_ecr = registry.is_ecr;
         let action = is_ecr.then(|| ecr::action(&request.method, request.url.path()))??;
         let name = self.name();
         Some(format!(

@@ -80,6 +80,32 @@ async fn gets_a_token_once_and_renews_it_when_told() {
     assert_eq!(seen.len(), 8, "v1 and the first late one are asked twice");
 }
 
+#[tokio::test]
+async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
+    let fake = Fake::start(|seen, before| {
+        let host = seen.header("host").expect("a host");
+        match (seen.target.starts_with("/token"), seen.header("authorization")) {
+            (true, _) => Reply::new(200).body(format!(r#"{{"token":"t{before}"}}"#)),
+            (_, Some("Bearer t1")) => manifest(),
+            (_, Some(_)) => Reply::new(403).body(
+                r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#,
+            ),
+            (_, None) => {
+                let challenge = format!(r#"Bearer realm="http://{host}/token""#);
+                Reply::new(401).header("WWW-Authenticate", challenge)
+            }
+        }
+    });
+    let repository = repository(&fake);
+    let name = ManifestName::Tag("v1");
+    let error = repository.manifest(name).await.expect_err("one renewal");
+    assert_eq!(error.class(), ErrorClass::Denied);
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("no credentials were found"), "{hint}");
+    assert!(repository.manifest(name).await.expect("one more").is_some());
+    assert_eq!(fake.seen().len(), 6);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_one_token_between_requests() {
     let fake = bearer();
@@ -168,9 +194,6 @@ async fn believes_no_token_server_in_a_strange_place() {
     }
 }
 
-/// Returns options whose credential file names a helper, and the helper itself, on the test's own `PATH`.
-///
-/// A program cannot be put there for one test alone, so a helper is tried by a name that no machine has.
 #[tokio::test]
 async fn says_which_helper_is_missing() {
     for name in ["soci-test-missing", "../sh", "a b"] {

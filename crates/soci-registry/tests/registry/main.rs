@@ -8,9 +8,10 @@ mod referrers;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fake::Fake;
-use soci_oci::Reference;
-use soci_registry::{Client, ClientOptions, Repository, RetryPolicy};
+use soci_oci::{Descriptor, Reference};
+use soci_registry::{BlobStream, Client, ClientOptions, ManifestName, Repository, RetryPolicy};
 
 /// The repository of all tests.
 const NAME: &str = "team/app";
@@ -45,4 +46,27 @@ fn repository_with(fake: &Fake, options: ClientOptions) -> Repository {
 /// Returns the path of something in the repository.
 fn path(rest: &str) -> String {
     format!("/v2/{NAME}/{rest}")
+}
+
+/// Stages run these on other threads than the one that makes them.
+#[test]
+fn moves_between_threads() {
+    fn check<T: Send>(_: &T) {}
+    let fake = Fake::start(|_, _| fake::Reply::new(404));
+    let repository = repository(&fake);
+    let blob = Descriptor::of("x", b"x");
+    let stream = || BlobStream::from_stream(futures_util::stream::empty());
+    let name = ManifestName::Tag("v1");
+    check(&stream());
+    check(&repository.manifest(name));
+    check(&repository.manifest_digest(name));
+    check(&repository.blob(&blob, 0));
+    check(&repository.blob_bytes(&blob, 0));
+    check(&repository.blob_exists(blob.digest));
+    check(&repository.mount_blob(blob.digest, NAME));
+    check(&repository.push_blob(&blob, Bytes::new()));
+    check(&repository.push_blob_stream(&blob, stream()));
+    check(&repository.push_manifest(name, "x", Bytes::new()));
+    check(&repository.referrers(blob.digest, "x"));
+    check(&repository.add_to_referrers_tag(blob.digest, blob.clone()));
 }
