@@ -54,9 +54,7 @@ pub struct Repository {
     client: Client,
     /// Where the registry's name makes no URL, every use fails.
     registry: Option<Arc<Registry>>,
-    /// The registry as users write it.
-    host: Arc<str>,
-    name: Arc<str>,
+    reference: Arc<RegistryReference>,
 }
 
 impl Client {
@@ -102,8 +100,7 @@ impl Client {
         Repository {
             client: self.clone(),
             registry,
-            host: reference.registry.as_str().into(),
-            name: reference.repository.as_str().into(),
+            reference: Arc::new(reference.clone()),
         }
     }
 
@@ -132,6 +129,11 @@ impl Client {
 }
 
 impl Repository {
+    /// Returns the reference that this repository was made from, its tag and digest included.
+    pub fn reference(&self) -> &RegistryReference {
+        &self.reference
+    }
+
     pub(crate) fn transport(&self) -> &Transport {
         &self.client.0.transport
     }
@@ -140,12 +142,12 @@ impl Repository {
         self.registry
             .as_deref()
             .ok_or_else(|| ConfigurationError::Registry {
-                registry: reply::printable(&self.host),
+                registry: reply::printable(&self.reference.registry),
             })
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.reference.repository
     }
 
     pub(crate) fn operation(
@@ -156,15 +158,15 @@ impl Repository {
         Operation {
             action,
             object: object.to_string(),
-            registry: self.host.to_string(),
-            repository: self.name.to_string(),
+            registry: self.reference.registry.clone(),
+            repository: self.reference.repository.clone(),
         }
     }
 
     /// Returns the URL of something in this repository. Names, tags and digests need no escaping.
     pub(crate) fn url(&self, path: &str) -> Result<Url, ConfigurationError> {
         let mut url = self.registry()?.guard.origin().clone();
-        url.set_path(&format!("/v2/{}/{path}", self.name));
+        url.set_path(&format!("/v2/{}/{path}", self.name()));
         Ok(url)
     }
 
