@@ -88,6 +88,18 @@ impl Authenticator {
             .await
     }
 
+    /// Returns what to do about a refusal, where it came to somebody without credentials.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let state = self.state.try_lock().ok()?;
+        match &state.credential {
+            Some(Credential::Anonymous { tried }) => {
+                let tried = tried.join("; ");
+                Some(format!("no credentials were found ({tried}); log in first"))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the pass to try first, where the registry has said before what it wants.
     async fn pass(&self, desk: &Desk<'_>) -> Result<Option<Pass>, RegistryError> {
         let mut state = self.state.lock().await;

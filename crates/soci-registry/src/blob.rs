@@ -181,7 +181,6 @@ impl Download {
                 continue;
             };
             let idle = self.repository.transport().timeouts.idle;
-            let host = guard::host(response.url());
             let reason = match tokio::time::timeout(idle, response.chunk()).await {
                 Ok(Ok(Some(piece))) => match self.deliver(piece)? {
                     Some(piece) => return Ok(Some(piece)),
@@ -191,6 +190,7 @@ impl Download {
                 Ok(Err(error)) => http::causes(&error),
                 Err(_elapsed) => format!("nothing for {} s", idle.as_secs_f64()),
             };
+            let host = guard::host(response.url());
             self.response = None;
             self.rest(host, reason).await?;
         }
@@ -261,7 +261,7 @@ impl Download {
         }
         let response = match answer {
             Answer::Done(response) => response,
-            Answer::Elsewhere => return Err(self.operation.protocol(Violation::Challenge)),
+            Answer::Elsewhere => return Err(self.operation.protocol(Violation::Redirected)),
             Answer::Refused(refused) => {
                 let repository = &self.repository;
                 return Err(repository.refuse(&self.operation, &request, refused.refusal));

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use soci_oci::reference::RegistryReference;
@@ -53,9 +54,7 @@ pub struct Repository {
     client: Client,
     /// Where the registry's name makes no URL, every use fails.
     registry: Option<Arc<Registry>>,
-    /// The registry as users write it.
-    host: Arc<str>,
-    name: Arc<str>,
+    reference: Arc<RegistryReference>,
 }
 
 impl Client {
@@ -101,8 +100,7 @@ impl Client {
         Repository {
             client: self.clone(),
             registry,
-            host: reference.registry.as_str().into(),
-            name: reference.repository.as_str().into(),
+            reference: Arc::new(reference.clone()),
         }
     }
 
@@ -110,7 +108,11 @@ impl Client {
         let options = &self.0.options;
         let host = reference.host();
         let secure: Url = format!("https://{host}/").parse().ok()?;
-        let is_plain = options.plain_http == PlainHttp::Always || guard::is_loopback(&secure);
+        let is_plain = match options.plain_http {
+            PlainHttp::Always => true,
+            PlainHttp::Loopback => guard::is_loopback(&secure),
+            PlainHttp::Never => false,
+        };
         let origin = if is_plain {
             format!("http://{host}/").parse().ok()?
         } else {
@@ -127,6 +129,11 @@ impl Client {
 }
 
 impl Repository {
+    /// Returns the reference that this repository was made from, its tag and digest included.
+    pub fn reference(&self) -> &RegistryReference {
+        &self.reference
+    }
+
     pub(crate) fn transport(&self) -> &Transport {
         &self.client.0.transport
     }
@@ -135,12 +142,12 @@ impl Repository {
         self.registry
             .as_deref()
             .ok_or_else(|| ConfigurationError::Registry {
-                registry: reply::printable(&self.host),
+                registry: reply::printable(&self.reference.registry),
             })
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.reference.repository
     }
 
     pub(crate) fn operation(
@@ -151,15 +158,15 @@ impl Repository {
         Operation {
             action,
             object: object.to_string(),
-            registry: self.host.to_string(),
-            repository: self.name.to_string(),
+            registry: self.reference.registry.clone(),
+            repository: self.reference.repository.clone(),
         }
     }
 
     /// Returns the URL of something in this repository. Names, tags and digests need no escaping.
     pub(crate) fn url(&self, path: &str) -> Result<Url, ConfigurationError> {
         let mut url = self.registry()?.guard.origin().clone();
-        url.set_path(&format!("/v2/{}/{path}", self.name));
+        url.set_path(&format!("/v2/{}/{path}", self.name()));
         Ok(url)
     }
 
@@ -190,7 +197,9 @@ impl Repository {
             guard: &registry.guard,
             scope,
         };
-        registry.authenticator.send(&desk, request).await
+        // Boxed, so that the depth of what lies below ends here for all callers.
+        let sent: BoxFuture<'_, _> = Box::pin(registry.authenticator.send(&desk, request));
+        sent.await
     }
 
     /// Fetches a document of at most `limit` bytes. A refusal comes back as it is.
@@ -205,7 +214,7 @@ impl Repository {
         loop {
             let response = match self.send(operation, request).await? {
                 Answer::Done(response) => response,
-                Answer::Elsewhere => return Err(operation.protocol(Violation::Challenge)),
+                Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
                 Answer::Refused(refused) => return Ok(Err(refused.refusal)),
             };
             let headers = response.headers().clone();
@@ -255,10 +264,11 @@ impl Repository {
     }
 
     fn hint(&self, request: &Request) -> Option<String> {
-        let is_ecr = self
-            .registry
-            .as_ref()
-            .is_some_and(|registry| registry.is_ecr);
+        let registry = self.registry.as_ref()?;
+        if let Some(hint) = registry.authenticator.hint() {
+            return Some(hint);
+        }
+        let is_ecr = registry.is_ecr;
         let action = is_ecr.then(|| ecr::action(&request.method, request.url.path()))??;
         let name = self.name();
         Some(format!(

@@ -1,10 +1,11 @@
 //! Amazon ECR: which hosts it has, its tokens, and which permission is missing.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::BoxFuture;
 use reqwest::Method;
 
 use crate::credentials::{Credential, Renewal};
@@ -73,12 +74,25 @@ impl EcrHost {
     }
 
     /// Gets a token with what AWS credentials there are. None are needed for reading the public gallery.
-    pub(crate) async fn credential(
+    ///
+    /// Boxed, because the SDK's futures are deeper than the compiler follows through all of its callers.
+    pub(crate) fn credential<'a>(
+        &'a self,
+        operation: &'a Operation,
+        tried: &'a mut Vec<String>,
+    ) -> BoxFuture<'a, Result<Option<Credential>, RegistryError>> {
+        Box::pin(async move {
+            let config = self.loader().load().await;
+            self.ask(&config, operation, tried).await
+        })
+    }
+
+    async fn ask(
         &self,
+        config: &SdkConfig,
         operation: &Operation,
         tried: &mut Vec<String>,
     ) -> Result<Option<Credential>, RegistryError> {
-        let config = self.config().await;
         let denied = |reason: &str| {
             let denial = Denial::Aws {
                 reason: printable(reason),
@@ -105,8 +119,8 @@ impl EcrHost {
             Err(error) => return Err(denied(&chain(&error))),
         }
         let token = match self {
-            Self::Private { .. } => private_token(&config).await,
-            Self::Public => public_token(&config).await,
+            Self::Private { .. } => private_token(config).await,
+            Self::Public => public_token(config).await,
         };
         let token = match token {
             Ok(token) => token,
@@ -123,7 +137,7 @@ impl EcrHost {
         }
     }
 
-    async fn config(&self) -> SdkConfig {
+    fn loader(&self) -> ConfigLoader {
         let loader = aws_config::defaults(BehaviorVersion::latest());
         match self {
             Self::Public => loader.region(Region::from_static(PUBLIC_REGION)),
@@ -133,8 +147,6 @@ impl EcrHost {
                 if *fips { loader.use_fips(true) } else { loader }
             }
         }
-        .load()
-        .await
     }
 }
 
@@ -226,7 +238,10 @@ pub(crate) fn action(method: &Method, path: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::Credentials;
+
     use super::*;
+    use crate::fake::{Fake, Reply};
 
     #[test]
     fn knows_the_hosts_of_ecr() {
@@ -320,15 +335,84 @@ mod tests {
         }
     }
 
-    #[test]
-    fn reads_tokens() {
-        let token = Secret::new(STANDARD.encode("AWS:p:w"));
-        let Some(Credential::Password {
+    /// Asks a server that plays AWS for a token.
+    async fn ask(
+        host: &str,
+        fake: &Fake,
+        keys: Keys,
+    ) -> (Result<Option<Credential>, RegistryError>, Vec<String>) {
+        let host = EcrHost::parse(host).expect("a host of ECR");
+        let loader = host
+            .loader()
+            .endpoint_url(format!("http://{}", fake.address));
+        let loader = match keys {
+            Keys::Good => {
+                loader.credentials_provider(Credentials::new("id", "key", None, None, "test"))
+            }
+            Keys::None => loader.no_credentials(),
+        };
+        let operation = Operation {
+            action: "fetch manifest",
+            object: "v1".to_owned(),
+            registry: "r.example".to_owned(),
+            repository: "app".to_owned(),
+        };
+        let mut tried = Vec::new();
+        let config = loader.load().await;
+        let found = host.ask(&config, &operation, &mut tried).await;
+        (found, tried)
+    }
+
+    enum Keys {
+        Good,
+        None,
+    }
+
+    const PRIVATE: &str = "123456789012.dkr.ecr.eu-west-3.amazonaws.com";
+
+    #[tokio::test]
+    async fn gets_a_token_for_the_region_of_the_host() {
+        let fake = Fake::start(|_, _| {
+            // Expired long ago, as some stand-ins for AWS say.
+            let token = STANDARD.encode("AWS:p:w");
+            Reply::new(200).body(format!(
+                r#"{{"authorizationData":[{{"authorizationToken":"{token}","expiresAt":1}}]}}"#
+            ))
+        });
+        let (found, _) = ask(PRIVATE, &fake, Keys::Good).await;
+        let Ok(Some(Credential::Password {
             username, password, ..
-        }) = credential(&token)
+        })) = found
         else {
-            panic!("no credential");
+            panic!("no token: {found:?}");
         };
         assert_eq!((username.as_str(), password.reveal()), ("AWS", "p:w"));
+        let signed = fake.seen()[0].headers["authorization"].clone();
+        assert!(signed.contains("/eu-west-3/ecr/"), "{signed}");
+    }
+
+    #[tokio::test]
+    async fn names_the_action_that_aws_denies() {
+        let fake = Fake::start(|_, _| {
+            Reply::new(400).body(r#"{"__type":"AccessDeniedException","message":"not you"}"#)
+        });
+        let (found, _) = ask(PRIVATE, &fake, Keys::Good).await;
+        let error = found.expect_err("a denial");
+        assert!(error.to_string().contains("not you"), "{error}");
+        let hint = error.hint().expect("a hint");
+        assert!(hint.contains("ecr:GetAuthorizationToken"), "{hint}");
+        // Anybody may read the public gallery, so there it is no error.
+        let (found, tried) = ask("public.ecr.aws", &fake, Keys::Good).await;
+        assert!(found.expect("no error").is_none());
+        assert!(tried[0].contains("not you"), "{tried:?}");
+    }
+
+    #[tokio::test]
+    async fn does_without_aws_credentials() {
+        let fake = Fake::start(|_, _| Reply::new(500));
+        let (found, tried) = ask(PRIVATE, &fake, Keys::None).await;
+        assert!(found.expect("no error").is_none());
+        assert_eq!(tried.len(), 1);
+        assert!(fake.seen().is_empty());
     }
 }

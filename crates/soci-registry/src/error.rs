@@ -1,11 +1,15 @@
 //! Why a registry could not do what was asked, sorted by who has to act.
 
+mod configuration;
+mod fault;
+mod violation;
+
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use soci_oci::Digest;
+pub use configuration::ConfigurationError;
+pub use fault::{Fault, Tries};
+pub use violation::{Damage, Violation};
 
 /// Why an operation on a registry failed.
 #[derive(Debug, thiserror::Error)]
@@ -117,15 +121,6 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// How often something was tried, and for how long.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Tries {
-    /// At least 1.
-    pub count: u32,
-    /// From the first try to giving up.
-    pub elapsed: Duration,
-}
-
 /// Who does not let us in.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Denial {
@@ -151,232 +146,6 @@ pub enum Denial {
         server: String,
         /// Its answer.
         refusal: Refusal,
-    },
-}
-
-/// How a try failed that may work another time.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Fault {
-    /// No connection, or a broken one.
-    #[error("connection to `{host}` failed: {reason}")]
-    Connection {
-        /// The host.
-        host: String,
-        /// What the operating system says.
-        reason: String,
-    },
-    /// The body ended, broke or stalled before its end.
-    #[error("`{host}` broke off after {received} of {expected} bytes: {reason}")]
-    Cut {
-        /// The host.
-        host: String,
-        /// Bytes that came, from the start of the content.
-        received: u64,
-        /// Bytes that the whole content has.
-        expected: u64,
-        /// How it ended.
-        reason: String,
-    },
-    /// The host's name has no address.
-    #[error("host name `{host}` could not be resolved: {reason}")]
-    Name {
-        /// The host.
-        host: String,
-        /// What the resolver says.
-        reason: String,
-    },
-    /// A server error.
-    #[error("`{host}` answered {refusal}")]
-    Status {
-        /// The host.
-        host: String,
-        /// Its answer.
-        refusal: Refusal,
-    },
-    /// Nothing came for too long.
-    #[error("`{host}` gave no {phase} within {} s", limit.as_secs_f64())]
-    Timeout {
-        /// The host.
-        host: String,
-        /// What was waited for.
-        phase: &'static str,
-        /// For how long.
-        limit: Duration,
-    },
-    /// No secure connection. Not tried again.
-    #[error("no secure connection to `{host}`: {reason}")]
-    Tls {
-        /// The host.
-        host: String,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
-/// What a registry must not do.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Violation {
-    /// It wants credentials in a way that this client does not know.
-    #[error("no authentication challenge that is understood, expected Basic or Bearer")]
-    Challenge,
-    /// The range of a partial reply is not the one that was asked for.
-    #[error("asked for bytes {expected} of {size}, got `{found}`")]
-    ContentRange {
-        /// The first byte that was asked for.
-        expected: u64,
-        /// Bytes of the whole content.
-        size: u64,
-        /// The `Content-Range` header.
-        found: String,
-    },
-    /// It stored what was sent under another digest.
-    #[error("stored as `{found}`, expected `{expected}`")]
-    Digest {
-        /// The digest of what was sent.
-        expected: Digest,
-        /// What the registry says.
-        found: String,
-    },
-    /// A document is malformed.
-    #[error("{what} is malformed: {reason}")]
-    Document {
-        /// Which document.
-        what: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A header that must be there is missing or malformed.
-    #[error("{status} without a usable `{name}` header")]
-    Header {
-        /// The reply's HTTP status.
-        status: u16,
-        /// The header's name.
-        name: &'static str,
-    },
-    /// A reply has more than any honest one.
-    #[error("more than {limit} {what}")]
-    Limit {
-        /// What there is too much of.
-        what: &'static str,
-        /// How much is accepted.
-        limit: u64,
-    },
-    /// Others changed the same tag in every round.
-    #[error("tag `{tag}` was changed by others in each of {rounds} rounds")]
-    Lost {
-        /// The tag.
-        tag: String,
-        /// How often it was tried.
-        rounds: u32,
-    },
-    /// It refused, and asking again will not help.
-    #[error("refused: {0}")]
-    Refused(Refusal),
-    /// It points to a place where a registry has no business.
-    #[error("{what} to `{target}` refused: {reason}")]
-    Target {
-        /// A redirect, a token server, an upload location.
-        what: &'static str,
-        /// The place, without query and credentials.
-        target: String,
-        /// Why it is not visited.
-        reason: &'static str,
-    },
-}
-
-/// How content differs from what was promised.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Damage {
-    /// The digest is another.
-    #[error("expected digest `{expected}`, found `{found}`")]
-    Digest {
-        /// The digest that was promised.
-        expected: Digest,
-        /// The digest of what came.
-        found: Digest,
-    },
-    /// The two statements of a manifest's type differ.
-    #[error("served as `{served}`, but says of itself that it is `{found}`")]
-    MediaType {
-        /// The `Content-Type` header.
-        served: String,
-        /// The document's `mediaType`.
-        found: String,
-    },
-    /// The length is another.
-    #[error("expected {expected} bytes, found {found}")]
-    Size {
-        /// The length that was promised.
-        expected: u64,
-        /// The length that came, or that was announced.
-        found: u64,
-    },
-    /// It is larger than anything of its kind may be.
-    #[error("larger than the limit of {limit} bytes")]
-    TooLarge {
-        /// The limit.
-        limit: u64,
-    },
-}
-
-/// What is wrong with our own settings.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigurationError {
-    /// A file cannot be read.
-    #[error("{what} `{}` cannot be read", path.display())]
-    File {
-        /// What the file is.
-        what: &'static str,
-        /// Where it should be.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A file is not what it should be.
-    #[error("{what} `{}`: {reason}", path.display())]
-    Malformed {
-        /// What the file is.
-        what: &'static str,
-        /// Where it is.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A credential helper failed.
-    #[error("credential helper `{program}`: {reason}")]
-    Helper {
-        /// The program.
-        program: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The HTTP client cannot be set up.
-    #[error("cannot set up the HTTP client: {reason}")]
-    Http {
-        /// What it says.
-        reason: String,
-    },
-    /// Credentials would travel in the clear.
-    #[error(
-        "`{host}` asks for credentials, which are not sent over plain HTTP beyond this machine"
-    )]
-    PlainHttp {
-        /// The host.
-        host: String,
-    },
-    /// One of two variables that go together is missing.
-    #[error("`{present}` is set, but `{missing}` is not")]
-    Variable {
-        /// The variable that is there.
-        present: &'static str,
-        /// The variable that is not.
-        missing: &'static str,
-    },
-    /// The registry's name makes no URL.
-    #[error("registry `{registry}` is not a host name")]
-    Registry {
-        /// The name.
-        registry: String,
     },
 }
 
@@ -410,9 +179,17 @@ impl RegistryError {
                 ))
             }
             Self::Unavailable {
-                fault: Fault::Tls { .. },
+                fault: Fault::Tls { reason, .. },
                 ..
-            } => Some("name the certificate of a private authority with --ca-file".to_owned()),
+            } if reason.contains("UnknownIssuer") => {
+                Some("name the certificate of a private authority with --ca-file".to_owned())
+            }
+            Self::Unavailable {
+                fault: Fault::Tls { reason, .. },
+                ..
+            } if reason.contains("InvalidContentType") => Some(
+                "the server does not speak TLS; where that is meant, use --plain-http".to_owned(),
+            ),
             _ => None,
         }
     }
@@ -470,27 +247,5 @@ impl fmt::Display for Refusal {
             write!(f, ": {}", self.message)?;
         }
         Ok(())
-    }
-}
-
-impl Tries {
-    /// Returns one try, just made.
-    pub(crate) const fn once() -> Self {
-        Self {
-            count: 1,
-            elapsed: Duration::ZERO,
-        }
-    }
-}
-
-impl fmt::Display for Tries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun = if self.count == 1 { "try" } else { "tries" };
-        write!(
-            f,
-            "{} {noun}, {:.1} s",
-            self.count,
-            self.elapsed.as_secs_f64()
-        )
     }
 }

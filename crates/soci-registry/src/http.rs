@@ -305,7 +305,9 @@ pub(crate) fn causes(error: &reqwest::Error) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        if texts.last().is_none_or(|last| *last != text) {
+        // The library's own layer adds nothing but its name.
+        let is_noise = text.starts_with("client error (");
+        if !is_noise && texts.last().is_none_or(|last| *last != text) {
             texts.push(text);
         }
         next = cause.source();

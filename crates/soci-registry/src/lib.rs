@@ -5,6 +5,22 @@
 //! followed, and content that was asked for by digest is verified, but for [`BlobStream`], whose reader digests in its own
 //! pass.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use soci_oci::Reference;
+//! use soci_registry::{Client, ClientOptions, ManifestName};
+//!
+//! let Reference::Registry(reference) = "public.ecr.aws/docker/library/debian:12".parse()? else {
+//!     return Err("not in a registry".into());
+//! };
+//! let repository = Client::new(ClientOptions::default())?.repository(&reference);
+//! if let Some(manifest) = repository.manifest(ManifestName::Tag("12")).await? {
+//!     println!("{}", manifest.descriptor.digest);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The protocol stands on `reqwest`, not on `oci-client`, which reads replies without a bound and hides the headers that
 //! resuming and throttling need; `tests/why_not_oci_client.rs` shows it and fails once that is no longer so.
 
@@ -27,6 +43,14 @@ mod retry;
 mod secret;
 mod trust;
 mod upload;
+
+#[cfg(test)]
+#[path = "../tests/registry/fake.rs"]
+#[expect(
+    dead_code,
+    reason = "the server of the other tests, which use all of it"
+)]
+mod fake;
 
 pub use blob::BlobStream;
 pub use client::{Client, Repository};

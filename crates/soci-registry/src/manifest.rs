@@ -71,7 +71,7 @@ impl Repository {
         loop {
             let document = match self.document(&operation, &request, LIMIT).await? {
                 Ok(document) => document,
-                Err(refusal) if is_absent(refusal.status, &refusal.code) => return Ok(None),
+                Err(refusal) if refusal.status == 404 => return Ok(None),
                 Err(refusal) => return Err(self.refuse(&operation, &request, refusal)),
             };
             match check(&operation, name, &document) {
@@ -126,11 +126,6 @@ impl Repository {
         let url = self.url(&format!("manifests/{name}"))?;
         Ok(Request::new(method, url).header(ACCEPT, media_type::MANIFESTS.join(", ")))
     }
-}
-
-/// Says whether a refusal means that there is no such manifest. A missing repository has none, either.
-fn is_absent(status: u16, _code: &str) -> bool {
-    status == 404
 }
 
 /// The one field that every kind of manifest may have.

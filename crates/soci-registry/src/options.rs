@@ -28,6 +28,8 @@ pub enum PlainHttp {
     /// With registries on this machine only.
     #[default]
     Loopback,
+    /// Nowhere.
+    Never,
 }
 
 /// How long each phase of a request may take. There is no limit for a whole transfer.

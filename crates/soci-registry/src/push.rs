@@ -128,7 +128,7 @@ impl Repository {
             .body(Body::Once(Mutex::new(Some(content)), descriptor.size));
         match self.send(operation, &request).await? {
             Answer::Done(response) => stored(operation, response.headers(), digest),
-            Answer::Elsewhere => Err(operation.protocol(Violation::Challenge)),
+            Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),
             Answer::Refused(refused) => Err(self.refuse(operation, &request, refused.refusal)),
         }
     }
@@ -138,7 +138,7 @@ impl Repository {
         let request = Request::new(Method::POST, self.url("blobs/uploads/")?);
         match self.send(operation, &request).await? {
             Answer::Done(response) => self.location(operation, &response),
-            Answer::Elsewhere => Err(operation.protocol(Violation::Challenge)),
+            Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),
             Answer::Refused(refused) => Err(self.refuse(operation, &request, refused.refusal)),
         }
     }
@@ -241,7 +241,7 @@ impl Repository {
                     let subject_processed = response.headers().contains_key("oci-subject");
                     return Ok(Ok(PushedManifest { subject_processed }));
                 }
-                Answer::Elsewhere => return Err(operation.protocol(Violation::Challenge)),
+                Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
                 Answer::Refused(refused) => refused.refusal,
             };
             let is_early = refusal.code == "MANIFEST_BLOB_UNKNOWN"

@@ -184,8 +184,8 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 /// Returns text that cannot harm a terminal or flood it.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
-    for (count, character) in text.trim().chars().enumerate() {
-        if count == SHOWN {
+    for character in text.trim().chars() {
+        if shown.chars().count() >= SHOWN {
             shown.push('…');
             break;
         }
@@ -238,6 +238,6 @@ mod tests {
     fn cannot_be_made_to_harm_a_terminal() {
         let (_, message) = of(&format!("\u{1b}[31m\u{202e}{}", "x".repeat(5000)));
         assert!(message.starts_with("\\u{1b}[31m\\u{202e}x"), "{message}");
-        assert!(message.ends_with('…') && message.chars().count() < 330);
+        assert!(message.ends_with('…') && message.chars().count() <= 301);
     }
 }

@@ -55,7 +55,7 @@ pub(crate) async fn fetch(
     } = desk;
     let response = match transport.exchange(operation, &request, None, guard).await? {
         Answer::Done(response) => response,
-        Answer::Elsewhere => return Err(operation.protocol(Violation::Challenge)),
+        Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
         Answer::Refused(refused) => {
             let refusal = refused.refusal;
             let is_ours = matches!(refusal.status, 400 | 401 | 403);

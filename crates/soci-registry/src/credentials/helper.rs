@@ -45,48 +45,34 @@ pub(crate) async fn get(
     if server.contains(['\n', '\r', '\0']) {
         return Err(failed("the server's name has a line break".to_owned()));
     }
-    let run = tokio::time::timeout(limit, run(&program, server));
-    let output = match run.await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Err(failed(error.to_string())),
+    ask(&program, server, limit).await.map_err(failed)
+}
+
+/// Runs a helper and reads its answer. An error is what to say of it.
+async fn ask(program: &str, server: &str, limit: Duration) -> Result<Option<Credential>, String> {
+    let output = match tokio::time::timeout(limit, run(program, server)).await {
+        Ok(output) => output.map_err(|error| error.to_string())?,
         // The program is killed when its handle is dropped.
-        Err(_elapsed) => {
-            return Err(failed(format!(
-                "no answer within {} s",
-                limit.as_secs_f64()
-            )));
-        }
+        Err(_elapsed) => return Err(format!("no answer within {} s", limit.as_secs_f64())),
     };
     if output.stdout.len() as u64 > LIMIT {
-        return Err(failed(format!("more than {LIMIT} bytes of output")));
+        return Err(format!("more than {LIMIT} bytes of output"));
     }
     if output.succeeded {
         // The parser's own message may quote the secret.
-        let reply: Reply = serde_json::from_slice(&output.stdout).map_err(|error| {
-            failed(format!(
-                "not the expected JSON, at column {}",
-                error.column()
-            ))
-        })?;
-        if reply.secret.reveal().is_empty() {
-            return Ok(None);
-        }
-        let renewal = Renewal::Possible;
-        return Ok(Some(Credential::from_pair(
-            reply.username,
-            reply.secret,
-            renewal,
-        )));
+        let reply: Reply = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("not the expected JSON, at column {}", error.column()))?;
+        let is_empty = reply.secret.reveal().is_empty();
+        return Ok((!is_empty)
+            .then(|| Credential::from_pair(reply.username, reply.secret, Renewal::Possible)));
     }
     // Helpers say so on stdout, by their protocol. There is no secret where there is a failure.
     let said = String::from_utf8_lossy(&output.stdout);
-    if said.contains("credentials not found") {
-        return Ok(None);
+    match said.trim() {
+        said if said.contains("credentials not found") => Ok(None),
+        "" => Err("it failed without a word".to_owned()),
+        said => Err(printable(said)),
     }
-    Err(failed(match said.trim() {
-        "" => "it failed without a word".to_owned(),
-        said => printable(said),
-    }))
 }
 
 struct Output {
@@ -134,4 +120,67 @@ fn is_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Runs a shell script as a helper.
+    async fn answer(script: &str) -> Result<Option<Credential>, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("docker-credential-test");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).expect("a mode");
+        let program = path.to_str().expect("a path");
+        ask(program, "r.example", Duration::from_millis(700)).await
+    }
+
+    #[tokio::test]
+    async fn speaks_the_protocol() {
+        let script = r#"read server; [ "$1" = get ] || exit 1
+            printf '{"ServerURL":"%s","Username":"%s","Secret":"s"}' "$server" "$server""#;
+        let Ok(Some(Credential::Password {
+            username, password, ..
+        })) = answer(script).await
+        else {
+            panic!("no password");
+        };
+        assert_eq!((username.as_str(), password.reveal()), ("r.example", "s"));
+        let script = r#"echo '{"Username":"<token>","Secret":"s"}'"#;
+        let found = answer(script).await.expect("an answer");
+        assert!(matches!(found, Some(Credential::IdentityToken { .. })));
+    }
+
+    #[tokio::test]
+    async fn takes_not_found_for_an_answer() {
+        let script = "echo credentials not found in native keychain; exit 1";
+        assert!(answer(script).await.expect("an answer").is_none());
+    }
+
+    #[tokio::test]
+    async fn says_what_a_helper_does_wrong() {
+        for (script, expected) in [
+            ("echo broken; exit 3", "broken"),
+            ("exit 3", "without a word"),
+            ("echo 's3cret no JSON'", "not the expected JSON"),
+            ("exec sleep 60", "no answer within"),
+            ("exec yes", "more than 65536 bytes"),
+        ] {
+            let error = answer(script).await.expect_err("an error");
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn takes_names_only() {
+        assert!(is_name("ecr-login") && is_name("osxkeychain"));
+        for name in ["", "../x", "a b", "a/b", "a\n"] {
+            assert!(!is_name(name), "{name:?}");
+        }
+    }
 }

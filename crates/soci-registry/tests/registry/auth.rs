@@ -1,0 +1,247 @@
+//! Challenges, tokens and what becomes of credentials.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use soci_oci::media_type;
+use soci_registry::{ClientOptions, ErrorClass, ManifestName, RegistryError};
+use tempfile::TempDir;
+
+use crate::fake::{Fake, Reply};
+use crate::{options, repository, repository_with};
+
+/// Returns options with a credential file for a server. The file is gone with the folder.
+pub(crate) fn logged_in(fake: &Fake, username: &str, password: &str) -> (TempDir, ClientOptions) {
+    let address = fake.address;
+    with_file(&format!(
+        r#"{{"auths":{{"{address}":{{"username":"{username}","password":"{password}"}}}}}}"#
+    ))
+}
+
+fn with_file(text: &str) -> (TempDir, ClientOptions) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.json");
+    std::fs::write(&path, text).expect("a file");
+    let options = ClientOptions {
+        authfile: Some(path),
+        ..options()
+    };
+    (folder, options)
+}
+
+fn manifest() -> Reply {
+    Reply::new(200)
+        .header("Content-Type", media_type::OCI_MANIFEST)
+        .body("{}")
+}
+
+/// A registry with its own token server, whose tokens are good for two requests.
+fn bearer() -> Fake {
+    Fake::start(|seen, before| {
+        if seen.target.starts_with("/token?") {
+            let body = format!(r#"{{"token":"t{before}","expires_in":1}}"#);
+            return Reply::new(200).body(body);
+        }
+        let host = seen.header("host").expect("a host");
+        let number = match seen.target.rsplit('/').next() {
+            Some("late") => 1,
+            _ => 0,
+        };
+        if seen.header("authorization") == Some(&format!("Bearer t{number}")) {
+            return manifest();
+        }
+        let challenge = format!(
+            r#"Bearer realm="http://{host}/token",service="s",scope="repository:x:pull aws""#
+        );
+        Reply::new(401).header("WWW-Authenticate", challenge)
+    })
+}
+
+#[tokio::test]
+async fn gets_a_token_once_and_renews_it_when_told() {
+    let fake = bearer();
+    let (_folder, options) = logged_in(&fake, "u", "p");
+    let repository = repository_with(&fake, options);
+    for tag in ["v1", "v2", "late", "late"] {
+        let found = repository.manifest(ManifestName::Tag(tag)).await;
+        assert!(found.expect("an answer").is_some(), "{tag}");
+    }
+    let seen = fake.seen();
+    let tokens: Vec<_> = seen
+        .iter()
+        .filter(|seen| seen.target.starts_with("/token"))
+        .collect();
+    assert_eq!(tokens.len(), 2);
+    assert_eq!(
+        tokens[0].target,
+        "/token?service=s&scope=aws&scope=repository%3Ateam%2Fapp%3Apull"
+    );
+    assert_eq!(tokens[0].header("authorization"), Some("Basic dTpw"));
+    assert_eq!(seen.len(), 8, "v1 and the first late one are asked twice");
+}
+
+#[tokio::test]
+async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
+    let fake = Fake::start(|seen, before| {
+        let host = seen.header("host").expect("a host");
+        match (seen.target.starts_with("/token"), seen.header("authorization")) {
+            (true, _) => Reply::new(200).body(format!(r#"{{"token":"t{before}"}}"#)),
+            (_, Some("Bearer t1")) => manifest(),
+            (_, Some(_)) => Reply::new(403).body(
+                r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#,
+            ),
+            (_, None) => {
+                let challenge = format!(r#"Bearer realm="http://{host}/token""#);
+                Reply::new(401).header("WWW-Authenticate", challenge)
+            }
+        }
+    });
+    let repository = repository(&fake);
+    let name = ManifestName::Tag("v1");
+    let error = repository.manifest(name).await.expect_err("one renewal");
+    assert_eq!(error.class(), ErrorClass::Denied);
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("no credentials were found"), "{hint}");
+    assert!(repository.manifest(name).await.expect("one more").is_some());
+    assert_eq!(fake.seen().len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_one_token_between_requests() {
+    let fake = bearer();
+    let (_folder, options) = logged_in(&fake, "u", "p");
+    let repository = repository_with(&fake, options);
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let repository = repository.clone();
+            tokio::spawn(async move { repository.manifest(ManifestName::Tag("v1")).await })
+        })
+        .collect();
+    for task in tasks {
+        assert!(task.await.expect("no panic").expect("an answer").is_some());
+    }
+    let seen = fake.seen();
+    let tokens = seen.iter().filter(|seen| seen.target.starts_with("/token"));
+    assert_eq!(tokens.count(), 1);
+}
+
+#[tokio::test]
+async fn trades_an_identity_token_for_another() {
+    let fake = bearer();
+    let text = format!(
+        r#"{{"auths":{{"{}":{{"identitytoken":"i d"}}}}}}"#,
+        fake.address
+    );
+    let (_folder, options) = with_file(&text);
+    // The realm of a POST has no query, so the fake takes it for something else: what matters is what it was sent.
+    drop(
+        repository_with(&fake, options)
+            .manifest(ManifestName::Tag("v1"))
+            .await,
+    );
+    let seen = fake.seen();
+    let post = seen.iter().find(|seen| seen.method == "POST");
+    let body = String::from_utf8_lossy(&post.expect("a request").body).into_owned();
+    assert!(body.contains("grant_type=refresh_token"), "{body}");
+    assert!(body.contains("refresh_token=i+d"), "{body}");
+}
+
+#[tokio::test]
+async fn says_where_it_looked_for_credentials() {
+    let fake = Fake::start(|_, _| Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#));
+    let (folder, options) = with_file("{}");
+    let error = repository_with(&fake, options)
+        .manifest(ManifestName::Tag("v1"))
+        .await
+        .expect_err("no way in");
+    assert_eq!(error.class(), ErrorClass::Denied);
+    let text = error.to_string();
+    let file = folder.path().join("config.json");
+    assert!(text.contains(&file.display().to_string()), "{text}");
+    assert!(text.contains("SOCI_USERNAME"), "{text}");
+    assert!(error.hint().is_some());
+    assert_eq!(fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn does_not_repeat_a_wrong_password() {
+    let fake = Fake::start(|_, _| {
+        Reply::error(401, "UNAUTHORIZED").header("WWW-Authenticate", r#"Basic realm="x""#)
+    });
+    let (_folder, options) = logged_in(&fake, "u", "hunter2");
+    let error = repository_with(&fake, options)
+        .manifest(ManifestName::Tag("v1"))
+        .await
+        .expect_err("no way in");
+    assert_eq!(error.class(), ErrorClass::Denied);
+    assert!(!format!("{error:?}").contains("hunter2"));
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn believes_no_token_server_in_a_strange_place() {
+    for realm in [
+        "http://169.254.169.254/token",
+        "http://user@127.0.0.1:1/token",
+        "file:///etc/passwd",
+        "nonsense",
+    ] {
+        let challenge = format!(r#"Bearer realm="{realm}""#);
+        let fake = Fake::start(move |_, _| Reply::new(401).header("WWW-Authenticate", &challenge));
+        let error = repository(&fake).manifest(ManifestName::Tag("v1")).await;
+        let error = error.expect_err("a refusal");
+        assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn says_which_helper_is_missing() {
+    for name in ["soci-test-missing", "../sh", "a b"] {
+        let fake =
+            Fake::start(|_, _| Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#));
+        let (_folder, options) = with_file(&format!(r#"{{"credsStore":"{name}"}}"#));
+        let error = repository_with(&fake, options)
+            .manifest(ManifestName::Tag("v1"))
+            .await
+            .expect_err("no way in");
+        assert_eq!(error.class(), ErrorClass::Configuration);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn names_a_certificate_file_that_cannot_be_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ca.pem");
+    for text in [None, Some("no PEM")] {
+        if let Some(text) = text {
+            std::fs::write(&path, text).expect("a file");
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&path, mode).expect("a mode");
+        }
+        let options = ClientOptions {
+            ca_files: vec![path.clone()],
+            ..options()
+        };
+        let error = soci_registry::Client::new(options).expect_err("no certificate");
+        assert!(matches!(error, RegistryError::Configuration(_)));
+        assert!(error.to_string().contains("ca.pem"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn waits_no_longer_than_allowed() {
+    let fake = Fake::start(|_, _| {
+        std::thread::sleep(Duration::from_secs(3));
+        manifest()
+    });
+    let mut options = options();
+    options.timeouts.first_byte = Duration::from_millis(50);
+    options.retries.tries = 2;
+    let error = repository_with(&fake, options)
+        .manifest(ManifestName::Tag("v1"))
+        .await
+        .expect_err("silence");
+    assert_eq!(error.class(), ErrorClass::Unavailable);
+    assert!(error.to_string().contains("2 tries"), "{error}");
+}

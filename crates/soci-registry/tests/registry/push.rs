@@ -1,0 +1,184 @@
+//! Uploads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::stream;
+use soci_oci::{Descriptor, Digest, media_type};
+use soci_registry::{BlobStream, ErrorClass, ManifestName, Mount};
+
+use crate::fake::{Fake, Reply};
+use crate::{path, repository};
+
+fn blob() -> (Descriptor, Bytes) {
+    let content = Bytes::from(vec![7; 600_000]);
+    (Descriptor::of(media_type::OCTET_STREAM, &content), content)
+}
+
+#[tokio::test]
+async fn pushes_a_blob_with_one_post_and_one_put() {
+    let fake = Fake::start(|seen, _| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("Location", "/v2/session?_state=a%2Bb"),
+        _ => Reply::new(201),
+    });
+    let (descriptor, content) = blob();
+    let repository = repository(&fake);
+    repository
+        .push_blob(&descriptor, content.clone())
+        .await
+        .expect("an upload");
+    let halves = [content.slice(..9), content.slice(9..)];
+    let halves = stream::iter(halves.into_iter().map(Ok));
+    repository
+        .push_blob_stream(&descriptor, BlobStream::from_stream(halves))
+        .await
+        .expect("an upload");
+    let seen = fake.seen();
+    assert_eq!(seen.len(), 4);
+    let digest = descriptor.digest.to_string().replace(':', "%3A");
+    for (post, put) in [(&seen[0], &seen[1]), (&seen[2], &seen[3])] {
+        assert!(post.is("POST", &path("blobs/uploads/")));
+        assert_eq!(post.header("content-length"), Some("0"));
+        assert!(put.is("PUT", &format!("/v2/session?_state=a%2Bb&digest={digest}")));
+        assert_eq!(put.header("content-length"), Some("600000"));
+        assert_eq!(put.header("transfer-encoding"), None);
+        assert!(put.body == content, "{} bytes", put.body.len());
+    }
+}
+
+#[tokio::test]
+async fn opens_another_session_when_one_fails() {
+    let puts = AtomicUsize::new(0);
+    let fake = Fake::start(move |seen, before| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("Location", format!("/v2/session/{before}")),
+        "HEAD" => Reply::new(404),
+        _ => match puts.fetch_add(1, Ordering::Relaxed) {
+            0 => Reply::new(500),
+            1 => Reply::error(404, "BLOB_UPLOAD_UNKNOWN"),
+            _ => Reply::new(201),
+        },
+    });
+    let (descriptor, content) = blob();
+    let pushed = repository(&fake).push_blob(&descriptor, content).await;
+    pushed.expect("an upload");
+    let seen = fake.seen();
+    let puts = seen.iter().filter(|seen| seen.method == "PUT");
+    let paths: Vec<_> = puts.map(|put| &put.target[..13]).collect();
+    assert_eq!(paths, ["/v2/session/0", "/v2/session/1", "/v2/session/2"]);
+}
+
+#[tokio::test]
+async fn notices_that_only_the_reply_was_lost() {
+    let fake = Fake::start(|seen, _| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("Location", "/v2/session"),
+        "HEAD" => Reply::new(200),
+        _ => Reply::new(503),
+    });
+    let (descriptor, content) = blob();
+    let pushed = repository(&fake).push_blob(&descriptor, content).await;
+    pushed.expect("an upload");
+    assert_eq!(fake.count("POST", &path("blobs/uploads/")), 1);
+}
+
+#[tokio::test]
+async fn blames_the_content_that_is_too_short() {
+    let fake = Fake::start(|seen, _| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("Location", "/v2/session"),
+        _ => Reply::new(201),
+    });
+    let (descriptor, content) = blob();
+    let repository = repository(&fake);
+    let short = stream::iter([Ok(content.slice(1..))]);
+    let error = repository
+        .push_blob_stream(&descriptor, BlobStream::from_stream(short))
+        .await;
+    assert_eq!(error.expect_err("too short").class(), ErrorClass::BadData);
+    let broken = stream::iter([Ok(content.slice(1..)), Err(std::io::Error::other("disk"))]);
+    let error = repository
+        .push_blob_stream(&descriptor, BlobStream::from_stream(broken))
+        .await;
+    assert_eq!(error.expect_err("broken").class(), ErrorClass::Io);
+}
+
+#[tokio::test]
+async fn sends_nothing_to_a_strange_upload_location() {
+    for location in ["http://169.254.169.254/x", "ftp://127.0.0.1/x"] {
+        let fake = Fake::start(move |_, _| Reply::new(202).header("Location", location));
+        let (descriptor, content) = blob();
+        let error = repository(&fake).push_blob(&descriptor, content).await;
+        assert_eq!(error.expect_err("a place").class(), ErrorClass::Protocol);
+    }
+}
+
+#[tokio::test]
+async fn mounts_or_says_that_it_cannot() {
+    for (status, expected) in [
+        (201, Mount::Mounted),
+        (202, Mount::Refused),
+        (404, Mount::Refused),
+    ] {
+        let fake = Fake::start(move |_, _| Reply::new(status));
+        let digest = Digest::of(b"x");
+        let mount = repository(&fake).mount_blob(digest, "other/app").await;
+        assert_eq!(mount.expect("an answer"), expected);
+        let digest = digest.to_string().replace(':', "%3A");
+        let target = format!("blobs/uploads/?mount={digest}&from=other%2Fapp");
+        assert_eq!(fake.count("POST", &path(&target)), 1);
+    }
+}
+
+#[tokio::test]
+async fn tells_whether_the_subject_was_noticed() {
+    for noticed in [true, false] {
+        let fake = Fake::start(move |_, _| {
+            let reply = Reply::new(201);
+            if noticed {
+                reply.header("OCI-Subject", Digest::of(b"subject"))
+            } else {
+                reply
+            }
+        });
+        let name = ManifestName::Digest(Digest::of(b"{}"));
+        let bytes = Bytes::from_static(b"{}");
+        let pushed = repository(&fake)
+            .push_manifest(name, media_type::OCI_MANIFEST, bytes)
+            .await;
+        assert_eq!(pushed.expect("an upload").subject_processed, noticed);
+        let seen = fake.seen();
+        assert_eq!(seen[0].body, b"{}");
+        let media_type = seen[0].header("content-type");
+        assert_eq!(media_type, Some(media_type::OCI_MANIFEST));
+    }
+}
+
+#[tokio::test]
+async fn accepts_an_immutable_tag_that_is_right_already() {
+    for (there, expected) in [(&b"{}"[..], true), (b"[]", false)] {
+        let fake = Fake::start(move |seen, _| match seen.method.as_str() {
+            "PUT" => Reply::error(400, "TAG_INVALID"),
+            _ => Reply::new(200).header("Docker-Content-Digest", Digest::of(there)),
+        });
+        let pushed = repository(&fake)
+            .push_manifest(
+                ManifestName::Tag("v1"),
+                media_type::OCI_MANIFEST,
+                Bytes::from_static(b"{}"),
+            )
+            .await;
+        assert_eq!(pushed.is_ok(), expected, "{pushed:?}");
+    }
+}
+
+#[tokio::test]
+async fn notices_that_something_else_was_stored() {
+    let fake =
+        Fake::start(|_, _| Reply::new(201).header("Docker-Content-Digest", Digest::of(b"else")));
+    let error = repository(&fake)
+        .push_manifest(
+            ManifestName::Tag("v1"),
+            media_type::OCI_MANIFEST,
+            Bytes::from_static(b"{}"),
+        )
+        .await;
+    assert_eq!(error.expect_err("a digest").class(), ErrorClass::Protocol);
+}
