@@ -36,7 +36,7 @@ unreadable() {
   fi
 }
 
-# Prefers the home directory's .aws to the one that older builders mounted. One that cannot be read is hidden
+# Names the .aws that older builders mounted, unless the home directory has one. One that cannot be read is hidden
 # from the tools, which would stop at it although a role may do; `hint` keeps what to say if none does.
 hint=
 find_credentials() {
@@ -50,7 +50,7 @@ find_credentials() {
     elif [[ -e $directory/credentials || -e $directory/config ]]; then
       export AWS_SHARED_CREDENTIALS_FILE=$directory/credentials AWS_CONFIG_FILE=$directory/config
       hint=
-      return
+      return 0
     fi
   done
 }
