@@ -130,11 +130,14 @@ find_store
 
 # Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The
 # subshell outlives the signal (a handler, unlike an ignored signal, is not inherited) and reads the statuses.
+# A stage that was not there yet to get the signal, or takes long to end, gets it again.
 pipe='' signal=''
 forward() {
   signal=$1
-  [[ -z $pipe ]] || kill "-$signal" -- "-$pipe" 2>/dev/null || true
-}
+  [[ -n $pipe ]] || return 0
+  kill "-$signal" -- "-$pipe" || true
+  (sleep 5 && kill "-$signal" -- "-$pipe") &
+} &>/dev/null
 trap 'forward TERM' TERM
 trap 'forward INT' INT
 set -m
