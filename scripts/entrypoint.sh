@@ -48,9 +48,10 @@ find_credentials() {
       export AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_CONFIG_FILE=/dev/null
       hint="soci: $file cannot be read by uid $(id -u): add --user \"\$(id -u):\$(id -g)\" to docker run"
     elif [[ -e $directory/credentials || -e $directory/config ]]; then
-      export AWS_SHARED_CREDENTIALS_FILE=$directory/credentials AWS_CONFIG_FILE=$directory/config
       hint=
-      return 0
+      [[ $directory != "${HOME-}/.aws" ]] || return 0
+      export AWS_SHARED_CREDENTIALS_FILE=$directory/credentials AWS_CONFIG_FILE=$directory/config
+      return
     fi
   done
 }
