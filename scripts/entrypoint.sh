@@ -36,7 +36,7 @@ unreadable() {
   fi
 }
 
-# Prefers the home directory's .aws to the one that older builders mounted. One that cannot be read is hidden
+# Names the .aws that older builders mounted, unless the home directory has one. One that cannot be read is hidden
 # from the tools, which would stop at it although a role may do; `hint` keeps what to say if none does.
 hint=
 find_credentials() {
@@ -48,8 +48,9 @@ find_credentials() {
       export AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_CONFIG_FILE=/dev/null
       hint="soci: $file cannot be read by uid $(id -u): add --user \"\$(id -u):\$(id -g)\" to docker run"
     elif [[ -e $directory/credentials || -e $directory/config ]]; then
-      export AWS_SHARED_CREDENTIALS_FILE=$directory/credentials AWS_CONFIG_FILE=$directory/config
       hint=
+      [[ $directory != "${HOME-}/.aws" ]] || return 0
+      export AWS_SHARED_CREDENTIALS_FILE=$directory/credentials AWS_CONFIG_FILE=$directory/config
       return
     fi
   done
@@ -130,11 +131,14 @@ find_store
 
 # Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The
 # subshell outlives the signal (a handler, unlike an ignored signal, is not inherited) and reads the statuses.
+# A stage that was not there yet to get the signal, or takes long to end, gets it again.
 pipe='' signal=''
 forward() {
   signal=$1
-  [[ -z $pipe ]] || kill "-$signal" -- "-$pipe" 2>/dev/null || true
-}
+  [[ -n $pipe ]] || return 0
+  kill "-$signal" -- "-$pipe" || true
+  (sleep 5 && kill "-$signal" -- "-$pipe") &
+} &>/dev/null
 trap 'forward TERM' TERM
 trap 'forward INT' INT
 set -m

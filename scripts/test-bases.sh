@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Makes the base images that tests need on a machine that reaches Debian's packages but no image registry:
 # `soci-test/debian` (bookworm, minimal) and `soci-test/rust` (that, a linker, and this machine's toolchain).
-# Starts a Docker daemon if none answers. Does nothing when all is there. Needs root, debootstrap and docker.
-# Prints, as shell assignments, what `docker build` wants: BUILD_IMAGE, RUNTIME_IMAGE.
+# Starts a Docker daemon if none answers, and leaves its process id in target/test-bases/dockerd.pid. Does nothing
+# when all is there. Needs root. Prints, as shell assignments, what the Dockerfile takes:
+#   eval "$(scripts/test-bases.sh)"
+#   docker build --network host --build-arg BUILD_IMAGE="$BUILD_IMAGE" --build-arg RUNTIME_IMAGE="$RUNTIME_IMAGE" .
 set -euo pipefail
 
+cd "$(dirname "$0")/.."
+scripts/setup.sh image >&2
 state=${SOCI_TEST_STATE:-${CARGO_TARGET_DIR:-target}/test-bases}
 mkdir -p "$state"
 state=$(realpath "$state")

@@ -13,14 +13,16 @@ use soci_testkit::process::{self, Finished, Sandbox, Tool};
 
 const STAGES: [&str; 4] = ["pull", "plan", "index", "push"];
 
-/// Tells that it runs, with its arguments; passes documents on; sleeps or ends as `SLEEP_…` and `STATUS_…` say.
+/// Tells that it runs, with its arguments; sleeps, or passes documents on and ends, as `SLEEP_…` and `STATUS_…` say.
+///
+/// It waits for no child before it sleeps: a shell that does so takes an INT for the child's alone.
 const STAND_IN: &str = r#"#!/bin/bash
 name=${0##*soci-}
 echo "$name: $*" >&2
-touch "$SOCI_STORE.$name"
-if [ "$name" = pull ]; then echo '{"image": "app"}'; else cat; fi
 sleep="SLEEP_$name" status="STATUS_$name"
+: >"$SOCI_STORE.$name"
 [ -z "${!sleep}" ] || exec sleep "${!sleep}"
+if [ "$name" = pull ]; then echo '{"image": "app"}'; else cat; fi
 exit "${!status:-0}"
 "#;
 
@@ -165,7 +167,9 @@ fn g5_a_signal_reaches_every_stage() {
         });
         // A shell in the background would ignore INT, and so would what it starts.
         let mut running = tool.arg("app:v1").into_command().spawn().unwrap();
-        wait_for_stage(&sandbox.store().with_extension("pull"));
+        for stage in STAGES {
+            wait_for_stage(&sandbox.store().with_extension(stage));
+        }
         let began = Instant::now();
         assert!(kill(signal, running.id()).success());
         assert_eq!(running.wait().unwrap().code(), Some(code));
