@@ -73,7 +73,7 @@ impl Pusher {
             source.as_ref().map(|source| (source, &image)),
         )?;
         let referrers = self.manifests(&upload, &content)?;
-        let tags = self.tag(&upload, &content, &tags, &to)?;
+        let tags = tag(&upload, &content, &tags, &to)?;
         let Upload { count, .. } = upload;
         if let (Mode::Write, Some(destination)) = (self.mode, destination) {
             destination.finish()?;
@@ -179,33 +179,32 @@ impl Pusher {
         tracing::warn!(target: "soci", manifest = %subject.digest, index = %other.digest, "the image has an index of version 1; {what}");
         Ok(skip)
     }
+}
 
-    /// Pushes the converted image under its tags, and returns the tags as references.
-    fn tag(
-        &self,
-        upload: &Upload<'_>,
-        content: &Content,
-        tags: &[String],
-        to: &Reference,
-    ) -> Result<Vec<String>, Failure> {
-        let Some((tagged, bytes)) = &content.tagged else {
-            return Ok(Vec::new());
-        };
-        if tags.is_empty() {
-            tracing::warn!(target: "soci", digest = %tagged.digest, "the converted image gets no tag, since the source has none; name one with --tag");
-        }
-        // A layout's tag points at a blob that must be there first; a registry takes the manifest with its tag.
-        if tags.is_empty() || !matches!(to, Reference::Registry(_)) {
-            upload.manifest(tagged, bytes)?;
-        }
-        for tag in tags {
-            upload.tag(tag, tagged, bytes)?;
-        }
-        Ok(tags
-            .iter()
-            .map(|tag| format!("{}:{tag}", place(to)))
-            .collect())
+/// Pushes the converted image under its tags, and returns the tags as references.
+fn tag(
+    upload: &Upload<'_>,
+    content: &Content,
+    tags: &[String],
+    to: &Reference,
+) -> Result<Vec<String>, Failure> {
+    let Some((tagged, bytes)) = &content.tagged else {
+        return Ok(Vec::new());
+    };
+    if tags.is_empty() {
+        tracing::warn!(target: "soci", digest = %tagged.digest, "the converted image gets no tag, since the source has none; name one with --tag");
     }
+    // A layout's tag points at a blob that must be there first; a registry takes the manifest with its tag.
+    if tags.is_empty() || !matches!(to, Reference::Registry(_)) {
+        upload.manifest(tagged, bytes)?;
+    }
+    for tag in tags {
+        upload.tag(tag, tagged, bytes)?;
+    }
+    Ok(tags
+        .iter()
+        .map(|tag| format!("{}:{tag}", place(to)))
+        .collect())
 }
 
 /// Pushes a SOCI index of version 1 and lets readers find it from its image manifest.
