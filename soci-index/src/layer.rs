@@ -153,12 +153,22 @@ fn hash(pieces: &Receiver<Scanned>) -> LayerDigests {
     hasher.finish()
 }
 
-/// Stores a ztoc, unless every reader would refuse it.
+/// Stores a ztoc, unless readers would fail on what it describes.
+///
+/// A hard link without its target makes readers leave the layer to an ordinary pull, which harms nothing; every other broken
+/// rule would show in the running container, as a refused image or as a file that cannot be read or reads wrong.
 fn finish(layer: &Descriptor, ztoc: Ztoc, store: &Layout) -> Result<Built, LayerError> {
-    let violations: Vec<ReaderViolation> = ztoc.reader_violations();
-    if let Some(first) = violations.first() {
-        tracing::warn!(target: "soci", layer = %layer.digest, rules = violations.len(), "no ztoc, since readers would refuse it: {first}");
+    let harmless = |rule: &ReaderViolation| matches!(rule, ReaderViolation::HardlinkTarget { .. });
+    let (harmless, harmful): (Vec<_>, Vec<_>) =
+        ztoc.reader_violations().into_iter().partition(harmless);
+    if let Some(first) = harmful.first() {
+        let rules = harmful.len();
+        tracing::warn!(target: "soci", layer = %layer.digest, rules, "no ztoc, since readers would fail on it: {first}");
         return Ok(Built::Skipped(UnindexableReason::UnreadableBySnapshotter));
+    }
+    if let Some(first) = harmless.first() {
+        let rules = harmless.len();
+        tracing::warn!(target: "soci", layer = %layer.digest, rules, "readers will not start this layer lazily: {first}");
     }
     let disable_xattrs = ztoc.can_disable_xattrs();
     let entries = ztoc.toc.len();

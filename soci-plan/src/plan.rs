@@ -60,8 +60,7 @@ fn by_kind(entry: &ManifestEntry) -> ManifestDecision {
     } else if entry.missing {
         skip(ManifestReason::Missing)
     } else if !is_manifest(&entry.descriptor.media_type)
-        || artifact.is_some()
-        || config.is_some_and(|config| !is_image_config(config))
+        || config.map_or(artifact.is_some(), |config| !is_image_config(config))
     {
         skip(ManifestReason::NotAnImage)
     } else {
@@ -161,14 +160,14 @@ fn unusable(entry: &ManifestEntry, decision: &ManifestDecision, platform: &Platf
     let digest = entry.descriptor.digest;
     match decision.reason {
         Some(ManifestReason::Missing) => Failure::message(
-            Exit::NotFound,
+            Exit::NothingMatches,
             format_args!(
                 "manifest `{digest}` for platform {platform} is listed, but the source does not hold it"
             ),
         ),
         Some(ManifestReason::Platform) => Failure::message(
             Exit::NothingMatches,
-            format_args!("manifest `{digest}` for platform {platform} was not fetched"),
+            format_args!("manifest `{digest}` for platform {platform} was not fetched, or its configuration is damaged"),
         )
         .hint("give soci-pull the same --platform, or none"),
         _ => Failure::message(
@@ -348,6 +347,6 @@ mod tests {
             Some(ManifestReason::Missing)
         );
         let failure = plan(&mut document, &request(Some(&["linux/amd64"]))).expect_err("missing");
-        assert_eq!(failure.exit, Exit::NotFound);
+        assert_eq!(failure.exit, Exit::NothingMatches);
     }
 }

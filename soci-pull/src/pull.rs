@@ -79,6 +79,7 @@ impl Pull {
             pull: self,
             source,
             bytes: resolved.bytes.len() as u64,
+            of_many: matches!(resolved.content, Root::Index(_)),
         };
         self.store.write_blob(&resolved.bytes)?;
         let manifests = fetch.manifests(&resolved)?;
@@ -115,6 +116,8 @@ struct Fetch<'a> {
     pull: &'a Pull,
     source: Source,
     bytes: u64,
+    /// Whether the image has other manifests.
+    of_many: bool,
 }
 
 impl Fetch<'_> {
@@ -192,9 +195,18 @@ impl Fetch<'_> {
             return Ok(entry);
         }
         if let Some(config) = &manifest.config {
-            let platform = self.platform(config)?;
-            if entry.descriptor.platform.is_none() {
-                entry.platform = Some(platform);
+            match self.platform(config) {
+                Ok(platform) if entry.descriptor.platform.is_none() => {
+                    entry.platform = Some(platform)
+                }
+                Ok(_) => {}
+                // Other platforms can do without this one; the plan refuses it if it is asked for.
+                Err(failure) if self.of_many && failure.exit == Exit::BadData => {
+                    let manifest = entry.descriptor.digest;
+                    tracing::warn!(target: "soci", %manifest, "not usable: {:#}", failure.error);
+                    entry.config = None;
+                }
+                Err(failure) => return Err(failure),
             }
         }
         for layer in &mut entry.layers {

@@ -91,6 +91,8 @@ impl Fields {
             _ => None,
         };
         let (image, hint) = (take("image"), take("hint"));
+        // For programs, which read it from the exit status or the JSON form.
+        self.others.remove("exit");
         let label = match level {
             Level::WARN => "warning: ",
             Level::DEBUG | Level::TRACE => "debug: ",

@@ -139,7 +139,7 @@ fn start(
     }
 }
 
-/// Says whether a manifest is that of an image: it has a configuration of one, and no artifact type.
+/// Says whether a manifest is that of an image: it has a configuration of one.
 pub fn is_image(manifest: &Manifest) -> bool {
     let image_config = |config: &Descriptor| {
         matches!(
@@ -147,7 +147,7 @@ pub fn is_image(manifest: &Manifest) -> bool {
             OCI_CONFIG | crate::media_type::DOCKER_CONFIG
         )
     };
-    manifest.artifact_type.is_none() && manifest.config.as_ref().is_some_and(image_config)
+    manifest.config.as_ref().is_some_and(image_config)
 }
 
 /// Returns an image manifest as an OCI manifest that names its SOCI index, and the entry for it.
