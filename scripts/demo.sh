@@ -61,12 +61,12 @@ table() {
     function after(text, name) { return match(text, "\"" name "\":[{]") ? substr(text, RSTART) : "" }
     function short(digest) { return substr(digest, 1, 19) }
     /^[{]"version":/ { printf "\n%s\n", value($0, "image") }
-    /^[{]"descriptor":{"mediaType":"[^"]*(manifest|index)/ {
+    /^[{]"descriptor":[{]"mediaType":"[^"]*(manifest|index)/ {
       platform = after($0, "platform")
       printf "\n  %s/%s  %s  %s\n", value(platform, "os"), value(platform, "architecture"), short(value($0, "digest")),
         value($0, "reason")
     }
-    /^[{]"descriptor":{"mediaType":"[^"]*(layer|rootfs)/ {
+    /^[{]"descriptor":[{]"mediaType":"[^"]*(layer|rootfs)/ {
       ztoc = after($0, "ztoc")
       printf "    layer %s %12d bytes  ", short(value($0, "digest")), value($0, "size")
       if (ztoc) printf "ztoc %s %9d bytes\n", short(value(ztoc, "digest")), value(ztoc, "size")
