@@ -50,12 +50,12 @@ static IMAGE: LazyLock<String> = LazyLock::new(|| {
         let strip = context.program("strip").arg(bin(tool));
         strip.arg("-o").arg(target).run().succeeds();
     }
-    let build = |arguments: &[&str]| {
+    let build = |arguments: &[&str]| -> String {
         let docker = context.program("docker").args(["build", "-q"]);
         docker.args(arguments).run().succeeds().text().trim().into()
     };
     let base = ["--build-arg", base.trim()];
-    let _: String = build(&[&base[..], &["-t", "soci-test/prebuilt", "."]].concat());
+    build(&[&base[..], &["-t", "soci-test/prebuilt", "."]].concat());
     let tools = workspace().display().to_string();
     let stand_in = ["--build-arg", "BUILD_IMAGE=soci-test/prebuilt"];
     build(&[&base[..], &stand_in, &["-t", "soci-test/tools", &tools]].concat())
@@ -84,7 +84,7 @@ fn run(variables: &[&str], arguments: &[&str]) -> Finished {
 /// A registry with an image at `app:v1`, which is small, and the reference to it.
 fn registry() -> (Registry, String) {
     let sandbox = Sandbox::new();
-    let layer = Layer::gzip(&[("data", &[7; 100_000])]);
+    let layer = Layer::gzip(&[("data", &vec![7; 100_000])]);
     let image = Image::new("linux/amd64").layer(layer);
     write_layout(&sandbox.path().join("image"), &[image]);
     let registry = Registry::distribution();
