@@ -92,14 +92,16 @@ read_environment() {
 }
 
 # Ends where a tool refuses its options, before the others ask for anything: it reads them before its input, and
-# there is none yet.
+# there is none yet. It names the option, whose variable is what the user has set.
 try_options() {
-  local said status=0
+  local said status=0 variable=
   said=$("$@" </dev/null 2>&1 >/dev/null) || status=$?
-  ((status != 2)) || {
-    printf '%s\n' "$said" >&2
-    exit 2
-  }
+  ((status == 2)) || return 0
+  if [[ $said =~ --([a-z-]+) ]]; then
+    variable=${BASH_REMATCH[1]^^}
+    variable=SOCI_${variable//-/_}
+  fi
+  refuse "${variable:+$variable: }$said"
 }
 
 # Ends with the first status that is not a bystander's (66: no input, 141: output closed), else with the first

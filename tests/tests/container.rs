@@ -1,6 +1,7 @@
 //! Runs the container as the most careful user would: any user, a read-only root, no capability, little memory.
 
 use std::{
+    fs,
     net::TcpListener,
     process::Command,
     sync::LazyLock,
@@ -19,10 +20,9 @@ const TOOLS: [&str; 4] = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
 const BUILD_IMAGE: &str = r"
 ARG RUNTIME_IMAGE
 FROM $RUNTIME_IMAGE
+COPY ca-certificates.crt /etc/ssl/certs/
 COPY bin/ /built/
-RUN mkdir -p /etc/ssl/certs \
- && touch /etc/ssl/certs/ca-certificates.crt \
- && printf '#!/bin/sh\nmkdir target && cp -r /built target/release\n' >/usr/local/bin/cargo \
+RUN printf '#!/bin/sh\nmkdir target && cp -r /built target/release\n' >/usr/local/bin/cargo \
  && chmod +x /usr/local/bin/cargo
 ";
 
@@ -45,6 +45,8 @@ static IMAGE: LazyLock<String> = LazyLock::new(|| {
     let context = Sandbox::new();
     context.write("Dockerfile", BUILD_IMAGE);
     context.write("bin/README", "");
+    let certificates = fs::read("/etc/ssl/certs/ca-certificates.crt").expect("ca-certificates");
+    context.write("ca-certificates.crt", certificates);
     for tool in TOOLS {
         let target = context.path().join("bin").join(tool);
         let strip = context.program("strip").arg(bin(tool));
