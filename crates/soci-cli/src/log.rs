@@ -100,10 +100,15 @@ impl Fields {
         };
         let image = image.map(|image| image + ": ").unwrap_or_default();
         let mut line = format!("{tool}: {label}{image}{}", self.message);
+        let plain = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
         let others: Vec<String> = self
             .others
             .iter()
-            .map(|(name, value)| format!("{name}={value}"))
+            .map(|(name, value)| format!("{name}={}", plain(value)))
             .collect();
         if !others.is_empty() {
             line = format!("{line} ({})", others.join(" "));
