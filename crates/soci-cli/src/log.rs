@@ -113,19 +113,10 @@ impl Fields {
         if !others.is_empty() {
             line = format!("{line} ({})", others.join(" "));
         }
-        match hint {
+        printable(&match hint {
             Some(hint) => format!("{line}; {hint}"),
             None => line,
-        }
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                '\u{FFFD}'
-            } else {
-                character
-            }
         })
-        .collect()
     }
 
     fn json(self, tool: &str, level: Level) -> String {
@@ -188,4 +179,16 @@ impl io::Write for StderrLine<'_> {
     fn flush(&mut self) -> io::Result<()> {
         io::Write::flush(&mut io::stderr())
     }
+}
+
+/// Returns a text that came from outside without what a terminal would act on.
+pub fn printable(text: &str) -> String {
+    let plain = |character: char| {
+        if character.is_control() {
+            '\u{FFFD}'
+        } else {
+            character
+        }
+    };
+    text.chars().map(plain).collect()
 }
