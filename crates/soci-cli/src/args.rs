@@ -45,9 +45,9 @@ pub enum LogFormat {
 /// What the tools that speak to registries take.
 #[derive(Args, Clone, Debug)]
 pub struct RegistryArgs {
-    /// Speak plain HTTP to the registry (loopback hosts need no flag)
-    #[arg(long, env = "SOCI_PLAIN_HTTP", value_parser = flag)]
-    pub plain_http: bool,
+    /// Speak plain HTTP to the registry, or with =false never [default: to loopback hosts only]
+    #[arg(long, env = "SOCI_PLAIN_HTTP", value_name = "BOOL", value_parser = flag, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub plain_http: Option<bool>,
 
     /// File with credentials, in the form of Docker's config.json
     #[arg(long, value_name = "FILE", env = "SOCI_AUTHFILE")]
