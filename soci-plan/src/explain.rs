@@ -41,8 +41,6 @@ fn decision(layer: &LayerEntry) -> Option<String> {
         (Action::Skip, Some(reason)) => format!("skip: {reason}"),
         (Action::Skip, None) => "skip".to_owned(),
     };
-    Some(format!(
-        "    {size:>12}  {:.19}…  {what}\n",
-        layer.descriptor.digest.to_string()
-    ))
+    let digest = layer.descriptor.digest.short();
+    Some(format!("    {size:>12}  {digest}  {what}\n"))
 }
