@@ -8,7 +8,7 @@ ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --release \
+RUN cargo build --locked --release --bins \
  && mkdir /out \
  && find target/release -maxdepth 1 -type f -executable -name 'soci-*' -exec cp -t /out {} +
 

@@ -12,10 +12,10 @@ build: ## build the tools into target/release
 	cargo build --workspace --locked --release --bins
 
 .PHONY: test
-test: ## run all tests, with real registries on loopback
+test: ## run all tests, with real registries and containers on this machine
 	scripts/setup.sh test
 	cargo build --workspace --locked --bins
-	cargo test --workspace --locked --no-fail-fast
+	cargo test --workspace --locked --no-fail-fast; status=$$?; scripts/test-bases.sh stop; exit $$status
 
 .PHONY: check
 check: ## formatting, lints, licences and duplicates of dependencies, shell scripts

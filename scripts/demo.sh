@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows the whole pipeline: on an image of this machine's own files in an OCI layout, so that no registry, account
-# or network is needed; or on the image given as an argument, for which nothing is pushed.
+# or network is needed; or on the image given as an argument, for which nothing is pushed. Needs no more than the tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,7 +38,7 @@ make_image() {
   local layers='' diff_ids='' config manifest root
   mkdir -p "$demo/image/blobs/sha256"
   layer < <(files 120)
-  layer <<<README.md
+  layer <<<Makefile
   config=$(printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[%s]}}' "$diff_ids" |
     blob application/vnd.oci.image.config.v1+json)
   manifest='{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"'
@@ -49,36 +49,68 @@ make_image() {
     "${root%\}}" '{"org.opencontainers.image.ref.name":"latest"}' >"$demo/image/index.json"
 }
 
-# Prints one line for each layer of the documents in file $1.
+# Prints what became of each layer, and the indexes, of the documents in file $1. No jq: this must run anywhere.
 table() {
-  printf '\n%-19s %12s  %s\n' layer bytes 'its ztoc, or why it has none'
-  sed 's/{"descriptor":/\n&/g' "$1" | awk '
-    function field(text, name) { return match(text, "\"" name "\":\"?[^\",}]*") ? substr(text, RSTART, RLENGTH) : "" }
-    function value(text, name) { text = field(text, name); sub(/^[^:]*:"?/, "", text); return text }
-    /^{"descriptor":{"mediaType":"[^"]*(layer|rootfs)/ {
-      why = value($0, "reason") value($0, "skipped")
-      if (match($0, /"ztoc":{.*/)) {
-        ztoc = substr($0, RSTART)
-        why = substr(value(ztoc, "digest"), 1, 19) ", " value(ztoc, "size") " bytes"
-      }
-      printf "%s %12d  %s\n", substr(value($0, "digest"), 1, 19), value($0, "size"), why
-    }'
+  sed -E 's/\{"descriptor":|,"index":\{|,"converted":\{|,"push":\{/\n&/g' "$1" | awk '
+    function value(text, name) {
+      if (!match(text, "\"" name "\":\"?[^\",}]*")) return ""
+      text = substr(text, RSTART, RLENGTH)
+      sub(/^[^:]*:"?/, "", text)
+      return text
+    }
+    function after(text, name) { return match(text, "\"" name "\":[{]") ? substr(text, RSTART) : "" }
+    function short(digest) { return substr(digest, 1, 19) }
+    /^[{]"version":/ { printf "\n%s\n", value($0, "image") }
+    /^[{]"descriptor":[{]"mediaType":"[^"]*(manifest|index)/ {
+      platform = after($0, "platform")
+      printf "\n  %s/%s  %s  %s\n", value(platform, "os"), value(platform, "architecture"), short(value($0, "digest")),
+        value($0, "reason")
+    }
+    /^[{]"descriptor":[{]"mediaType":"[^"]*(layer|rootfs)/ {
+      ztoc = after($0, "ztoc")
+      printf "    layer %s %12d bytes  ", short(value($0, "digest")), value($0, "size")
+      if (ztoc) printf "ztoc %s %9d bytes\n", short(value(ztoc, "digest")), value(ztoc, "size")
+      else print "skipped: " value($0, "reason") value($0, "skipped")
+    }
+    /^,"index":[{]/ {
+      if (after($0, "v1")) printf "    index v1  %s\n", value(after($0, "v1"), "digest")
+      if (after($0, "v2")) printf "    index v2  %s\n", value(after($0, "v2"), "digest")
+    }
+    /^,"converted":[{]/ { printf "\n  image with its index (v2)  %s\n", value($0, "digest") }'
 }
 
 rm -rf "$demo"
 mkdir "$demo"
 push=(soci-push)
-if (($#)); then push+=(--dry-run); else make_image; fi
+if (($#)); then
+  push+=(--dry-run)
+else
+  echo 'demo: making an image of some of the files of this machine' >&2
+  make_image
+fi
 
-set -x
+printf '\n$ soci-pull %s | soci-plan | soci-index | %s >%s\n' "$image" "${push[*]}" "$demo/pushed.json" >&2
 soci-pull "$image" | soci-plan | soci-index | "${push[@]}" >"$demo/pushed.json"
-{ set +x; } 2>/dev/null
 
 table "$demo/pushed.json"
-cat <<END
+if (($#)); then
+  cat <<END
 
-To look at it:
-  $demo/pushed.json   the document that left the pipe: soci-check <$demo/pushed.json proves every ztoc
-  $demo/store         the store: an OCI layout with the index and the ztocs, but no layers
+Nothing was pushed: that was a dry run. To push: soci-push without --dry-run.
+
+To look at it, with skopeo and jq:
+  jq . $demo/pushed.json                     the document that left the pipe
+  ls -l $demo/store/blobs/sha256             what would be pushed: ztocs and indexes, but no layers
 END
-(($#)) || echo "  $demo/image         the image, with its SOCI index beside it: see $demo/image/index.json"
+else
+  cat <<END
+
+The index was pushed into the layout that the image came from, beside the image.
+
+To look at it, with skopeo and jq:
+  jq . $demo/pushed.json                     the document that left the pipe
+  jq . $demo/image/index.json                the image, its index (v1), and the image with its index (v2)
+  skopeo inspect --raw oci:$demo/image:latest-soci | jq .
+  ls -l $demo/store/blobs/sha256             the store: ztocs and indexes, but no layers
+END
+fi

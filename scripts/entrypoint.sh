@@ -91,6 +91,19 @@ read_environment() {
   fi
 }
 
+# Ends where a tool refuses its options, before the others ask for anything: it reads them before its input, and
+# there is none yet. It names the option, whose variable is what the user has set.
+try_options() {
+  local said status=0 variable=
+  said=$("$@" </dev/null 2>&1 >/dev/null) || status=$?
+  ((status == 2)) || return 0
+  if [[ $said =~ --([a-z-]+) ]]; then
+    variable=${BASH_REMATCH[1]^^}
+    variable=SOCI_${variable//-/_}
+  fi
+  refuse "${variable:+$variable: }$said"
+}
+
 # Ends with the first status that is not a bystander's (66: no input, 141: output closed), else with the first
 # that is not 0.
 blame() {
@@ -125,10 +138,6 @@ soci-pull | soci-plan | soci-index | soci-check | soci-push)
   refuse "unknown option \`$1\`"
   ;;
 esac
-read_environment
-find_credentials
-find_store
-
 # Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The
 # subshell outlives the signal (a handler, unlike an ignored signal, is not inherited) and reads the statuses.
 # A stage that was not there yet to get the signal, or takes long to end, gets it again.
@@ -141,6 +150,13 @@ forward() {
 } &>/dev/null
 trap 'forward TERM' TERM
 trap 'forward INT' INT
+read_environment
+find_credentials
+find_store
+try_options soci-pull
+try_options soci-plan ${plan[@]+"${plan[@]}"}
+try_options soci-index
+try_options soci-push
 set -m
 (
   trap : INT TERM

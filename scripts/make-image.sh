@@ -27,7 +27,7 @@ cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/soci-test/wheels
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-eval "$(scripts/test-bases.sh)"
+eval "$(scripts/test-bases.sh runtime)"
 
 printf 'FROM %s\n' "$RUNTIME_IMAGE" >"$context/Dockerfile"
 size=0

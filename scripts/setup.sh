@@ -111,7 +111,8 @@ for part in "${@:-build}"; do
   build) build ;;
   test)
     build
-    need docker-registry docker-registry skopeo skopeo jq jq ip iproute2 unshare util-linux python3 python3 git git
+    need docker-registry docker-registry skopeo skopeo jq jq ip iproute2 unshare util-linux python3 python3 git git \
+      dockerd docker.io debootstrap debootstrap strip binutils
     (olareg >/dev/null)
     (moto >/dev/null)
     ;;

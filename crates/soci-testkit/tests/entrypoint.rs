@@ -4,7 +4,7 @@ use std::{
     env, fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -14,12 +14,14 @@ use soci_testkit::process::{self, Finished, Sandbox, Tool};
 const STAGES: [&str; 4] = ["pull", "plan", "index", "push"];
 
 /// Tells that it runs, with its arguments; sleeps, or passes documents on and ends, as `SLEEP_…` and `STATUS_…` say.
+/// Where only its options are tried, with no input and no output, it ends as `TRIED_…` says.
 ///
 /// It waits for no child before it sleeps: a shell that does so takes an INT for the child's alone.
 const STAND_IN: &str = r#"#!/bin/bash
 name=${0##*soci-}
 echo "$name: $*" >&2
-sleep="SLEEP_$name" status="STATUS_$name"
+sleep="SLEEP_$name" status="STATUS_$name" tried="TRIED_$name"
+if [ /dev/stdin -ef /dev/null ] && [ /dev/stdout -ef /dev/null ]; then exit "${!tried:-66}"; fi
 : >"$SOCI_STORE.$name"
 [ -z "${!sleep}" ] || exec sleep "${!sleep}"
 if [ "$name" = pull ]; then echo '{"image": "app"}'; else cat; fi
@@ -135,6 +137,16 @@ fn values_that_do_not_parse_are_refused_before_any_request() {
 }
 
 #[test]
+fn options_that_a_tool_refuses_end_it_before_any_request() {
+    for stage in STAGES {
+        let sandbox = sandbox();
+        let tried = entrypoint(&sandbox).env(&format!("TRIED_{stage}"), "2");
+        let ended = tried.arg("app:v1").run().ends_with(2);
+        assert_eq!(ended.stderr.trim_end(), format!("{stage}:"));
+    }
+}
+
+#[test]
 fn one_tool_runs_alone() {
     let ended = entrypoint(&sandbox())
         .args(["soci-plan", "--explain"])
@@ -166,7 +178,8 @@ fn g5_a_signal_reaches_every_stage() {
             tool.env(&format!("SLEEP_{stage}"), "100")
         });
         // A shell in the background would ignore INT, and so would what it starts.
-        let mut running = tool.arg("app:v1").into_command().spawn().unwrap();
+        let mut command = tool.arg("app:v1").into_command();
+        let mut running = command.stdout(Stdio::piped()).spawn().unwrap();
         for stage in STAGES {
             wait_for_stage(&sandbox.store().with_extension(stage));
         }
