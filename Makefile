@@ -22,7 +22,7 @@ check: ## formatting, lints, licences and duplicates of dependencies, shell scri
 	scripts/check.sh
 
 .PHONY: demo
-demo: build ## index an image that is made here, or IMAGE=registry/app:tag (nothing is pushed then)
+demo: build ## index an image that is made here, or with IMAGE=registry/app:tag that one
 	@scripts/demo.sh $(IMAGE)
 
 .PHONY: image

@@ -13,7 +13,7 @@ check() {
 check cargo fmt --all --check
 check cargo clippy --workspace --all-targets --locked -- -D warnings
 check cargo deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
-check shellcheck scripts/*.sh .ci/run
+check shellcheck scripts/*.sh benches/*.sh .ci/run
 
 ((${#failed[@]} == 0)) || {
   printf 'check: failed: %s\n' "${failed[@]}" >&2

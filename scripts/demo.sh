@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows the whole pipeline: on an image of this machine's own files in an OCI layout, so that no registry, account
-# or network is needed; or on the image given as an argument, for which nothing is pushed. Needs no more than the tools.
+# or network is needed; or on the image given as an argument, beside which the index is pushed. Needs no more than the tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -81,26 +81,25 @@ table() {
 
 rm -rf "$demo"
 mkdir "$demo"
-push=(soci-push)
-if (($#)); then
-  push+=(--dry-run)
-else
+if ((!$#)); then
   echo 'demo: making an image of some of the files of this machine' >&2
   make_image
 fi
 
-printf '\n$ soci-pull %s | soci-plan | soci-index | %s >%s\n' "$image" "${push[*]}" "$demo/pushed.json" >&2
-soci-pull "$image" | soci-plan | soci-index | "${push[@]}" >"$demo/pushed.json"
+printf '\n$ soci-pull %s | soci-plan | soci-index | soci-push >%s\n' "$image" "$demo/pushed.json" >&2
+soci-pull "$image" | soci-plan | soci-index | soci-push >"$demo/pushed.json"
 
 table "$demo/pushed.json"
 if (($#)); then
   cat <<END
 
-Nothing was pushed: that was a dry run. To push: soci-push without --dry-run.
+The index was pushed beside the image, and the converted image under the tag that .push names in $demo/pushed.json
+(with SOCI_DRY_RUN=true, nothing was).
 
-To look at it, with skopeo and jq:
-  jq . $demo/pushed.json                     the document that left the pipe
-  ls -l $demo/store/blobs/sha256             what would be pushed: ztocs and indexes, but no layers
+To look at it, with jq and skopeo:
+  jq .push $demo/pushed.json                 what was pushed, and where
+  skopeo inspect --raw docker://\$(jq -r '.push.tags[0]' $demo/pushed.json) | jq .
+  ls -l $demo/store/blobs/sha256             the store: ztocs and indexes, but no layers
 END
 else
   cat <<END

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{Common, Failure, Io, RegistryArgs, Tool};
+use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
 use soci_transport::Session;
 
 use crate::image::Indexer;
@@ -31,7 +31,7 @@ pub struct Args {
     build_tool_identifier: String,
 
     /// Build ztocs anew that were built before
-    #[arg(long, env = "SOCI_FORCE")]
+    #[arg(long, env = "SOCI_FORCE", value_parser = flag)]
     force: bool,
 
     #[command(flatten)]

@@ -168,7 +168,7 @@ impl Indexer {
             tracing::info!(target: "soci", layer = %layer.digest, "built before");
             return Ok(built);
         }
-        let bar = progress.bar(&layer.digest.to_string(), layer.size);
+        let bar = progress.bar(&layer.digest.short(), layer.size);
         let built = layer::build(layer, &recipe, open()?, &self.store, (&bar, stop))?;
         memory::remember(&self.store, &recipe, &built);
         Ok(built)

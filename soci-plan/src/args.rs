@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use soci_cli::{ByteSize, Common, Failure, Io, Tool};
+use soci_cli::{ByteSize, Common, Failure, Io, Tool, flag};
 use soci_document::{Document, Exit, Extra, IndexVersions, Optimization, Plan};
 use soci_oci::Platform;
 
@@ -36,7 +36,7 @@ pub struct Args {
     platform: Vec<Platform>,
 
     /// Index every platform of the image
-    #[arg(long, env = "SOCI_ALL_PLATFORMS")]
+    #[arg(long, env = "SOCI_ALL_PLATFORMS", value_parser = flag)]
     all_platforms: bool,
 
     /// Skip layers smaller than this
@@ -67,7 +67,7 @@ pub struct Args {
     index_version: Version,
 
     /// Tell readers which layers have no extended attributes
-    #[arg(long, env = "SOCI_XATTR_OPTIMIZATION")]
+    #[arg(long, env = "SOCI_XATTR_OPTIMIZATION", value_parser = flag)]
     xattr_optimization: bool,
 
     /// File of the image to fetch before the container starts; may be repeated
@@ -84,11 +84,11 @@ pub struct Args {
     prefetch_files_json: Option<PathBuf>,
 
     /// Fail where no layer is to be indexed
-    #[arg(long, env = "SOCI_REQUIRE_LAYERS")]
+    #[arg(long, env = "SOCI_REQUIRE_LAYERS", value_parser = flag)]
     require_layers: bool,
 
     /// Print a table of the decisions to stderr [default: where that is a terminal]
-    #[arg(long, env = "SOCI_EXPLAIN")]
+    #[arg(long, env = "SOCI_EXPLAIN", value_parser = flag)]
     explain: bool,
 
     #[command(flatten)]

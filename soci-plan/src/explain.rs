@@ -1,6 +1,6 @@
 //! The decisions as a table for people.
 
-use soci_cli::ByteSize;
+use soci_cli::{ByteSize, printable};
 use soci_document::{Action, Document, LayerEntry, ManifestEntry};
 
 /// Returns a table of the decisions, one line for each manifest and for each of its layers.
@@ -41,21 +41,6 @@ fn decision(layer: &LayerEntry) -> Option<String> {
         (Action::Skip, Some(reason)) => format!("skip: {reason}"),
         (Action::Skip, None) => "skip".to_owned(),
     };
-    Some(format!(
-        "    {size:>12}  {:.19}…  {what}\n",
-        layer.descriptor.digest.to_string()
-    ))
-}
-
-/// Returns a text that came from outside without what a terminal would act on.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                '\u{FFFD}'
-            } else {
-                character
-            }
-        })
-        .collect()
+    let digest = layer.descriptor.digest.short();
+    Some(format!("    {size:>12}  {digest}  {what}\n"))
 }

@@ -1,7 +1,7 @@
 //! The command line of `soci-pull`.
 
 use clap::Parser;
-use soci_cli::{Common, Failure, Io, RegistryArgs, Tool};
+use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
 use soci_document::Exit;
 use soci_oci::Platform;
 use soci_transport::Session;
@@ -33,7 +33,7 @@ pub struct Args {
     platform: Vec<Platform>,
 
     /// Store the layers as well (of a planned document: only those to be indexed)
-    #[arg(long, env = "SOCI_LAYERS")]
+    #[arg(long, env = "SOCI_LAYERS", value_parser = flag)]
     layers: bool,
 
     #[command(flatten)]

@@ -35,7 +35,7 @@ impl Pull {
     /// Stores one layer and returns how many bytes were read.
     fn layer(&self, source: &Source, layer: &Descriptor) -> Result<u64, Failure> {
         let context = || format!("layer `{}`", layer.digest);
-        let bar = self.progress.bar(&layer.digest.to_string(), layer.size);
+        let bar = self.progress.bar(&layer.digest.short(), layer.size);
         let mut reader = source
             .blob(layer)
             .map_err(|error| Failure::from(error).context(context()))?;

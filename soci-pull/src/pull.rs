@@ -197,7 +197,7 @@ impl Fetch<'_> {
         if let Some(config) = &manifest.config {
             match self.platform(config) {
                 Ok(platform) if entry.descriptor.platform.is_none() => {
-                    entry.platform = Some(platform)
+                    entry.platform = Some(platform);
                 }
                 Ok(_) => {}
                 // Other platforms can do without this one; the plan refuses it if it is asked for.

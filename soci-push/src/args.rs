@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::{Parser, ValueEnum};
-use soci_cli::{Common, Failure, Io, RegistryArgs, Tool};
+use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
 use soci_transport::Session;
 
 use crate::image::Pusher;
@@ -45,7 +45,7 @@ pub struct Args {
     max_concurrent_uploads: NonZeroUsize,
 
     /// Look what is there, and write nothing
-    #[arg(long, env = "SOCI_DRY_RUN")]
+    #[arg(long, env = "SOCI_DRY_RUN", value_parser = flag)]
     dry_run: bool,
 
     #[command(flatten)]

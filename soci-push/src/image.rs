@@ -13,7 +13,7 @@ use soci_transport::{Destination, PutManifest, Session, Source, TransportError};
 
 use crate::args::{ExistingIndex, Mode};
 use crate::content::{Content, Origin, is_soci_config};
-use crate::tags;
+use crate::tags::Tags;
 use crate::upload::{Count, Upload, from_source, from_store};
 
 /// What pushes indexes.
@@ -49,7 +49,13 @@ impl Pusher {
                 .map_err(|error| Failure::new(Exit::Usage, error))?,
             None => image.clone(),
         };
-        let tags = tags::tags(&self.tags, self.to.as_deref(), &image, &document)?;
+        let tags = Tags {
+            templates: &self.tags,
+            to: self.to.as_deref(),
+            place: &to,
+            source: &image,
+        }
+        .of(&document)?;
         let source = if to.same_place(&image) {
             None
         } else {

@@ -88,7 +88,7 @@ impl Upload<'_> {
         }
         let bytes = match (self.mode, self.destination) {
             (Mode::Write, Some(place)) => {
-                let bar = self.progress.bar(&blob.digest.to_string(), blob.size);
+                let bar = self.progress.bar(&blob.digest.short(), blob.size);
                 let bytes = send(place, blob)?;
                 bar.advance(blob.size);
                 bytes

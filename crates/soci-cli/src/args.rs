@@ -12,11 +12,11 @@ use crate::Failure;
 #[derive(Args, Clone, Debug)]
 pub struct Common {
     /// Folder of the store, an OCI image layout [default: soci in the cache folder of the user]
-    #[arg(long, value_name = "DIR", env = "SOCI_STORE", global = true)]
+    #[arg(long, value_name = "DIR", env = "SOCI_STORE")]
     pub store: Option<PathBuf>,
 
     /// Print errors only
-    #[arg(short, long, env = "SOCI_QUIET", conflicts_with = "verbose")]
+    #[arg(short, long, env = "SOCI_QUIET", value_parser = flag, conflicts_with = "verbose")]
     pub quiet: bool,
 
     /// Print more; twice prints every request
@@ -45,9 +45,9 @@ pub enum LogFormat {
 /// What the tools that speak to registries take.
 #[derive(Args, Clone, Debug)]
 pub struct RegistryArgs {
-    /// Speak plain HTTP to the registry (loopback hosts need no flag)
-    #[arg(long, env = "SOCI_PLAIN_HTTP")]
-    pub plain_http: bool,
+    /// Speak plain HTTP to the registry, or with =false never [default: to loopback hosts only]
+    #[arg(long, env = "SOCI_PLAIN_HTTP", value_name = "BOOL", value_parser = flag, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub plain_http: Option<bool>,
 
     /// File with credentials, in the form of Docker's config.json
     #[arg(long, value_name = "FILE", env = "SOCI_AUTHFILE")]
@@ -56,6 +56,24 @@ pub struct RegistryArgs {
     /// File with certificates (PEM) to trust besides the system's; may be repeated
     #[arg(long, value_name = "FILE", env = "SOCI_CA_FILE", value_delimiter = ',')]
     pub ca_file: Vec<PathBuf>,
+}
+
+/// A text that does not say yes or no.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("expected true, yes, on or 1, or else false, no, off, 0 or nothing")]
+pub struct FlagError;
+
+/// Reads a flag as an environment variable gives it.
+///
+/// # Errors
+///
+/// Fails where the text says neither yes nor no.
+pub fn flag(text: &str) -> Result<bool, FlagError> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" | "" => Ok(false),
+        _ => Err(FlagError),
+    }
 }
 
 impl Common {

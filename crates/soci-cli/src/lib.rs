@@ -11,9 +11,10 @@ mod progress;
 mod run;
 mod size;
 
-pub use args::{Common, LogFormat, RegistryArgs};
+pub use args::{Common, FlagError, LogFormat, RegistryArgs, flag};
 pub use failure::Failure;
 pub use io::{DownstreamGone, Io};
+pub use log::printable;
 pub use progress::{Bar, Progress};
 pub use run::{Tool, run};
 pub use size::{ByteSize, ByteSizeError};

@@ -100,27 +100,23 @@ impl Fields {
         };
         let image = image.map(|image| image + ": ").unwrap_or_default();
         let mut line = format!("{tool}: {label}{image}{}", self.message);
+        let plain = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
         let others: Vec<String> = self
             .others
             .iter()
-            .map(|(name, value)| format!("{name}={value}"))
+            .map(|(name, value)| format!("{name}={}", plain(value)))
             .collect();
         if !others.is_empty() {
             line = format!("{line} ({})", others.join(" "));
         }
-        match hint {
+        printable(&match hint {
             Some(hint) => format!("{line}; {hint}"),
             None => line,
-        }
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                '\u{FFFD}'
-            } else {
-                character
-            }
         })
-        .collect()
     }
 
     fn json(self, tool: &str, level: Level) -> String {
@@ -183,4 +179,16 @@ impl io::Write for StderrLine<'_> {
     fn flush(&mut self) -> io::Result<()> {
         io::Write::flush(&mut io::stderr())
     }
+}
+
+/// Returns a text that came from outside without what a terminal would act on.
+pub fn printable(text: &str) -> String {
+    let plain = |character: char| {
+        if character.is_control() {
+            '\u{FFFD}'
+        } else {
+            character
+        }
+    };
+    text.chars().map(plain).collect()
 }

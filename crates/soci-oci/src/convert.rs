@@ -208,3 +208,151 @@ fn place(entries: &mut Vec<Descriptor>, indexed: &Indexed, manifest: Digest) {
         None => entries.push(entry),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(layer: &str) -> Manifest {
+        let text = format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"{OCI_CONFIG}","digest":"{0}","size":2}},"layers":[{{"mediaType":"{layer}","digest":"{0}","size":2}}]}}"#,
+            Digest::of(b"{}")
+        );
+        serde_json::from_str(&text).expect("a manifest")
+    }
+
+    fn entry(manifest: &Manifest, platform: &str) -> Descriptor {
+        let mut entry = Descriptor::of(OCI_MANIFEST, &manifest.to_bytes());
+        entry.platform = Some(platform.parse().expect("a platform"));
+        entry.data = Some("e30=".to_owned());
+        entry
+    }
+
+    fn attestation(of: &Descriptor) -> (Descriptor, Manifest) {
+        let attestation = manifest("application/vnd.in-toto+json");
+        let mut entry = entry(&attestation, "unknown/unknown");
+        entry.annotations.insert(
+            ATTESTATION_TYPE.to_owned(),
+            "attestation-manifest".to_owned(),
+        );
+        entry
+            .annotations
+            .insert(ATTESTED_DIGEST.to_owned(), of.digest.to_string());
+        (entry, attestation)
+    }
+
+    fn index(entries: &[Descriptor]) -> Index {
+        let text = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}"}}"#);
+        let mut index: Index = serde_json::from_str(&text).expect("an index");
+        index.manifests = entries.to_vec();
+        index
+    }
+
+    fn converted(
+        entries: &[Descriptor],
+        manifests: &[Manifest],
+        missing: &[Digest],
+        indexed: &[Indexed],
+    ) -> Index {
+        let index = index(entries);
+        let root = Descriptor::of(OCI_INDEX, &index.to_bytes());
+        let manifests = manifests
+            .iter()
+            .map(|manifest| (Digest::of(&manifest.to_bytes()), manifest.clone()))
+            .collect();
+        let missing = missing.iter().copied().collect();
+        let content = Root::Index(Box::new(index));
+        let source = Source {
+            root: &root,
+            content,
+            platform: None,
+            manifests: &manifests,
+            missing: &missing,
+        };
+        serde_json::from_slice(&convert(source, indexed).bytes).expect("an index")
+    }
+
+    fn indexed(entry: &Descriptor, content: &[u8]) -> Indexed {
+        let platform = entry.platform.clone().expect("a platform");
+        Indexed {
+            manifest: entry.digest,
+            platform,
+            soci_index: Descriptor::of(OCI_MANIFEST, content),
+        }
+    }
+
+    #[test]
+    fn attestations_follow_their_image_and_keep_their_bytes() {
+        let image = manifest("a");
+        let image_entry = entry(&image, "linux/amd64");
+        let (attestation_entry, attestation) = attestation(&image_entry);
+        let entries = [image_entry.clone(), attestation_entry.clone()];
+        let result = converted(
+            &entries,
+            &[image, attestation],
+            &[],
+            &[indexed(&image_entry, b"soci")],
+        );
+        let [image, attested, soci] = result.manifests.as_slice() else {
+            panic!("three entries")
+        };
+        assert_ne!(image.digest, image_entry.digest);
+        assert_eq!(
+            image.data, None,
+            "the inline content is that of the old manifest"
+        );
+        assert_eq!(attested.digest, attestation_entry.digest);
+        assert_eq!(
+            attested.annotations[ATTESTED_DIGEST],
+            image.digest.to_string()
+        );
+        assert_eq!(
+            soci.annotations[IMAGE_MANIFEST_DIGEST],
+            image.digest.to_string()
+        );
+        assert_eq!(image.annotations[INDEX_DIGEST], soci.digest.to_string());
+    }
+
+    #[test]
+    fn another_platform_can_be_added_later() {
+        let (one, two) = (manifest("a"), manifest("b"));
+        let entries = [entry(&one, "linux/amd64"), entry(&two, "linux/arm64")];
+        let both = [
+            indexed(&entries[0], b"soci 1"),
+            indexed(&entries[1], b"soci 2"),
+        ];
+        let first = converted(&entries, &[one.clone(), two.clone()], &[], &both[..1]);
+        let mut amd64 = one;
+        amd64
+            .annotations
+            .clone_from(&first.manifests[0].annotations);
+        let second = indexed(&first.manifests[1], b"soci 2");
+        let later = converted(&first.manifests, &[amd64, two], &[], &[second]);
+        assert_eq!(
+            later.manifests[2], first.manifests[2],
+            "the index of the first platform stays"
+        );
+        assert_eq!(later.manifests[3].platform, entries[1].platform);
+    }
+
+    #[test]
+    fn what_the_source_does_not_hold_goes() {
+        let image = manifest("a");
+        let entries = [
+            entry(&image, "linux/amd64"),
+            entry(&manifest("b"), "linux/arm64"),
+        ];
+        let result = converted(
+            &entries,
+            &[image],
+            &[entries[1].digest],
+            &[indexed(&entries[0], b"soci")],
+        );
+        assert!(
+            result
+                .manifests
+                .iter()
+                .all(|entry| entry.digest != entries[1].digest)
+        );
+    }
+}

@@ -50,6 +50,13 @@ impl Digest {
         }
         text
     }
+
+    /// Returns the first twelve digits, for people: enough to tell the layers of an image apart.
+    pub fn short(&self) -> String {
+        let mut text = self.hex();
+        text.truncate(12);
+        text
+    }
 }
 
 impl fmt::Display for Digest {

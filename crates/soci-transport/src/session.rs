@@ -31,10 +31,10 @@ impl Session {
     /// Returns a session with the options of the command line.
     pub fn new(args: &RegistryArgs) -> Self {
         let options = ClientOptions {
-            plain_http: if args.plain_http {
-                PlainHttp::Always
-            } else {
-                PlainHttp::Loopback
+            plain_http: match args.plain_http {
+                None => PlainHttp::Loopback,
+                Some(true) => PlainHttp::Always,
+                Some(false) => PlainHttp::Never,
             },
             authfile: args.authfile.clone(),
             ca_files: args.ca_file.clone(),

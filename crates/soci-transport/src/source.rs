@@ -61,8 +61,11 @@ impl Source {
                     .map_or(ManifestName::Tag(tag), ManifestName::Digest);
                 let found = session.block_on(repository.manifest(name))??;
                 let what = match wanted.digest {
-                    Some(digest) => format!("digest `{digest}`"),
-                    None => format!("tag `{tag}`"),
+                    Some(digest) => format!(
+                        "digest `{digest}` of {}/{}",
+                        wanted.registry, wanted.repository
+                    ),
+                    None => format!("tag `{tag}` of {}/{}", wanted.registry, wanted.repository),
                 };
                 let manifest = found.ok_or(TransportError::NotFound { what })?;
                 (manifest.descriptor, manifest.bytes.to_vec())
