@@ -40,7 +40,12 @@ pub(crate) fn publish(file: NamedTempFile, path: &Path, mode: u32) -> Result<(),
 
 /// Makes the entry of `path` in its folder durable.
 fn sync_folder(path: &Path) -> Result<(), LayoutError> {
-    let folder = path.parent().unwrap_or(path);
+    // The folder of a bare file name is the one that the process is in.
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => path,
+    };
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .during(Action::Write, folder)
