@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::TcpListener,
-    process::Command,
+    process::{Command, Stdio},
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -181,7 +181,8 @@ fn a_signal_ends_it() {
     let name = format!("soci-test-{}", address.port());
     let docker = docker_run(&sandbox).args(["--tmpfs", STORE, "--name", &name]);
     let docker = docker.args([IMAGE.clone(), format!("{address}/app:v1")]);
-    let mut running = docker.into_command().spawn().expect("docker");
+    let mut docker = docker.into_command();
+    let mut running = docker.stderr(Stdio::null()).spawn().expect("docker");
     let request = silent.accept().expect("a request of soci-pull");
     let began = Instant::now();
     let kill = sandbox
