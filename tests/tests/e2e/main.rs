@@ -1,0 +1,8 @@
+//! The four tools together, as their users run them: real binaries, real registries, layouts on disk.
+//!
+//! A test here asserts what a user relies on: exit status, message, documents, and what lies in the registry, the layout
+//! and the store afterwards. What one tool or one crate can show by itself is tested there.
+
+mod pipeline;
+mod read_back;
+mod stages;
