@@ -3,6 +3,7 @@
 //! A test here asserts what a user relies on: exit status, message, documents, and what lies in the registry, the layout
 //! and the store afterwards. What one tool or one crate can show by itself is tested there.
 
+mod bad_input;
 mod ecr;
 mod goldens;
 mod layouts;
