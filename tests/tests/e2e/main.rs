@@ -10,3 +10,4 @@ mod layouts;
 mod pipeline;
 mod read_back;
 mod stages;
+mod streams;
