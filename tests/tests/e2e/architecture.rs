@@ -1,0 +1,93 @@
+//! What may depend on what.
+
+use std::{collections::BTreeSet, process::Command};
+
+use soci_testkit::process::workspace;
+
+/// Returns the names of all crates that a package of the workspace is built from.
+fn built_from(package: &str) -> BTreeSet<String> {
+    let tree = [
+        "tree",
+        "--locked",
+        "--offline",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(workspace())
+        .args(tree)
+        .args(["--package", package]);
+    let output = cargo.output().expect("cargo");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo tree of {package}:\n{said}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let names: BTreeSet<String> = text.lines().map(name).collect();
+    assert!(names.contains(package), "{names:?}");
+    names
+}
+
+#[track_caller]
+fn assert_apart(package: &str, forbidden: &[&str]) {
+    let names = built_from(package);
+    for crate_name in forbidden {
+        assert!(
+            !names.contains(*crate_name),
+            "{package} is built from {crate_name}"
+        );
+    }
+}
+
+const NETWORK: &[&str] = &[
+    "soci-registry",
+    "soci-transport",
+    "reqwest",
+    "hyper",
+    "tokio",
+    "rustls",
+];
+
+#[test]
+fn planning_needs_no_network() {
+    assert_apart("soci-plan", NETWORK);
+}
+
+#[test]
+fn the_format_needs_neither_network_nor_runtime_nor_the_tools() {
+    let others = [
+        "soci-cli",
+        "soci-document",
+        "soci-layout",
+        "soci-oci",
+        "clap",
+        "tempfile",
+    ];
+    assert_apart("soci-ztoc", &[NETWORK, &others].concat());
+}
+
+#[test]
+fn the_libraries_below_the_network_do_without_it() {
+    for package in ["soci-cli", "soci-document", "soci-layout", "soci-oci"] {
+        assert_apart(package, NETWORK);
+    }
+}
+
+#[test]
+fn no_stage_is_built_from_another() {
+    let stages = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
+    for stage in stages {
+        let names = built_from(stage);
+        for other in stages.iter().filter(|other| **other != stage) {
+            assert!(!names.contains(*other), "{stage} is built from {other}");
+        }
+        assert!(
+            !names.contains("soci-testkit"),
+            "{stage} is built from the test kit"
+        );
+    }
+}

@@ -1,0 +1,284 @@
+//! A registry under a real name of ECR, with TLS and credentials, on a network that reaches nothing else.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::json;
+use soci_testkit::{
+    image::{self, Image},
+    moto::Moto,
+    namespace,
+    process::{Finished, Sandbox, Tool},
+    registry::{PASSWORD, Registry, Setup, USER},
+};
+
+use crate::stages::{Stages, assert_sound, files_below, layer, stage};
+
+const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+/// Name and password as ECR's token and HTTP Basic have them.
+const TOKEN: &str = "QVdTOjEyMzQ1Njc4OTAxMi1hdXRoLXRva2Vu";
+
+/// The half of an AWS key that nobody may see.
+const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/e2eSECRETKEY";
+
+/// Starts a registry of that name, with an image in it.
+fn ecr() -> Registry {
+    let registry = Setup::distribution()
+        .basic_auth()
+        .tls(&[ECR])
+        .port(443)
+        .start();
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path().join("image");
+    image::write_layout(&folder, &[Image::new("linux/amd64").layer(layer(1, 3000))]);
+    registry.push(&folder, "app:v1");
+    registry
+}
+
+fn reference() -> String {
+    format!("{ECR}/app:v1")
+}
+
+fn trusting(tool: Tool, registry: &Registry) -> Tool {
+    tool.env("SOCI_CA_FILE", registry.ca_file())
+}
+
+fn pull(sandbox: &Sandbox) -> Tool {
+    stage(sandbox, "soci-pull").arg(reference())
+}
+
+/// Asserts that no secret shows in what a tool said, or in a file below the sandbox's store.
+#[track_caller]
+fn assert_secret(sandbox: &Sandbox, said: &[&[u8]], secrets: &[&str]) {
+    let files = files_below(&sandbox.store()).into_iter();
+    let files: Vec<Vec<u8>> = files
+        .map(|file| fs::read(file).expect("a readable file"))
+        .collect();
+    for text in said.iter().copied().chain(files.iter().map(Vec::as_slice)) {
+        for secret in secrets {
+            let shows = text
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
+            assert!(
+                !shows,
+                "`{secret}` shows in:\n{}",
+                String::from_utf8_lossy(text)
+            );
+        }
+    }
+}
+
+/// Passes connections on to a server, and keeps what clients send.
+struct Wiretap {
+    port: u16,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Wiretap {
+    fn of(server: &str) -> Self {
+        let server = server.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener
+            .local_addr()
+            .expect("the port that was bound")
+            .port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = TcpStream::connect(&server).expect("a server that runs");
+                let ears = Arc::clone(&ears);
+                thread::spawn(move || tap(&client, &server, &ears));
+            }
+        });
+        Self { port, heard }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.heard.lock().expect("no panic")).into_owned()
+    }
+}
+
+/// Copies both ways until one side ends.
+fn tap(client: &TcpStream, server: &TcpStream, heard: &Mutex<Vec<u8>>) {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // The end of a connection, however it comes, ends the copy.
+            drop(io::copy(&mut &*server, &mut &*client));
+            drop(client.shutdown(std::net::Shutdown::Both));
+        });
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = io::Read::read(&mut &*client, &mut buffer) {
+            heard.lock().expect("no panic").extend(&buffer[..read]);
+            if io::Write::write_all(&mut &*server, &buffer[..read]).is_err() {
+                break;
+            }
+        }
+        drop(server.shutdown(std::net::Shutdown::Both));
+    });
+}
+
+#[test]
+fn the_pipe_runs_with_a_token_for_the_region_of_the_name() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr();
+        let moto = Moto::start();
+        let tap = Wiretap::of(&moto.url());
+        let sandbox = Sandbox::new();
+        let run = Stages::of(&sandbox, &[reference()]).run_with(|tool| {
+            trusting(moto.serve(tool), &registry)
+                .env("AWS_ENDPOINT_URL", tap.url())
+                .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+                .env("AWS_REGION", "us-east-1")
+                .env("SOCI_VERBOSE", "2")
+        });
+        let said = run.stderr();
+        let secrets = [PASSWORD, TOKEN, SECRET_KEY];
+        assert_secret(&sandbox, &[said.as_bytes(), run.stdout()], &secrets);
+        let document = run.succeeds_for_one();
+        assert_eq!(
+            document["push"]["tags"],
+            json!([format!("{ECR}/app:v1-soci")])
+        );
+        let heard = tap.heard();
+        assert!(heard.contains("GetAuthorizationToken"), "{heard}");
+        assert!(heard.contains("/eu-west-1/ecr/aws4_request"), "{heard}");
+        assert!(!heard.contains("us-east-1"), "{heard}");
+        assert!(!moto.log().is_empty());
+        // Another client finds the image under its new tag.
+        let skopeo = Sandbox::new();
+        let authfile = json!({"auths": {ECR: {"auth": TOKEN}}}).to_string();
+        let authfile = skopeo.write("auth.json", authfile);
+        let inspect = skopeo.program("skopeo").args([
+            "inspect",
+            "--raw",
+            &format!("docker://{ECR}/app:v1-soci"),
+        ]);
+        let inspect = inspect
+            .env("REGISTRY_AUTH_FILE", authfile)
+            .env("SSL_CERT_FILE", registry.ca_file());
+        let found = inspect.run().succeeds();
+        assert_eq!(
+            image::digest(&found.stdout),
+            document["converted"]["digest"]
+        );
+        assert_sound(&sandbox.store());
+    });
+}
+
+#[test]
+fn without_credentials_the_sources_that_were_tried_are_named() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr();
+        let sandbox = Sandbox::new();
+        let ended = trusting(pull(&sandbox), &registry).run().ends_with(77);
+        let ended = ended.says(&format!("soci-pull: {}: ", reference()));
+        let ended = ended.says("SOCI_USERNAME and SOCI_PASSWORD: not set");
+        let ended = ended
+            .says(".docker/config.json`: not there")
+            .says("AWS: no credentials");
+        assert!(ended.stdout.is_empty());
+        assert_sound(&sandbox.store());
+    });
+}
+
+#[test]
+fn a_wrong_password_is_denied_and_not_shown() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr();
+        let sandbox = Sandbox::new();
+        let wrong = "not-the-password";
+        let tool = trusting(pull(&sandbox), &registry).env("SOCI_USERNAME", USER);
+        let ended = tool
+            .env("SOCI_PASSWORD", wrong)
+            .env("SOCI_VERBOSE", "2")
+            .run()
+            .ends_with(77);
+        let ended = ended.says("denied").says(ECR);
+        assert!(ended.stdout.is_empty());
+        assert_secret(&sandbox, &[ended.stderr.as_bytes()], &[wrong]);
+    });
+}
+
+#[test]
+fn an_unusable_profile_of_aws_is_denied() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr();
+        let sandbox = Sandbox::new();
+        // Half a key is no reason to go on without credentials.
+        sandbox.write(
+            "home/.aws/credentials",
+            "[default]\naws_access_key_id = a\n",
+        );
+        let tool = trusting(pull(&sandbox), &registry);
+        let ended: Finished = tool.run().ends_with(77).says("AWS");
+        assert!(ended.stdout.is_empty());
+    });
+}
+
+#[test]
+fn an_unknown_authority_is_named_with_the_option_that_helps() {
+    namespace::isolated(&[ECR], || {
+        let _registry = ecr();
+        let sandbox = Sandbox::new();
+        let tool = pull(&sandbox)
+            .env("SOCI_USERNAME", USER)
+            .env("SOCI_PASSWORD", PASSWORD);
+        let ended = tool
+            .run()
+            .ends_with(69)
+            .says("--ca-file")
+            .says("UnknownIssuer");
+        assert_secret(&sandbox, &[ended.stderr.as_bytes()], &[PASSWORD, TOKEN]);
+    });
+}
+
+/// A credential helper that knows the registry, and refuses to be asked for anything else.
+const HELPER: &str = "#!/bin/sh
+read -r server
+[ \"$1\" = get ] || exit 1
+case $server in
+  https://REGISTRY|REGISTRY) printf '{\"ServerURL\": \"%s\", \"Username\": \"AWS\", \"Secret\": \"PASSWORD\"}' \"$server\" ;;
+  *) echo 'credentials not found in native keychain'; exit 1 ;;
+esac
+";
+
+#[test]
+fn a_credential_helper_of_dockers_configuration_is_asked() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr();
+        let sandbox = Sandbox::new();
+        let config = json!({"credHelpers": {ECR: "e2e"}}).to_string();
+        sandbox.write("home/.docker/config.json", config);
+        let script = HELPER
+            .replace("REGISTRY", ECR)
+            .replace("PASSWORD", PASSWORD);
+        let helper = sandbox.write("bin/docker-credential-e2e", script);
+        fs::set_permissions(helper, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", sandbox.path().join("bin").display());
+        let stages = Stages::of(&sandbox, &[reference()]);
+        let run = stages.run_with(|tool| {
+            trusting(tool, &registry)
+                .env("PATH", &path)
+                .env("SOCI_VERBOSE", "2")
+        });
+        let said = run.stderr();
+        assert_secret(
+            &sandbox,
+            &[said.as_bytes(), run.stdout()],
+            &[PASSWORD, TOKEN],
+        );
+        let document = run.succeeds_for_one();
+        assert_eq!(document["push"]["repository"], format!("{ECR}/app"));
+    });
+}

@@ -1,0 +1,107 @@
+//! What the reference made of each golden input, held against what the command lines make of it.
+//!
+//! Where the two differ on purpose, `docs/differences.md` says so, and names the golden.
+
+mod images;
+mod layers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::Mutex,
+    thread,
+};
+
+use serde_json::Value;
+use soci_testkit::process::{Finished, Sandbox, workspace};
+
+use crate::stages::one;
+
+/// What the reference called itself in the goldens.
+const BUILD_TOOL: &str = "AWS SOCI CLI v0.2";
+
+/// What became of an image: its document, or the status of the first stage that failed with what was said.
+enum Outcome {
+    Indexed(Value),
+    Failed(i32, String),
+}
+
+/// Pulls, plans and indexes an image.
+fn index(sandbox: &Sandbox, reference: &str, plan: &[String]) -> Outcome {
+    let mut stdout = Vec::new();
+    let tools = [
+        sandbox.tool("soci-pull").arg(reference),
+        sandbox.tool("soci-plan").args(plan),
+        sandbox
+            .tool("soci-index")
+            .args(["--build-tool-identifier", BUILD_TOOL]),
+    ];
+    for tool in tools {
+        let ended: Finished = tool.stdin(stdout).run();
+        if ended.code() != 0 {
+            assert!(ended.stdout.is_empty(), "a document of a stage that failed");
+            return Outcome::Failed(ended.code(), ended.stderr);
+        }
+        stdout = ended.stdout;
+    }
+    let line = String::from_utf8(stdout).expect("text");
+    let documents = line
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    Outcome::Indexed(one(documents.collect()))
+}
+
+/// How a golden does not hold, by its name.
+type Misses = BTreeMap<String, String>;
+
+/// Checks all cases, several at a time, and returns those that do not hold.
+fn misses<C: Sync>(
+    cases: &[C],
+    check: impl Fn(&C) -> (String, Result<(), String>) + Sync,
+) -> Misses {
+    let next = Mutex::new(cases.iter());
+    let found = Mutex::new(Misses::new());
+    let worker = || {
+        loop {
+            let case = next.lock().expect("no panic").next();
+            let Some(case) = case else { break };
+            if let (name, Err(miss)) = check(case) {
+                found.lock().expect("no panic").insert(name, miss);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(worker);
+        }
+    });
+    found.into_inner().expect("no panic")
+}
+
+/// Asserts that exactly the goldens of `expected` do not hold, each in the way that is given there, and that the
+/// documentation names them.
+#[track_caller]
+fn assert_differences(found: &Misses, expected: &[(&str, &str)]) {
+    let path = workspace().join("docs/differences.md");
+    let documented = fs::read_to_string(&path).expect("docs/differences.md");
+    let names: BTreeSet<&str> = expected.iter().map(|(name, _)| *name).collect();
+    for (name, miss) in found {
+        assert!(
+            names.contains(name.as_str()),
+            "golden `{name}` does not hold: {miss}"
+        );
+    }
+    for (name, way) in expected {
+        let miss = found.get(*name);
+        assert!(
+            miss.is_some_and(|miss| miss.contains(way)),
+            "golden `{name}` differs in another way than by `{way}`: {miss:?}"
+        );
+        let mention = format!("`{name}`");
+        assert!(
+            documented.contains(&mention),
+            "{} does not name {mention}",
+            path.display()
+        );
+    }
+}

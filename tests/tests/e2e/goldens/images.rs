@@ -1,0 +1,176 @@
+//! Whole images: the SOCI index and the converted image, byte for byte.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+use soci_testkit::{golden, process::Sandbox};
+
+use super::{Outcome, assert_differences, index, misses};
+use crate::read_back::{array, text};
+
+/// Where the reference does harm.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("images/artifact-in-index:v2", "another converted image"),
+    ("images/attestations:v2", "another converted image"),
+    ("images/attestations:v2-arm64", "another converted image"),
+    ("images/encrypted-gzip-layer:v1", "skipped as encrypted"),
+    ("images/encrypted-gzip-layer:v2", "skipped as encrypted"),
+    ("images/multi-arch-one-left:v2-default", "exit status 81"),
+];
+
+/// One run of the reference over an image.
+struct Case {
+    name: String,
+    run: Value,
+    layout: PathBuf,
+}
+
+#[test]
+fn images_become_the_golden_indexes() {
+    let folder = Sandbox::new();
+    let cases = cases(&folder);
+    let found = misses(&cases, |case| (case.name.clone(), check(case)));
+    assert_differences(&found, DIFFERENT);
+}
+
+fn cases(folder: &Sandbox) -> Vec<Case> {
+    let images = golden::unpack_images(folder.path());
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(images).expect("the images") {
+        let folder = entry.expect("a readable folder").path();
+        let name = folder
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let image: Value =
+            serde_json::from_slice(&fs::read(folder.join("image.json")).expect("image.json"))
+                .expect("JSON");
+        cases.extend(array(&image["runs"]).iter().map(|run| Case {
+            name: format!("images/{name}:{}", text(&run["id"])),
+            run: run.clone(),
+            layout: folder.join("layout"),
+        }));
+    }
+    assert!(cases.len() > 60, "{} cases", cases.len());
+    cases
+}
+
+/// Says how a case does not hold.
+fn check(case: &Case) -> Result<(), String> {
+    let index_json = fs::read(case.layout.join("index.json")).expect("index.json");
+    let index_json: Value = serde_json::from_slice(&index_json).expect("JSON");
+    let roots = array(&index_json["manifests"]);
+    let mut reference = format!("oci:{}", case.layout.display());
+    if let [root] = roots {
+        reference = format!("{reference}@{}", text(&root["digest"]));
+    }
+    let outcome = index(&Sandbox::new(), &reference, &plan(&case.run, roots));
+    match (text(&case.run["expect"]), &outcome) {
+        (_, Outcome::Failed(70 | 101 | 128.., said)) => Err(format!("crashed: {said}")),
+        ("error", _) => refused(&case.run, &outcome),
+        (_, Outcome::Failed(code, said)) => Err(format!("exit status {code}: {said}")),
+        (_, Outcome::Indexed(document)) => same(&case.run, document),
+    }
+}
+
+/// Returns the options that ask for what the reference was asked for.
+fn plan(run: &Value, roots: &[Value]) -> Vec<String> {
+    let mut plan = vec!["--index-version".to_owned(), text(&run["kind"]).to_owned()];
+    for (option, field) in [
+        ("--min-layer-size", "min_layer_size"),
+        ("--span-size", "span_size"),
+    ] {
+        plan.extend([option.to_owned(), run[field].to_string()]);
+    }
+    let platforms = array(&run["platforms"]);
+    let is_index = |root: &Value| {
+        let media_type = root["mediaType"].as_str().unwrap_or_default();
+        media_type.contains("list") || media_type.contains("index")
+    };
+    let single = matches!(roots, [root] if !is_index(root));
+    // Of a single manifest the reference takes version 1 whatever platform is asked for, version 2 when none is.
+    if run["all_platforms"] == true || (single && platforms.is_empty()) {
+        plan.push("--all-platforms".to_owned());
+    } else if platforms.is_empty() {
+        let platform = run["platform"].as_str().unwrap_or("linux/amd64");
+        plan.extend(["--platform".to_owned(), platform.to_owned()]);
+    }
+    for platform in platforms {
+        plan.extend(["--platform".to_owned(), text(platform).to_owned()]);
+    }
+    if array(&run["optimizations"])
+        .iter()
+        .any(|name| name == "xattr")
+    {
+        plan.push("--xattr-optimization".to_owned());
+    }
+    for file in array(&run["prefetch_files"]) {
+        plan.extend(["--prefetch-file".to_owned(), text(file).to_owned()]);
+    }
+    plan
+}
+
+/// Holds where a run that the reference fails on fails with the right class. Where it fails for a reason of its own, any
+/// answer but a crash will do.
+fn refused(run: &Value, outcome: &Outcome) -> Result<(), String> {
+    let expected = match text(&run["error_kind"]) {
+        "platform_not_found" => 81,
+        "gzip_data_error" => 65,
+        "empty_index" => return without_index(run, outcome),
+        _ => return Ok(()),
+    };
+    match outcome {
+        Outcome::Failed(code, _) if *code == expected => Ok(()),
+        Outcome::Failed(code, said) => {
+            Err(format!("exit status {code}, expected {expected}: {said}"))
+        }
+        Outcome::Indexed(document) if has_encrypted_layer(document) => {
+            Err("skipped as encrypted".to_owned())
+        }
+        Outcome::Indexed(document) => Err(format!("not refused: {document}")),
+    }
+}
+
+/// Says whether a layer was skipped since it is encrypted.
+fn has_encrypted_layer(document: &Value) -> bool {
+    let entries = array(&document["manifests"]).iter();
+    let mut layers = entries.flat_map(|entry| array(&entry["layers"]));
+    layers.any(|layer| layer["plan"]["reason"] == "encrypted" && layer["ztoc"].is_null())
+}
+
+fn without_index(run: &Value, outcome: &Outcome) -> Result<(), String> {
+    let Outcome::Indexed(document) = outcome else {
+        return Err("nothing to index is no failure".to_owned());
+    };
+    let entries = array(&document["manifests"]).iter();
+    match entries
+        .map(|entry| &entry["index"][text(&run["kind"])])
+        .find(|index| !index.is_null())
+    {
+        Some(index) => Err(format!("an index: {index}")),
+        None => Ok(()),
+    }
+}
+
+/// Holds where a document names what the reference made.
+fn same(run: &Value, document: &Value) -> Result<(), String> {
+    let entries = array(&document["manifests"]);
+    let (found, held) = if run["kind"] == "v1" {
+        let indexes: Vec<&Value> = entries
+            .iter()
+            .map(|entry| &entry["index"]["v1"]["digest"])
+            .collect();
+        (
+            format!("another index: {indexes:?}"),
+            indexes.contains(&&run["index_digest"]),
+        )
+    } else {
+        let converted = &document["converted"]["digest"];
+        (
+            format!("another converted image: {converted}"),
+            *converted == run["root_digest"],
+        )
+    };
+    if held { Ok(()) } else { Err(found) }
+}

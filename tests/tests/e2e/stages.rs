@@ -1,0 +1,223 @@
+//! The stages as a pipe or one by one, images to send through them, and the state in which they leave the store.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use soci_testkit::{
+    image::{self, Layer},
+    process::{Finished, Sandbox, Tool, pipeline},
+};
+
+/// Runs `soci-pull REF… | soci-plan … | soci-index | soci-push …`. Layers of every size are indexed.
+#[must_use]
+pub(crate) struct Stages<'a> {
+    sandbox: &'a Sandbox,
+    references: Vec<String>,
+    plan: Vec<String>,
+    push: Vec<String>,
+}
+
+impl<'a> Stages<'a> {
+    pub(crate) fn of<R: AsRef<str>>(sandbox: &'a Sandbox, references: &[R]) -> Self {
+        Self {
+            sandbox,
+            references: owned(references),
+            plan: Vec::new(),
+            push: Vec::new(),
+        }
+    }
+
+    pub(crate) fn plan(mut self, arguments: &[&str]) -> Self {
+        self.plan = owned(arguments);
+        self
+    }
+
+    pub(crate) fn push(mut self, arguments: &[&str]) -> Self {
+        self.push = owned(arguments);
+        self
+    }
+
+    /// Runs the pipe.
+    #[track_caller]
+    pub(crate) fn run(self) -> Run {
+        self.run_with(|tool| tool)
+    }
+
+    /// Runs the pipe, each tool as `set` leaves it.
+    #[track_caller]
+    pub(crate) fn run_with(self, set: impl Fn(Tool) -> Tool) -> Run {
+        let tools = [
+            ("soci-pull", self.references),
+            ("soci-plan", self.plan),
+            ("soci-index", Vec::new()),
+            ("soci-push", self.push),
+        ];
+        let tools = tools.map(|(name, arguments)| set(stage(self.sandbox, name)).args(arguments));
+        Run(pipeline(tools))
+    }
+}
+
+/// How each stage of a pipe ended.
+pub(crate) struct Run(Vec<Finished>);
+
+impl Run {
+    /// Asserts that all stages ended well, and returns the documents that came out.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Vec<Value> {
+        self.ends_with([0; 4])
+    }
+
+    /// Asserts the exit status of each stage, and returns the documents that came out.
+    #[track_caller]
+    pub(crate) fn ends_with(self, codes: [i32; 4]) -> Vec<Value> {
+        let ended: Vec<i32> = self.0.iter().map(Finished::code).collect();
+        assert_eq!(ended, codes, "the stages wrote:\n{}", self.stderr());
+        self.0.last().expect("four stages").documents()
+    }
+
+    /// As [`Self::succeeds`], for one image.
+    #[track_caller]
+    pub(crate) fn succeeds_for_one(self) -> Value {
+        one(self.succeeds())
+    }
+
+    /// Asserts that some stage has said `text`.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        let stderr = self.stderr();
+        assert!(stderr.contains(text), "no `{text}` in:\n{stderr}");
+        self
+    }
+
+    /// Returns what all stages wrote to stderr.
+    pub(crate) fn stderr(&self) -> String {
+        self.0.iter().map(|stage| stage.stderr.as_str()).collect()
+    }
+
+    /// Returns what came out, as bytes.
+    pub(crate) fn stdout(&self) -> &[u8] {
+        &self.0.last().expect("four stages").stdout
+    }
+}
+
+fn owned<S: AsRef<str>>(texts: &[S]) -> Vec<String> {
+    texts.iter().map(|text| text.as_ref().to_owned()).collect()
+}
+
+/// Returns one of the tools, with what all tests want of it.
+pub(crate) fn stage(sandbox: &Sandbox, name: &str) -> Tool {
+    sandbox.tool(name).env("SOCI_MIN_LAYER_SIZE", "0")
+}
+
+/// Returns the only one of several documents.
+#[track_caller]
+pub(crate) fn one(mut documents: Vec<Value>) -> Value {
+    assert_eq!(documents.len(), 1, "{documents:?}");
+    documents.remove(0)
+}
+
+/// Pulls, plans and indexes an image, and returns the line that `soci-push` would read.
+#[track_caller]
+pub(crate) fn indexed(sandbox: &Sandbox, reference: &str) -> Vec<u8> {
+    let tools = [
+        stage(sandbox, "soci-pull").arg(reference),
+        stage(sandbox, "soci-plan"),
+        stage(sandbox, "soci-index"),
+    ];
+    let mut last = Vec::new();
+    for ended in pipeline(tools) {
+        last = ended.succeeds().stdout;
+    }
+    last
+}
+
+/// Pulls and plans an image, and returns the line that `soci-index` would read.
+#[track_caller]
+pub(crate) fn planned(sandbox: &Sandbox, reference: &str) -> Vec<u8> {
+    let pulled = stage(sandbox, "soci-pull").arg(reference).run().succeeds();
+    let plan = stage(sandbox, "soci-plan").stdin(pulled.stdout).run();
+    plan.succeeds().stdout
+}
+
+/// A gzip layer with a file of `length` bytes that do not compress; each `seed` gives another one.
+pub(crate) fn layer(seed: u64, length: usize) -> Layer {
+    let name = format!("srv/data-{seed}");
+    Layer::gzip(&[("etc/name", b"content"), (&name, &noise(seed, length))])
+}
+
+/// Returns bytes that do not compress, the same ones for the same seed (xorshift64*).
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Returns the file of a blob in a layout.
+pub(crate) fn blob_file(layout: &Path, digest: &Value) -> PathBuf {
+    let digest = digest.as_str().expect("a digest");
+    layout.join("blobs").join(digest.replace(':', "/"))
+}
+
+/// Reads a JSON blob of a layout.
+#[track_caller]
+pub(crate) fn blob_json(layout: &Path, digest: &Value) -> Value {
+    let path = blob_file(layout, digest);
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+/// Returns all files below a folder; none if there is no such folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.expect("a readable folder").path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                files_below(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+/// Asserts that nothing half-done lies in a layout: every blob is what its name says, and no file is unfinished.
+#[track_caller]
+pub(crate) fn assert_sound(layout: &Path) {
+    let blobs = layout.join("blobs/sha256");
+    for file in files_below(layout) {
+        let name = file.file_name().expect("a file").to_string_lossy();
+        let left_behind = name.starts_with('.');
+        assert!(!left_behind, "{} was left behind", file.display());
+        if file.starts_with(&blobs) {
+            let bytes = fs::read(&file).expect("a readable file");
+            assert_eq!(image::digest(&bytes), format!("sha256:{name}"));
+        }
+    }
+}
+
+/// Returns how many layers the store remembers.
+pub(crate) fn notes(sandbox: &Sandbox) -> usize {
+    files_below(&sandbox.store().join("ztocs")).len()
+}
+
+/// Returns the layers that a document names, of all its manifests.
+pub(crate) fn layers(document: &Value) -> Vec<&Value> {
+    let manifests = document["manifests"].as_array().expect("manifests");
+    let layers = manifests
+        .iter()
+        .map(|manifest| manifest["layers"].as_array());
+    layers.flatten().flatten().collect()
+}
