@@ -85,7 +85,7 @@ impl Pusher {
             destination.finish()?;
         }
         let push = record(&count, &to, tags, referrers, self.mode);
-        tracing::info!(target: "soci", image = document.image, uploaded = push.uploaded, existing = push.existing, bytes = push.bytes, "pushed");
+        tell(&document.image, &push);
         let timing = Timing {
             seconds: started.elapsed().as_secs_f64(),
             bytes: push.bytes,
@@ -233,6 +233,19 @@ fn refer(
                 index.digest, subject.digest
             ))
         })
+}
+
+/// Says what was pushed, or what would have been.
+fn tell(image: &str, push: &Push) {
+    let Push {
+        uploaded,
+        existing,
+        bytes,
+        dry_run,
+        ..
+    } = push;
+    let done = if *dry_run { "would push" } else { "pushed" };
+    tracing::info!(target: "soci", image, uploaded, existing, bytes, "{done}");
 }
 
 /// Records what was pushed.
