@@ -5,7 +5,6 @@ use std::{
     net::TcpListener,
     process::{Command, Stdio},
     sync::LazyLock,
-    time::{Duration, Instant},
 };
 
 use soci_testkit::{
@@ -184,13 +183,11 @@ fn a_signal_ends_it() {
     let mut docker = docker.into_command();
     let mut running = docker.stderr(Stdio::null()).spawn().expect("docker");
     let request = silent.accept().expect("a request of soci-pull");
-    let began = Instant::now();
     let kill = sandbox
         .program("docker")
         .args(["kill", "-s", "TERM", &name]);
     kill.run().succeeds();
     let status = running.wait().expect("a child that was not waited for");
     assert_eq!(status.code(), Some(143));
-    assert!(began.elapsed() < Duration::from_secs(10));
     drop(request);
 }

@@ -67,7 +67,11 @@ impl Layout {
         };
         let marker = root.join("oci-layout");
         if !marker.exists() {
-            layout.publish(&marker, OCI_LAYOUT.as_bytes())?;
+            // The marker carries the layout's lock, so it must never be replaced.
+            let mut file = temporary::start(root)?;
+            file.write_all(OCI_LAYOUT.as_bytes())
+                .during(Action::Write, &marker)?;
+            temporary::publish_first(file, &marker, 0o644)?;
         }
         layout.initialize_index()?;
         temporary::sweep(root);

@@ -38,6 +38,23 @@ pub(crate) fn publish(file: NamedTempFile, path: &Path, mode: u32) -> Result<(),
     sync_folder(path)
 }
 
+/// Makes `file` durable and gives it the name `path`, unless something has it by then.
+pub(crate) fn publish_first(
+    file: NamedTempFile,
+    path: &Path,
+    mode: u32,
+) -> Result<(), LayoutError> {
+    file.as_file()
+        .set_permissions(fs::Permissions::from_mode(mode))
+        .during(Action::Write, path)?;
+    file.as_file().sync_all().during(Action::Write, path)?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.error).during(Action::Write, path),
+        Ok(_) => sync_folder(path),
+    }
+}
+
 /// Makes the entry of `path` in its folder durable.
 fn sync_folder(path: &Path) -> Result<(), LayoutError> {
     // The folder of a bare file name is the one that the process is in.
