@@ -13,7 +13,7 @@ use soci_oci::layer::Packing;
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::soci::{self, DISABLE_XATTRS, IndexVersion, soci_index, ztoc_descriptor};
 use soci_oci::{Descriptor, Digest, Manifest, Reference};
-use soci_transport::{Session, Source};
+use soci_transport::{Session, Source, parse_manifest};
 use soci_ztoc::{Compression, Ztoc};
 
 use crate::built::Built;
@@ -82,7 +82,7 @@ impl Indexer {
             .filter(|entry| entry.config.is_some())
         {
             let bytes = self.stored(&entry.descriptor)?;
-            let Root::Manifest(manifest) = parse(&bytes, &entry.descriptor)? else {
+            let Root::Manifest(manifest) = parse_manifest(&bytes, &entry.descriptor)? else {
                 continue;
             };
             let same = |(ours, theirs): (&soci_document::LayerEntry, &Descriptor)| {
@@ -304,7 +304,7 @@ impl Indexer {
         manifests: &BTreeMap<Digest, Manifest>,
         indexed: &[Indexed],
     ) -> Result<Descriptor, Failure> {
-        let content = parse(&self.stored(&document.root)?, &document.root)?;
+        let content = parse_manifest(&self.stored(&document.root)?, &document.root)?;
         let platform = match (&content, document.manifests.as_slice()) {
             (Root::Manifest(_), [entry]) => entry.platform.clone(),
             _ => None,
@@ -334,13 +334,6 @@ impl Indexer {
         tracing::info!(target: "soci", image = document.image, digest = %root.digest, "converted");
         Ok(root)
     }
-}
-
-/// Reads a manifest or index of the store.
-fn parse(bytes: &[u8], descriptor: &Descriptor) -> Result<Root, Failure> {
-    Root::parse(bytes, &descriptor.media_type).map_err(|error| {
-        Failure::new(Exit::BadData, error).context(format!("manifest `{}`", descriptor.digest))
-    })
 }
 
 /// Returns the layers to build, each once, the largest first: it is the one that the others wait for.

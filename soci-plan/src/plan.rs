@@ -6,7 +6,7 @@ use soci_document::{
     ManifestEntry, ManifestReason, Plan,
 };
 use soci_oci::layer::{Packing, is_layer};
-use soci_oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, is_manifest, is_soci_index};
+use soci_oci::media_type::{is_image_config, is_manifest, is_soci_index};
 use soci_oci::{Platform, convert};
 
 /// What is asked for.
@@ -66,10 +66,6 @@ fn by_kind(entry: &ManifestEntry) -> ManifestDecision {
     } else {
         skip(ManifestReason::Platform)
     }
-}
-
-fn is_image_config(media_type: &str) -> bool {
-    matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)
 }
 
 /// Says whether a manifest is that of an image which the source holds.
@@ -209,7 +205,7 @@ mod tests {
     use super::*;
     use soci_document::{Extra, IndexVersions};
     use soci_oci::Descriptor;
-    use soci_oci::media_type::OCI_MANIFEST;
+    use soci_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 
     fn request(platforms: Option<&[&str]>) -> Request {
         let plan = Plan {

@@ -10,7 +10,7 @@ use soci_layout::Layout;
 use soci_oci::manifest::Root;
 use soci_oci::media_type::is_manifest;
 use soci_oci::{Descriptor, Manifest, Platform, Reference, convert, layer};
-use soci_transport::{Resolved, Session, Source, TransportError};
+use soci_transport::{Resolved, Session, Source, TransportError, parse_manifest};
 
 /// What pulls need.
 pub(crate) struct Pull {
@@ -165,14 +165,9 @@ impl Fetch<'_> {
         };
         self.bytes += bytes.len() as u64;
         self.pull.store.write_blob(&bytes)?;
-        match Root::parse(&bytes, &descriptor.media_type) {
-            Ok(Root::Manifest(manifest)) => self.entry(descriptor.clone(), &manifest),
-            Ok(Root::Index(_)) => Ok(bare(descriptor.clone())),
-            Err(source) => Err(TransportError::Manifest {
-                digest: descriptor.digest,
-                source,
-            }
-            .into()),
+        match parse_manifest(&bytes, descriptor)? {
+            Root::Manifest(manifest) => self.entry(descriptor.clone(), &manifest),
+            Root::Index(_) => Ok(bare(descriptor.clone())),
         }
     }
 

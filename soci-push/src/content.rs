@@ -9,7 +9,7 @@ use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::{SOCI_INDEX_V1, is_index, is_manifest};
 use soci_oci::soci::CONFIG;
 use soci_oci::{Descriptor, Digest, Manifest, convert};
-use soci_transport::Source;
+use soci_transport::{Source, parse_manifest};
 
 /// What is pushed, in the order in which it is: a thing stands before those that name it.
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl Origin<'_> {
         };
         for index in [&indexes.v1, &indexes.v2].into_iter().flatten() {
             let bytes = self.stored(index)?;
-            let Root::Manifest(manifest) = parse(&bytes, index)? else {
+            let Root::Manifest(manifest) = parse_manifest(&bytes, index)? else {
                 continue;
             };
             let blobs = manifest.layers().iter().chain(&manifest.config);
@@ -89,7 +89,7 @@ impl Origin<'_> {
     /// only what the store has can be new.
     fn children(&self, root: &Descriptor, content: &mut Content) -> Result<Vec<u8>, Failure> {
         let bytes = self.read(root)?;
-        match parse(&bytes, root)? {
+        match parse_manifest(&bytes, root)? {
             Root::Manifest(manifest) => {
                 self.image_blobs(&manifest, content);
                 content.add(root, bytes.clone());
@@ -121,7 +121,7 @@ impl Origin<'_> {
             Err(failure) if failure.exit == Exit::NotFound => return Ok(()),
             other => other?,
         };
-        if let Root::Manifest(manifest) = parse(&bytes, child)?
+        if let Root::Manifest(manifest) = parse_manifest(&bytes, child)?
             && !convert::is_soci_entry(child, Some(&manifest))
         {
             self.image_blobs(&manifest, content);
@@ -175,10 +175,4 @@ impl Content {
 /// Says whether a blob is the configuration of every SOCI index.
 pub(crate) fn is_soci_config(blob: &Descriptor) -> bool {
     blob.size == CONFIG.len() as u64 && blob.digest == Digest::of(CONFIG)
-}
-
-fn parse(bytes: &[u8], descriptor: &Descriptor) -> Result<Root, Failure> {
-    Root::parse(bytes, &descriptor.media_type).map_err(|error| {
-        Failure::new(Exit::BadData, error).context(format!("manifest `{}`", descriptor.digest))
-    })
 }

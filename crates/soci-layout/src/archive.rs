@@ -142,13 +142,9 @@ impl ArchiveWriter {
     ///
     /// Fails where the tar is there and is not a layout, or its folder cannot be written.
     pub fn create(path: &Path) -> Result<Self, LayoutError> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
         let mut writer = Self {
             path: path.to_owned(),
-            tar: tar::Builder::new(temporary::start(folder)?),
+            tar: tar::Builder::new(temporary::start(temporary::folder(path))?),
             index: index::empty(),
             blobs: BTreeMap::new(),
         };

@@ -55,14 +55,18 @@ pub(crate) fn publish_first(
     }
 }
 
-/// Makes the entry of `path` in its folder durable.
-fn sync_folder(path: &Path) -> Result<(), LayoutError> {
-    // The folder of a bare file name is the one that the process is in.
-    let folder = match path.parent() {
+/// Returns the folder of `path`: of a bare file name the one that the process is in.
+pub(crate) fn folder(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
         Some(folder) => folder,
         None => path,
-    };
+    }
+}
+
+/// Makes the entry of `path` in its folder durable.
+fn sync_folder(path: &Path) -> Result<(), LayoutError> {
+    let folder = folder(path);
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .during(Action::Write, folder)

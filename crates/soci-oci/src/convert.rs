@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::Root;
-use crate::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, SOCI_INDEX_V2, is_soci_index};
+use crate::media_type::{
+    OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, SOCI_INDEX_V2, is_image_config, is_soci_index,
+};
 use crate::soci::{IMAGE_MANIFEST_DIGEST, INDEX_DIGEST};
 use crate::{Descriptor, Digest, Index, Manifest, Platform};
 
@@ -141,13 +143,8 @@ fn start(
 
 /// Says whether a manifest is that of an image: it has a configuration of one.
 pub fn is_image(manifest: &Manifest) -> bool {
-    let image_config = |config: &Descriptor| {
-        matches!(
-            config.media_type.as_str(),
-            OCI_CONFIG | crate::media_type::DOCKER_CONFIG
-        )
-    };
-    manifest.config.as_ref().is_some_and(image_config)
+    let config = manifest.config.as_ref();
+    config.is_some_and(|config| is_image_config(&config.media_type))
 }
 
 /// Returns an image manifest as an OCI manifest that names its SOCI index, and the entry for it.

@@ -38,3 +38,8 @@ pub fn is_manifest(media_type: &str) -> bool {
 pub fn is_soci_index(media_type: &str) -> bool {
     matches!(media_type, SOCI_INDEX_V1 | SOCI_INDEX_V2)
 }
+
+/// Says whether `media_type` is the configuration of an image.
+pub fn is_image_config(media_type: &str) -> bool {
+    matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)
+}

@@ -12,5 +12,5 @@ mod stream;
 pub use destination::{Destination, PutManifest};
 pub use error::TransportError;
 pub use session::Session;
-pub use source::{Resolved, Source};
+pub use source::{Resolved, Source, parse_manifest};
 pub use stream::BlobReader;

@@ -82,12 +82,7 @@ impl Source {
                 ));
             }
         };
-        let content = Root::parse(&bytes, &descriptor.media_type).map_err(|source| {
-            TransportError::Manifest {
-                digest: descriptor.digest,
-                source,
-            }
-        })?;
+        let content = parse_manifest(&bytes, &descriptor)?;
         Ok(Resolved {
             descriptor,
             bytes,
@@ -189,4 +184,16 @@ impl Source {
         }
         pinned
     }
+}
+
+/// Reads the manifest or index `descriptor`, whose bytes are `bytes`.
+///
+/// # Errors
+///
+/// Fails where it cannot be trusted, and says which one it is.
+pub fn parse_manifest(bytes: &[u8], descriptor: &Descriptor) -> Result<Root, TransportError> {
+    Root::parse(bytes, &descriptor.media_type).map_err(|source| TransportError::Manifest {
+        digest: descriptor.digest,
+        source,
+    })
 }
