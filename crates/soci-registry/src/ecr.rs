@@ -46,6 +46,9 @@ const CLASSIC: &[&str] = &[
 
 const DUAL_STACK: &[&str] = &["on.aws", "on.amazonwebservices.com.cn"];
 
+/// How many manifests ECR takes in a second, from an account in a region (`PutImage` in its list of quotas).
+pub(crate) const MANIFESTS_PER_SECOND: u32 = 10;
+
 /// Where ECR Public answers for its tokens.
 const PUBLIC_REGION: &str = "us-east-1";
 

@@ -6,6 +6,7 @@ mod violation;
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 pub use configuration::ConfigurationError;
 pub use fault::{Fault, Tries};
@@ -49,6 +50,8 @@ pub enum RegistryError {
         operation: Box<Operation>,
         /// The registry's last answer.
         refusal: Refusal,
+        /// How long it asked to wait, where it said.
+        retry_after: Option<Duration>,
         /// How often it was tried.
         tries: Tries,
     },
@@ -234,6 +237,14 @@ impl fmt::Display for Operation {
             "{} `{}` of {}/{}",
             self.action, self.object, self.registry, self.repository
         )
+    }
+}
+
+impl Refusal {
+    /// Says whether a limit of the account is reached, which registries report as if it were a permission.
+    pub(crate) fn is_quota(&self) -> bool {
+        let text = format!("{} {}", self.code, self.message).to_ascii_lowercase();
+        text.contains("limitexceeded") || text.contains("limit exceeded") || text.contains("quota")
     }
 }
 

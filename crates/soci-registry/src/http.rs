@@ -18,7 +18,7 @@ use crate::guard::{self, Guard};
 use crate::options::{RetryPolicy, Timeouts};
 use crate::redirect;
 use crate::reply::{self, Answer, Sender};
-use crate::retry::{self, Backoff, Cause};
+use crate::retry::{self, Backoff, Budget, Cause};
 use crate::upload;
 
 /// What every request needs.
@@ -27,6 +27,7 @@ pub(crate) struct Transport {
     pub(crate) client: reqwest::Client,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: RetryPolicy,
+    pub(crate) budget: Budget,
 }
 
 /// A request that can be sent more than once.
@@ -103,6 +104,11 @@ impl Request {
 }
 
 impl Transport {
+    /// Returns what counts the tries of one request.
+    pub(crate) fn backoff(&self) -> Backoff<'_> {
+        Backoff::new(&self.retries, &self.budget)
+    }
+
     /// Sends a request until it is answered for good, with `authorization` where the registry itself is asked.
     pub(crate) async fn exchange(
         &self,
@@ -111,18 +117,24 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         guard: &Guard,
     ) -> Result<Answer, RegistryError> {
-        let mut backoff = Backoff::new(&self.retries);
+        let mut backoff = self.backoff();
         loop {
             let outcome = self.attempt(operation, request, authorization, guard).await;
             let (cause, failure) = match outcome {
                 Ok(Answer::Refused(refused)) => (retry::cause(&refused), Ok(refused)),
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    backoff.succeed();
+                    return Ok(answer);
+                }
                 Err(Failure::Fault(fault, cause)) => (cause, Err(fault)),
                 Err(Failure::Violation(violation)) => return Err(operation.protocol(violation)),
                 Err(Failure::Content(error)) => return Err(error),
             };
-            let again = backoff.wait(cause);
-            let again = again.filter(|_| !matches!(request.body, Body::Once(..)));
+            let again = backoff.wait(match request.body {
+                // What is gone cannot be sent again, whatever went wrong.
+                Body::Once(..) => Cause::Final,
+                _ => cause,
+            });
             match (again, failure) {
                 (Some(wait), failure) => {
                     let reason = match failure {
@@ -244,9 +256,10 @@ fn give_up(
 ) -> Result<Answer, RegistryError> {
     match cause {
         Cause::Final => Ok(Answer::Refused(refused)),
-        Cause::Throttled(_) => Err(RegistryError::Throttled {
+        Cause::Throttled(retry_after) => Err(RegistryError::Throttled {
             operation: Box::new(operation.clone()),
             refusal: refused.refusal,
+            retry_after,
             tries,
         }),
         Cause::Name | Cause::Stale | Cause::Transient => {

@@ -34,6 +34,7 @@ mod guard;
 mod http;
 mod manifest;
 mod options;
+mod pacing;
 mod push;
 mod range;
 mod redirect;
@@ -60,5 +61,5 @@ pub use error::{
 };
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
-pub use push::{Mount, PushedManifest};
+pub use push::{Copied, PushedManifest};
 pub use referrers::{Referrers, ReferrersVia};

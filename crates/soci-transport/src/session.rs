@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
-use soci_cli::RegistryArgs;
-use soci_registry::{Client, ClientOptions, PlainHttp};
+use soci_cli::{NetworkArgs, RegistryArgs};
+use soci_registry::{Client, ClientOptions, PlainHttp, RetryPolicy, Timeouts};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::TransportError;
@@ -39,7 +39,9 @@ impl Session {
             authfile: args.authfile.clone(),
             ca_files: args.ca_file.clone(),
             user_agent: USER_AGENT.to_owned(),
-            ..ClientOptions::default()
+            timeouts: timeouts(&args.network),
+            retries: RetryPolicy::from_first_wait(args.network.retry_wait.0),
+            connections: args.network.connections,
         };
         Self(Arc::new(Shared {
             options,
@@ -71,5 +73,18 @@ impl Session {
             Client::new(self.0.options.clone())?
         };
         Ok(self.0.network.get_or_init(|| Network { runtime, client }))
+    }
+}
+
+/// Returns the limits that the command line sets. Those for an upload keep their proportion.
+fn timeouts(network: &NetworkArgs) -> Timeouts {
+    let upload_stall = network.upload_timeout.0;
+    Timeouts {
+        connect: network.connect_timeout.0,
+        first_byte: network.first_byte_timeout.0,
+        idle: network.idle_timeout.0,
+        upload_stall,
+        upload_reply: upload_stall.saturating_mul(5),
+        ..Timeouts::default()
     }
 }
