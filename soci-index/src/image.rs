@@ -17,6 +17,7 @@ use soci_transport::{Session, Source, parse_manifest};
 use soci_ztoc::{Compression, Ztoc};
 
 use crate::built::Built;
+use crate::layer::LayerError;
 use crate::memory::{self, Recipe};
 use crate::{layer, prefetch, workers};
 
@@ -154,7 +155,7 @@ impl Indexer {
         layer: &Descriptor,
         plan: &Plan,
         (progress, stop): (&Progress, &AtomicBool),
-        open: impl FnOnce() -> Result<soci_transport::BlobReader, Failure>,
+        open: impl Fn() -> Result<soci_transport::BlobReader, Failure>,
     ) -> Result<Built, Failure> {
         let recipe = Recipe {
             layer: layer.digest,
@@ -168,8 +169,20 @@ impl Indexer {
             tracing::info!(target: "soci", layer = %layer.digest, "built before");
             return Ok(built);
         }
-        let bar = progress.bar(&layer.digest.short(), layer.size);
-        let built = layer::build(layer, &recipe, open()?, &self.store, (&bar, stop))?;
+        let index_bytes = |reader| {
+            let bar = progress.bar(&layer.digest.short(), layer.size);
+            layer::build(layer, &recipe, reader, &self.store, (&bar, stop))
+        };
+        let reader = open()?;
+        let may_mend = reader.is_remote();
+        let built = match index_bytes(reader) {
+            Err(error @ LayerError::Digest { .. }) if may_mend => {
+                // Caches on the way have been seen to serve damaged content.
+                tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it once more");
+                index_bytes(open()?)?
+            }
+            built => built?,
+        };
         memory::remember(&self.store, &recipe, &built);
         Ok(built)
     }

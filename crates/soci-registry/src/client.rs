@@ -18,7 +18,7 @@ use crate::credentials::Chain;
 use crate::credentials::environment::Environment;
 use crate::ecr::{self, EcrHost};
 use crate::error::{
-    ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, Violation,
+    ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, Tries, Violation,
 };
 use crate::guard::{self, Guard};
 use crate::http::{Request, Transport, pause};
@@ -36,6 +36,8 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     options: ClientOptions,
     environment: Environment,
+    /// Certificates (PEM) that are trusted besides the system's.
+    certificates: Arc<[Vec<u8>]>,
     transport: Transport,
     registries: Mutex<BTreeMap<String, Arc<Registry>>>,
 }
@@ -75,8 +77,9 @@ impl Client {
         options: ClientOptions,
         environment: Environment,
     ) -> Result<Self, RegistryError> {
+        let certificates = trust::read_certificates(&options.ca_files)?;
         let transport = Transport {
-            client: trust::http_client(&options)?,
+            clients: trust::http_clients(&options, &certificates, &environment.proxies)?,
             timeouts: options.timeouts.clone(),
             budget: Budget::new(&options.retries),
             retries: options.retries.clone(),
@@ -84,6 +87,7 @@ impl Client {
         Ok(Self(Arc::new(Shared {
             options,
             environment,
+            certificates: certificates.into(),
             transport,
             registries: Mutex::default(),
         })))
@@ -123,7 +127,9 @@ impl Client {
         } else {
             secure
         };
-        let chain = Chain::new(&reference.registry, options, self.0.environment.clone());
+        let certificates = Arc::clone(&self.0.certificates);
+        let environment = self.0.environment.clone();
+        let chain = Chain::new(&reference.registry, options, environment, certificates);
         let is_ecr = EcrHost::parse(host).is_some();
         Some(Registry {
             guard: Guard::new(origin),
@@ -271,6 +277,19 @@ impl Repository {
             // A quota is no matter of permissions, and no hint about those would help.
             StatusCode::FORBIDDEN if refusal.is_quota() => {
                 operation.protocol(Violation::Refused(refusal))
+            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                operation.denied(Denial::Proxy, Some(Denial::PROXY_HINT.to_owned()))
+            }
+            // What Go's servers say, and so most registries.
+            StatusCode::BAD_REQUEST
+                if refusal.message.contains("HTTP request to an HTTPS server") =>
+            {
+                let fault = Fault::Tls {
+                    host: guard::host(&request.url),
+                    reason: crate::http::SPEAKS_TLS.to_owned(),
+                };
+                operation.unavailable(fault, Tries::once())
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 operation.denied(Denial::Refused(refusal), self.hint(request))

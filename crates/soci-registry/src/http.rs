@@ -13,18 +13,19 @@ use reqwest::{Method, Response};
 use url::Url;
 
 use crate::blob::BlobStream;
-use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
+use crate::error::{Denial, Fault, Operation, RegistryError, Tries, Violation};
 use crate::guard::{self, Guard};
 use crate::options::{RetryPolicy, Timeouts};
 use crate::redirect;
 use crate::reply::{self, Answer, Sender};
 use crate::retry::{self, Backoff, Budget, Cause};
+use crate::trust::Clients;
 use crate::upload;
 
 /// What every request needs.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    pub(crate) client: reqwest::Client,
+    pub(crate) clients: Clients,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: RetryPolicy,
     pub(crate) budget: Budget,
@@ -67,6 +68,7 @@ enum Failure {
     Fault(Fault, Cause),
     Violation(Violation),
     Content(RegistryError),
+    Proxy,
 }
 
 impl Request {
@@ -129,6 +131,10 @@ impl Transport {
                 Err(Failure::Fault(fault, cause)) => (cause, Err(fault)),
                 Err(Failure::Violation(violation)) => return Err(operation.protocol(violation)),
                 Err(Failure::Content(error)) => return Err(error),
+                Err(Failure::Proxy) => {
+                    let hint = Denial::PROXY_HINT.to_owned();
+                    return Err(operation.denied(Denial::Proxy, Some(hint)));
+                }
             };
             let again = backoff.wait(match request.body {
                 // What is gone cannot be sent again, whatever went wrong.
@@ -205,7 +211,8 @@ impl Transport {
         url: &Url,
         mut headers: HeaderMap,
     ) -> Result<Response, Failure> {
-        let builder = self.client.request(request.method.clone(), url.clone());
+        let client = self.clients.towards(url);
+        let builder = client.request(request.method.clone(), url.clone());
         let (content, size) = match &request.body {
             Body::None => {
                 if request.method != Method::GET && request.method != Method::HEAD {
@@ -274,11 +281,21 @@ fn timeout(url: &Url, phase: &'static str, limit: Duration) -> Failure {
     Failure::Fault(Fault::Timeout { host, phase, limit }, Cause::Transient)
 }
 
+/// What is wrong with a server that does not speak plain HTTP.
+pub(crate) const SPEAKS_TLS: &str = "it does not speak plain HTTP, but TLS perhaps";
+
 /// Sorts the errors of the HTTP library.
 fn fault(url: &Url, error: &reqwest::Error) -> Failure {
     let host = guard::host(url);
     let reason = causes(error);
     if is_tls(error) {
+        return Failure::Fault(Fault::Tls { host, reason }, Cause::Final);
+    }
+    if reason.contains("proxy authorization required") {
+        return Failure::Proxy;
+    }
+    if url.scheme() == "http" && reason.contains("invalid HTTP version") {
+        let reason = SPEAKS_TLS.to_owned();
         return Failure::Fault(Fault::Tls { host, reason }, Cause::Final);
     }
     if reason.contains("dns error") {

@@ -25,6 +25,7 @@
 //! resuming and throttling need; `tests/why_not_oci_client.rs` shows it and fails once that is no longer so.
 
 mod auth;
+mod aws_http;
 mod blob;
 mod client;
 mod credentials;

@@ -27,6 +27,11 @@ impl BlobReader {
         Self(Kind::Network(session, stream))
     }
 
+    /// Says whether the bytes come over a network, so that they may be others the next time.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.0, Kind::Network(..))
+    }
+
     /// Returns the next piece; nothing at the end.
     ///
     /// # Errors
