@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use soci_document::ReferrersVia;
 use soci_layout::{ArchiveWriter, Layout, LayoutError, Select};
-use soci_oci::manifest::Root;
+use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
 use soci_registry::{Copied, ManifestName, Repository};
 
-use crate::{Session, Source, TransportError};
+use crate::{Session, Source, TransportError, referrers};
 
 /// A place to write images to.
 pub enum Destination {
@@ -314,31 +314,12 @@ impl Destination {
             Self::Layout(layout) => layout.index()?,
             Self::Archive(archive) => locked(archive).index().to_vec(),
         };
-        let Ok(Root::Index(index)) = Root::parse(&index, "") else {
-            return Ok((Vec::new(), ReferrersVia::Api));
+        let read = |entry: &Descriptor| match self {
+            Self::Layout(layout) => layout.read_blob(entry, MANIFEST_LIMIT).ok(),
+            _ => None,
         };
-        let refers = |entry: &Descriptor| {
-            entry.artifact_type.as_deref() == Some(artifact_type)
-                && self.subject_of(entry).is_some_and(|found| found == subject)
-        };
-        Ok((
-            index.manifests.into_iter().filter(refers).collect(),
-            ReferrersVia::Api,
-        ))
-    }
-
-    /// Returns the subject of a manifest in a layout.
-    fn subject_of(&self, entry: &Descriptor) -> Option<Digest> {
-        let Self::Layout(layout) = self else {
-            return None;
-        };
-        let bytes = layout
-            .read_blob(entry, soci_oci::manifest::MANIFEST_LIMIT)
-            .ok()?;
-        match Root::parse(&bytes, &entry.media_type).ok()? {
-            Root::Manifest(manifest) => manifest.subject.map(|subject| subject.digest),
-            Root::Index(_) => None,
-        }
+        let found = referrers::listed(&index, subject, artifact_type, read);
+        Ok((found, ReferrersVia::Api))
     }
 
     /// Lets readers find `referrer` from `subject`, where the place does not see to it by itself.
