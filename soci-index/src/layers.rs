@@ -13,6 +13,7 @@ use soci_ztoc::Compression;
 
 use crate::built::Built;
 use crate::image::Indexer;
+use crate::layer::LayerError;
 use crate::memory::{self, Recipe};
 use crate::reuse::{Offers, Search};
 use crate::{layer, workers};
@@ -129,14 +130,35 @@ impl Pass<'_> {
     fn layer(&self, layer: &Descriptor, stop: &AtomicBool) -> Result<Built, Failure> {
         let store = &self.indexer.store;
         let recipe = self.recipe(layer);
-        let built = if let Some(built) = self.offers.take(layer, &recipe, store)? {
-            built
-        } else {
-            let bar = self.progress.bar(&layer.digest.short(), layer.size);
-            layer::build(layer, &recipe, self.open(layer)?, store, (&bar, stop))?
+        let built = match self.offers.take(layer, &recipe, store)? {
+            Some(built) => built,
+            None => self.build(layer, &recipe, stop)?,
         };
         memory::remember(store, &recipe, &built);
         Ok(built)
+    }
+
+    /// Builds the ztoc of one layer.
+    fn build(
+        &self,
+        layer: &Descriptor,
+        recipe: &Recipe<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Built, Failure> {
+        let index_bytes = |reader| {
+            let bar = self.progress.bar(&layer.digest.short(), layer.size);
+            layer::build(layer, recipe, reader, &self.indexer.store, (&bar, stop))
+        };
+        let reader = self.open(layer)?;
+        let may_mend = reader.is_remote();
+        match index_bytes(reader) {
+            Err(error @ LayerError::Digest { .. }) if may_mend => {
+                // Caches on the way have been seen to serve damaged content.
+                tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it once more");
+                Ok(index_bytes(self.open(layer)?)?)
+            }
+            built => Ok(built?),
+        }
     }
 
     /// Opens a layer in the store, or else in the source.

@@ -3,14 +3,17 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
-use soci_cli::RegistryArgs;
-use soci_registry::{Client, ClientOptions, PlainHttp};
+use soci_cli::{NetworkArgs, RegistryArgs};
+use soci_registry::{Client, ClientOptions, PlainHttp, RetryPolicy, Timeouts};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::TransportError;
 
 /// The name under which the tools introduce themselves to registries.
 const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
+
+/// How often a request is tried that the run can do without.
+const TRIES_ASIDE: u32 = 2;
 
 /// What the places of one run share. The client, and the runtime that drives it, start when a registry is first needed.
 #[derive(Clone)]
@@ -39,8 +42,24 @@ impl Session {
             authfile: args.authfile.clone(),
             ca_files: args.ca_file.clone(),
             user_agent: USER_AGENT.to_owned(),
-            ..ClientOptions::default()
+            timeouts: timeouts(&args.network),
+            retries: RetryPolicy::from_first_wait(args.network.retry_wait.0),
+            connections: args.network.connections,
         };
+        Self(Arc::new(Shared {
+            options,
+            network: OnceLock::new(),
+        }))
+    }
+
+    /// Returns a session for requests that the run can do without. They are tried twice at most, and what they cost is not
+    /// taken from what the retries of this session may cost.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        let mut options = self.0.options.clone();
+        options.retries.tries = TRIES_ASIDE;
+        options.retries.throttled_tries = TRIES_ASIDE;
+        options.retries.fruitless_cuts = TRIES_ASIDE;
         Self(Arc::new(Shared {
             options,
             network: OnceLock::new(),
@@ -71,5 +90,18 @@ impl Session {
             Client::new(self.0.options.clone())?
         };
         Ok(self.0.network.get_or_init(|| Network { runtime, client }))
+    }
+}
+
+/// Returns the limits that the command line sets. Those for an upload keep their proportion.
+fn timeouts(network: &NetworkArgs) -> Timeouts {
+    let upload_stall = network.upload_timeout.0;
+    Timeouts {
+        connect: network.connect_timeout.0,
+        first_byte: network.first_byte_timeout.0,
+        idle: network.idle_timeout.0,
+        upload_stall,
+        upload_reply: upload_stall.saturating_mul(5),
+        ..Timeouts::default()
     }
 }

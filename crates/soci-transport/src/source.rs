@@ -5,9 +5,9 @@ use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::OCI_INDEX;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
-use soci_registry::{ManifestName, Repository};
+use soci_registry::{BlobStream, ManifestName, Repository};
 
-use crate::stream::BlobReader;
+use crate::stream::{self, BlobReader};
 use crate::{Session, TransportError, referrers};
 
 /// A place to read images from.
@@ -227,6 +227,18 @@ impl Source {
             }
         }
         tagged
+    }
+
+    /// Returns the bytes of the blob `descriptor` for another registry. What goes wrong shows when they are read.
+    pub(crate) fn stream(&self, descriptor: &Descriptor) -> BlobStream {
+        let opened = match self {
+            Self::Registry(_, repository) => {
+                return BlobStream::of_blob(repository.clone(), descriptor.clone());
+            }
+            Self::Layout(layout) => layout.blob(descriptor),
+            Self::Archive(archive) => archive.blob(descriptor),
+        };
+        stream::of_file(opened)
     }
 
     /// Returns a reference to the image of `digest` in the place of `reference`.

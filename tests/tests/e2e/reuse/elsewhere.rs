@@ -97,6 +97,8 @@ fn a_place_that_is_not_there_costs_a_warning() {
     for from in [
         format!("{host}/app:v0"),
         format!("{host}/other/repository:v0"),
+        // Nobody listens there.
+        "127.0.0.1:1/app:v0".to_owned(),
         "oci:nowhere".to_owned(),
         "oci-archive:nowhere.tar:v0".to_owned(),
     ] {
@@ -107,6 +109,7 @@ fn a_place_that_is_not_there_costs_a_warning() {
                 // Nothing of one run is to be there in the next one.
                 tool.env("SOCI_TAG", "{tag}-of-this-run")
                     .env("SOCI_DRY_RUN", "true")
+                    .env("SOCI_RETRY_WAIT", "0.005")
             },
         );
         let run = run.says("warning: no index can be reused").says(&from);
