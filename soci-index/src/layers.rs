@@ -130,32 +130,33 @@ impl Pass<'_> {
     fn layer(&self, layer: &Descriptor, stop: &AtomicBool) -> Result<Built, Failure> {
         let store = &self.indexer.store;
         let recipe = self.recipe(layer);
-        let built = match self.offers.take(layer, &recipe, store)? {
-            Some(built) => built,
-            None => self.build(layer, &recipe, stop)?,
+        let built = if let Some(built) = self.offers.take(layer, &recipe, store)? {
+            built
+        } else {
+            self.build(layer, &recipe, stop)?
         };
         memory::remember(store, &recipe, &built);
         Ok(built)
     }
 
-    /// Builds the ztoc of one layer.
+    /// Reads a layer and builds its ztoc. One that came damaged over a network is read once more: caches on the way have been
+    /// seen to serve such.
     fn build(
         &self,
         layer: &Descriptor,
         recipe: &Recipe<'_>,
         stop: &AtomicBool,
     ) -> Result<Built, Failure> {
-        let index_bytes = |reader| {
+        let read = |reader| {
             let bar = self.progress.bar(&layer.digest.short(), layer.size);
             layer::build(layer, recipe, reader, &self.indexer.store, (&bar, stop))
         };
         let reader = self.open(layer)?;
-        let may_mend = reader.is_remote();
-        match index_bytes(reader) {
-            Err(error @ LayerError::Digest { .. }) if may_mend => {
-                // Caches on the way have been seen to serve damaged content.
-                tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it once more");
-                Ok(index_bytes(self.open(layer)?)?)
+        let is_remote = reader.is_remote();
+        match read(reader) {
+            Err(error @ LayerError::Digest { .. }) if is_remote => {
+                tracing::warn!(target: "soci", layer = %layer.digest, "{error}; reading it once more");
+                Ok(read(self.open(layer)?)?)
             }
             built => Ok(built?),
         }

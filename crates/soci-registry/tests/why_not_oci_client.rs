@@ -47,7 +47,7 @@ async fn reads_a_manifest_of_any_size() {
 #[tokio::test]
 async fn hides_how_long_a_busy_registry_asks_to_wait() {
     let fake =
-        Fake::start(|_, _| Reply::error(429, "TOOMANYREQUESTS").header("Retry-After", 7700077));
+        Fake::start(|_, _| Reply::error(429, "TOOMANYREQUESTS").header("Retry-After", "7700077"));
     let error = client()
         .pull_manifest_raw(&reference(&fake), &RegistryAuth::Anonymous, &[MANIFEST])
         .await

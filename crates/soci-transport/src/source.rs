@@ -214,6 +214,18 @@ impl Source {
         }
     }
 
+    /// Returns the bytes of the blob `descriptor` for another registry. What goes wrong shows when they are read.
+    pub(crate) fn stream(&self, descriptor: &Descriptor) -> BlobStream {
+        let opened = match self {
+            Self::Registry(_, repository) => {
+                return BlobStream::of_blob(repository.clone(), descriptor.clone());
+            }
+            Self::Layout(layout) => layout.blob(descriptor),
+            Self::Archive(archive) => archive.blob(descriptor),
+        };
+        stream::of_file(opened)
+    }
+
     /// Returns a reference to the image of the name `tag` in the place of `reference`.
     pub fn tagged(reference: &Reference, tag: &str) -> Reference {
         let mut tagged = reference.clone();
@@ -227,18 +239,6 @@ impl Source {
             }
         }
         tagged
-    }
-
-    /// Returns the bytes of the blob `descriptor` for another registry. What goes wrong shows when they are read.
-    pub(crate) fn stream(&self, descriptor: &Descriptor) -> BlobStream {
-        let opened = match self {
-            Self::Registry(_, repository) => {
-                return BlobStream::of_blob(repository.clone(), descriptor.clone());
-            }
-            Self::Layout(layout) => layout.blob(descriptor),
-            Self::Archive(archive) => archive.blob(descriptor),
-        };
-        stream::of_file(opened)
     }
 
     /// Returns a reference to the image of `digest` in the place of `reference`.
