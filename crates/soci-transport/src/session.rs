@@ -26,7 +26,7 @@ struct Shared {
 
 /// The runtime and the client that runs on it.
 pub(crate) struct Network {
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     client: Client,
 }
 
@@ -52,18 +52,28 @@ impl Session {
         }))
     }
 
-    /// Returns a session for requests that the run can do without. They are tried twice at most, and what they cost is not
-    /// taken from what the retries of this session may cost.
-    #[must_use]
-    pub fn aside(&self) -> Self {
-        let mut options = self.0.options.clone();
-        options.retries.tries = TRIES_ASIDE;
-        options.retries.throttled_tries = TRIES_ASIDE;
-        options.retries.fruitless_cuts = TRIES_ASIDE;
-        Self(Arc::new(Shared {
-            options,
-            network: OnceLock::new(),
-        }))
+    /// Returns a session for requests that the run can do without: they are tried twice at most, and what that costs is not
+    /// taken from what the retries of this session may cost. All else is shared.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the client's options are malformed.
+    pub fn aside(&self) -> Result<Self, TransportError> {
+        let Network { runtime, client } = self.network()?;
+        let retries = RetryPolicy {
+            tries: TRIES_ASIDE,
+            throttled_tries: TRIES_ASIDE,
+            fruitless_cuts: TRIES_ASIDE,
+            ..self.0.options.retries.clone()
+        };
+        let network = Network {
+            runtime: Arc::clone(runtime),
+            client: client.with_retries(retries),
+        };
+        Ok(Self(Arc::new(Shared {
+            options: self.0.options.clone(),
+            network: OnceLock::from(network),
+        })))
     }
 
     /// Returns the registry's client.
@@ -89,7 +99,11 @@ impl Session {
             let _entered = runtime.enter();
             Client::new(self.0.options.clone())?
         };
-        Ok(self.0.network.get_or_init(|| Network { runtime, client }))
+        let network = Network {
+            runtime: Arc::new(runtime),
+            client,
+        };
+        Ok(self.0.network.get_or_init(|| network))
     }
 }
 

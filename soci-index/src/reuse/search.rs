@@ -12,7 +12,7 @@ use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::{OCTET_STREAM, SOCI_INDEX_V1, is_manifest};
 use soci_oci::soci::{BUILD_TOOL_IDENTIFIER, LAYER_DIGEST, SPAN_SIZE};
 use soci_oci::{Descriptor, Digest, Manifest, Platform, Reference};
-use soci_transport::{Session, Source, TransportError, parse_manifest};
+use soci_transport::{Source, TransportError, parse_manifest};
 
 use super::{Offers, Place, is_odd, most, tell};
 use crate::image::Indexer;
@@ -26,7 +26,6 @@ const CONVERTED: &str = "-soci";
 /// The search for ztocs of the layers of one image.
 pub(crate) struct Search<'a> {
     indexer: &'a Indexer,
-    session: Session,
     document: &'a Document,
     plan: &'a Plan,
     /// The layers that nothing was found for yet, with the most bytes that a ztoc may have.
@@ -47,7 +46,6 @@ impl<'a> Search<'a> {
         let wanted = wanted.iter().map(|layer| (layer.digest, most(layer)));
         Self {
             indexer,
-            session: indexer.session.aside(),
             document,
             plan,
             wanted: wanted.collect(),
@@ -84,9 +82,13 @@ impl<'a> Search<'a> {
     }
 
     fn search(&mut self, reference: &Reference, own: bool) -> Result<(), TransportError> {
+        let session = match reference {
+            Reference::Registry(_) => self.indexer.session.aside()?,
+            Reference::Layout { .. } | Reference::Archive { .. } => self.indexer.session.clone(),
+        };
         let place = Arc::new(Place {
             reference: reference.clone(),
-            source: Source::open(&self.session, reference)?,
+            source: Source::open(&session, reference)?,
             own,
             gone: AtomicBool::new(false),
         });
