@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, Damage, ErrorClass, ManifestName, RegistryError};
+use soci_registry::{
+    BlobStream, Client, Damage, ErrorClass, ManifestName, RegistryError, RetryPolicy,
+};
 
 use crate::fake::{Fake, Reply, Seen};
 use crate::{path, repository};
@@ -342,4 +344,28 @@ async fn shows_no_more_of_an_error_than_is_safe() {
     let error = repository(&fake).manifest(ManifestName::Tag("v1")).await;
     let text = error.expect_err("a refusal").to_string();
     assert!(text.len() < 600 && !text.contains('\u{1b}'), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_run_can_do_without_leaves_its_retries_alone() {
+    let fake = Fake::start(|seen, before| match before {
+        _ if seen.target.ends_with("/aside") => Reply::new(503),
+        0..4 => Reply::new(503),
+        _ => manifest(),
+    });
+    let client = Client::new(crate::options()).expect("a client");
+    let few = RetryPolicy {
+        tries: 2,
+        ..crate::options().retries
+    };
+    let aside = crate::repository_of(&client.with_retries(few), &fake);
+    for _ in 0..5 {
+        let error = aside.manifest(ManifestName::Tag("aside")).await;
+        assert_eq!(error.expect_err("no luck").class(), ErrorClass::Unavailable);
+    }
+    assert_eq!(fake.count("GET", &path("manifests/aside")), 10);
+    let found = crate::repository_of(&client, &fake)
+        .manifest(ManifestName::Tag("v1"))
+        .await;
+    assert!(found.expect("an answer").is_some());
 }
