@@ -42,6 +42,39 @@ fn what_was_built_in_another_way_is_built_anew() {
     assert_built(&run.stderr(), &run.succeeds_for_one(), &[]);
 }
 
+#[test]
+fn what_a_registry_has_lost_or_serves_damaged_is_built_anew() {
+    let registry = Registry::distribution();
+    let image = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
+    let document = afresh(&image, &[], forced).succeeds_for_one();
+    let file = |digest: &Value| {
+        let hex = digest.as_str().expect("a digest").replace("sha256:", "");
+        let blobs = registry.data().join("docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
+    };
+    // Elsewhere: to push there would fail, and rightly so.
+    let elsewhere = |tool: Tool| {
+        let tool = tool.env("SOCI_TO", "oci:out");
+        tool.env("SOCI_RETRY_WAIT", "0.005")
+    };
+    let ztoc = |at: usize| file(&layers(&document)[at]["ztoc"]["digest"]);
+    let mut damaged = fs::read(ztoc(0)).expect("a ztoc");
+    damaged[1000] ^= 1;
+    fs::write(ztoc(0), damaged).expect("a writable registry");
+    fs::write(ztoc(1), b"short").expect("a writable registry");
+    fs::remove_file(ztoc(2)).expect("a ztoc");
+    let run = afresh(&image, &[], elsewhere);
+    assert_built(&run.stderr(), &document, &[0, 1, 2]);
+    assert_same(&run.succeeds_for_one(), &document);
+
+    let indexes = &document["manifests"][0]["index"];
+    fs::write(file(&indexes["v2"]["digest"]), b"{}").expect("a writable registry");
+    fs::remove_file(file(&indexes["v1"]["digest"])).expect("a SOCI index");
+    let run = afresh(&image, &[], elsewhere);
+    assert_built(&run.stderr(), &document, &ALL);
+    assert_same(&run.succeeds_for_one(), &document);
+}
+
 /// An image of five layers in a layout, and the ztocs that are right for it.
 struct Indexed {
     sandbox: Sandbox,
