@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", env = "SOCI_BUILD_TOOL_IDENTIFIER", default_value = TOOL_IDENTIFIER)]
     build_tool_identifier: String,
 
-    /// Build ztocs anew that were built before
+    /// Build every ztoc anew: reuse none of the store, nor of the indexes beside the image
     #[arg(long, env = "SOCI_FORCE", value_parser = flag)]
     force: bool,
 

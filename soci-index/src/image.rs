@@ -2,23 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use soci_cli::{Failure, Progress};
 use soci_document::{Document, Exit, Indexes, ManifestEntry, Optimization, Plan, Timing};
 use soci_layout::Layout;
 use soci_oci::convert::{Converted, Indexed, Source as Convertible, convert};
-use soci_oci::layer::Packing;
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::soci::{self, DISABLE_XATTRS, IndexVersion, soci_index, ztoc_descriptor};
-use soci_oci::{Descriptor, Digest, Manifest, Reference};
-use soci_transport::{Session, Source, parse_manifest};
-use soci_ztoc::{Compression, Ztoc};
+use soci_oci::{Descriptor, Digest, Manifest};
+use soci_transport::{Session, parse_manifest};
+use soci_ztoc::Ztoc;
 
 use crate::built::Built;
-use crate::memory::{self, Recipe};
-use crate::{layer, prefetch, workers};
+use crate::layers::{self, LayerKey};
+use crate::prefetch;
 
 /// What builds indexes.
 pub(crate) struct Indexer {
@@ -28,9 +26,6 @@ pub(crate) struct Indexer {
     pub(crate) build_tool_identifier: String,
     pub(crate) reuse: bool,
 }
-
-/// A layer is built once for each way to read it, however many manifests have it.
-type LayerKey = (Digest, bool);
 
 impl Indexer {
     /// Builds what the plan of a document asks for.
@@ -45,8 +40,8 @@ impl Indexer {
                 .hint("pass it through soci-plan first")
         })?;
         let manifests = self.manifests(&document)?;
-        let layers = planned_layers(&document);
-        let built = self.layers(&document, &plan, &layers, progress)?;
+        let planned = layers::planned(&document);
+        let built = self.layers(&document, &plan, &planned, progress)?;
         let mut indexed = Vec::new();
         for entry in document
             .manifests
@@ -62,7 +57,7 @@ impl Indexer {
             true => Some(None),
             false => None,
         };
-        let bytes = layers.iter().map(|(_, layer)| layer.size).sum();
+        let bytes = planned.iter().map(|(_, layer)| layer.size).sum();
         document.timing.insert(
             "index".to_owned(),
             Timing {
@@ -108,72 +103,6 @@ impl Indexer {
             .map_err(|error| Failure::from(error).hint("pull the image again into this store"))
     }
 
-    /// Builds the ztocs of the layers, the largest first.
-    fn layers(
-        &self,
-        document: &Document,
-        plan: &Plan,
-        layers: &[(LayerKey, Descriptor)],
-        progress: &Progress,
-    ) -> Result<BTreeMap<LayerKey, Built>, Failure> {
-        let source = std::sync::OnceLock::new();
-        workers::each(layers, self.jobs, |layer, stop| {
-            let open = || self.open(document, layer, &source);
-            self.layer(layer, plan, (progress, stop), open)
-                .map_err(|failure| failure.context(format!("layer `{}`", layer.digest)))
-        })
-    }
-
-    /// Opens a layer in the store, or else in the source.
-    fn open(
-        &self,
-        document: &Document,
-        layer: &Descriptor,
-        source: &std::sync::OnceLock<Source>,
-    ) -> Result<soci_transport::BlobReader, Failure> {
-        if self.store.has(layer) {
-            return Ok(Source::Layout(self.store.clone()).blob(layer)?);
-        }
-        if source.get().is_none() {
-            let reference: Reference = document
-                .image
-                .parse()
-                .map_err(|error| Failure::new(Exit::BadData, error))?;
-            // Another worker may have been faster; one of the two sources is as good as the other.
-            drop(source.set(Source::open(&self.session, &reference)?));
-        }
-        let source = source
-            .get()
-            .ok_or_else(|| Failure::message(Exit::Internal, "the source is not open"))?;
-        Ok(source.blob(layer)?)
-    }
-
-    /// Builds the ztoc of one layer, unless that was done before.
-    fn layer(
-        &self,
-        layer: &Descriptor,
-        plan: &Plan,
-        (progress, stop): (&Progress, &AtomicBool),
-        open: impl FnOnce() -> Result<soci_transport::BlobReader, Failure>,
-    ) -> Result<Built, Failure> {
-        let recipe = Recipe {
-            layer: layer.digest,
-            compression: compression(layer),
-            span_size: plan.span_size,
-            build_tool_identifier: &self.build_tool_identifier,
-        };
-        if self.reuse
-            && let Some(built) = memory::recall(&self.store, &recipe)
-        {
-            tracing::info!(target: "soci", layer = %layer.digest, "built before");
-            return Ok(built);
-        }
-        let bar = progress.bar(&layer.digest.short(), layer.size);
-        let built = layer::build(layer, &recipe, open()?, &self.store, (&bar, stop))?;
-        memory::remember(&self.store, &recipe, &built);
-        Ok(built)
-    }
-
     /// Makes the SOCI indexes of one manifest. Returns what the conversion needs, where there is a version 2 index.
     fn manifest(
         &self,
@@ -183,7 +112,7 @@ impl Indexer {
     ) -> Result<Option<Indexed>, Failure> {
         let mut blobs = Vec::new();
         for layer in entry.layers.iter_mut().filter(|layer| layer.is_planned()) {
-            match built.get(&key(&layer.descriptor)) {
+            match built.get(&layers::key(&layer.descriptor)) {
                 Some(Built::Ztoc {
                     digest,
                     size,
@@ -333,32 +262,5 @@ impl Indexer {
         self.store.write_blob(&bytes)?;
         tracing::info!(target: "soci", image = document.image, digest = %root.digest, "converted");
         Ok(root)
-    }
-}
-
-/// Returns the layers to build, each once, the largest first: it is the one that the others wait for.
-fn planned_layers(document: &Document) -> Vec<(LayerKey, Descriptor)> {
-    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
-    let layers = planned.flat_map(|entry| entry.layers.iter().filter(|layer| layer.is_planned()));
-    let unique: BTreeMap<LayerKey, Descriptor> = layers
-        .map(|layer| (key(&layer.descriptor), layer.descriptor.clone()))
-        .collect();
-    let mut layers: Vec<_> = unique.into_iter().collect();
-    layers.sort_by_key(|(_, layer)| std::cmp::Reverse(layer.size));
-    layers
-}
-
-/// Returns what tells a layer apart from the others.
-fn key(layer: &Descriptor) -> LayerKey {
-    (layer.digest, compression(layer) == Compression::Gzip)
-}
-
-/// Returns how a layer is read, by its media type alone. One that no plan would choose is read as it is.
-fn compression(layer: &Descriptor) -> Compression {
-    match Packing::of(&layer.media_type) {
-        Packing::Gzip => Compression::Gzip,
-        Packing::Tar | Packing::Encrypted | Packing::Unsupported | Packing::Unknown => {
-            Compression::Uncompressed
-        }
     }
 }

@@ -154,21 +154,10 @@ fn hash(pieces: &Receiver<Scanned>) -> LayerDigests {
 }
 
 /// Stores a ztoc, unless readers would fail on what it describes.
-///
-/// A hard link without its target makes readers leave the layer to an ordinary pull, which harms nothing; every other broken
-/// rule would show in the running container, as a refused image or as a file that cannot be read or reads wrong.
 fn finish(layer: &Descriptor, ztoc: Ztoc, store: &Layout) -> Result<Built, LayerError> {
-    let harmless = |rule: &ReaderViolation| matches!(rule, ReaderViolation::HardlinkTarget { .. });
-    let (harmless, harmful): (Vec<_>, Vec<_>) =
-        ztoc.reader_violations().into_iter().partition(harmless);
-    if let Some(first) = harmful.first() {
-        let rules = harmful.len();
+    if let Some((first, rules)) = harm(layer, &ztoc) {
         tracing::warn!(target: "soci", layer = %layer.digest, rules, "no ztoc, since readers would fail on it: {first}");
         return Ok(Built::Skipped(UnindexableReason::UnreadableBySnapshotter));
-    }
-    if let Some(first) = harmless.first() {
-        let rules = harmless.len();
-        tracing::warn!(target: "soci", layer = %layer.digest, rules, "readers will not start this layer lazily: {first}");
     }
     let disable_xattrs = ztoc.can_disable_xattrs();
     let entries = ztoc.toc.len();
@@ -182,4 +171,24 @@ fn finish(layer: &Descriptor, ztoc: Ztoc, store: &Layout) -> Result<Built, Layer
         size,
         disable_xattrs,
     })
+}
+
+/// Returns the first rule of the readers that a ztoc breaks in a way that would do harm, and how many there are.
+///
+/// A hard link without its target makes readers leave the layer to an ordinary pull, which harms nothing and is only said;
+/// every other broken rule would show in the running container, as a refused image or as a file that cannot be read or reads
+/// wrong.
+pub(crate) fn harm(layer: &Descriptor, ztoc: &Ztoc) -> Option<(ReaderViolation, usize)> {
+    let harmless = |rule: &ReaderViolation| matches!(rule, ReaderViolation::HardlinkTarget { .. });
+    let (harmless, harmful): (Vec<_>, Vec<_>) =
+        ztoc.reader_violations().into_iter().partition(harmless);
+    let rules = harmful.len();
+    if let Some(first) = harmful.into_iter().next() {
+        return Some((first, rules));
+    }
+    if let Some(first) = harmless.first() {
+        let rules = harmless.len();
+        tracing::warn!(target: "soci", layer = %layer.digest, rules, "readers will not start this layer lazily: {first}");
+    }
+    None
 }

@@ -9,7 +9,7 @@ use soci_document::{Document, Exit, Extra, IndexVersions, Optimization, Plan};
 use soci_oci::Platform;
 
 use crate::plan::{Request, plan};
-use crate::{explain, prefetch};
+use crate::{explain, prefetch, reuse};
 
 /// Decide which manifests and layers of an image are indexed
 ///
@@ -22,7 +22,7 @@ use crate::{explain, prefetch};
 #[command(
     name = "soci-plan",
     version,
-    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan < image.json | jq -c '(.manifests[].layers[0].plan) = {action: \"skip\", reason: \"excluded\"}' | soci-index"
+    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json | jq -c '(.manifests[].layers[0].plan) = {action: \"skip\", reason: \"excluded\"}' | soci-index"
 )]
 pub struct Args {
     /// Platform to index, os/arch[/variant]; may be repeated [default: linux/amd64]
@@ -82,6 +82,15 @@ pub struct Args {
     /// JSON array of files to fetch before the container starts
     #[arg(long, value_name = "FILE", env = "SOCI_PREFETCH_FILES_JSON")]
     prefetch_files_json: Option<PathBuf>,
+
+    /// Image whose SOCI index has ztocs that may be taken over, such as the tag before; may be repeated
+    #[arg(
+        long,
+        value_name = "REF",
+        env = "SOCI_REUSE_FROM",
+        value_delimiter = ','
+    )]
+    reuse_from: Vec<String>,
 
     /// Fail where no layer is to be indexed
     #[arg(long, env = "SOCI_REQUIRE_LAYERS", value_parser = flag)]
@@ -162,6 +171,7 @@ impl Args {
                 Vec::new()
             },
             prefetch_files: prefetch::normalized(&prefetch_files),
+            reuse_from: reuse::references(&self.reuse_from)?,
             extra: Extra::new(),
         };
         Ok(Request { plan, platforms })

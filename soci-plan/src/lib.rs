@@ -7,5 +7,6 @@ mod args;
 mod explain;
 mod plan;
 mod prefetch;
+mod reuse;
 
 pub use args::Args;

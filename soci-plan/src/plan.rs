@@ -215,6 +215,7 @@ mod tests {
             index_version: IndexVersions::Both,
             optimizations: Vec::new(),
             prefetch_files: Vec::new(),
+            reuse_from: Vec::new(),
             extra: Extra::new(),
         };
         let parse = |names: &[&str]| {

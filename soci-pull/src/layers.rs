@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use soci_cli::Failure;
 use soci_document::{Document, LayerEntry, ManifestEntry, Timing};
+use soci_layout::LayoutError;
 use soci_oci::{Descriptor, Digest};
-use soci_transport::Source;
+use soci_transport::{BlobReader, Source};
 
 use crate::pull::{Pull, parse};
 
@@ -34,24 +35,39 @@ impl Pull {
 
     /// Stores one layer and returns how many bytes were read.
     fn layer(&self, source: &Source, layer: &Descriptor) -> Result<u64, Failure> {
-        let context = || format!("layer `{}`", layer.digest);
+        let context = |failure: Failure| failure.context(format!("layer `{}`", layer.digest));
+        let open = || source.blob(layer).map_err(Failure::from).map_err(context);
+        let reader = open()?;
+        let may_mend = reader.is_remote();
+        match self.keep(reader, layer)? {
+            Err(error @ LayoutError::Corrupt { .. }) if may_mend => {
+                // Caches on the way have been seen to serve damaged content.
+                tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it once more");
+                self.keep(open()?, layer)?.map_err(Failure::from)
+            }
+            stored => stored.map_err(Failure::from),
+        }
+        .map_err(context)?;
+        tracing::info!(target: "soci", layer = %layer.digest, bytes = layer.size, "stored");
+        Ok(layer.size)
+    }
+
+    /// Stores the bytes of a layer. Damage is the inner error.
+    fn keep(
+        &self,
+        mut reader: BlobReader,
+        layer: &Descriptor,
+    ) -> Result<Result<(), LayoutError>, Failure> {
         let bar = self.progress.bar(&layer.digest.short(), layer.size);
-        let mut reader = source
-            .blob(layer)
-            .map_err(|error| Failure::from(error).context(context()))?;
         let mut writer = self.store.blob_writer(layer)?;
         while let Some(piece) = reader
             .next_piece()
-            .map_err(|error| Failure::from(error).context(context()))?
+            .map_err(|error| Failure::from(error).context(format!("layer `{}`", layer.digest)))?
         {
             bar.advance(piece.len() as u64);
             writer.write(&piece)?;
         }
-        writer
-            .commit()
-            .map_err(|error| Failure::from(error).context(context()))?;
-        tracing::info!(target: "soci", layer = %layer.digest, bytes = layer.size, "stored");
-        Ok(layer.size)
+        Ok(writer.commit())
     }
 }
 

@@ -67,17 +67,16 @@ impl Pusher {
         }
         .gather(&document)?;
         let destination = self.open(&to)?;
+        let copied = source.as_ref().map(|source| (source, &image));
+        let send_blobs = |upload: &Upload<'_>| self.blobs(upload, &content, copied);
         let upload = Upload {
             destination: destination.as_ref(),
             mode: self.mode,
             count: Count::default(),
             progress,
+            send_blobs: &send_blobs,
         };
-        self.blobs(
-            &upload,
-            &content,
-            source.as_ref().map(|source| (source, &image)),
-        )?;
+        send_blobs(&upload)?;
         let referrers = self.manifests(&upload, &content)?;
         let tags = tag(&upload, &content, &tags, &to)?;
         let Upload { count, .. } = upload;

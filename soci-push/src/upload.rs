@@ -8,7 +8,7 @@ use std::thread;
 use soci_cli::{Failure, Progress};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Reference};
-use soci_transport::{Destination, PutManifest, Source};
+use soci_transport::{Destination, PutManifest, Source, TransportError};
 
 use crate::args::Mode;
 
@@ -37,7 +37,12 @@ pub(crate) struct Upload<'a> {
     pub(crate) mode: Mode,
     pub(crate) count: Count,
     pub(crate) progress: &'a Progress,
+    /// Sends the blobs that manifests name, where the place does not hold them.
+    pub(crate) send_blobs: &'a (dyn Fn(&Upload<'_>) -> Result<(), Failure> + Sync),
 }
+
+/// How often a manifest is sent whose blobs the place says that it does not know.
+const UNKNOWN_BLOB_TRIES: u32 = 3;
 
 impl Upload<'_> {
     /// Sends those of `blobs` that the place does not hold, `at_once` at a time.
@@ -116,14 +121,36 @@ impl Upload<'_> {
         }
         let put = match (self.mode, self.destination) {
             (Mode::Write, Some(place)) => Some(
-                place
-                    .put_manifest(manifest, bytes)
-                    .map_err(|error| Failure::from(error).context(context()))?,
+                self.mending(place, manifest, || place.put_manifest(manifest, bytes))
+                    .map_err(|failure| failure.context(context()))?,
             ),
             _ => None,
         };
         self.count.sent(bytes.len() as u64);
         Ok(put)
+    }
+
+    /// Writes a manifest by `put`, again once its blobs are there where the place does not know one of them: some registries
+    /// lose one, or learn of it late.
+    fn mending<T>(
+        &self,
+        place: &Destination,
+        manifest: &Descriptor,
+        put: impl Fn() -> Result<T, TransportError>,
+    ) -> Result<T, Failure> {
+        for count in 1..UNKNOWN_BLOB_TRIES {
+            match put() {
+                Err(error) if error.is_blob_unknown() => {}
+                other => return Ok(other?),
+            }
+            place.wait_for_blobs(manifest.digest, count)?;
+            let again = Upload {
+                count: Count::default(),
+                ..*self
+            };
+            (self.send_blobs)(&again)?;
+        }
+        Ok(put()?)
     }
 
     /// Gives a tag to a manifest or index, unless it has it.
@@ -143,9 +170,8 @@ impl Upload<'_> {
             return Ok(());
         }
         if let (Mode::Write, Some(place)) = (self.mode, self.destination) {
-            place
-                .tag(tag, manifest, bytes)
-                .map_err(|error| Failure::from(error).context(context()))?;
+            self.mending(place, manifest, || place.tag(tag, manifest, bytes))
+                .map_err(|failure| failure.context(context()))?;
         }
         self.count.sent(bytes.len() as u64);
         Ok(())

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use soci_document::Exit;
 use soci_layout::Layout;
 
-use crate::Failure;
+use crate::{Failure, NetworkArgs};
 
 /// What every tool takes.
 #[derive(Args, Clone, Debug)]
@@ -56,6 +56,10 @@ pub struct RegistryArgs {
     /// File with certificates (PEM) to trust besides the system's; may be repeated
     #[arg(long, value_name = "FILE", env = "SOCI_CA_FILE", value_delimiter = ',')]
     pub ca_file: Vec<PathBuf>,
+
+    /// How patient the tools are with a network.
+    #[command(flatten)]
+    pub network: NetworkArgs,
 }
 
 /// A text that does not say yes or no.

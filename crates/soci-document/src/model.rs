@@ -60,6 +60,10 @@ pub struct Plan {
     /// Files to fetch before the container starts, as paths in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefetch_files: Vec<String>,
+    /// Images whose SOCI indexes are looked at besides those of the image itself, as references: the ztocs that they have for
+    /// layers of this image are taken over. What is made stays the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reuse_from: Vec<String>,
     /// Fields that this release does not know.
     #[serde(flatten)]
     pub extra: Extra,

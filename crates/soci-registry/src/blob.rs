@@ -1,23 +1,23 @@
 //! Blobs: streams that mend themselves, and small ones read whole.
 
+mod download;
+mod pace;
+mod ranges;
+
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
-use reqwest::header::{CONTENT_RANGE, RANGE};
-use reqwest::{Method, Response, StatusCode};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use reqwest::Method;
 use soci_oci::{Descriptor, Digest};
 
 use crate::client::Repository;
-use crate::error::{Damage, Fault, Operation, RegistryError, Violation};
-use crate::guard;
-use crate::http::{self, Request, pause};
-use crate::range::ContentRange;
+use crate::error::{Damage, RegistryError};
+use crate::http::Request;
 use crate::reply::Answer;
-use crate::retry::{Backoff, Cause};
+use download::Download;
 
 /// The bytes of a blob, in pieces as the network delivers them.
 ///
@@ -40,6 +40,13 @@ impl BlobStream {
         Self(Box::pin(
             content.map(|piece| piece.map_err(RegistryError::Content)),
         ))
+    }
+
+    /// Makes a stream of a blob that is opened when the first piece is asked for.
+    pub fn of_blob(repository: Repository, descriptor: Descriptor) -> Self {
+        let opened = async move { repository.blob(&descriptor, 0).await };
+        let pieces = stream::once(opened).map_ok(|blob| blob.0).try_flatten();
+        Self(Box::pin(pieces))
     }
 
     pub(crate) fn empty() -> Self {
@@ -71,27 +78,20 @@ impl Repository {
                 found: offset,
             }));
         }
-        let mut download = Download {
-            repository: self.clone(),
-            operation,
-            digest: descriptor.digest,
-            size: descriptor.size,
-            position: offset,
-            skip: 0,
-            mark: offset,
-            fruitless: 0,
-            response: None,
-        };
-        if download.position < download.size {
-            download.open().await?;
+        let mut download = Download::new(self.clone(), operation, descriptor, offset);
+        if offset == descriptor.size {
+            return Ok(BlobStream::empty());
         }
-        Ok(BlobStream(Box::pin(stream::try_unfold(
-            download,
-            |mut download| async {
-                let piece = download.next().await?;
-                Ok(piece.map(|piece| (piece, download)))
-            },
-        ))))
+        let connections = self.connections();
+        if connections.get() > 1 {
+            download.end_before(ranges::RANGE);
+        }
+        download.open_first().await?;
+        Ok(BlobStream(if download.is_last() {
+            Box::pin(download.into_stream())
+        } else {
+            Box::pin(ranges::stream(download, connections))
+        }))
     }
 
     /// Fetches a blob of at most `limit` bytes and verifies it. `None` where the registry does not hold it.
@@ -146,165 +146,5 @@ impl Repository {
             }
             Answer::Refused(refused) => Err(self.refuse(&operation, &request, refused.refusal)),
         }
-    }
-}
-
-/// A blob on its way. `position <= size`.
-struct Download {
-    repository: Repository,
-    operation: Operation,
-    digest: Digest,
-    /// Bytes of the whole blob.
-    size: u64,
-    /// Bytes from the start of the blob to the next one that is delivered.
-    position: u64,
-    /// Bytes of the current reply that were delivered before: it started over.
-    skip: u64,
-    /// The position when the stream last broke.
-    mark: u64,
-    /// How often it broke in a row with too little gained.
-    fruitless: u32,
-    response: Option<Response>,
-}
-
-/// What must be gained between two breaks, in bytes, for the next one to be forgiven.
-const PROGRESS: u64 = 1 << 20;
-
-/// The longest wait before a stream is resumed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-impl Download {
-    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        while self.position < self.size {
-            let Some(response) = &mut self.response else {
-                self.open().await?;
-                continue;
-            };
-            let idle = self.repository.transport().timeouts.idle;
-            let reason = match tokio::time::timeout(idle, response.chunk()).await {
-                Ok(Ok(Some(piece))) => match self.deliver(piece)? {
-                    Some(piece) => return Ok(Some(piece)),
-                    None => continue,
-                },
-                Ok(Ok(None)) => "it ended".to_owned(),
-                Ok(Err(error)) => http::causes(&error),
-                Err(_elapsed) => format!("nothing for {} s", idle.as_secs_f64()),
-            };
-            let host = guard::host(response.url());
-            self.response = None;
-            self.rest(host, reason).await?;
-        }
-        Ok(None)
-    }
-
-    /// Takes a piece of the reply, and returns what of it is new.
-    fn deliver(&mut self, mut piece: Bytes) -> Result<Option<Bytes>, RegistryError> {
-        let old = self.skip.min(piece.len() as u64);
-        self.skip -= old;
-        drop(piece.split_to(usize::try_from(old).unwrap_or(piece.len())));
-        if piece.is_empty() {
-            return Ok(None);
-        }
-        self.position += piece.len() as u64;
-        if self.position > self.size {
-            return Err(self.operation.bad_data(Damage::Size {
-                expected: self.size,
-                found: self.position,
-            }));
-        }
-        Ok(Some(piece))
-    }
-
-    /// Waits after a break, unless there were too many.
-    async fn rest(&mut self, host: String, reason: String) -> Result<(), RegistryError> {
-        if self.position - self.mark >= PROGRESS {
-            self.fruitless = 0;
-        }
-        self.fruitless += 1;
-        self.mark = self.position;
-        let fault = Fault::Cut {
-            host,
-            received: self.position,
-            expected: self.size,
-            reason,
-        };
-        let policy = &self.repository.transport().retries;
-        let mut backoff = Backoff::new(policy);
-        let tries = crate::error::Tries {
-            count: self.fruitless,
-            ..backoff.tries()
-        };
-        if self.fruitless >= policy.fruitless_cuts {
-            return Err(self.operation.unavailable(fault, tries));
-        }
-        let wait = backoff.wait(Cause::Transient).unwrap_or_default();
-        let wait = wait.min(LONGEST_PAUSE);
-        pause(&self.operation, &fault.to_string(), tries, wait).await;
-        Ok(())
-    }
-
-    /// Asks for the blob from the current position on.
-    async fn open(&mut self) -> Result<(), RegistryError> {
-        let url = self.repository.url(&format!("blobs/{}", self.digest))?;
-        let whole = Request::new(Method::GET, url.clone());
-        let request = if self.position == 0 {
-            Request::new(Method::GET, url)
-        } else {
-            Request::new(Method::GET, url).header(RANGE, format!("bytes={}-", self.position))
-        };
-        let mut answer = self.repository.send(&self.operation, &request).await?;
-        if let Answer::Refused(refused) = &answer
-            && refused.refusal.status == 416
-            && self.position > 0
-        {
-            answer = self.repository.send(&self.operation, &whole).await?;
-        }
-        let response = match answer {
-            Answer::Done(response) => response,
-            Answer::Elsewhere => return Err(self.operation.protocol(Violation::Redirected)),
-            Answer::Refused(refused) => {
-                let repository = &self.repository;
-                return Err(repository.refuse(&self.operation, &request, refused.refusal));
-            }
-        };
-        self.check(&response)?;
-        self.response = Some(response);
-        Ok(())
-    }
-
-    /// Checks that a reply holds the bytes that were asked for, before any of them is read.
-    fn check(&mut self, response: &Response) -> Result<(), RegistryError> {
-        let is_partial = response.status() == StatusCode::PARTIAL_CONTENT;
-        let from = if is_partial { self.position } else { 0 };
-        if is_partial {
-            self.check_range(response)?;
-        }
-        let expected = self.size - from;
-        if let Some(found) = response.content_length()
-            && found != expected
-        {
-            return Err(self.operation.bad_data(Damage::Size { expected, found }));
-        }
-        self.skip = self.position - from;
-        Ok(())
-    }
-
-    fn check_range(&self, response: &Response) -> Result<(), RegistryError> {
-        let mut values = response.headers().get_all(CONTENT_RANGE).iter();
-        let text = values.next().and_then(|value| value.to_str().ok());
-        let range = text.and_then(ContentRange::parse);
-        let expected = ContentRange {
-            first: self.position,
-            last: self.size.saturating_sub(1),
-            total: self.size,
-        };
-        if range == Some(expected) && values.next().is_none() {
-            return Ok(());
-        }
-        Err(self.operation.protocol(Violation::ContentRange {
-            expected: self.position,
-            size: self.size,
-            found: crate::reply::printable(text.unwrap_or_default()),
-        }))
     }
 }

@@ -1,6 +1,7 @@
 //! What a run shares, and one repository of it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,13 +18,14 @@ use crate::credentials::Chain;
 use crate::credentials::environment::Environment;
 use crate::ecr::{self, EcrHost};
 use crate::error::{
-    ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, Violation,
+    ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, Tries, Violation,
 };
 use crate::guard::{self, Guard};
 use crate::http::{Request, Transport, pause};
-use crate::options::{ClientOptions, PlainHttp};
+use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
+use crate::pacing::Pacing;
 use crate::reply::{self, Answer, ReadError};
-use crate::retry::{Backoff, Cause};
+use crate::retry::{Budget, Cause};
 use crate::trust;
 
 /// What a run shares: connections, credentials, tokens. Cheap to clone.
@@ -34,8 +36,10 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     options: ClientOptions,
     environment: Environment,
+    /// Certificates (PEM) that are trusted besides the system's.
+    certificates: Arc<[Vec<u8>]>,
     transport: Transport,
-    registries: Mutex<BTreeMap<String, Arc<Registry>>>,
+    registries: Arc<Mutex<BTreeMap<String, Arc<Registry>>>>,
 }
 
 /// One registry.
@@ -44,6 +48,8 @@ pub(crate) struct Registry {
     pub(crate) guard: Guard,
     pub(crate) authenticator: Authenticator,
     pub(crate) is_ecr: bool,
+    /// How fast it takes manifests, where that is known.
+    pub(crate) manifest_pacing: Option<Pacing>,
     /// What is known of its referrers API: see [`crate::referrers`].
     pub(crate) referrers: AtomicU8,
 }
@@ -71,17 +77,49 @@ impl Client {
         options: ClientOptions,
         environment: Environment,
     ) -> Result<Self, RegistryError> {
+        let certificates = trust::read_certificates(&options.ca_files)?;
         let transport = Transport {
-            client: trust::http_client(&options)?,
+            clients: trust::http_clients(&options, &certificates, &environment.proxies)?,
             timeouts: options.timeouts.clone(),
+            budget: Budget::new(&options.retries),
             retries: options.retries.clone(),
         };
         Ok(Self(Arc::new(Shared {
             options,
             environment,
+            certificates: certificates.into(),
             transport,
-            registries: Mutex::default(),
+            registries: Arc::default(),
         })))
+    }
+
+    /// Returns a client that shares everything with this one but the retries: for requests that a run can do without, which
+    /// must not use up its budget.
+    #[must_use]
+    pub fn with_retries(&self, retries: RetryPolicy) -> Self {
+        let Shared {
+            options,
+            environment,
+            certificates,
+            transport,
+            registries,
+        } = &*self.0;
+        let transport = Transport {
+            clients: transport.clients.clone(),
+            timeouts: transport.timeouts.clone(),
+            budget: Budget::new(&retries),
+            retries: retries.clone(),
+        };
+        Self(Arc::new(Shared {
+            options: ClientOptions {
+                retries,
+                ..options.clone()
+            },
+            environment: environment.clone(),
+            certificates: Arc::clone(certificates),
+            transport,
+            registries: Arc::clone(registries),
+        }))
     }
 
     /// Returns the repository that a reference names. Nothing is sent yet.
@@ -118,11 +156,15 @@ impl Client {
         } else {
             secure
         };
-        let chain = Chain::new(&reference.registry, options, self.0.environment.clone());
+        let certificates = Arc::clone(&self.0.certificates);
+        let environment = self.0.environment.clone();
+        let chain = Chain::new(&reference.registry, options, environment, certificates);
+        let is_ecr = EcrHost::parse(host).is_some();
         Some(Registry {
             guard: Guard::new(origin),
             authenticator: Authenticator::new(chain),
-            is_ecr: EcrHost::parse(host).is_some(),
+            is_ecr,
+            manifest_pacing: is_ecr.then(|| Pacing::new(ecr::MANIFESTS_PER_SECOND)),
             referrers: AtomicU8::default(),
         })
     }
@@ -144,6 +186,11 @@ impl Repository {
             .ok_or_else(|| ConfigurationError::Registry {
                 registry: reply::printable(&self.reference.registry),
             })
+    }
+
+    /// Returns over how many connections one blob comes.
+    pub(crate) fn connections(&self) -> NonZeroUsize {
+        self.client.0.options.connections
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -210,7 +257,7 @@ impl Repository {
         limit: u64,
     ) -> Result<Result<Document, Refusal>, RegistryError> {
         let transport = self.transport();
-        let mut backoff = Backoff::new(&transport.retries);
+        let mut backoff = transport.backoff();
         loop {
             let response = match self.send(operation, request).await? {
                 Answer::Done(response) => response,
@@ -221,7 +268,10 @@ impl Repository {
             let host = guard::host(response.url());
             let expected = response.content_length().unwrap_or_default();
             match reply::read(response, limit, transport.timeouts.idle).await {
-                Ok(bytes) => return Ok(Ok(Document { headers, bytes })),
+                Ok(bytes) => {
+                    backoff.succeed();
+                    return Ok(Ok(Document { headers, bytes }));
+                }
                 Err(ReadError::TooLarge) => {
                     return Err(operation.bad_data(Damage::TooLarge { limit }));
                 }
@@ -252,6 +302,24 @@ impl Repository {
     ) -> RegistryError {
         let status = StatusCode::from_u16(refusal.status).unwrap_or_default();
         match status {
+            StatusCode::PAYLOAD_TOO_LARGE => operation.bad_data(Damage::Refused(refusal)),
+            // A quota is no matter of permissions, and no hint about those would help.
+            StatusCode::FORBIDDEN if refusal.is_quota() => {
+                operation.protocol(Violation::Refused(refusal))
+            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                operation.denied(Denial::Proxy, Some(Denial::PROXY_HINT.to_owned()))
+            }
+            // What Go's servers say, and so most registries.
+            StatusCode::BAD_REQUEST
+                if refusal.message.contains("HTTP request to an HTTPS server") =>
+            {
+                let fault = Fault::Tls {
+                    host: guard::host(&request.url),
+                    reason: crate::http::SPEAKS_TLS.to_owned(),
+                };
+                operation.unavailable(fault, Tries::once())
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 operation.denied(Denial::Refused(refusal), self.hint(request))
             }

@@ -3,6 +3,7 @@
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
@@ -46,6 +47,9 @@ const CLASSIC: &[&str] = &[
 
 const DUAL_STACK: &[&str] = &["on.aws", "on.amazonwebservices.com.cn"];
 
+/// How many manifests ECR takes in a second, from an account in a region (`PutImage` in its list of quotas).
+pub(crate) const MANIFESTS_PER_SECOND: u32 = 10;
+
 /// Where ECR Public answers for its tokens.
 const PUBLIC_REGION: &str = "us-east-1";
 
@@ -80,9 +84,10 @@ impl EcrHost {
         &'a self,
         operation: &'a Operation,
         tried: &'a mut Vec<String>,
+        http: SharedHttpClient,
     ) -> BoxFuture<'a, Result<Option<Credential>, RegistryError>> {
         Box::pin(async move {
-            let config = self.loader().load().await;
+            let config = self.loader().http_client(http).load().await;
             self.ask(&config, operation, tried).await
         })
     }
@@ -101,7 +106,12 @@ impl EcrHost {
                 Self::Private { .. } => "ecr:GetAuthorizationToken",
                 Self::Public => "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken",
             };
-            operation.denied(denial, Some(format!("the caller needs {action}")))
+            let hint = if is_about_time(reason) {
+                crate::error::clock_hint()
+            } else {
+                format!("the caller needs {action}")
+            };
+            operation.denied(denial, Some(hint))
         };
         let Some(provider) = config.credentials_provider() else {
             tried.push("AWS: no credentials".to_owned());
@@ -199,6 +209,19 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Says whether AWS complains about the time at which a request was signed.
+fn is_about_time(reason: &str) -> bool {
+    let complaints = [
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+        "Signature expired",
+        "Signature not yet current",
+    ];
+    complaints
+        .iter()
+        .any(|complaint| reason.contains(complaint))
 }
 
 /// Says whether ECR complains about an expired token, which it does with 403 and without a challenge.

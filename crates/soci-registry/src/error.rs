@@ -6,6 +6,7 @@ mod violation;
 
 use std::fmt;
 use std::io;
+use std::time::{Duration, SystemTime};
 
 pub use configuration::ConfigurationError;
 pub use fault::{Fault, Tries};
@@ -49,6 +50,8 @@ pub enum RegistryError {
         operation: Box<Operation>,
         /// The registry's last answer.
         refusal: Refusal,
+        /// How long it asked to wait, where it said.
+        retry_after: Option<Duration>,
         /// How often it was tried.
         tries: Tries,
     },
@@ -136,6 +139,9 @@ pub enum Denial {
         /// The sources that were asked, each with what came of it.
         tried: Vec<String>,
     },
+    /// The proxy on the way wants credentials, or others.
+    #[error("the proxy wants credentials, or others")]
+    Proxy,
     /// The registry said no.
     #[error("{0}")]
     Refused(Refusal),
@@ -147,6 +153,10 @@ pub enum Denial {
         /// Its answer.
         refusal: Refusal,
     },
+}
+
+impl Denial {
+    pub(crate) const PROXY_HINT: &str = "put name and password into the proxy's URL, as in HTTPS_PROXY=http://name:password@host:port";
 }
 
 impl RegistryError {
@@ -187,12 +197,38 @@ impl RegistryError {
             Self::Unavailable {
                 fault: Fault::Tls { reason, .. },
                 ..
+            } if reason == crate::http::SPEAKS_TLS => Some(
+                "do without --plain-http, or on this machine with --plain-http=false".to_owned(),
+            ),
+            Self::Unavailable {
+                fault: Fault::Tls { reason, .. },
+                ..
+            } if ["expired", "not valid"]
+                .iter()
+                .any(|word| reason.contains(word)) =>
+            {
+                Some(clock_hint())
+            }
+            Self::Unavailable {
+                fault: Fault::Tls { reason, .. },
+                ..
             } if reason.contains("InvalidContentType") => Some(
                 "the server does not speak TLS; where that is meant, use --plain-http".to_owned(),
             ),
             _ => None,
         }
     }
+}
+
+/// Returns what to say where a certificate or a signature is out of its time.
+pub(crate) fn clock_hint() -> String {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a person is to compare it with a clock on the wall"
+    )]
+    let now = SystemTime::now();
+    let now = httpdate::fmt_http_date(now);
+    format!("the clock of this machine says {now}; set it if that is wrong")
 }
 
 impl Operation {
@@ -234,6 +270,14 @@ impl fmt::Display for Operation {
             "{} `{}` of {}/{}",
             self.action, self.object, self.registry, self.repository
         )
+    }
+}
+
+impl Refusal {
+    /// Says whether a limit of the account is reached, which registries report as if it were a permission.
+    pub(crate) fn is_quota(&self) -> bool {
+        let text = format!("{} {}", self.code, self.message).to_ascii_lowercase();
+        text.contains("limitexceeded") || text.contains("limit exceeded") || text.contains("quota")
     }
 }
 

@@ -128,6 +128,13 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     literal(url) == Some(Reach::Loopback)
 }
 
+/// Says whether a host is this machine, or one on the link such as the metadata service of a virtual machine.
+pub(crate) fn is_near(url: &Url) -> bool {
+    // The addresses at which EC2 and EKS serve credentials over IPv6 are private ones.
+    let is_amazon = matches!(url.host(), Some(Host::Ipv6(address)) if address.segments()[..2] == [0xfd00, 0xec2]);
+    is_amazon || matches!(literal(url), Some(Reach::Loopback | Reach::Forbidden))
+}
+
 /// Returns how far a URL's host is, as far as its text says.
 fn literal(url: &Url) -> Option<Reach> {
     match url.host()? {

@@ -13,20 +13,22 @@ use reqwest::{Method, Response};
 use url::Url;
 
 use crate::blob::BlobStream;
-use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
+use crate::error::{Denial, Fault, Operation, RegistryError, Tries, Violation};
 use crate::guard::{self, Guard};
 use crate::options::{RetryPolicy, Timeouts};
 use crate::redirect;
 use crate::reply::{self, Answer, Sender};
-use crate::retry::{self, Backoff, Cause};
+use crate::retry::{self, Backoff, Budget, Cause};
+use crate::trust::Clients;
 use crate::upload;
 
 /// What every request needs.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    pub(crate) client: reqwest::Client,
+    pub(crate) clients: Clients,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: RetryPolicy,
+    pub(crate) budget: Budget,
 }
 
 /// A request that can be sent more than once.
@@ -66,6 +68,7 @@ enum Failure {
     Fault(Fault, Cause),
     Violation(Violation),
     Content(RegistryError),
+    Proxy,
 }
 
 impl Request {
@@ -103,6 +106,11 @@ impl Request {
 }
 
 impl Transport {
+    /// Returns what counts the tries of one request.
+    pub(crate) fn backoff(&self) -> Backoff<'_> {
+        Backoff::new(&self.retries, &self.budget)
+    }
+
     /// Sends a request until it is answered for good, with `authorization` where the registry itself is asked.
     pub(crate) async fn exchange(
         &self,
@@ -111,18 +119,28 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         guard: &Guard,
     ) -> Result<Answer, RegistryError> {
-        let mut backoff = Backoff::new(&self.retries);
+        let mut backoff = self.backoff();
         loop {
             let outcome = self.attempt(operation, request, authorization, guard).await;
             let (cause, failure) = match outcome {
                 Ok(Answer::Refused(refused)) => (retry::cause(&refused), Ok(refused)),
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    backoff.succeed();
+                    return Ok(answer);
+                }
                 Err(Failure::Fault(fault, cause)) => (cause, Err(fault)),
                 Err(Failure::Violation(violation)) => return Err(operation.protocol(violation)),
                 Err(Failure::Content(error)) => return Err(error),
+                Err(Failure::Proxy) => {
+                    let hint = Denial::PROXY_HINT.to_owned();
+                    return Err(operation.denied(Denial::Proxy, Some(hint)));
+                }
             };
-            let again = backoff.wait(cause);
-            let again = again.filter(|_| !matches!(request.body, Body::Once(..)));
+            let again = backoff.wait(match request.body {
+                // What is gone cannot be sent again, whatever went wrong.
+                Body::Once(..) => Cause::Final,
+                _ => cause,
+            });
             match (again, failure) {
                 (Some(wait), failure) => {
                     let reason = match failure {
@@ -193,7 +211,8 @@ impl Transport {
         url: &Url,
         mut headers: HeaderMap,
     ) -> Result<Response, Failure> {
-        let builder = self.client.request(request.method.clone(), url.clone());
+        let client = self.clients.towards(url);
+        let builder = client.request(request.method.clone(), url.clone());
         let (content, size) = match &request.body {
             Body::None => {
                 if request.method != Method::GET && request.method != Method::HEAD {
@@ -244,9 +263,10 @@ fn give_up(
 ) -> Result<Answer, RegistryError> {
     match cause {
         Cause::Final => Ok(Answer::Refused(refused)),
-        Cause::Throttled(_) => Err(RegistryError::Throttled {
+        Cause::Throttled(retry_after) => Err(RegistryError::Throttled {
             operation: Box::new(operation.clone()),
             refusal: refused.refusal,
+            retry_after,
             tries,
         }),
         Cause::Name | Cause::Stale | Cause::Transient => {
@@ -261,11 +281,21 @@ fn timeout(url: &Url, phase: &'static str, limit: Duration) -> Failure {
     Failure::Fault(Fault::Timeout { host, phase, limit }, Cause::Transient)
 }
 
+/// What is wrong with a server that does not speak plain HTTP.
+pub(crate) const SPEAKS_TLS: &str = "it does not speak plain HTTP, but TLS perhaps";
+
 /// Sorts the errors of the HTTP library.
 fn fault(url: &Url, error: &reqwest::Error) -> Failure {
     let host = guard::host(url);
     let reason = causes(error);
     if is_tls(error) {
+        return Failure::Fault(Fault::Tls { host, reason }, Cause::Final);
+    }
+    if reason.contains("proxy authorization required") {
+        return Failure::Proxy;
+    }
+    if url.scheme() == "http" && reason.contains("invalid HTTP version") {
+        let reason = SPEAKS_TLS.to_owned();
         return Failure::Fault(Fault::Tls { host, reason }, Cause::Final);
     }
     if reason.contains("dns error") {

@@ -25,6 +25,7 @@
 //! resuming and throttling need; `tests/why_not_oci_client.rs` shows it and fails once that is no longer so.
 
 mod auth;
+mod aws_http;
 mod blob;
 mod client;
 mod credentials;
@@ -34,6 +35,7 @@ mod guard;
 mod http;
 mod manifest;
 mod options;
+mod pacing;
 mod push;
 mod range;
 mod redirect;
@@ -60,5 +62,5 @@ pub use error::{
 };
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
-pub use push::{Mount, PushedManifest};
+pub use push::{Copied, PushedManifest};
 pub use referrers::{Referrers, ReferrersVia};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use soci_oci::{Descriptor, Digest, media_type};
 
 use crate::client::{Document, Repository};
-use crate::error::{Damage, Operation, RegistryError, Violation};
+use crate::error::{Damage, Operation, RegistryError};
 use crate::http::Request;
 use crate::reply::{Answer, printable};
 
@@ -155,7 +155,7 @@ fn check(
         return Err(operation.bad_data(Damage::Digest { expected, found }));
     }
     let typed: Typed = serde_json::from_slice(&document.bytes).map_err(|error| {
-        operation.protocol(Violation::Document {
+        operation.bad_data(Damage::Document {
             what: "the manifest",
             reason: error.to_string(),
         })

@@ -1,5 +1,6 @@
 //! What a client can be told.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ pub struct ClientOptions {
     pub timeouts: Timeouts,
     /// What is tried again, how often, after how long.
     pub retries: RetryPolicy,
+    /// Over how many connections one blob comes. With more than one it comes in ranges of 4 MiB, and as many of them are
+    /// in memory.
+    pub connections: NonZeroUsize,
 }
 
 /// Where plain HTTP is spoken.
@@ -54,7 +58,7 @@ pub struct Timeouts {
 pub struct RetryPolicy {
     /// Tries of a request that fails for a passing reason. At least 1.
     pub tries: u32,
-    /// The first wait, doubled with every try, of which a random part is waited.
+    /// The first wait, doubled with every try, of which half or more is waited.
     pub base: Duration,
     /// The longest such wait.
     pub cap: Duration,
@@ -70,6 +74,30 @@ pub struct RetryPolicy {
     pub upload_sessions: u32,
     /// How often a body may break off in a row with less than 1 MiB gained each time.
     pub fruitless_cuts: u32,
+    /// The longest wait before a body that broke off is resumed.
+    pub cut_cap: Duration,
+    /// What all retries of a run may cost: 14 for one of a passing fault, 5 for one of a throttle. What was spent on a
+    /// request comes back when it succeeds, so that only an outage uses it up, and then ends in minutes.
+    pub budget: u32,
+}
+
+impl RetryPolicy {
+    /// Returns the default policy with other waits, all in proportion to the first one.
+    pub fn from_first_wait(base: Duration) -> Self {
+        Self {
+            base,
+            cap: base.saturating_mul(80),
+            throttled_base: base.saturating_mul(4),
+            throttled_cap: base.saturating_mul(240),
+            cut_cap: base.saturating_mul(20),
+            tries: 6,
+            throttled_tries: 8,
+            longest_retry_after: Duration::from_mins(5),
+            upload_sessions: 4,
+            fruitless_cuts: 5,
+            budget: 100,
+        }
+    }
 }
 
 impl Default for ClientOptions {
@@ -81,6 +109,7 @@ impl Default for ClientOptions {
             user_agent: concat!("soci-registry/", env!("CARGO_PKG_VERSION")).to_owned(),
             timeouts: Timeouts::default(),
             retries: RetryPolicy::default(),
+            connections: NonZeroUsize::MIN,
         }
     }
 }
@@ -100,16 +129,6 @@ impl Default for Timeouts {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            tries: 6,
-            base: Duration::from_millis(250),
-            cap: Duration::from_secs(20),
-            throttled_tries: 8,
-            throttled_base: Duration::from_secs(1),
-            throttled_cap: Duration::from_mins(1),
-            longest_retry_after: Duration::from_mins(5),
-            upload_sessions: 4,
-            fruitless_cuts: 5,
-        }
+        Self::from_first_wait(Duration::from_millis(250))
     }
 }

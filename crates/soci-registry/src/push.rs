@@ -8,26 +8,33 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_MATCH};
 use reqwest::{Method, Response};
 use soci_oci::{Descriptor, Digest, media_type};
 use std::sync::Mutex;
-use std::time::Duration;
 use url::Url;
 
 use crate::auth::scope::Scope;
 use crate::blob::BlobStream;
 use crate::client::Repository;
-use crate::error::{Damage, Operation, Refusal, RegistryError, Violation};
+use crate::error::{Damage, Fault, Operation, Refusal, RegistryError, Tries, Violation};
 use crate::http::{Body, Request, pause};
 use crate::manifest::{self, ManifestName};
 use crate::redirect;
 use crate::reply::{Answer, printable};
-use crate::retry::{Backoff, Cause};
+use crate::retry::Cause;
 
-/// What came of asking a registry to take a blob from another of its repositories.
+/// How a registry came to hold a blob.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mount {
-    /// The blob is there.
+pub enum Copied {
+    /// It took the blob from another of its repositories.
     Mounted,
-    /// It must be uploaded.
+    /// It was sent the blob.
+    Uploaded,
+}
+
+/// What a registry says when it is asked to take a blob from another of its repositories.
+enum Mount {
+    Mounted,
     Refused,
+    /// It wants the blob to be sent, and has opened a session for it.
+    Session(Url),
 }
 
 /// What a registry says about a manifest that it took.
@@ -37,16 +44,32 @@ pub struct PushedManifest {
     pub subject_processed: bool,
 }
 
-/// How often a manifest is sent whose blobs the registry does not know yet, though they are there.
-const UNKNOWN_BLOB_TRIES: u32 = 3;
-
 impl Repository {
-    /// Asks the registry to take a blob from its repository `from`.
+    /// Lets the registry take a blob from its repository `from`, or sends it the stream, which is asked for anew where an
+    /// upload fails.
     ///
     /// # Errors
     ///
-    /// Where the registry does not answer; a refusal is none, since an upload does the same.
-    pub async fn mount_blob(&self, digest: Digest, from: &str) -> Result<Mount, RegistryError> {
+    /// As [`Repository::push_blob_stream`]; that a blob cannot be mounted is none.
+    pub async fn mount_or_push_blob(
+        &self,
+        descriptor: &Descriptor,
+        from: &str,
+        content: impl Fn() -> BlobStream,
+    ) -> Result<Copied, RegistryError> {
+        let session = match self.mount_blob(descriptor.digest, from).await? {
+            Mount::Mounted => return Ok(Copied::Mounted),
+            Mount::Refused => None,
+            Mount::Session(url) => Some(url),
+        };
+        let operation = self.operation("push blob", descriptor.digest);
+        self.upload(&operation, descriptor, session, content)
+            .await?;
+        Ok(Copied::Uploaded)
+    }
+
+    /// Asks the registry to take a blob from its repository `from`. A refusal is no error, since an upload does the same.
+    async fn mount_blob(&self, digest: Digest, from: &str) -> Result<Mount, RegistryError> {
         let operation = self.operation("mount blob", digest);
         let mut url = self.url("blobs/uploads/")?;
         url.query_pairs_mut()
@@ -55,7 +78,11 @@ impl Repository {
         let request = Request::new(Method::POST, url);
         let scope = Scope::push(self.name()).and_pull(from);
         match self.send_for(&operation, &request, &scope).await {
-            Ok(Answer::Done(response)) if response.status().as_u16() == 201 => Ok(Mount::Mounted),
+            Ok(Answer::Done(response)) => Ok(match response.status().as_u16() {
+                201 => Mount::Mounted,
+                202 => Mount::Session(self.location(&operation, &response)?),
+                _ => Mount::Refused,
+            }),
             Ok(_) | Err(RegistryError::Denied { .. }) => Ok(Mount::Refused),
             Err(error) => Err(error),
         }
@@ -78,26 +105,11 @@ impl Repository {
             let found = size;
             return Err(operation.bad_data(Damage::Size { expected, found }));
         }
-        let retries = &self.transport().retries;
-        let mut backoff = Backoff::new(retries);
-        for _ in 1..retries.upload_sessions {
-            let stream = crate::upload::pieces(content.clone());
-            let error = match self.session(&operation, descriptor, stream).await {
-                Err(error) if is_worth_a_session(&error) => error,
-                other => return other,
-            };
-            let wait = backoff.wait(Cause::Transient).unwrap_or_default();
-            pause(&operation, &error.to_string(), backoff.tries(), wait).await;
-            // The reply may be all that was lost.
-            if self.blob_exists(descriptor.digest).await? {
-                return Ok(());
-            }
-        }
-        let stream = crate::upload::pieces(content);
-        self.session(&operation, descriptor, stream).await
+        let pieces = || crate::upload::pieces(content.clone());
+        self.upload(&operation, descriptor, None, pieces).await
     }
 
-    /// Uploads a blob from a stream. It is sent once: where that fails, the caller starts over with another stream.
+    /// Uploads a blob from a stream, which is asked for anew where an upload fails.
     ///
     /// # Errors
     ///
@@ -106,10 +118,41 @@ impl Repository {
     pub async fn push_blob_stream(
         &self,
         descriptor: &Descriptor,
-        content: BlobStream,
+        content: impl Fn() -> BlobStream,
     ) -> Result<(), RegistryError> {
         let operation = self.operation("push blob", descriptor.digest);
-        self.session(&operation, descriptor, content).await
+        self.upload(&operation, descriptor, None, content).await
+    }
+
+    /// Uploads a blob, in the session that is open if one is, and in a new one where one fails.
+    async fn upload(
+        &self,
+        operation: &Operation,
+        descriptor: &Descriptor,
+        mut open: Option<Url>,
+        content: impl Fn() -> BlobStream,
+    ) -> Result<(), RegistryError> {
+        let transport = self.transport();
+        let mut backoff = transport.backoff();
+        for session in 1.. {
+            let open = open.take();
+            let error = match self.session(operation, descriptor, open, content()).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            let is_last = session >= transport.retries.upload_sessions;
+            let cause = worth_a_session(&error).filter(|_| !is_last);
+            let Some(wait) = cause.and_then(|cause| backoff.wait(cause)) else {
+                return Err(error);
+            };
+            pause(operation, &error.to_string(), backoff.tries(), wait).await;
+            // The reply may be all that was lost.
+            if self.blob_exists(descriptor.digest).await? {
+                break;
+            }
+        }
+        backoff.succeed();
+        Ok(())
     }
 
     /// Uploads a blob in one session.
@@ -117,9 +160,13 @@ impl Repository {
         &self,
         operation: &Operation,
         descriptor: &Descriptor,
+        open: Option<Url>,
         content: BlobStream,
     ) -> Result<(), RegistryError> {
-        let mut url = self.open_session(operation).await?;
+        let mut url = match open {
+            Some(url) => url,
+            None => self.open_session(operation).await?,
+        };
         let digest = descriptor.digest;
         url.query_pairs_mut()
             .append_pair("digest", &digest.to_string());
@@ -160,7 +207,9 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`RegistryError::BadData`] where it is larger than registries take, else as the registry fails.
+    /// [`RegistryError::BadData`] where it is larger than registries take; [`RegistryError::Protocol`] with
+    /// [`Violation::BlobUnknown`] where the registry does not know a blob that it names, which some only learn a while after
+    /// they took it; else as the registry fails.
     pub async fn push_manifest(
         &self,
         name: ManifestName<'_>,
@@ -225,38 +274,40 @@ impl Repository {
             .body(Body::Bytes(bytes.clone())))
     }
 
-    /// Sends a manifest, again where the registry has not noticed its blobs yet.
+    /// Sends a manifest, at the pace that the registry takes them.
     async fn put(
         &self,
         operation: &Operation,
         request: &Request,
         bytes: &Bytes,
     ) -> Result<Result<PushedManifest, Refusal>, RegistryError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let refusal = match self.send(operation, request).await? {
-                Answer::Done(response) => {
-                    stored(operation, response.headers(), Digest::of(bytes))?;
-                    let subject_processed = response.headers().contains_key("oci-subject");
-                    return Ok(Ok(PushedManifest { subject_processed }));
-                }
-                Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
-                Answer::Refused(refused) => refused.refusal,
-            };
-            let is_early = refusal.code == "MANIFEST_BLOB_UNKNOWN"
-                || refusal.message.contains("LayersNotFound");
-            if !is_early || tries == UNKNOWN_BLOB_TRIES {
-                return Ok(Err(refusal));
-            }
-            let base = self.transport().retries.throttled_base;
-            let wait = base.min(Duration::from_secs(10)) * tries;
-            let so_far = crate::error::Tries {
-                count: tries,
-                elapsed: Duration::ZERO,
-            };
-            pause(operation, &refusal.to_string(), so_far, wait).await;
+        if let Some(pacing) = &self.registry()?.manifest_pacing {
+            pacing.wait().await;
         }
+        let refusal = match self.send(operation, request).await? {
+            Answer::Done(response) => {
+                stored(operation, response.headers(), Digest::of(bytes))?;
+                let subject_processed = response.headers().contains_key("oci-subject");
+                return Ok(Ok(PushedManifest { subject_processed }));
+            }
+            Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
+            Answer::Refused(refused) => refused.refusal,
+        };
+        if refusal.code == "MANIFEST_BLOB_UNKNOWN" || refusal.message.contains("LayersNotFound") {
+            return Err(operation.protocol(Violation::BlobUnknown(refusal)));
+        }
+        Ok(Err(refusal))
+    }
+
+    /// Waits before a manifest is sent again whose blobs the registry did not know in try `count`, though they were sent.
+    pub async fn wait_for_blobs(&self, manifest: Digest, count: u32) {
+        let operation = self.operation("push manifest", manifest);
+        let wait = self.transport().retries.throttled_base * count;
+        let tries = Tries {
+            count,
+            ..Tries::once()
+        };
+        pause(&operation, "a blob is not known yet", tries, wait).await;
     }
 }
 
@@ -280,18 +331,21 @@ fn stored(
     }))
 }
 
-/// Says whether a new session may mend what broke the last one.
-fn is_worth_a_session(error: &RegistryError) -> bool {
+/// Says why a session failed, where a new one may mend it.
+fn worth_a_session(error: &RegistryError) -> Option<Cause> {
     match error {
-        RegistryError::Unavailable { fault, .. } => !matches!(
-            fault,
-            crate::error::Fault::Tls { .. } | crate::error::Fault::Name { .. }
-        ),
-        RegistryError::NotFound { refusal, .. } => refusal.code == "BLOB_UPLOAD_UNKNOWN",
+        RegistryError::Unavailable { fault, .. } => {
+            (!matches!(fault, Fault::Tls { .. } | Fault::Name { .. })).then_some(Cause::Transient)
+        }
+        RegistryError::Throttled { retry_after, .. } => Some(Cause::Throttled(*retry_after)),
+        RegistryError::NotFound { refusal, .. } => {
+            (refusal.code == "BLOB_UPLOAD_UNKNOWN").then_some(Cause::Transient)
+        }
         RegistryError::Protocol {
             violation: Violation::Refused(refusal),
             ..
-        } => refusal.status == 416 || refusal.code == "BLOB_UPLOAD_INVALID",
-        _ => false,
+        } => (refusal.status == 416 || refusal.code == "BLOB_UPLOAD_INVALID")
+            .then_some(Cause::Transient),
+        _ => None,
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Operation, Refusal, RegistryError, Violation};
 use crate::guard;
 use crate::http::{Request, pause};
 use crate::manifest::{LIMIT, ManifestName};
-use crate::retry::{Backoff, Cause};
+use crate::retry::Cause;
 
 /// The manifests of one type that have a subject.
 #[derive(Clone, Debug)]
@@ -172,7 +172,7 @@ impl Repository {
     ) -> Result<(), RegistryError> {
         let operation = self.operation("update referrers", subject);
         let tag = fallback_tag(subject);
-        let mut backoff = Backoff::new(&self.transport().retries);
+        let mut backoff = self.transport().backoff();
         for round in 0..=ROUNDS {
             if round > 1 {
                 let wait = backoff.wait(Cause::Transient).unwrap_or_default();

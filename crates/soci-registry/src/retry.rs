@@ -1,7 +1,9 @@
 //! When to try again, and when to stop.
 //!
-//! Transient faults wait with full jitter, throttles as long as the registry says. Nothing here sends anything.
+//! Transient faults wait with jitter, throttles as long as the registry says; both draw on a budget of the whole run.
+//! Nothing here sends anything.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -26,10 +28,51 @@ pub(crate) enum Cause {
     Transient,
 }
 
+/// What the retries of a run may cost, all requests together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: AtomicU32,
+    whole: u32,
+}
+
+/// What one retry costs: a throttle says when to come back, other faults do not.
+const TRANSIENT_COST: u32 = 14;
+const THROTTLE_COST: u32 = 5;
+
+impl Budget {
+    pub(crate) const fn new(policy: &RetryPolicy) -> Self {
+        Self {
+            left: AtomicU32::new(policy.budget),
+            whole: policy.budget,
+        }
+    }
+
+    /// Takes `cost` where that much is left.
+    fn spend(&self, cost: u32) -> bool {
+        let spent = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(cost)
+            });
+        spent.is_ok()
+    }
+
+    fn refund(&self, amount: u32) {
+        // The update always has a value, so it cannot fail.
+        let _ = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_add(amount).min(self.whole))
+            });
+    }
+}
+
 /// Counts the tries of one request.
 #[derive(Debug)]
 pub(crate) struct Backoff<'a> {
     policy: &'a RetryPolicy,
+    budget: &'a Budget,
+    spent: u32,
     started: Instant,
     failures: u32,
     transient: u32,
@@ -40,9 +83,11 @@ pub(crate) struct Backoff<'a> {
 const SECOND_CHANCES: u32 = 2;
 
 impl<'a> Backoff<'a> {
-    pub(crate) fn new(policy: &'a RetryPolicy) -> Self {
+    pub(crate) fn new(policy: &'a RetryPolicy, budget: &'a Budget) -> Self {
         Self {
             policy,
+            budget,
+            spent: 0,
             started: Instant::now(),
             failures: 0,
             transient: 0,
@@ -54,7 +99,7 @@ impl<'a> Backoff<'a> {
     pub(crate) fn wait(&mut self, cause: Cause) -> Option<Duration> {
         self.failures += 1;
         let policy = self.policy;
-        match cause {
+        let (wait, cost) = match cause {
             Cause::Final => None,
             Cause::Name | Cause::Stale | Cause::Transient => {
                 self.transient += 1;
@@ -64,7 +109,7 @@ impl<'a> Backoff<'a> {
                     _ => policy.tries,
                 };
                 let longest = grown(policy.base, self.transient, policy.cap);
-                (self.transient < tries).then(|| longest.mul_f64(fastrand::f64()))
+                (self.transient < tries).then(|| (jittered(longest), TRANSIENT_COST))
             }
             Cause::Throttled(asked) => {
                 self.throttled += 1;
@@ -74,9 +119,21 @@ impl<'a> Backoff<'a> {
                         grown(policy.throttled_base, self.throttled, policy.throttled_cap)
                     });
                 let jitter = 1.0 + fastrand::f64() / 4.0;
-                (self.throttled < policy.throttled_tries).then(|| least.mul_f64(jitter))
+                (self.throttled < policy.throttled_tries)
+                    .then(|| (least.mul_f64(jitter), THROTTLE_COST))
             }
+        }?;
+        if !self.budget.spend(cost) {
+            tracing::debug!("the run's budget for retries is spent");
+            return None;
         }
+        self.spent += cost;
+        Some(wait)
+    }
+
+    /// Notes that the request succeeded: what its retries cost can be spent again, and a little more.
+    pub(crate) fn succeed(&mut self) {
+        self.budget.refund(std::mem::take(&mut self.spent) + 1);
     }
 
     /// Returns how often it was tried so far.
@@ -86,6 +143,17 @@ impl<'a> Backoff<'a> {
             elapsed: self.started.elapsed(),
         }
     }
+}
+
+/// Returns how long to wait before a body is resumed that broke off `times` times in a row.
+pub(crate) fn after_cut(policy: &RetryPolicy, times: u32) -> Duration {
+    jittered(grown(policy.base, times, policy.cut_cap))
+}
+
+/// Returns between a half and the whole of a wait: never so little that a server which restarts is missed, never so much
+/// the same that many clients come back at once.
+fn jittered(longest: Duration) -> Duration {
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// Returns `base` doubled with every failure after the first, at most `cap`.
@@ -163,12 +231,13 @@ mod tests {
     #[test]
     fn obeys_retry_after_within_reason() {
         let policy = RetryPolicy::default();
+        let budget = Budget::new(&policy);
         let asked = Duration::from_secs(100);
-        let wait = Backoff::new(&policy)
+        let wait = Backoff::new(&policy, &budget)
             .wait(Cause::Throttled(Some(asked)))
             .expect("a wait");
         assert!(wait >= asked && wait <= asked.mul_f64(1.25), "{wait:?}");
-        let wait = Backoff::new(&policy)
+        let wait = Backoff::new(&policy, &budget)
             .wait(Cause::Throttled(Some(Duration::from_secs(1_000_000))))
             .expect("a wait");
         assert!(wait <= policy.throttled_base.mul_f64(1.25), "{wait:?}");
@@ -177,13 +246,40 @@ mod tests {
     #[test]
     fn stops_after_the_last_try() {
         let policy = RetryPolicy::default();
-        let mut backoff = Backoff::new(&policy);
+        let budget = Budget::new(&policy);
+        let mut backoff = Backoff::new(&policy, &budget);
+        let mut waited = Duration::ZERO;
         for _ in 1..policy.tries {
-            assert!(backoff.wait(Cause::Transient).expect("a wait") <= policy.cap);
+            waited += backoff.wait(Cause::Transient).expect("a wait");
         }
+        assert!(waited >= Duration::from_secs(3), "{waited:?}");
         assert_eq!(backoff.wait(Cause::Transient), None);
         assert_eq!(backoff.tries().count, policy.tries);
-        assert_eq!(Backoff::new(&policy).wait(Cause::Final), None);
+        let mut backoff = Backoff::new(&policy, &budget);
+        assert_eq!(backoff.wait(Cause::Final), None);
+    }
+
+    #[test]
+    fn spends_no_more_than_the_budget_of_the_run() {
+        let policy = RetryPolicy::default();
+        let budget = Budget::new(&policy);
+        let fail = || {
+            let mut backoff = Backoff::new(&policy, &budget);
+            let mut tries = 1;
+            while backoff.wait(Cause::Transient).is_some() {
+                tries += 1;
+            }
+            tries
+        };
+        assert_eq!([fail(), fail(), fail()], [6, 3, 1]);
+        let budget = Budget::new(&policy);
+        for _ in 0..20 {
+            let mut backoff = Backoff::new(&policy, &budget);
+            for _ in 1..policy.tries {
+                assert!(backoff.wait(Cause::Transient).is_some());
+            }
+            backoff.succeed();
+        }
     }
 
     #[test]

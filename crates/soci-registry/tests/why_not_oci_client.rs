@@ -46,12 +46,13 @@ async fn reads_a_manifest_of_any_size() {
 
 #[tokio::test]
 async fn hides_how_long_a_busy_registry_asks_to_wait() {
-    let fake = Fake::start(|_, _| Reply::error(429, "TOOMANYREQUESTS").header("Retry-After", 77));
+    let fake =
+        Fake::start(|_, _| Reply::error(429, "TOOMANYREQUESTS").header("Retry-After", "7700077"));
     let error = client()
         .pull_manifest_raw(&reference(&fake), &RegistryAuth::Anonymous, &[MANIFEST])
         .await
         .expect_err("a refusal");
-    assert!(!format!("{error:?}").contains("77"), "{error:?}");
+    assert!(!format!("{error:?}").contains("7700077"), "{error:?}");
 }
 
 #[tokio::test]
@@ -59,7 +60,7 @@ async fn tells_nobody_whether_a_subject_was_noticed() {
     let fake = Fake::start(|_, _| {
         Reply::new(201)
             .header("Location", "/v2/team/app/manifests/v1")
-            .header("OCI-Subject", "sha256:77")
+            .header("OCI-Subject", "sha256:7700077")
     });
     // All that the caller gets is one text: the location.
     let location: String = client()
@@ -70,7 +71,7 @@ async fn tells_nobody_whether_a_subject_was_noticed() {
         )
         .await
         .expect("an upload");
-    assert!(!location.contains("77"), "{location}");
+    assert!(!location.contains("7700077"), "{location}");
 }
 
 #[tokio::test]

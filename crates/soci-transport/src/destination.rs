@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use soci_document::ReferrersVia;
 use soci_layout::{ArchiveWriter, Layout, LayoutError, Select};
-use soci_oci::manifest::Root;
+use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
-use soci_registry::{ManifestName, Mount, Repository};
+use soci_registry::{Copied, ManifestName, Repository};
 
-use crate::{Session, Source, TransportError};
+use crate::{Session, Source, TransportError, referrers};
 
 /// A place to write images to.
 pub enum Destination {
@@ -141,16 +141,23 @@ impl Destination {
                 repository,
                 registry,
             } => {
-                if let (Source::Registry(..), Reference::Registry(from)) = (source, from)
-                    && *registry == from.registry
-                    && session
-                        .block_on(repository.mount_blob(descriptor.digest, &from.repository))??
-                        == Mount::Mounted
-                {
+                let content = || source.stream(descriptor);
+                let from = match (source, from) {
+                    (Source::Registry(..), Reference::Registry(from))
+                        if *registry == from.registry =>
+                    {
+                        &from.repository
+                    }
+                    _ => {
+                        session.block_on(repository.push_blob_stream(descriptor, content))??;
+                        return Ok(descriptor.size);
+                    }
+                };
+                let copied = session
+                    .block_on(repository.mount_or_push_blob(descriptor, from, content))??;
+                if copied == Copied::Mounted {
                     return Ok(0);
                 }
-                let stream = source.blob(descriptor)?.into_stream();
-                session.block_on(repository.push_blob_stream(descriptor, stream))??;
             }
             Self::Layout(layout) => {
                 let mut writer = layout.blob_writer(descriptor)?;
@@ -205,6 +212,23 @@ impl Destination {
         } else {
             PutManifest::Kept
         })
+    }
+
+    /// Waits before `manifest` is written again, whose blobs the place did not know in try `count`
+    /// ([`TransportError::is_blob_unknown`]).
+    ///
+    /// # Errors
+    ///
+    /// Fails where the runtime is gone.
+    pub fn wait_for_blobs(&self, manifest: Digest, count: u32) -> Result<(), TransportError> {
+        match self {
+            Self::Registry {
+                session,
+                repository,
+                ..
+            } => session.block_on(repository.wait_for_blobs(manifest, count)),
+            Self::Layout(_) | Self::Archive(_) => Ok(()),
+        }
     }
 
     /// Returns the digest that `tag` names now.
@@ -290,31 +314,12 @@ impl Destination {
             Self::Layout(layout) => layout.index()?,
             Self::Archive(archive) => locked(archive).index().to_vec(),
         };
-        let Ok(Root::Index(index)) = Root::parse(&index, "") else {
-            return Ok((Vec::new(), ReferrersVia::Api));
+        let read = |entry: &Descriptor| match self {
+            Self::Layout(layout) => layout.read_blob(entry, MANIFEST_LIMIT).ok(),
+            _ => None,
         };
-        let refers = |entry: &Descriptor| {
-            entry.artifact_type.as_deref() == Some(artifact_type)
-                && self.subject_of(entry).is_some_and(|found| found == subject)
-        };
-        Ok((
-            index.manifests.into_iter().filter(refers).collect(),
-            ReferrersVia::Api,
-        ))
-    }
-
-    /// Returns the subject of a manifest in a layout.
-    fn subject_of(&self, entry: &Descriptor) -> Option<Digest> {
-        let Self::Layout(layout) = self else {
-            return None;
-        };
-        let bytes = layout
-            .read_blob(entry, soci_oci::manifest::MANIFEST_LIMIT)
-            .ok()?;
-        match Root::parse(&bytes, &entry.media_type).ok()? {
-            Root::Manifest(manifest) => manifest.subject.map(|subject| subject.digest),
-            Root::Index(_) => None,
-        }
+        let found = referrers::listed(&index, subject, artifact_type, read);
+        Ok((found, ReferrersVia::Api))
     }
 
     /// Lets readers find `referrer` from `subject`, where the place does not see to it by itself.

@@ -5,7 +5,7 @@ use soci_document::Exit;
 use soci_layout::LayoutError;
 use soci_oci::Digest;
 use soci_oci::manifest::ManifestError;
-use soci_registry::{ErrorClass, RegistryError};
+use soci_registry::{ErrorClass, RegistryError, Violation};
 
 /// Why an image cannot be read from, or written to, a place.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,17 @@ pub enum TransportError {
 }
 
 impl TransportError {
+    /// Says whether a place refused a manifest since it does not know a blob that the manifest names.
+    pub const fn is_blob_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Registry(RegistryError::Protocol {
+                violation: Violation::BlobUnknown(_),
+                ..
+            })
+        )
+    }
+
     /// Returns the exit status that tells a scheduler what to do about it.
     pub fn exit(&self) -> Exit {
         match self {

@@ -5,6 +5,7 @@
 
 mod destination;
 mod error;
+mod referrers;
 mod session;
 mod source;
 mod stream;

@@ -3,14 +3,17 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
-use soci_cli::RegistryArgs;
-use soci_registry::{Client, ClientOptions, PlainHttp};
+use soci_cli::{NetworkArgs, RegistryArgs};
+use soci_registry::{Client, ClientOptions, PlainHttp, RetryPolicy, Timeouts};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::TransportError;
 
 /// The name under which the tools introduce themselves to registries.
 const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
+
+/// How often a request is tried that the run can do without.
+const TRIES_ASIDE: u32 = 2;
 
 /// What the places of one run share. The client, and the runtime that drives it, start when a registry is first needed.
 #[derive(Clone)]
@@ -23,7 +26,7 @@ struct Shared {
 
 /// The runtime and the client that runs on it.
 pub(crate) struct Network {
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     client: Client,
 }
 
@@ -39,12 +42,38 @@ impl Session {
             authfile: args.authfile.clone(),
             ca_files: args.ca_file.clone(),
             user_agent: USER_AGENT.to_owned(),
-            ..ClientOptions::default()
+            timeouts: timeouts(&args.network),
+            retries: RetryPolicy::from_first_wait(args.network.retry_wait.0),
+            connections: args.network.connections,
         };
         Self(Arc::new(Shared {
             options,
             network: OnceLock::new(),
         }))
+    }
+
+    /// Returns a session for requests that the run can do without: they are tried twice at most, and what that costs is not
+    /// taken from what the retries of this session may cost. All else is shared.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the client's options are malformed.
+    pub fn aside(&self) -> Result<Self, TransportError> {
+        let Network { runtime, client } = self.network()?;
+        let retries = RetryPolicy {
+            tries: TRIES_ASIDE,
+            throttled_tries: TRIES_ASIDE,
+            fruitless_cuts: TRIES_ASIDE,
+            ..self.0.options.retries.clone()
+        };
+        let network = Network {
+            runtime: Arc::clone(runtime),
+            client: client.with_retries(retries),
+        };
+        Ok(Self(Arc::new(Shared {
+            options: self.0.options.clone(),
+            network: OnceLock::from(network),
+        })))
     }
 
     /// Returns the registry's client.
@@ -70,6 +99,23 @@ impl Session {
             let _entered = runtime.enter();
             Client::new(self.0.options.clone())?
         };
-        Ok(self.0.network.get_or_init(|| Network { runtime, client }))
+        let network = Network {
+            runtime: Arc::new(runtime),
+            client,
+        };
+        Ok(self.0.network.get_or_init(|| network))
+    }
+}
+
+/// Returns the limits that the command line sets. Those for an upload keep their proportion.
+fn timeouts(network: &NetworkArgs) -> Timeouts {
+    let upload_stall = network.upload_timeout.0;
+    Timeouts {
+        connect: network.connect_timeout.0,
+        first_byte: network.first_byte_timeout.0,
+        idle: network.idle_timeout.0,
+        upload_stall,
+        upload_reply: upload_stall.saturating_mul(5),
+        ..Timeouts::default()
     }
 }

@@ -5,10 +5,10 @@ use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::OCI_INDEX;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
-use soci_registry::{ManifestName, Repository};
+use soci_registry::{BlobStream, ManifestName, Repository};
 
-use crate::stream::BlobReader;
-use crate::{Session, TransportError};
+use crate::stream::{self, BlobReader};
+use crate::{Session, TransportError, referrers};
 
 /// A place to read images from.
 #[derive(Clone)]
@@ -126,19 +126,60 @@ impl Source {
     ///
     /// Fails where it cannot be read, is too long, or is not what the descriptor says.
     pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
+        self.blob_bytes(descriptor, MANIFEST_LIMIT)
+    }
+
+    /// Reads a blob of at most `limit` bytes, verified. Nothing is returned where the place does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it cannot be read, is too long, or is not what the descriptor says.
+    pub fn blob_bytes(
+        &self,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, TransportError> {
         let read = match self {
             Self::Registry(session, repository) => {
-                let found =
-                    session.block_on(repository.blob_bytes(descriptor, MANIFEST_LIMIT))??;
-                return Ok(found.map(|bytes| bytes.to_vec()));
+                let found = session.block_on(repository.blob_bytes(descriptor, limit))??;
+                return Ok(found.map(Vec::from));
             }
-            Self::Layout(layout) => layout.read_blob(descriptor, MANIFEST_LIMIT),
-            Self::Archive(archive) => archive.read_blob(descriptor, MANIFEST_LIMIT),
+            Self::Layout(layout) => layout.read_blob(descriptor, limit),
+            Self::Archive(archive) => archive.read_blob(descriptor, limit),
         };
         match read {
             Ok(bytes) => Ok(Some(bytes)),
             Err(LayoutError::NoSuchBlob { .. }) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the manifests of type `artifact_type` that refer to `subject`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the registry does not say, or the layout cannot be read.
+    pub fn referrers(
+        &self,
+        subject: Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, TransportError> {
+        let read = |entry: &Descriptor| self.manifest(entry).ok().flatten();
+        match self {
+            Self::Registry(session, repository) => {
+                let found = session.block_on(repository.referrers(subject, artifact_type))??;
+                Ok(found.descriptors)
+            }
+            Self::Layout(layout) => {
+                let index = layout.index()?;
+                Ok(referrers::listed(&index, subject, artifact_type, read))
+            }
+            Self::Archive(archive) => Ok(referrers::listed(
+                archive.index(),
+                subject,
+                artifact_type,
+                read,
+            )),
         }
     }
 
@@ -171,6 +212,33 @@ impl Source {
             Self::Layout(layout) => Ok(BlobReader::file(layout.blob(descriptor)?)),
             Self::Archive(archive) => Ok(BlobReader::file(archive.blob(descriptor)?)),
         }
+    }
+
+    /// Returns the bytes of the blob `descriptor` for another registry. What goes wrong shows when they are read.
+    pub(crate) fn stream(&self, descriptor: &Descriptor) -> BlobStream {
+        let opened = match self {
+            Self::Registry(_, repository) => {
+                return BlobStream::of_blob(repository.clone(), descriptor.clone());
+            }
+            Self::Layout(layout) => layout.blob(descriptor),
+            Self::Archive(archive) => archive.blob(descriptor),
+        };
+        stream::of_file(opened)
+    }
+
+    /// Returns a reference to the image of the name `tag` in the place of `reference`.
+    pub fn tagged(reference: &Reference, tag: &str) -> Reference {
+        let mut tagged = reference.clone();
+        match &mut tagged {
+            Reference::Registry(registry) => {
+                registry.tag = Some(tag.to_owned());
+                registry.digest = None;
+            }
+            Reference::Layout { select, .. } | Reference::Archive { select, .. } => {
+                *select = Selector::Name(tag.to_owned());
+            }
+        }
+        tagged
     }
 
     /// Returns a reference to the image of `digest` in the place of `reference`.

@@ -1,7 +1,8 @@
 //! Blobs that are read piece by piece.
 
 use bytes::Bytes;
-use soci_layout::Blob;
+use futures_util::stream;
+use soci_layout::{Blob, LayoutError};
 use soci_registry::BlobStream;
 
 use crate::{Session, TransportError};
@@ -26,6 +27,11 @@ impl BlobReader {
         Self(Kind::Network(session, stream))
     }
 
+    /// Says whether the bytes come over a network, so that they may be others the next time.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.0, Kind::Network(..))
+    }
+
     /// Returns the next piece; nothing at the end.
     ///
     /// # Errors
@@ -42,18 +48,18 @@ impl BlobReader {
             Kind::Network(session, stream) => Ok(session.clone().block_on(stream.next())??),
         }
     }
+}
 
-    /// Turns the reader into a stream that another registry can be sent.
-    pub(crate) fn into_stream(self) -> BlobStream {
-        match self.0 {
-            Kind::Network(_, stream) => stream,
-            kind @ Kind::File(_) => {
-                let pieces = futures_util::stream::unfold(Self(kind), |mut reader| async move {
-                    let piece = reader.next_piece().transpose()?;
-                    Some((piece.map_err(std::io::Error::other), reader))
-                });
-                BlobStream::from_stream(pieces)
-            }
-        }
-    }
+/// Returns a file's bytes as a stream that a registry can be sent, or the error with which it did not open.
+pub(crate) fn of_file(opened: Result<Blob, LayoutError>) -> BlobStream {
+    let reader = opened.map(BlobReader::file).map_err(std::io::Error::other);
+    let pieces = stream::unfold(Some(reader), |reader| async move {
+        let mut reader = match reader? {
+            Ok(reader) => reader,
+            Err(error) => return Some((Err(error), None)),
+        };
+        let piece = reader.next_piece().transpose()?;
+        Some((piece.map_err(std::io::Error::other), Some(Ok(reader))))
+    });
+    BlobStream::from_stream(pieces)
 }

@@ -71,6 +71,8 @@ impl CheckpointWriter {
 pub(crate) struct CheckpointList<'a> {
     /// How many there are, the implied one included.
     pub(crate) count: u32,
+    /// The span size in bytes that the builder was given.
+    pub(crate) span_size: i64,
     records: &'a [u8],
     first_is_implied: bool,
 }
@@ -79,7 +81,7 @@ impl<'a> CheckpointList<'a> {
     /// Reads a list whose length fits its count.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (count, rest) = bytes.split_first_chunk::<4>()?;
-        let (_span_size, records) = rest.split_first_chunk::<8>()?;
+        let (span_size, records) = rest.split_first_chunk::<8>()?;
         let count = u32::try_from(i32::from_le_bytes(*count)).ok()?;
         let stored = records.len().checked_div(CHECKPOINT)?;
         if !records.len().is_multiple_of(CHECKPOINT) {
@@ -92,9 +94,15 @@ impl<'a> CheckpointList<'a> {
         };
         Some(Self {
             count,
+            span_size: i64::from_le_bytes(*span_size),
             records,
             first_is_implied,
         })
+    }
+
+    /// Says whether the list is of the older layout, which leaves out the first checkpoint.
+    pub(crate) const fn first_is_implied(&self) -> bool {
+        self.first_is_implied
     }
 
     /// Returns the checkpoints in order, `None` for one that holds impossible numbers.

@@ -4,7 +4,8 @@
 //! offsets, and the points from which decompression can resume. This crate builds it
 //! ([`LayerScanner`] and [`SpanHasher`], which may run on two threads, then [`Ztoc::assemble`]),
 //! writes and reads its bytes ([`Ztoc::encode`], [`Ztoc::decode`]), says whether its readers would
-//! accept it ([`Ztoc::reader_violations`]), and reads layers through it ([`extract`]).
+//! accept it ([`Ztoc::reader_violations`]) and whether it may come from a layer
+//! ([`Ztoc::check_provenance`]), and reads layers through it ([`extract`]).
 //!
 //! Bytes come in as slices of any length. The crate opens no file and no socket, starts no thread,
 //! and prints nothing. Its input may be hostile: memory is bounded by what a ztoc can hold, and
@@ -29,6 +30,7 @@ mod error;
 pub mod extract;
 mod flat;
 mod gzip;
+mod provenance;
 mod scanner;
 mod span;
 mod tar;
@@ -42,6 +44,7 @@ pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};
 pub use error::{GzipHeaderFault, LimitKind, ScanError, ScanErrorClass, TarFault};
+pub use provenance::{Provenance, ProvenanceError};
 pub use scanner::{Compression, LayerScanner, Limits, ScannedLayer};
 pub use span::{LayerDigests, SpanHasher, SpanStart};
 pub use violations::ReaderViolation;

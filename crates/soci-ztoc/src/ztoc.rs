@@ -8,7 +8,7 @@ use crate::span::{LayerDigests, SpanHasher};
 use crate::tar_info::TarInfo;
 
 /// The only version there is.
-const VERSION: &str = "0.9";
+pub(crate) const VERSION: &str = "0.9";
 
 /// How much of a layer [`build`] hands on at a time, in bytes: it stays in the second-level cache
 /// from the scanner to the hasher.

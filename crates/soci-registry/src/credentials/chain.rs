@@ -1,11 +1,15 @@
 //! The order of the sources. The first one that knows the registry wins.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::{Credential, Renewal, helper};
+use crate::aws_http;
 use crate::ecr::EcrHost;
 use crate::error::{ConfigurationError, Operation, RegistryError};
 use crate::options::ClientOptions;
@@ -18,17 +22,25 @@ pub(crate) struct Chain {
     authfile: Option<PathBuf>,
     environment: Environment,
     ecr: Option<EcrHost>,
+    /// Certificates (PEM) that are trusted besides the system's.
+    certificates: Arc<[Vec<u8>]>,
     helper_limit: Duration,
 }
 
 impl Chain {
-    pub(crate) fn new(registry: &str, options: &ClientOptions, environment: Environment) -> Self {
+    pub(crate) fn new(
+        registry: &str,
+        options: &ClientOptions,
+        environment: Environment,
+        certificates: Arc<[Vec<u8>]>,
+    ) -> Self {
         let named = options.authfile.clone();
         Self {
             registry: registry.to_owned(),
             authfile: named.or_else(|| environment.authfile.clone()),
             environment,
             ecr: EcrHost::parse(registry),
+            certificates,
             helper_limit: options.timeouts.helper,
         }
     }
@@ -59,12 +71,18 @@ impl Chain {
             }
         }
         if let Some(ecr) = &self.ecr
-            && let Some(credential) = ecr.credential(operation, &mut tried).await?
+            && let Some(credential) = ecr
+                .credential(operation, &mut tried, self.aws_http())
+                .await?
         {
             return Ok(credential);
         }
         tracing::debug!(registry = self.registry, ?tried, "no credentials");
         Ok(Credential::Anonymous { tried })
+    }
+
+    fn aws_http(&self) -> SharedHttpClient {
+        aws_http::client(&self.certificates)
     }
 
     fn variables(&self, tried: &mut Vec<String>) -> Result<Option<Credential>, ConfigurationError> {

@@ -19,7 +19,19 @@ pub(crate) struct Environment {
     pub(crate) home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`: where podman and skopeo keep what they log in with.
     pub(crate) runtime: Option<PathBuf>,
+    /// The variables that name proxies, with their values, which may hold passwords.
+    pub(crate) proxies: Vec<(&'static str, Secret)>,
 }
+
+/// The variables that name proxies. `NO_PROXY` names none.
+const PROXIES: [&str; 6] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
 
 impl Environment {
     pub(crate) fn read() -> Self {
@@ -30,6 +42,10 @@ impl Environment {
             docker_config: variable("DOCKER_CONFIG").map(PathBuf::from),
             home: variable("HOME").map(PathBuf::from),
             runtime: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+            proxies: PROXIES
+                .into_iter()
+                .filter_map(|name| Some((name, Secret::new(variable(name)?))))
+                .collect(),
         }
     }
 }

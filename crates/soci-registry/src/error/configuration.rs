@@ -48,6 +48,14 @@ pub enum ConfigurationError {
         /// The host.
         host: String,
     },
+    /// A variable that names a proxy does not. Its value may hold a password, so it is not shown.
+    #[error("`{variable}` is not the URL of a proxy, such as http://proxy.example:3128: {reason}")]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        reason: &'static str,
+    },
     /// One of two variables that go together is missing.
     #[error("`{present}` is set, but `{missing}` is not")]
     Variable {

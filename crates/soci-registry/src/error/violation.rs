@@ -7,6 +7,9 @@ use super::Refusal;
 /// What a registry must not do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Violation {
+    /// It does not know a blob that a manifest names, though it took it.
+    #[error("refused: {0}")]
+    BlobUnknown(Refusal),
     /// It wants credentials in a way that this client does not know.
     #[error("no authentication challenge that is understood, expected Basic or Bearer")]
     Challenge,
@@ -97,6 +100,17 @@ pub enum Damage {
         /// The document's `mediaType`.
         found: String,
     },
+    /// A document cannot be read.
+    #[error("{what} is malformed: {reason}")]
+    Document {
+        /// Which document.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The registry takes nothing so large.
+    #[error("too large for the registry: {0}")]
+    Refused(Refusal),
     /// The length is another.
     #[error("expected {expected} bytes, found {found}")]
     Size {

@@ -20,11 +20,7 @@ const NAME: &str = "team/app";
 fn options() -> ClientOptions {
     let short = Duration::from_millis(2);
     ClientOptions {
-        retries: RetryPolicy {
-            base: short,
-            throttled_base: short,
-            ..RetryPolicy::default()
-        },
+        retries: RetryPolicy::from_first_wait(short),
         ..ClientOptions::default()
     }
 }
@@ -34,13 +30,15 @@ fn repository(fake: &Fake) -> Repository {
 }
 
 fn repository_with(fake: &Fake, options: ClientOptions) -> Repository {
+    repository_of(&Client::new(options).expect("a client"), fake)
+}
+
+fn repository_of(client: &Client, fake: &Fake) -> Repository {
     let text = format!("{}/{NAME}:v1", fake.address);
     let Ok(Reference::Registry(reference)) = text.parse() else {
         panic!("`{text}` is no reference");
     };
-    Client::new(options)
-        .expect("a client")
-        .repository(&reference)
+    client.repository(&reference)
 }
 
 /// Returns the path of something in the repository.
@@ -63,9 +61,9 @@ fn moves_between_threads() {
     check(&repository.blob(&blob, 0));
     check(&repository.blob_bytes(&blob, 0));
     check(&repository.blob_exists(blob.digest));
-    check(&repository.mount_blob(blob.digest, NAME));
+    check(&repository.mount_or_push_blob(&blob, NAME, stream));
     check(&repository.push_blob(&blob, Bytes::new()));
-    check(&repository.push_blob_stream(&blob, stream()));
+    check(&repository.push_blob_stream(&blob, stream));
     check(&repository.push_manifest(name, "x", Bytes::new()));
     check(&repository.referrers(blob.digest, "x"));
     check(&repository.add_to_referrers_tag(blob.digest, blob.clone()));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures_util::stream;
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, ErrorClass, ManifestName, Mount};
+use soci_registry::{BlobStream, Copied, ErrorClass, ManifestName};
 
 use crate::fake::{Fake, Reply};
 use crate::{path, repository};
@@ -28,9 +28,9 @@ async fn pushes_a_blob_with_one_post_and_one_put() {
         .await
         .expect("an upload");
     let halves = [content.slice(..9), content.slice(9..)];
-    let halves = stream::iter(halves.into_iter().map(Ok));
+    let halves = || BlobStream::from_stream(stream::iter(halves.clone().map(Ok)));
     repository
-        .push_blob_stream(&descriptor, BlobStream::from_stream(halves))
+        .push_blob_stream(&descriptor, halves)
         .await
         .expect("an upload");
     let seen = fake.seen();
@@ -88,15 +88,14 @@ async fn blames_the_content_that_is_too_short() {
     });
     let (descriptor, content) = blob();
     let repository = repository(&fake);
-    let short = stream::iter([Ok(content.slice(1..))]);
-    let error = repository
-        .push_blob_stream(&descriptor, BlobStream::from_stream(short))
-        .await;
+    let short = || BlobStream::from_stream(stream::iter([Ok(content.slice(1..))]));
+    let error = repository.push_blob_stream(&descriptor, short).await;
     assert_eq!(error.expect_err("too short").class(), ErrorClass::BadData);
-    let broken = stream::iter([Ok(content.slice(1..)), Err(std::io::Error::other("disk"))]);
-    let error = repository
-        .push_blob_stream(&descriptor, BlobStream::from_stream(broken))
-        .await;
+    let broken = || {
+        let pieces = [Ok(content.slice(1..)), Err(std::io::Error::other("disk"))];
+        BlobStream::from_stream(stream::iter(pieces))
+    };
+    let error = repository.push_blob_stream(&descriptor, broken).await;
     assert_eq!(error.expect_err("broken").class(), ErrorClass::Io);
 }
 
@@ -111,19 +110,33 @@ async fn sends_nothing_to_a_strange_upload_location() {
 }
 
 #[tokio::test]
-async fn mounts_or_says_that_it_cannot() {
-    for (status, expected) in [
-        (201, Mount::Mounted),
-        (202, Mount::Refused),
-        (404, Mount::Refused),
+async fn mounts_or_uploads_with_no_more_requests_than_it_takes() {
+    for (status, expected, posts) in [
+        (201, Copied::Mounted, 1),
+        // The session that was opened in place of the mount is used.
+        (202, Copied::Uploaded, 1),
+        (404, Copied::Uploaded, 2),
+        (403, Copied::Uploaded, 2),
     ] {
-        let fake = Fake::start(move |_, _| Reply::new(status));
-        let digest = Digest::of(b"x");
-        let mount = repository(&fake).mount_blob(digest, "other/app").await;
-        assert_eq!(mount.expect("an answer"), expected);
-        let digest = digest.to_string().replace(':', "%3A");
+        let fake = Fake::start(move |seen, _| match seen.method.as_str() {
+            "PUT" => Reply::new(201),
+            _ if seen.target.contains("mount=") => {
+                Reply::new(status).header("Location", "/v2/session/mount")
+            }
+            _ => Reply::new(202).header("Location", "/v2/session/plain"),
+        });
+        let (descriptor, content) = blob();
+        let stream = || BlobStream::from_stream(stream::iter([Ok(content.clone())]));
+        let copied = repository(&fake)
+            .mount_or_push_blob(&descriptor, "other/app", stream)
+            .await;
+        assert_eq!(copied.expect("an answer"), expected, "{status}");
+        let digest = descriptor.digest.to_string().replace(':', "%3A");
         let target = format!("blobs/uploads/?mount={digest}&from=other%2Fapp");
         assert_eq!(fake.count("POST", &path(&target)), 1);
+        let seen = fake.seen();
+        let sent = seen.iter().filter(|seen| seen.method == "POST").count();
+        assert_eq!(sent, posts, "{status}");
     }
 }
 

@@ -4,6 +4,7 @@ mod goldens;
 mod headers;
 mod hostile;
 mod limits;
+mod provenance;
 mod random_access;
 mod record;
 mod roundtrip;
