@@ -22,7 +22,7 @@ use crate::error::{
 };
 use crate::guard::{self, Guard};
 use crate::http::{Request, Transport, pause};
-use crate::options::{ClientOptions, PlainHttp};
+use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
 use crate::pacing::Pacing;
 use crate::reply::{self, Answer, ReadError};
 use crate::retry::{Budget, Cause};
@@ -39,7 +39,7 @@ struct Shared {
     /// Certificates (PEM) that are trusted besides the system's.
     certificates: Arc<[Vec<u8>]>,
     transport: Transport,
-    registries: Mutex<BTreeMap<String, Arc<Registry>>>,
+    registries: Arc<Mutex<BTreeMap<String, Arc<Registry>>>>,
 }
 
 /// One registry.
@@ -89,8 +89,37 @@ impl Client {
             environment,
             certificates: certificates.into(),
             transport,
-            registries: Mutex::default(),
+            registries: Arc::default(),
         })))
+    }
+
+    /// Returns a client that shares everything with this one but the retries: for requests that a run can do without, which
+    /// must not use up its budget.
+    #[must_use]
+    pub fn with_retries(&self, retries: RetryPolicy) -> Self {
+        let Shared {
+            options,
+            environment,
+            certificates,
+            transport,
+            registries,
+        } = &*self.0;
+        let transport = Transport {
+            clients: transport.clients.clone(),
+            timeouts: transport.timeouts.clone(),
+            budget: Budget::new(&retries),
+            retries: retries.clone(),
+        };
+        Self(Arc::new(Shared {
+            options: ClientOptions {
+                retries,
+                ..options.clone()
+            },
+            environment: environment.clone(),
+            certificates: Arc::clone(certificates),
+            transport,
+            registries: Arc::clone(registries),
+        }))
     }
 
     /// Returns the repository that a reference names. Nothing is sent yet.

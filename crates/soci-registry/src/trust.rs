@@ -16,7 +16,7 @@ use crate::options::ClientOptions;
 use crate::secret::Secret;
 
 /// One client for this machine, and one for the world.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clients {
     direct: reqwest::Client,
     world: reqwest::Client,

@@ -6,7 +6,9 @@
     reason = "every function of a test kit panics on failure"
 )]
 
+pub mod certificate;
 pub mod dns;
+pub mod faulty;
 pub mod golden;
 pub mod http;
 pub mod image;

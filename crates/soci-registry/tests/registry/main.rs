@@ -30,13 +30,15 @@ fn repository(fake: &Fake) -> Repository {
 }
 
 fn repository_with(fake: &Fake, options: ClientOptions) -> Repository {
+    repository_of(&Client::new(options).expect("a client"), fake)
+}
+
+fn repository_of(client: &Client, fake: &Fake) -> Repository {
     let text = format!("{}/{NAME}:v1", fake.address);
     let Ok(Reference::Registry(reference)) = text.parse() else {
         panic!("`{text}` is no reference");
     };
-    Client::new(options)
-        .expect("a client")
-        .repository(&reference)
+    client.repository(&reference)
 }
 
 /// Returns the path of something in the repository.

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, Damage, ErrorClass, ManifestName, RegistryError};
+use soci_registry::{
+    BlobStream, Client, ClientOptions, Damage, ErrorClass, ManifestName, RegistryError, RetryPolicy,
+};
 
 use crate::fake::{Fake, Reply, Seen};
 use crate::{path, repository};
@@ -34,22 +36,24 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(step).take(length).collect()
 }
 
-/// Returns the bytes from where the request wants them, as a registry with ranges does.
+/// Returns the bytes that the request wants, as a registry with ranges does.
 fn ranged(seen: &Seen, blob: &[u8]) -> Reply {
     let Some(range) = seen.header("range") else {
         return Reply::new(200).body(blob);
     };
-    let start: usize = range
-        .strip_prefix("bytes=")
-        .and_then(|range| range.strip_suffix('-')?.parse().ok())
-        .expect("an open range");
     let length = blob.len();
+    let (start, end) = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'))
+        .expect("a range");
+    let start: usize = start.parse().expect("its start");
+    let end = end.parse().map_or(length, |last: usize| last + 1);
     Reply::new(206)
         .header(
             "Content-Range",
-            format!("bytes {start}-{}/{length}", length - 1),
+            format!("bytes {start}-{}/{length}", end - 1),
         )
-        .body(&blob[start..])
+        .body(&blob[start..end])
 }
 
 #[tokio::test]
@@ -342,4 +346,89 @@ async fn shows_no_more_of_an_error_than_is_safe() {
     let error = repository(&fake).manifest(ManifestName::Tag("v1")).await;
     let text = error.expect_err("a refusal").to_string();
     assert!(text.len() < 600 && !text.contains('\u{1b}'), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_run_can_do_without_leaves_its_retries_alone() {
+    let fake = Fake::start(|seen, before| match before {
+        _ if seen.target.ends_with("/aside") => Reply::new(503),
+        0..4 => Reply::new(503),
+        _ => manifest(),
+    });
+    let client = Client::new(crate::options()).expect("a client");
+    let few = RetryPolicy {
+        tries: 2,
+        ..crate::options().retries
+    };
+    let aside = crate::repository_of(&client.with_retries(few), &fake);
+    for _ in 0..5 {
+        let error = aside.manifest(ManifestName::Tag("aside")).await;
+        assert_eq!(error.expect_err("no luck").class(), ErrorClass::Unavailable);
+    }
+    assert_eq!(fake.count("GET", &path("manifests/aside")), 10);
+    let found = crate::repository_of(&client, &fake)
+        .manifest(ManifestName::Tag("v1"))
+        .await;
+    assert!(found.expect("an answer").is_some());
+}
+
+const MIB: usize = 1 << 20;
+
+/// Fetches a blob of 10.5 MiB over three connections, and returns it with the ranges that were asked for, in order.
+async fn over_three_connections(
+    answer: impl Fn(&Seen, usize, &[u8]) -> Reply + Send + Sync + 'static,
+) -> Vec<Option<String>> {
+    let blob = noise(10 * MIB + MIB / 2);
+    let descriptor = Descriptor::of(media_type::OCTET_STREAM, &blob);
+    let content = blob.clone();
+    let fake = Fake::start(move |seen, before| answer(seen, before, &content));
+    let options = ClientOptions {
+        connections: 3.try_into().expect("a number"),
+        ..crate::options()
+    };
+    let stream = crate::repository_with(&fake, options)
+        .blob(&descriptor, 0)
+        .await;
+    let found = collect(stream.expect("a stream")).await.expect("all of it");
+    assert!(found == blob, "{} bytes", found.len());
+    let ranges = |seen: &Seen| seen.header("range").map(str::to_owned);
+    let mut ranges: Vec<_> = fake.seen().iter().map(ranges).collect();
+    ranges.sort();
+    ranges
+}
+
+#[tokio::test]
+async fn fetches_several_ranges_and_delivers_them_in_order() {
+    let ranges = over_three_connections(|seen, _, blob| ranged(seen, blob)).await;
+    let expected = ["bytes=0-4194303", "bytes=4194304-8388607", "bytes=8388608-"];
+    assert_eq!(ranges, expected.map(|range| Some(range.to_owned())));
+}
+
+#[tokio::test]
+async fn goes_on_in_the_range_that_broke_off() {
+    let break_second = |seen: &Seen, _: usize, blob: &[u8]| {
+        let reply = ranged(seen, blob);
+        match seen.header("range") {
+            Some("bytes=4194304-8388607") => reply.cut_after(MIB),
+            _ => reply,
+        }
+    };
+    let ranges = over_three_connections(break_second).await;
+    let resumed = Some("bytes=5242880-8388607".to_owned());
+    assert!(ranges.contains(&resumed), "{ranges:?}");
+    assert_eq!(ranges.len(), 4, "{ranges:?}");
+}
+
+#[tokio::test]
+async fn takes_all_at_once_where_there_are_no_ranges() {
+    let whole = |_: &Seen, before: usize, blob: &[u8]| {
+        let reply = Reply::new(200).body(blob);
+        if before == 0 {
+            reply.cut_after(5 * MIB)
+        } else {
+            reply
+        }
+    };
+    let ranges = over_three_connections(whole).await;
+    assert_eq!(ranges.len(), 2, "{ranges:?}");
 }
