@@ -16,9 +16,9 @@ use url::Url;
 
 use crate::credentials::{Chain, Credential, Renewal};
 use crate::ecr;
-use crate::error::{ConfigurationError, Denial, Operation, RegistryError, Violation};
+use crate::error::{ConfigurationError, Denial, Fault, Operation, RegistryError, Tries, Violation};
 use crate::guard::{self, Guard};
-use crate::http::{Request, Transport};
+use crate::http::{Body, Request, Transport};
 use crate::reply::{Answer, Refused, Sender};
 use challenge::Challenge;
 use scope::Scope;
@@ -61,31 +61,40 @@ impl Authenticator {
         desk: &Desk<'_>,
         request: &Request,
     ) -> Result<Answer, RegistryError> {
-        let Desk {
-            transport,
-            operation,
-            guard,
-            ..
-        } = desk;
-        if !guard.is_home(&request.url) {
-            return transport.exchange(operation, request, None, guard).await;
+        if !desk.guard.is_home(&request.url) {
+            return desk.exchange(request, None).await;
         }
-        let pass = self.pass(desk).await?;
-        let value = pass.as_ref().map(|pass| &pass.value);
-        let answer = transport.exchange(operation, request, value, guard).await?;
-        let Answer::Refused(refused) = answer else {
-            return Ok(answer);
-        };
-        if !is_rejected(&refused) {
-            return Ok(Answer::Refused(refused));
+        let mut pass = self.pass(desk).await?;
+        let mut answer = desk.exchange(request, pass.as_ref()).await?;
+        let mut asked = None;
+        // To be told what is wanted is no rejection yet; one may follow, if something else is wanted then.
+        for is_last in [pass.is_some(), true] {
+            let Answer::Refused(refused) = answer else {
+                return Ok(answer);
+            };
+            let challenge = challenge::read(&refused.headers);
+            let is_told_before = asked.is_some() && asked == challenge;
+            if !is_rejected(&refused) || is_told_before {
+                return Ok(Answer::Refused(refused));
+            }
+            let renewed = self.renew(desk, pass, &refused).await?;
+            let Some(renewed) = renewed else {
+                return Ok(Answer::Refused(refused));
+            };
+            if let Body::Once(..) = request.body {
+                // The content is gone. Whoever sent it can have it again, and then there is a good pass.
+                let Refused { host, refusal, .. } = *refused;
+                let fault = Fault::Status { host, refusal };
+                return Err(desk.operation.unavailable(fault, Tries::once()));
+            }
+            answer = desk.exchange(request, Some(&renewed)).await?;
+            if is_last {
+                break;
+            }
+            pass = Some(renewed);
+            asked = challenge;
         }
-        let renewed = self.renew(desk, pass, &refused).await?;
-        let Some(renewed) = renewed else {
-            return Ok(Answer::Refused(refused));
-        };
-        transport
-            .exchange(operation, request, Some(&renewed.value), guard)
-            .await
+        Ok(answer)
     }
 
     /// Returns what to do about a refusal, where it came to somebody without credentials.
@@ -226,6 +235,21 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        pass: Option<&Pass>,
+    ) -> Result<Answer, RegistryError> {
+        let value = pass.map(|pass| &pass.value);
+        let Self {
+            transport,
+            operation,
+            guard,
+            ..
+        } = self;
+        transport.exchange(operation, request, value, guard).await
+    }
+
     pub(crate) fn denied(&self, denial: Denial) -> RegistryError {
         let hint = matches!(denial, Denial::NoCredentials { .. }).then(|| {
             format!(

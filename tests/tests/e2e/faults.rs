@@ -1,0 +1,7 @@
+//! Faults of registries, of networks and of what lies around the tools, one test for each row of the acceptance matrix.
+//!
+//! A test's name starts with its row.
+
+mod auth;
+mod connect;
+mod secrets;
