@@ -18,7 +18,7 @@ pub fn add_addresses(addresses: &[&str]) {
     for address in addresses {
         let bits = if address.contains(':') { 128 } else { 32 };
         let address = format!("{address}/{bits}");
-        run("ip", &["address", "add", &address, "dev", "lo", "nodad"]);
+        run("ip", &["address", "replace", &address, "dev", "lo"]);
     }
 }
 
