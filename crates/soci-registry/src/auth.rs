@@ -10,6 +10,7 @@ pub(crate) mod token;
 
 use std::collections::BTreeMap;
 
+use reqwest::Method;
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 use url::Url;
@@ -74,7 +75,7 @@ impl Authenticator {
             };
             let challenge = challenge::read(&refused.headers);
             let is_told_before = asked.is_some() && asked == challenge;
-            if !is_rejected(&refused) || is_told_before {
+            if !self.is_rejected(request, &refused) || is_told_before {
                 return Ok(Answer::Refused(refused));
             }
             let renewed = self.renew(desk, pass, &refused).await?;
@@ -95,6 +96,21 @@ impl Authenticator {
             asked = challenge;
         }
         Ok(answer)
+    }
+
+    /// Says whether a refusal is about the pass. ECR says so of an expired one with 403 and without a challenge, and to a
+    /// `HEAD` without a word.
+    fn is_rejected(&self, request: &Request, refused: &Refused) -> bool {
+        let Refused {
+            refusal, sender, ..
+        } = refused;
+        let is_mute = request.method == Method::HEAD && refusal.message.is_empty();
+        *sender == Sender::Registry
+            && match refusal.status {
+                401 => true,
+                403 => ecr::says_expired(refusal) || (is_mute && self.chain.is_for_ecr()),
+                _ => false,
+            }
     }
 
     /// Returns what to do about a refusal, where it came to somebody without credentials.
@@ -270,14 +286,4 @@ fn keep_off_the_wire(credential: &Credential, url: &Url) -> Result<(), Configura
         });
     }
     Ok(())
-}
-
-/// Says whether a refusal is about the pass. ECR says so of an expired one with 403 and without a challenge.
-fn is_rejected(refused: &Refused) -> bool {
-    refused.sender == Sender::Registry
-        && match refused.refusal.status {
-            401 => true,
-            403 => ecr::says_expired(&refused.refusal),
-            _ => false,
-        }
 }

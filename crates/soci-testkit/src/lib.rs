@@ -6,6 +6,7 @@
     reason = "every function of a test kit panics on failure"
 )]
 
+pub mod aws;
 pub mod certificate;
 pub mod dns;
 pub mod faulty;
