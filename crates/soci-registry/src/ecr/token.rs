@@ -1,11 +1,17 @@
 //! Tokens of ECR, from the AWS API with what AWS credentials there are.
 
+use std::error::Error;
+use std::time::Instant;
+
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_ecr::config::Builder as PrivateBuilder;
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecrpublic::config::Builder as PublicBuilder;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::service_config::ServiceConfigKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,9 +19,12 @@ use futures_util::future::BoxFuture;
 
 use super::{EcrHost, Endpoints};
 use crate::credentials::{Credential, Renewal};
-use crate::error::{Denial, Operation, RegistryError, clock_hint};
+use crate::error::{Denial, Fault, Operation, Refusal, RegistryError, Tries, clock_hint};
 use crate::reply::printable;
 use crate::secret::Secret;
+
+/// How often the SDK tries.
+const ATTEMPTS: u32 = 3;
 
 /// Where ECR Public answers for its tokens.
 const PUBLIC_REGION: &str = "us-east-1";
@@ -35,28 +44,29 @@ impl EcrHost {
             match self.ask(&config, tried).await {
                 Ok(credential) => Ok(credential),
                 // Anybody may read the public gallery, whatever is wrong with the credentials that happen to be here.
-                Err(reason) if matches!(self, Self::Public { .. }) => {
+                Err(failure) if matches!(self, Self::Public { .. }) => {
+                    let reason = failure.reason();
                     tracing::warn!("{operation}: without credentials of AWS: {reason}");
                     tried.push(format!("AWS: {reason}"));
                     Ok(None)
                 }
-                Err(reason) => Err(self.denied(operation, reason)),
+                Err(failure) => Err(self.error(operation, failure)),
             }
         })
     }
 
-    /// Asks the API. An error is what to say of it.
+    /// Asks the API.
     async fn ask(
         &self,
         config: &SdkConfig,
         tried: &mut Vec<String>,
-    ) -> Result<Option<Credential>, String> {
+    ) -> Result<Option<Credential>, Failure> {
         let Some(provider) = config.credentials_provider() else {
             tried.push("AWS: no credentials".to_owned());
             return Ok(None);
         };
-        match provider.provide_credentials().await {
-            Ok(_) => {}
+        let credentials = match provider.provide_credentials().await {
+            Ok(credentials) => credentials,
             Err(CredentialsError::CredentialsNotLoaded(_)) => {
                 tried.push(
                     "AWS: no credentials in environment, profile, web identity, container or instance"
@@ -64,15 +74,20 @@ impl EcrHost {
                 );
                 return Ok(None);
             }
-            Err(error) => return Err(chain(&error)),
-        }
+            Err(error) => return Err(Failure::Denied(chain(&error))),
+        };
+        // What was found is used, so that no service is asked for it again.
+        let builder = config.to_builder();
+        let provider = SharedCredentialsProvider::new(credentials);
+        let config = &builder.credentials_provider(provider).build();
         let token = match self {
             Self::Private { endpoints, .. } => private_token(config, *endpoints).await,
             Self::Public { endpoints } => public_token(config, *endpoints).await,
         };
         let credential = credential(&token?);
-        let malformed = || "the token that came is malformed".to_owned();
-        credential.ok_or_else(malformed).map(Some)
+        let malformed = "the token that came is malformed";
+        let credential = credential.ok_or_else(|| Failure::Denied(malformed.to_owned()))?;
+        Ok(Some(credential))
     }
 
     fn loader(&self) -> ConfigLoader {
@@ -81,10 +96,25 @@ impl EcrHost {
             // The host's name decides, not the environment: the token must be for this registry.
             Self::Private { region, .. } => Region::new(region.clone()),
         };
-        aws_config::defaults(BehaviorVersion::latest()).region(region)
+        let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+        aws_config::defaults(BehaviorVersion::latest())
+            .region(region)
+            .retry_config(retries)
     }
 
-    fn denied(&self, operation: &Operation, reason: String) -> RegistryError {
+    fn error(&self, operation: &Operation, failure: Failure) -> RegistryError {
+        let reason = match failure {
+            Failure::Denied(reason) => reason,
+            Failure::Throttled(refusal, tries) => {
+                return RegistryError::Throttled {
+                    operation: Box::new(operation.clone()),
+                    refusal,
+                    retry_after: None,
+                    tries,
+                };
+            }
+            Failure::Unavailable(fault, tries) => return operation.unavailable(fault, tries),
+        };
         let action = match self {
             Self::Private { .. } => "ecr:GetAuthorizationToken",
             Self::Public { .. } => "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken",
@@ -98,7 +128,60 @@ impl EcrHost {
     }
 }
 
-async fn private_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secret, String> {
+/// Why there is no token.
+#[derive(Debug)]
+enum Failure {
+    /// There are no credentials where there should be some, or they are not good for this.
+    Denied(String),
+    /// The API wants to be asked later.
+    Throttled(Refusal, Tries),
+    /// The API does not answer, or not as it should.
+    Unavailable(Fault, Tries),
+}
+
+/// What the API is called in messages.
+const API: &str = "the AWS API for ECR";
+
+impl Failure {
+    /// Sorts an error of the SDK, which has tried again what may work another time.
+    fn of<E: ProvideErrorMetadata + Error + 'static>(
+        error: SdkError<E, HttpResponse>,
+        started: Instant,
+    ) -> Self {
+        let host = API.to_owned();
+        let reason = chain(&error);
+        let tries = Tries {
+            count: ATTEMPTS,
+            elapsed: started.elapsed(),
+        };
+        let refusal = match &error {
+            SdkError::ConstructionFailure(_) => return Self::Denied(reason),
+            SdkError::ServiceError(context) => Refusal {
+                status: context.raw().status().as_u16(),
+                code: printable(error.code().unwrap_or_default()),
+                message: printable(error.message().unwrap_or_default()),
+            },
+            _ => return Self::Unavailable(Fault::Connection { host, reason }, tries),
+        };
+        match refusal.status {
+            429 => Self::Throttled(refusal, tries),
+            _ if refusal.code.starts_with("Throttling") => Self::Throttled(refusal, tries),
+            500.. => Self::Unavailable(Fault::Status { host, refusal }, tries),
+            _ => Self::Denied(reason),
+        }
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Self::Denied(reason) => reason.clone(),
+            Self::Throttled(refusal, _) => refusal.to_string(),
+            Self::Unavailable(fault, _) => fault.to_string(),
+        }
+    }
+}
+
+async fn private_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secret, Failure> {
+    let started = Instant::now();
     let mut builder = PrivateBuilder::from(config);
     if !has_endpoint(config, "ECR") {
         builder.set_use_fips(endpoints.fips.then_some(true).or(config.use_fips()));
@@ -113,14 +196,15 @@ async fn private_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secre
         .get_authorization_token()
         .send()
         .await
-        .map_err(|error| chain(&error))?;
+        .map_err(|error| Failure::of(error, started))?;
     // `expiresAt` is not read: the registry itself says when a token is no longer good.
     let data = reply.authorization_data.unwrap_or_default();
     let token = data.into_iter().find_map(|data| data.authorization_token);
     token.map(Secret::new).ok_or_else(no_token)
 }
 
-async fn public_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secret, String> {
+async fn public_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secret, Failure> {
+    let started = Instant::now();
     let mut builder = PublicBuilder::from(config);
     if !has_endpoint(config, "ECR PUBLIC") {
         builder.set_use_dual_stack(
@@ -134,7 +218,7 @@ async fn public_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secret
         .get_authorization_token()
         .send()
         .await
-        .map_err(|error| chain(&error))?;
+        .map_err(|error| Failure::of(error, started))?;
     let data = reply.authorization_data;
     let token = data.and_then(|data| data.authorization_token);
     token.map(Secret::new).ok_or_else(no_token)
@@ -152,8 +236,8 @@ fn has_endpoint(config: &SdkConfig, service: &str) -> bool {
         || named.is_some_and(|(service, key)| service.load_config(key).is_some())
 }
 
-fn no_token() -> String {
-    "the reply holds no token".to_owned()
+fn no_token() -> Failure {
+    Failure::Denied("the reply holds no token".to_owned())
 }
 
 /// Reads an ECR token: Base64 of name and password.
@@ -169,7 +253,7 @@ fn credential(token: &Secret) -> Option<Credential> {
 }
 
 /// Returns an error with its causes in one line that can be shown.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

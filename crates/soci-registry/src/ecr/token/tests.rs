@@ -20,7 +20,7 @@ async fn ask(
     host: &str,
     fake: &Fake,
     keys: Keys,
-) -> (Result<Option<Credential>, String>, Vec<String>) {
+) -> (Result<Option<Credential>, Failure>, Vec<String>) {
     let host = EcrHost::parse(host).expect("a host of ECR");
     let loader = host
         .loader()
@@ -75,8 +75,8 @@ async fn names_the_action_that_aws_denies() {
         Reply::new(400).body(r#"{"__type":"AccessDeniedException","message":"not you"}"#)
     });
     let (found, _) = ask(PRIVATE, &fake, Keys::Good).await;
-    let reason = found.expect_err("a denial");
-    assert!(reason.contains("not you"), "{reason}");
+    let failure = found.expect_err("a denial");
+    assert!(failure.reason().contains("not you"), "{failure:?}");
     let host = EcrHost::parse(PRIVATE).expect("a host of ECR");
     let operation = Operation {
         action: "fetch manifest",
@@ -84,7 +84,7 @@ async fn names_the_action_that_aws_denies() {
         registry: PRIVATE.to_owned(),
         repository: "app".to_owned(),
     };
-    let hint = host.denied(&operation, reason).hint().expect("a hint");
+    let hint = host.error(&operation, failure).hint().expect("a hint");
     assert!(hint.contains("ecr:GetAuthorizationToken"), "{hint}");
 }
 
