@@ -166,6 +166,7 @@ impl Repository {
             Some(url) => url,
             None => self.open_session(operation).await?,
         };
+        let _open = self.open_uploads().enter(self.clone(), url.clone());
         let digest = descriptor.digest;
         url.query_pairs_mut()
             .append_pair("digest", &digest.to_string());
