@@ -17,6 +17,11 @@ test: ## run all tests, with real registries and containers on this machine
 	cargo build --workspace --locked --bins
 	cargo test --workspace --locked --no-fail-fast; status=$$?; scripts/test-bases.sh stop; exit $$status
 
+.PHONY: faults
+faults: ## run the tools against a registry that misbehaves, and print how they fare
+	cargo build --workspace --locked --bins
+	cargo test --quiet --locked --package soci-e2e --test faults -- --nocapture
+
 .PHONY: check
 check: ## formatting, lints, licences and duplicates of dependencies, shell scripts
 	scripts/check.sh
