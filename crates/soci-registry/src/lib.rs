@@ -60,6 +60,7 @@ pub use error::{
     ConfigurationError, Damage, Denial, ErrorClass, Fault, Operation, Refusal, RegistryError,
     Tries, Violation,
 };
+pub use http::Content;
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
 pub use push::{Copied, PushedManifest};

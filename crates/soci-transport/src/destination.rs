@@ -141,7 +141,7 @@ impl Destination {
                 repository,
                 registry,
             } => {
-                let content = || source.stream(descriptor);
+                let content = source.content(descriptor);
                 let from = match (source, from) {
                     (Source::Registry(..), Reference::Registry(from))
                         if *registry == from.registry =>
@@ -149,12 +149,12 @@ impl Destination {
                         &from.repository
                     }
                     _ => {
-                        session.block_on(repository.push_blob_stream(descriptor, content))??;
+                        session.block_on(repository.push_blob_stream(descriptor, &content))??;
                         return Ok(descriptor.size);
                     }
                 };
                 let copied = session
-                    .block_on(repository.mount_or_push_blob(descriptor, from, content))??;
+                    .block_on(repository.mount_or_push_blob(descriptor, from, &content))??;
                 if copied == Copied::Mounted {
                     return Ok(0);
                 }

@@ -12,5 +12,6 @@ mod memory;
 mod pipeline;
 mod read_back;
 mod reuse;
+mod soak;
 mod stages;
 mod streams;
