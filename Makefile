@@ -17,6 +17,11 @@ test: ## run all tests, with real registries and containers on this machine
 	cargo build --workspace --locked --bins
 	cargo test --workspace --locked --no-fail-fast; status=$$?; scripts/test-bases.sh stop; exit $$status
 
+.PHONY: faults
+faults: ## run the tools against a registry that misbehaves, and print how they fare
+	cargo build --workspace --locked --bins
+	cargo test --quiet --locked --package soci-e2e --test faults -- --nocapture
+
 .PHONY: soak
 soak: ## a thousand pipelines against registries that fail at random; SOCI_SOAK_RUNS, SOCI_SOAK_SEED
 	cargo build --workspace --locked --bins
