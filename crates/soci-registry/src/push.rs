@@ -4,7 +4,7 @@
 //! never used again.
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_MATCH};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response};
 use soci_oci::{Descriptor, Digest, media_type};
 use std::sync::Mutex;
@@ -232,31 +232,14 @@ impl Repository {
                 subject_processed: false,
             });
         }
+        // What no credentials can change is no matter of permissions.
+        if refusal.message.contains("immutab") {
+            return Err(operation.protocol(Violation::Refused(refusal)));
+        }
         Err(self.refuse(&operation, &request, refusal))
     }
 
-    /// Writes a manifest to a tag. With the entity tag of what was there before, only over that; else it does nothing.
-    pub(crate) async fn write_tag(
-        &self,
-        tag: &str,
-        media_type: &str,
-        bytes: Bytes,
-        before: Option<&str>,
-    ) -> Result<(), RegistryError> {
-        let name = ManifestName::Tag(tag);
-        let operation = self.operation("push manifest", name);
-        let mut request = self.put_manifest(&operation, name, media_type, &bytes)?;
-        if let Some(entity) = before {
-            request = request.header(IF_MATCH, entity);
-        }
-        match self.put(&operation, &request, &bytes).await? {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.status == 412 => Ok(()),
-            Err(refusal) => Err(self.refuse(&operation, &request, refusal)),
-        }
-    }
-
-    fn put_manifest(
+    pub(crate) fn put_manifest(
         &self,
         operation: &Operation,
         name: ManifestName<'_>,
@@ -275,7 +258,7 @@ impl Repository {
     }
 
     /// Sends a manifest, at the pace that the registry takes them.
-    async fn put(
+    pub(crate) async fn put(
         &self,
         operation: &Operation,
         request: &Request,
