@@ -1,6 +1,7 @@
 //! The least HTTP client that can ask a server on this machine a question. It knows neither TLS nor redirects.
 
 use std::{
+    fmt::Write as _,
     io::{self, Read as _, Write as _},
     net::TcpStream,
     time::Duration,
@@ -41,6 +42,21 @@ impl Response {
 ///
 /// When the server cannot be reached, or answers with something other than HTTP.
 pub fn request(host: &str, method: &str, path: &str, headers: &[&str]) -> io::Result<Response> {
+    send(host, method, path, headers, &[])
+}
+
+/// Sends a request with a body.
+///
+/// # Errors
+///
+/// As [`request`].
+pub fn send(
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> io::Result<Response> {
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     // A client of HTTP 1.0 is answered without chunks, and by a connection that ends with the body.
@@ -49,8 +65,12 @@ pub fn request(host: &str, method: &str, path: &str, headers: &[&str]) -> io::Re
         head.push_str(line);
         head.push_str("\r\n");
     }
+    if !body.is_empty() {
+        write!(head, "Content-Length: {}\r\n", body.len()).expect("a string");
+    }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     parse(&answer)

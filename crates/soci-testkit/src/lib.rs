@@ -6,6 +6,8 @@
     reason = "every function of a test kit panics on failure"
 )]
 
+pub mod certificate;
+pub mod faulty;
 pub mod golden;
 pub mod http;
 pub mod image;

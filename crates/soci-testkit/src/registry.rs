@@ -11,10 +11,10 @@ use std::{
     process::Command,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
 use crate::{
+    certificate::{self, Flaw},
     http::{self, Response},
     process::Sandbox,
     server::{Server, from_setup},
@@ -279,25 +279,11 @@ fn olareg_command(setup: &Setup, program: &Path, directory: &Path, port: u16) ->
 
 /// Writes `ca.crt`, and `server.crt` with `server.key` that it has signed.
 fn write_certificates(directory: &Path, names: &[String]) {
-    let mut authority = CertificateParams::new([]).expect("no names");
-    // A name of its own: a certificate whose issuer has the subject's name passes for self-signed.
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "test authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().expect("a key");
-    let root = authority
-        .self_signed(&authority_key)
-        .expect("a certificate");
-    let key = KeyPair::generate().expect("a key");
-    let server = CertificateParams::new(names).expect("host names");
-    let server = server
-        .signed_by(&key, &Issuer::new(authority, authority_key))
-        .expect("a certificate");
+    let issued = certificate::issue(names, Flaw::None);
     for (name, content) in [
-        ("ca.crt", root.pem()),
-        ("server.crt", server.pem()),
-        ("server.key", key.serialize_pem()),
+        ("ca.crt", issued.authority_pem),
+        ("server.crt", issued.pem),
+        ("server.key", issued.key_pem),
     ] {
         fs::write(directory.join(name), content).expect("a new file");
     }

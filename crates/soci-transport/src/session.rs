@@ -12,6 +12,9 @@ use crate::TransportError;
 /// The name under which the tools introduce themselves to registries.
 const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
 
+/// How often a request is tried that the run can do without.
+const TRIES_ASIDE: u32 = 2;
+
 /// What the places of one run share. The client, and the runtime that drives it, start when a registry is first needed.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
@@ -23,7 +26,7 @@ struct Shared {
 
 /// The runtime and the client that runs on it.
 pub(crate) struct Network {
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     client: Client,
 }
 
@@ -49,6 +52,30 @@ impl Session {
         }))
     }
 
+    /// Returns a session for requests that the run can do without: they are tried twice at most, and what that costs is not
+    /// taken from what the retries of this session may cost. All else is shared.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the client's options are malformed.
+    pub fn aside(&self) -> Result<Self, TransportError> {
+        let Network { runtime, client } = self.network()?;
+        let retries = RetryPolicy {
+            tries: TRIES_ASIDE,
+            throttled_tries: TRIES_ASIDE,
+            fruitless_cuts: TRIES_ASIDE,
+            ..self.0.options.retries.clone()
+        };
+        let network = Network {
+            runtime: Arc::clone(runtime),
+            client: client.with_retries(retries),
+        };
+        Ok(Self(Arc::new(Shared {
+            options: self.0.options.clone(),
+            network: OnceLock::from(network),
+        })))
+    }
+
     /// Returns the registry's client.
     pub(crate) fn client(&self) -> Result<&Client, TransportError> {
         self.network().map(|network| &network.client)
@@ -72,7 +99,11 @@ impl Session {
             let _entered = runtime.enter();
             Client::new(self.0.options.clone())?
         };
-        Ok(self.0.network.get_or_init(|| Network { runtime, client }))
+        let network = Network {
+            runtime: Arc::new(runtime),
+            client,
+        };
+        Ok(self.0.network.get_or_init(|| network))
     }
 }
 

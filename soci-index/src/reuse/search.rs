@@ -82,9 +82,13 @@ impl<'a> Search<'a> {
     }
 
     fn search(&mut self, reference: &Reference, own: bool) -> Result<(), TransportError> {
+        let session = match reference {
+            Reference::Registry(_) => self.indexer.session.aside()?,
+            Reference::Layout { .. } | Reference::Archive { .. } => self.indexer.session.clone(),
+        };
         let place = Arc::new(Place {
             reference: reference.clone(),
-            source: Source::open(&self.indexer.session, reference)?,
+            source: Source::open(&session, reference)?,
             own,
             gone: AtomicBool::new(false),
         });

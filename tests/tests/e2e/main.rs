@@ -11,5 +11,6 @@ mod layouts;
 mod memory;
 mod pipeline;
 mod read_back;
+mod reuse;
 mod stages;
 mod streams;

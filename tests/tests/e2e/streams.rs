@@ -216,7 +216,7 @@ fn the_documents_of_every_stage_keep_to_the_schema() {
     for plan in [
         &["--all-platforms"][..],
         &["--min-layer-size", "10MiB"],
-        &["--index-version", "v1"],
+        &["--index-version", "v1", "--reuse-from", "oci:image:latest"],
         &[
             "--xattr-optimization",
             "--prefetch-file",

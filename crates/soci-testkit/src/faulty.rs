@@ -1,0 +1,335 @@
+//! A registry in this process that misbehaves on purpose, and remembers what it was asked.
+//!
+//! Left alone it keeps to the distribution specification. [`Setup`] gives it the lawful habits of other registries,
+//! such as those of ECR; a [`Rule`] lets a [`Fault`] befall some of its requests. All paths can be befallen, those that
+//! give tokens and those of presigned URLs too. [`Faulty::requests`] tells what came, and what really went out.
+
+mod access;
+mod blobs;
+mod bucket;
+mod log;
+mod manifests;
+mod place;
+mod reply;
+mod request;
+mod rule;
+mod serve;
+mod setup;
+mod storage;
+mod uploads;
+mod wire;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustls::ServerConfig;
+use tempfile::TempDir;
+
+use self::{access::Tokens, bucket::Bucket, log::Log, place::Place, rule::Rules, storage::Storage};
+pub use self::{
+    log::Entry,
+    reply::Reply,
+    request::Request,
+    rule::{Fault, Rule},
+    setup::{Habit, Setup},
+    storage::Manifest,
+};
+use crate::certificate;
+
+/// A registry that runs until it is dropped.
+#[derive(Debug)]
+pub struct Faulty {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    directory: TempDir,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+/// What all connections of a registry share.
+#[derive(Debug)]
+struct Shared {
+    setup: Setup,
+    url: String,
+    tls: Option<Arc<ServerConfig>>,
+    rules: Rules,
+    tokens: Tokens,
+    bucket: Option<Bucket>,
+    log: Log,
+    stopped: (Mutex<bool>, Condvar),
+}
+
+impl Shared {
+    fn storage(&self) -> MutexGuard<'_, Storage> {
+        self.setup.storage.lock().expect("no panic")
+    }
+
+    /// Waits, but no longer than the server lives.
+    fn pause(&self, time: Duration) {
+        if time.is_zero() {
+            return;
+        }
+        let (stopped, changed) = &self.stopped;
+        let guard = stopped.lock().expect("no panic");
+        let longest = time.min(Duration::from_hours(1));
+        drop(changed.wait_timeout_while(guard, longest, |stopped| !*stopped));
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.stopped.0.lock().expect("no panic")
+    }
+
+    /// Answers as the specification says, and the habits.
+    fn answer(&self, request: &Request) -> Reply {
+        let place = Place::of(&request.path);
+        if let Some(refusal) = self.refusal(request, place) {
+            return refusal;
+        }
+        match place {
+            Place::Base => Reply::new(200)
+                .header("Docker-Distribution-API-Version", "registry/2.0")
+                .body("{}"),
+            Place::Token => self.token(request),
+            Place::Presigned(digest) => self.presigned(request, digest),
+            Place::Manifest(name, reference) => self.manifest(request, name, reference),
+            Place::Blob(name, digest) => self.blob(request, name, digest),
+            Place::Uploads(name) => self.begin_upload(request, name),
+            Place::Upload(name, id) => self.upload(request, name, id),
+            Place::Referrers(name, digest) => self.referrers(request, name, digest),
+            Place::Tags(name) => self.tags(request, name),
+            Place::Unknown => Reply::new(404).body("404 page not found\n"),
+        }
+    }
+}
+
+impl Faulty {
+    /// Starts a registry that keeps to the specification, has the referrers API, and asks for no credentials.
+    pub fn start() -> Self {
+        Self::setup().start()
+    }
+
+    /// Returns such a registry, to be changed and started.
+    pub fn setup() -> Setup {
+        Setup::default()
+    }
+
+    fn of(mut setup: Setup) -> Self {
+        let directory = TempDir::with_prefix("soci-faulty-").expect("a temporary directory");
+        let tls = (!setup.names.is_empty()).then(|| {
+            let issued = certificate::issue(&setup.names, setup.flaw);
+            fs::write(directory.path().join("ca.crt"), &issued.authority_pem).expect("a new file");
+            wire::tls(&issued)
+        });
+        let listener = TcpListener::bind((setup.address, setup.port)).expect("a free port");
+        let address = listener.local_addr().expect("the port that was bound");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let shared = Arc::new(Shared {
+            url: format!("{scheme}://{address}"),
+            tls,
+            rules: Rules::new(std::mem::take(&mut setup.rules)),
+            tokens: Tokens::default(),
+            bucket: setup.manifest_puts.map(Bucket::new),
+            log: Log::new(),
+            stopped: (Mutex::new(false), Condvar::new()),
+            setup,
+        });
+        let accepting = Arc::clone(&shared);
+        let acceptor = thread::spawn(move || serve::accept(&accepting, &listener));
+        Self {
+            shared,
+            address,
+            directory,
+            acceptor: Some(acceptor),
+        }
+    }
+
+    /// Returns the registry as it stands in a reference: `127.0.0.1:PORT`, or `[::1]:PORT`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Returns the port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Returns scheme and host.
+    pub fn url(&self) -> String {
+        self.shared.url.clone()
+    }
+
+    /// Returns a file with the certificate to trust, for a registry with TLS.
+    pub fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("ca.crt")
+    }
+
+    /// Adds a rule after those that there are.
+    pub fn rule(&self, rule: Rule) {
+        self.shared.rules.add(rule);
+    }
+
+    /// Lets a fault befall all requests of these methods and paths; see [`Request::is`].
+    pub fn fault(&self, methods: &str, glob: &str, fault: Fault) {
+        self.rule(Rule::on(methods, glob, fault));
+    }
+
+    /// Takes all rules away.
+    pub fn clear_rules(&self) {
+        self.shared.rules.clear();
+    }
+
+    /// Makes all bearer tokens that were given invalid.
+    pub fn expire_tokens(&self) {
+        self.shared.tokens.expire();
+    }
+
+    /// Returns how many bearer tokens were given.
+    pub fn tokens_given(&self) -> usize {
+        self.shared.tokens.given()
+    }
+
+    /// Returns all requests so far, in the order in which they came.
+    pub fn requests(&self) -> Vec<Entry> {
+        self.shared.log.entries()
+    }
+
+    /// Returns the requests of these methods and paths; see [`Request::is`].
+    pub fn requests_to(&self, methods: &str, glob: &str) -> Vec<Entry> {
+        let mut entries = self.requests();
+        entries.retain(|entry| entry.request.is(methods, glob));
+        entries
+    }
+
+    /// Returns how many requests of these methods and paths came.
+    pub fn count(&self, methods: &str, glob: &str) -> usize {
+        self.requests_to(methods, glob).len()
+    }
+
+    /// Returns how many bytes of bodies went out in answer to requests of these methods and paths.
+    pub fn bytes_sent(&self, methods: &str, glob: &str) -> usize {
+        let entries = self.requests_to(methods, glob);
+        entries.iter().map(|entry| entry.sent).sum()
+    }
+
+    /// Returns one line for each request.
+    pub fn log(&self) -> String {
+        log::listing(&self.requests())
+    }
+
+    /// Waits until something holds of the requests so far; panics where it never does.
+    #[track_caller]
+    pub fn wait_until(&self, holds: impl Fn(&[Entry]) -> bool) {
+        self.shared.log.wait_until(holds);
+    }
+
+    /// Takes the image of an OCI layout, with all its platforms and byte for byte, as `repository:tag`.
+    pub fn push(&self, layout: &Path, repository_and_tag: &str) {
+        let (name, tag) = repository_and_tag.rsplit_once(':').expect("repository:tag");
+        self.shared.storage().load(layout, name, tag);
+    }
+
+    /// Makes an empty repository, for a registry with [`Habit::KnownRepositories`].
+    pub fn create_repository(&self, name: &str) {
+        self.shared.storage().repository(name);
+    }
+
+    /// Puts a manifest into a repository, whatever it holds, and returns its digest.
+    pub fn put_manifest(&self, name: &str, media_type: &str, bytes: impl Into<Vec<u8>>) -> String {
+        let mut storage = self.shared.storage();
+        storage
+            .repository(name)
+            .put_manifest(media_type, bytes.into())
+    }
+
+    /// Puts a blob into a repository and returns its digest.
+    pub fn put_blob(&self, name: &str, bytes: impl Into<Vec<u8>>) -> String {
+        let bytes = bytes.into();
+        let digest = crate::image::digest(&bytes);
+        let mut storage = self.shared.storage();
+        storage
+            .repository(name)
+            .blobs
+            .insert(digest.clone(), Arc::new(bytes));
+        digest
+    }
+
+    /// Sets a tag.
+    pub fn tag(&self, name: &str, tag: &str, digest: &str) {
+        let mut storage = self.shared.storage();
+        storage
+            .repository(name)
+            .tags
+            .insert(tag.to_owned(), digest.to_owned());
+    }
+
+    /// Returns a blob of any repository.
+    pub fn blob(&self, digest: &str) -> Option<Vec<u8>> {
+        Some(self.shared.storage().blob(digest)?.to_vec())
+    }
+
+    /// Returns a manifest by tag or digest.
+    pub fn manifest(&self, name: &str, reference: &str) -> Option<Manifest> {
+        let storage = self.shared.storage();
+        storage.repositories.get(name)?.manifest(reference).cloned()
+    }
+
+    /// Returns the tags of a repository with their digests.
+    pub fn tags(&self, name: &str) -> BTreeMap<String, String> {
+        let storage = self.shared.storage();
+        let repository = storage.repositories.get(name);
+        repository
+            .map(|repository| repository.tags.clone())
+            .unwrap_or_default()
+    }
+
+    /// Returns how many uploads have begun and not ended.
+    pub fn open_uploads(&self) -> usize {
+        self.shared.storage().uploads.len()
+    }
+
+    /// Forgets all uploads that have begun.
+    pub fn forget_uploads(&self) {
+        self.shared.storage().uploads.clear();
+    }
+
+    /// Returns the digests of all blobs and manifests.
+    pub fn digests(&self) -> BTreeSet<String> {
+        self.shared.storage().digests()
+    }
+
+    /// Changes the bytes of a blob or a manifest under the digest that it had.
+    pub fn corrupt(&self, digest: &str, change: impl Fn(&mut Vec<u8>)) {
+        self.shared.storage().corrupt(digest, change);
+    }
+
+    /// Removes a blob, or a manifest and its tags.
+    pub fn remove(&self, digest: &str) {
+        self.shared.storage().remove(digest);
+    }
+}
+
+impl Drop for Faulty {
+    #[expect(
+        clippy::print_stderr,
+        reason = "libtest shows it with the test that fails, and hides it otherwise"
+    )]
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the registry {} was asked:\n{}", self.host(), self.log());
+        }
+        let (stopped, changed) = &self.shared.stopped;
+        *stopped.lock().expect("no panic") = true;
+        changed.notify_all();
+        // Wakes the thread that accepts, so that the port is free when this returns.
+        drop(TcpStream::connect(self.address));
+        if let Some(acceptor) = self.acceptor.take() {
+            drop(acceptor.join());
+        }
+    }
+}

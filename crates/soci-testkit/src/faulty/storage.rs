@@ -1,0 +1,177 @@
+//! What a registry holds, in memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use crate::image;
+
+/// The bytes of a blob or a manifest, shared so that they are sent without a copy.
+pub(super) type Bytes = Arc<Vec<u8>>;
+
+/// A manifest as it was pushed.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The `Content-Type` of its push.
+    pub media_type: String,
+    /// Its digest, which stays when a test corrupts the bytes.
+    pub digest: String,
+    pub(super) bytes: Bytes,
+}
+
+impl Manifest {
+    /// Returns the bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Parses the bytes.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).expect("JSON")
+    }
+}
+
+/// A repository.
+#[derive(Debug, Default)]
+pub(super) struct Repository {
+    pub(super) blobs: BTreeMap<String, Bytes>,
+    pub(super) manifests: BTreeMap<String, Manifest>,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+impl Repository {
+    /// Returns a manifest by tag or digest.
+    pub(super) fn manifest(&self, reference: &str) -> Option<&Manifest> {
+        let digest = self.tags.get(reference).map_or(reference, String::as_str);
+        self.manifests.get(digest)
+    }
+
+    pub(super) fn put_manifest(&mut self, media_type: &str, bytes: Vec<u8>) -> String {
+        let digest = image::digest(&bytes);
+        let manifest = Manifest {
+            media_type: media_type.to_owned(),
+            digest: digest.clone(),
+            bytes: Arc::new(bytes),
+        };
+        self.manifests.insert(digest.clone(), manifest);
+        digest
+    }
+
+    /// Takes a descriptor's content and all that this names from a layout; what the layout lacks is left out.
+    fn load(&mut self, layout: &Path, descriptor: &Value) {
+        let digest = descriptor["digest"].as_str().expect("a digest");
+        let path = layout.join("blobs").join(digest.replace(':', "/"));
+        let Ok(bytes) = fs::read(path) else { return };
+        let media_type = descriptor["mediaType"].as_str().unwrap_or_default();
+        if !is_manifest(media_type) {
+            self.blobs.insert(digest.to_owned(), Arc::new(bytes));
+            return;
+        }
+        let manifest: Value = serde_json::from_slice(&bytes).expect("a manifest");
+        self.put_manifest(media_type, bytes);
+        for named in named_by(&manifest) {
+            self.load(layout, named);
+        }
+    }
+}
+
+fn is_manifest(media_type: &str) -> bool {
+    ["manifest.v", "index.v", "manifest.list.v"]
+        .iter()
+        .any(|kind| media_type.contains(kind))
+}
+
+/// Returns the descriptors in a manifest or an index, the subject excepted.
+pub(super) fn named_by(manifest: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["layers", "manifests"].into_iter();
+    let listed = lists
+        .filter_map(|field| manifest[field].as_array())
+        .flatten();
+    manifest.get("config").into_iter().chain(listed)
+}
+
+/// An upload that has begun.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    pub(super) repository: String,
+    pub(super) bytes: Vec<u8>,
+    /// Whether its connection broke in the midst of a request.
+    pub(super) broken: bool,
+}
+
+/// All repositories, and the uploads to them.
+#[derive(Debug, Default)]
+pub(super) struct Storage {
+    pub(super) repositories: BTreeMap<String, Repository>,
+    pub(super) uploads: BTreeMap<String, Upload>,
+    uploads_begun: usize,
+}
+
+impl Storage {
+    /// Begins an upload and returns its name.
+    pub(super) fn begin(&mut self, repository: &str) -> String {
+        self.uploads_begun += 1;
+        let id = format!("session-{}", self.uploads_begun);
+        let upload = Upload {
+            repository: repository.to_owned(),
+            ..Upload::default()
+        };
+        self.uploads.insert(id.clone(), upload);
+        id
+    }
+
+    pub(super) fn repository(&mut self, name: &str) -> &mut Repository {
+        self.repositories.entry(name.to_owned()).or_default()
+    }
+
+    /// Takes the image of an OCI layout.
+    pub(super) fn load(&mut self, layout: &Path, name: &str, tag: &str) {
+        let index = fs::read(layout.join("index.json")).expect("an OCI layout");
+        let index: Value = serde_json::from_slice(&index).expect("an index");
+        let root = &index["manifests"][0];
+        let repository = self.repository(name);
+        repository.load(layout, root);
+        let digest = root["digest"].as_str().expect("a digest").to_owned();
+        repository.tags.insert(tag.to_owned(), digest);
+    }
+
+    /// Returns a blob of any repository.
+    pub(super) fn blob(&self, digest: &str) -> Option<&Bytes> {
+        let mut repositories = self.repositories.values();
+        repositories.find_map(|repository| repository.blobs.get(digest))
+    }
+
+    pub(super) fn digests(&self) -> BTreeSet<String> {
+        let repositories = self.repositories.values();
+        repositories
+            .flat_map(|repository| repository.blobs.keys().chain(repository.manifests.keys()))
+            .cloned()
+            .collect()
+    }
+
+    /// Changes the bytes of a blob or a manifest, wherever it is, under the digest that it had.
+    pub(super) fn corrupt(&mut self, digest: &str, change: impl Fn(&mut Vec<u8>)) {
+        for repository in self.repositories.values_mut() {
+            if let Some(bytes) = repository.blobs.get_mut(digest) {
+                change(Arc::make_mut(bytes));
+            }
+            if let Some(manifest) = repository.manifests.get_mut(digest) {
+                change(Arc::make_mut(&mut manifest.bytes));
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, digest: &str) {
+        for repository in self.repositories.values_mut() {
+            repository.blobs.remove(digest);
+            repository.manifests.remove(digest);
+            repository.tags.retain(|_, tagged| tagged != digest);
+        }
+    }
+}

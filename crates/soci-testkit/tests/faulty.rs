@@ -1,0 +1,434 @@
+//! Shows that the registry in this process keeps to the distribution specification while nothing befalls it, and that
+//! its habits are those of the registries that have them.
+
+use serde_json::{Value, json};
+use soci_testkit::{
+    faulty::{Faulty, Habit},
+    http::{self, Response},
+    image::{self, Image, Layer},
+    process::Sandbox,
+};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn ask(registry: &Faulty, method: &str, path: &str, headers: &[&str]) -> Response {
+    http::request(&registry.host(), method, path, headers).expect("a registry that runs")
+}
+
+fn send(registry: &Faulty, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Response {
+    http::send(&registry.host(), method, path, headers, body).expect("a registry that runs")
+}
+
+fn code(response: &Response) -> Value {
+    response.json()["errors"][0]["code"].clone()
+}
+
+/// Puts an image with one layer into `app:v1`, and returns its manifest.
+fn seed(registry: &Faulty) -> Value {
+    let sandbox = Sandbox::new();
+    let image = Image::new("linux/amd64").layer(Layer::gzip(&[("app", b"content")]));
+    image::write_layout(sandbox.path(), &[image]);
+    registry.push(sandbox.path(), "app:v1");
+    registry.manifest("app", "v1").expect("the image").json()
+}
+
+/// Pushes a blob as most clients do.
+fn upload(registry: &Faulty, bytes: &[u8]) -> String {
+    let digest = image::digest(bytes);
+    let begun = ask(registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    assert_eq!(begun.status, 202);
+    let location = begun.header("location").expect("a session");
+    let put = send(
+        registry,
+        "PUT",
+        &format!("{location}&digest={digest}"),
+        &[],
+        bytes,
+    );
+    assert_eq!(put.status, 201);
+    assert_eq!(put.header("docker-content-digest"), Some(digest.as_str()));
+    digest
+}
+
+fn put_manifest(registry: &Faulty, reference: &str, manifest: &Value) -> Response {
+    let path = format!("/v2/app/manifests/{reference}");
+    let content_type = format!("Content-Type: {MANIFEST}");
+    send(
+        registry,
+        "PUT",
+        &path,
+        &[&content_type],
+        manifest.to_string().as_bytes(),
+    )
+}
+
+#[test]
+fn manifests_are_found_by_tag_and_digest() {
+    let registry = Faulty::start();
+    seed(&registry);
+    let stored = registry.manifest("app", "v1").unwrap();
+    for reference in ["v1", &stored.digest] {
+        let path = format!("/v2/app/manifests/{reference}");
+        let found = ask(&registry, "GET", &path, &[]);
+        assert_eq!(found.body, stored.bytes());
+        assert_eq!(found.header("content-type"), Some(MANIFEST));
+        let head = ask(&registry, "HEAD", &path, &[]);
+        assert_eq!(
+            head.header("docker-content-digest"),
+            Some(stored.digest.as_str())
+        );
+        assert_eq!(
+            head.header("content-length"),
+            Some(&*found.body.len().to_string())
+        );
+        assert!(head.body.is_empty());
+    }
+    assert_eq!(registry.count("GET|HEAD", "*/manifests/*"), 4);
+}
+
+#[test]
+fn what_is_not_there_has_the_code_of_the_specification() {
+    let registry = Faulty::start();
+    seed(&registry);
+    let digest = image::digest(b"nothing");
+    for (path, expected) in [
+        ("/v2/other/manifests/v1".to_owned(), "NAME_UNKNOWN"),
+        ("/v2/app/manifests/v2".to_owned(), "MANIFEST_UNKNOWN"),
+        (format!("/v2/app/blobs/{digest}"), "BLOB_UNKNOWN"),
+        (
+            "/v2/app/blobs/uploads/x?_state=x".to_owned(),
+            "BLOB_UPLOAD_UNKNOWN",
+        ),
+    ] {
+        let refused = ask(&registry, "GET", &path, &[]);
+        assert_eq!(
+            (refused.status, code(&refused)),
+            (404, expected.into()),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn blobs_are_sent_in_parts() {
+    let registry = Faulty::start();
+    let digest = registry.put_blob("app", *b"0123456789");
+    let path = format!("/v2/app/blobs/{digest}");
+    for (range, body, content_range) in [
+        ("0-0", "0", "bytes 0-0/10"),
+        ("3-5", "345", "bytes 3-5/10"),
+        ("8-", "89", "bytes 8-9/10"),
+        ("8-99", "89", "bytes 8-9/10"),
+    ] {
+        let part = ask(&registry, "GET", &path, &[&format!("Range: bytes={range}")]);
+        assert_eq!(part.status, 206);
+        assert_eq!(part.body, body.as_bytes());
+        assert_eq!(part.header("content-range"), Some(content_range));
+    }
+    let beyond = ask(&registry, "GET", &path, &["Range: bytes=10-"]);
+    assert_eq!(beyond.status, 416);
+    assert_eq!(beyond.header("content-range"), Some("bytes */10"));
+    let whole = ask(&registry, "GET", &path, &[]);
+    assert_eq!((whole.status, whole.body.len()), (200, 10));
+    assert_eq!(
+        registry.bytes_sent("GET", "*/blobs/*"),
+        1 + 3 + 2 + 2 + 10 + beyond.body.len()
+    );
+}
+
+#[test]
+fn blobs_are_uploaded_whole_and_in_chunks() {
+    let registry = Faulty::start();
+    let digest = upload(&registry, b"whole");
+    assert_eq!(registry.blob(&digest).unwrap(), b"whole");
+    let begun = ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    let location = begun.header("location").unwrap();
+    let first = send(
+        &registry,
+        "PATCH",
+        location,
+        &["Content-Range: 0-2"],
+        b"abc",
+    );
+    assert_eq!((first.status, first.header("range")), (202, Some("0-2")));
+    let wrong = send(&registry, "PATCH", location, &["Content-Range: 7-8"], b"xy");
+    assert_eq!(wrong.status, 416);
+    assert_eq!(
+        ask(&registry, "GET", location, &[]).header("range"),
+        Some("0-2")
+    );
+    let digest = image::digest(b"abcdef");
+    let last = send(
+        &registry,
+        "PUT",
+        &format!("{location}&digest={digest}"),
+        &[],
+        b"def",
+    );
+    assert_eq!(last.status, 201);
+    assert_eq!(registry.blob(&digest).unwrap(), b"abcdef");
+    assert_eq!(registry.open_uploads(), 0);
+}
+
+#[test]
+fn uploads_are_verified_and_can_be_cancelled() {
+    let registry = Faulty::start();
+    let begun = ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    let location = begun.header("location").unwrap();
+    let without_state = location.split('?').next().unwrap();
+    assert_eq!(ask(&registry, "GET", without_state, &[]).status, 404);
+    assert_eq!(ask(&registry, "DELETE", location, &[]).status, 204);
+    assert_eq!(ask(&registry, "GET", location, &[]).status, 404);
+    let wrong = format!("/v2/app/blobs/uploads/?digest={}", image::digest(b"other"));
+    let refused = send(&registry, "POST", &wrong, &[], b"bytes");
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (400, "DIGEST_INVALID".into())
+    );
+    let right = wrong.replace(&image::digest(b"other"), &image::digest(b"bytes"));
+    assert_eq!(send(&registry, "POST", &right, &[], b"bytes").status, 201);
+}
+
+#[test]
+fn blobs_are_mounted_where_the_source_has_them() {
+    let registry = Faulty::start();
+    let digest = registry.put_blob("base", *b"layer");
+    let mount = |from: &str| {
+        let path = format!("/v2/app/blobs/uploads/?mount={digest}&from={from}");
+        ask(&registry, "POST", &path, &[]).status
+    };
+    assert_eq!((mount("other"), mount("base")), (202, 201));
+    assert_eq!(
+        ask(&registry, "HEAD", &format!("/v2/app/blobs/{digest}"), &[]).status,
+        200
+    );
+}
+
+#[test]
+fn manifests_are_stored_once_all_that_they_name_is_there() {
+    let registry = Faulty::start();
+    let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": image::digest(b"{}"), "size": 2});
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []});
+    let refused = put_manifest(&registry, "v1", &manifest);
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (404, "MANIFEST_BLOB_UNKNOWN".into())
+    );
+    upload(&registry, b"{}");
+    let stored = put_manifest(&registry, "v1", &manifest);
+    assert_eq!(stored.status, 201);
+    assert!(stored.header("location").is_some());
+    let digest = image::digest(manifest.to_string().as_bytes());
+    assert_eq!(registry.tags("app")["v1"], digest);
+    assert_eq!(
+        put_manifest(&registry, &image::digest(b"x"), &manifest).status,
+        400
+    );
+    let delete = |reference: &str| {
+        ask(
+            &registry,
+            "DELETE",
+            &format!("/v2/app/manifests/{reference}"),
+            &[],
+        )
+        .status
+    };
+    assert_eq!(
+        (delete("v1"), delete("v1"), delete(&digest), delete(&digest)),
+        (202, 404, 202, 404)
+    );
+}
+
+#[test]
+fn referrers_are_listed_by_their_type() {
+    let registry = Faulty::start();
+    let subject = seed(&registry);
+    let subject_digest = registry.tags("app")["v1"].clone();
+    let referrer = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "a/b", "config": subject["config"],
+        "layers": [], "subject": {"mediaType": MANIFEST, "digest": subject_digest, "size": 1}, "annotations": {"k": "v"}});
+    let pushed = put_manifest(
+        &registry,
+        &image::digest(referrer.to_string().as_bytes()),
+        &referrer,
+    );
+    assert_eq!(pushed.header("oci-subject"), Some(subject_digest.as_str()));
+    let list = |query: &str| {
+        ask(
+            &registry,
+            "GET",
+            &format!("/v2/app/referrers/{subject_digest}{query}"),
+            &[],
+        )
+    };
+    let all = list("").json();
+    assert_eq!(all["manifests"][0]["artifactType"], "a/b");
+    assert_eq!(all["manifests"][0]["annotations"]["k"], "v");
+    let none = list("?artifactType=other");
+    assert_eq!(none.header("oci-filters-applied"), Some("artifactType"));
+    assert_eq!(none.json()["manifests"], json!([]));
+    let without = Faulty::setup()
+        .without_referrers()
+        .sharing(&registry)
+        .start();
+    assert_eq!(
+        ask(
+            &without,
+            "GET",
+            &format!("/v2/app/referrers/{subject_digest}"),
+            &[]
+        )
+        .status,
+        404
+    );
+}
+
+#[test]
+fn tags_can_be_guarded() {
+    let immutable = Faulty::setup().habit(Habit::ImmutableTags).start();
+    let manifest = seed(&immutable);
+    let again = put_manifest(&immutable, "v1", &manifest);
+    assert_eq!((again.status, code(&again)), (400, "TAG_INVALID".into()));
+    let conditional = Faulty::setup()
+        .habit(Habit::ConditionalPuts)
+        .sharing(&immutable)
+        .start();
+    let etag = ask(&conditional, "GET", "/v2/app/manifests/v1", &[]);
+    let etag = etag.header("etag").unwrap().to_owned();
+    let put = |tag: &str| {
+        let headers = [
+            format!("Content-Type: {MANIFEST}"),
+            format!("If-Match: {tag}"),
+        ];
+        let body = manifest.to_string();
+        send(
+            &conditional,
+            "PUT",
+            "/v2/app/manifests/v1",
+            &[&headers[0], &headers[1]],
+            body.as_bytes(),
+        )
+        .status
+    };
+    assert_eq!((put("\"sha256:0\""), put(&etag)), (412, 201));
+}
+
+#[test]
+fn ecr_has_its_habits() {
+    let registry = Faulty::setup().ecr().start();
+    assert_eq!(
+        ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]).status,
+        404
+    );
+    let manifest = seed(&registry);
+    let begun = ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    let patched = send(
+        &registry,
+        "PATCH",
+        begun.header("location").unwrap(),
+        &[],
+        b"x",
+    );
+    assert_eq!(patched.status, 201);
+    assert_eq!(
+        ask(&registry, "GET", "/v2/app/manifests/v1", &[]).header("docker-content-digest"),
+        None
+    );
+    assert!(
+        ask(&registry, "HEAD", "/v2/app/manifests/v1", &[])
+            .header("docker-content-digest")
+            .is_some()
+    );
+    assert_eq!(
+        put_manifest(&registry, "v2", &manifest).header("location"),
+        None
+    );
+    let mut odd = manifest.clone();
+    odd.as_object_mut().unwrap().remove("mediaType");
+    let refused = put_manifest(&registry, "v3", &odd);
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (405, "UNSUPPORTED".into())
+    );
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap();
+    let redirect = ask(&registry, "GET", &format!("/v2/app/blobs/{layer}"), &[]);
+    assert_eq!(redirect.status, 307);
+    let target = redirect
+        .header("location")
+        .unwrap()
+        .strip_prefix(&registry.url())
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        image::digest(&ask(&registry, "GET", &target, &[]).body),
+        layer
+    );
+    assert_eq!(
+        ask(&registry, "GET", &target, &["Range: bytes=1-2"]).status,
+        206
+    );
+    assert_eq!(ask(&registry, "HEAD", &target, &[]).status, 403);
+    assert_eq!(
+        ask(&registry, "GET", &target, &["Authorization: Basic x"]).status,
+        400
+    );
+}
+
+#[test]
+fn passwords_and_tokens_are_asked_for() {
+    // user:password
+    let login = "Authorization: Basic dXNlcjpwYXNzd29yZA==";
+    let basic = Faulty::setup().basic("user", "password").start();
+    let refused = ask(&basic, "GET", "/v2/", &[]);
+    assert_eq!(refused.status, 401);
+    assert!(
+        refused
+            .header("www-authenticate")
+            .unwrap()
+            .starts_with("Basic realm=")
+    );
+    assert_eq!(ask(&basic, "GET", "/v2/", &[login]).status, 200);
+
+    let bearer = Faulty::setup()
+        .bearer("user", "password")
+        .token_uses(2)
+        .start();
+    seed(&bearer);
+    let challenge = ask(&bearer, "GET", "/v2/app/manifests/v1", &[]);
+    let challenge = challenge.header("www-authenticate").unwrap().to_owned();
+    assert!(
+        challenge.contains(&format!("realm=\"{}/token\"", bearer.url())),
+        "{challenge}"
+    );
+    assert!(
+        challenge.contains("scope=\"repository:app:pull\""),
+        "{challenge}"
+    );
+    assert_eq!(
+        ask(&bearer, "GET", "/token?scope=repository:app:pull", &[]).status,
+        401
+    );
+    let token =
+        ask(&bearer, "GET", "/token?scope=repository:app:pull", &[login]).json()["token"].clone();
+    let token = format!("Authorization: Bearer {}", token.as_str().unwrap());
+    let get = || ask(&bearer, "GET", "/v2/app/manifests/v1", &[&token]).status;
+    let push = ask(&bearer, "POST", "/v2/app/blobs/uploads/", &[&token]);
+    assert!(
+        push.header("www-authenticate")
+            .unwrap()
+            .contains("insufficient_scope")
+    );
+    assert_eq!((get(), get(), get()), (200, 200, 401));
+    assert_eq!(bearer.tokens_given(), 1);
+}
+
+#[test]
+fn manifests_beyond_the_limit_are_refused() {
+    let registry = Faulty::setup().manifest_puts_per_second(1).start();
+    let manifest = seed(&registry);
+    let statuses: Vec<u16> = (0..3)
+        .map(|_| put_manifest(&registry, "v2", &manifest).status)
+        .collect();
+    assert_eq!(statuses[0], 201);
+    assert!(statuses.contains(&429), "{statuses:?}");
+}

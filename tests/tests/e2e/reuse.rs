@@ -1,0 +1,238 @@
+//! Layers that were indexed before: on a machine with an empty store, their ztocs come from the indexes that there are.
+
+mod elsewhere;
+mod refused;
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use soci_testkit::{
+    image::{self, Image, Layer},
+    process::{Sandbox, Tool},
+    registry::Registry,
+};
+
+use crate::read_back::{Repository, assert_pushed};
+use crate::stages::{Run, Stages, assert_sound, layer, layers, stage};
+
+/// Five layers; all but the third are the same for every `seed`.
+fn five_layers(platform: &str, seed: u64) -> Image {
+    let image = Image::new(platform);
+    [1, 2, seed, 4, 5]
+        .into_iter()
+        .fold(image, |image, seed| image.layer(layer(seed, 100_000)))
+}
+
+/// Pushes an image to `app:TAG` and returns how users name it.
+fn publish(registry: &Registry, tag: &str, images: &[Image]) -> String {
+    let sandbox = Sandbox::new();
+    image::write_layout(&sandbox.path().join("image"), images);
+    registry.push(&sandbox.path().join("image"), &format!("app:{tag}"));
+    format!("{}/app:{tag}", registry.host())
+}
+
+/// Indexes an image from an empty store, each tool as `set` leaves it.
+#[track_caller]
+fn afresh(reference: &str, plan: &[&str], set: impl Fn(Tool) -> Tool) -> Run {
+    let sandbox = Sandbox::new();
+    let run = Stages::of(&sandbox, &[reference]).plan(plan).run_with(set);
+    assert_sound(&sandbox.store());
+    run
+}
+
+fn forced(tool: Tool) -> Tool {
+    tool.env("SOCI_FORCE", "true")
+}
+
+fn unforced(tool: Tool) -> Tool {
+    tool
+}
+
+/// Asserts that two documents say the same of what was made.
+#[track_caller]
+fn assert_same(one: &Value, other: &Value) {
+    for field in ["image", "root", "plan", "manifests", "converted"] {
+        assert_eq!(one[field], other[field], "{field}");
+    }
+}
+
+/// Returns the places of the layers that a registry has sent since `log`, each with how many bytes of it were sent.
+fn sent(registry: &Registry, log: usize, document: &Value) -> Vec<(usize, u64)> {
+    let log = &registry.log()[log..];
+    let bytes = |digest: &str| -> u64 {
+        let request = format!("\"GET /v2/app/blobs/{digest} HTTP/1.1\" 200 ");
+        let lines = log.lines().filter_map(|line| line.split_once(&request));
+        lines
+            .map(|(_, rest)| {
+                let bytes = rest.split(' ').next().expect("a number of bytes");
+                bytes.parse::<u64>().expect("a number of bytes")
+            })
+            .sum()
+    };
+    let layers = layers(document).into_iter().enumerate();
+    let sent = layers.map(|(at, layer)| {
+        let digest = layer["descriptor"]["digest"].as_str().expect("a digest");
+        (at, bytes(digest))
+    });
+    sent.filter(|(_, bytes)| *bytes > 0).collect()
+}
+
+/// Returns the layers of a document by their places, each with its size.
+fn whole(document: &Value, places: &[usize]) -> Vec<(usize, u64)> {
+    let layers = layers(document);
+    let size = |at: &usize| layers[*at]["descriptor"]["size"].as_u64().expect("a size");
+    places.iter().map(|at| (*at, size(at))).collect()
+}
+
+/// Asserts which layers the run has read, by their places. What it did not read, it reused.
+#[track_caller]
+fn assert_built(stderr: &str, document: &Value, places: &[usize]) {
+    for (at, layer) in layers(document).into_iter().enumerate() {
+        let layer = layer["descriptor"]["digest"].as_str().expect("a digest");
+        let says = |what: &str| {
+            let line =
+                |line: &&str| line.contains(what) && line.contains(&format!("layer={layer}"));
+            stderr.lines().any(|text| line(&text))
+        };
+        assert_eq!(
+            says(": built ("),
+            places.contains(&at),
+            "layer {at}:\n{stderr}"
+        );
+        assert_eq!(
+            says(": reused ("),
+            !places.contains(&at),
+            "layer {at}:\n{stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_rebuild_downloads_only_the_layer_that_changed() {
+    let registry = Registry::distribution();
+    let before = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
+    afresh(&before, &[], unforced).succeeds();
+    let after = publish(&registry, "v1", &[five_layers("linux/amd64", 30)]);
+    let plan = ["--reuse-from", before.as_str()];
+
+    let log = registry.log().len();
+    let run = afresh(&after, &plan, unforced);
+    let stderr = run.stderr();
+    let reused = run.succeeds_for_one();
+    assert_eq!(sent(&registry, log, &reused), whole(&reused, &[2]));
+    assert_built(&stderr, &reused, &[2]);
+    assert_eq!(reused["plan"]["reuseFrom"], serde_json::json!([before]));
+    let repository = Repository {
+        registry: &registry,
+        name: "app",
+    };
+    assert_pushed(&repository, &reused, Some(&repository.tag("v1-soci")));
+
+    let log = registry.log().len();
+    let scratch = afresh(&after, &plan, forced).succeeds_for_one();
+    let all = whole(&scratch, &[0, 1, 2, 3, 4]);
+    assert_eq!(sent(&registry, log, &scratch), all);
+    assert_same(&reused, &scratch);
+    assert_eq!(scratch["push"]["uploaded"], 0, "the same bytes: {scratch}");
+}
+
+#[test]
+fn an_image_is_indexed_once_whatever_the_version_and_the_registry() {
+    for registry in [Registry::distribution(), Registry::olareg()] {
+        for (seed, version) in [(10, "v1"), (20, "v2"), (30, "both")] {
+            let image = publish(&registry, version, &[five_layers("linux/amd64", seed)]);
+            let plan = ["--index-version", version];
+            let first = afresh(&image, &plan, forced).succeeds_for_one();
+            let log = registry.log().len();
+            let run = afresh(&image, &plan, unforced);
+            let stderr = run.stderr();
+            let second = run.succeeds_for_one();
+            assert_built(&stderr, &second, &[]);
+            assert_eq!(sent(&registry, log, &second), []);
+            assert_same(&first, &second);
+            assert_eq!(second["push"]["uploaded"], 0, "{second}");
+            // The way that the conversion goes through the pipe again.
+            let converted = format!("{image}-soci");
+            if version != "v1" {
+                let stderr = afresh(&converted, &plan, unforced);
+                assert_built(&stderr.stderr(), &second, &[]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tag_that_moves_reuses_what_it_named_before() {
+    for registry in [Registry::distribution(), Registry::olareg()] {
+        let first = publish(&registry, "latest", &[five_layers("linux/amd64", 3)]);
+        afresh(&first, &[], unforced).succeeds();
+        publish(&registry, "latest", &[five_layers("linux/amd64", 30)]);
+        let run = afresh(&first, &[], unforced);
+        let stderr = run.stderr();
+        let document = run.succeeds_for_one();
+        assert_built(&stderr, &document, &[2]);
+        assert_same(&document, &afresh(&first, &[], forced).succeeds_for_one());
+    }
+}
+
+#[test]
+fn each_platform_reuses_its_own_layers() {
+    for registry in [Registry::distribution(), Registry::olareg()] {
+        let images = |seed| {
+            let arm64 = Image::new("linux/arm64").layer(layer(7, 100_000));
+            [
+                five_layers("linux/amd64", seed).attested(),
+                arm64.layer(Layer::plain(&[("app", b"arm64")])),
+            ]
+        };
+        let before = publish(&registry, "v0", &images(3));
+        afresh(&before, &["--all-platforms"], unforced).succeeds();
+        let after = publish(&registry, "v1", &images(30));
+        let plan = ["--all-platforms", "--reuse-from", before.as_str()];
+        let run = afresh(&after, &plan, unforced);
+        let stderr = run.stderr();
+        let document = run.succeeds_for_one();
+        let changed = |at: usize| layers(&document)[at]["descriptor"]["digest"].clone();
+        let built: Vec<&str> = stderr
+            .lines()
+            .filter(|line| line.contains(": built ("))
+            .collect();
+        assert_eq!(built.len(), 1, "{stderr}");
+        assert!(
+            built[0].contains(changed(2).as_str().expect("a digest")),
+            "{stderr}"
+        );
+        assert_same(&document, &afresh(&after, &plan, forced).succeeds_for_one());
+    }
+}
+
+#[test]
+fn a_search_takes_few_requests() {
+    let registry = Registry::distribution();
+    let before = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
+    afresh(&before, &[], unforced).succeeds();
+    let after = publish(&registry, "v1", &[five_layers("linux/amd64", 30)]);
+    let requests = |plan: &[&str], set: fn(Tool) -> Tool| {
+        let sandbox = Sandbox::new();
+        let pulled = stage(&sandbox, "soci-pull").arg(&after).run().succeeds();
+        let planned = stage(&sandbox, "soci-plan").args(plan).stdin(pulled.stdout);
+        let planned = planned.run().succeeds();
+        let log = registry.log().len();
+        let index = stage(&sandbox, "soci-index").stdin(planned.stdout);
+        set(index).run().succeeds();
+        // A request of our own: what stands before it in the log is there.
+        let marker = registry.get("/v2/marker/tags/list", &[]);
+        marker.expect("a registry that runs");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !registry.log()[log..].contains("/v2/marker/tags/list HTTP/1.0\"") {
+            assert!(Instant::now() < deadline, "the log is not written");
+            std::thread::yield_now();
+        }
+        registry.log()[log..].matches(" HTTP/1.1\" ").count()
+    };
+    assert_eq!(requests(&[], forced), 5, "the layers");
+    // The image's own conversion, the referrers of its manifest by API and tag.
+    assert_eq!(requests(&[], unforced), 5 + 3);
+    // Four ztocs in place of four layers. The conversion was asked for by its image, its index, the referrers of its manifest.
+    assert_eq!(requests(&["--reuse-from", &before], unforced), 5 + 3 + 5);
+}

@@ -1,0 +1,152 @@
+//! Other places to reuse from: layouts, archives, other repositories; and places that are not there.
+
+use serde_json::Value;
+use soci_testkit::{
+    image::{self, Image},
+    process::Sandbox,
+    registry::Registry,
+};
+
+use super::{afresh, assert_built, assert_same, five_layers, forced, publish, unforced};
+use crate::stages::Stages;
+
+/// Indexes one image of five layers from a layout into each kind of place, and reuses what lies there for another image.
+#[test]
+fn layouts_and_archives_serve_as_registries_do() {
+    for (to, version) in [
+        ("oci:cache", "v2"),
+        ("oci:cache", "both"),
+        ("oci-archive:cache.tar", "v2"),
+        ("oci-archive:cache.tar", "both"),
+    ] {
+        let sandbox = Sandbox::new();
+        image::write_layout(
+            &sandbox.path().join("before"),
+            &[five_layers("linux/amd64", 3)],
+        );
+        image::write_layout(
+            &sandbox.path().join("after"),
+            &[five_layers("linux/amd64", 30)],
+        );
+        let stages = Stages::of(&sandbox, &["oci:before"]).plan(&["--index-version", version]);
+        stages.push(&["--to", to]).run().succeeds();
+        let (kind, name) = to.split_once(':').expect("a kind of place");
+        let from = format!("{kind}:{}:latest-soci", sandbox.path().join(name).display());
+        let plan = ["--reuse-from", from.as_str()];
+        let after = format!("oci:{}:latest", sandbox.path().join("after").display());
+        let run = afresh(&after, &plan, unforced);
+        let stderr = run.stderr();
+        let document = run.succeeds_for_one();
+        assert_built(&stderr, &document, &[2]);
+        assert_same(&document, &afresh(&after, &plan, forced).succeeds_for_one());
+    }
+}
+
+#[test]
+fn the_image_of_a_layout_finds_its_own_index_there() {
+    for version in ["v1", "v2"] {
+        let sandbox = Sandbox::new();
+        image::write_layout(
+            &sandbox.path().join("image"),
+            &[five_layers("linux/amd64", 3)],
+        );
+        let image = format!("oci:{}", sandbox.path().join("image").display());
+        let plan = ["--index-version", version];
+        let first = afresh(&image, &plan, unforced).succeeds_for_one();
+        // Without a name: with two images in it, the layout has none that is the only one.
+        let named = format!("{image}:latest");
+        let run = afresh(&named, &plan, unforced);
+        let stderr = run.stderr();
+        let second = run.succeeds_for_one();
+        assert_built(&stderr, &second, &[]);
+        assert_eq!(first["manifests"], second["manifests"]);
+        assert_eq!(first["converted"], second["converted"]);
+    }
+}
+
+#[test]
+fn several_places_are_looked_at_until_all_is_found() {
+    let registry = Registry::olareg();
+    let mut references = Vec::new();
+    for (tag, seed) in [("one", 1), ("two", 2), ("three", 3)] {
+        let image = Image::new("linux/amd64").layer(crate::stages::layer(seed, 50_000));
+        let reference = publish(&registry, tag, &[image]);
+        afresh(&reference, &[], unforced).succeeds();
+        references.push(reference);
+    }
+    let layers = [1, 2, 3].map(|seed| crate::stages::layer(seed, 50_000));
+    let image = layers
+        .into_iter()
+        .fold(Image::new("linux/amd64"), Image::layer);
+    let image = publish(&registry, "all", &[image]);
+    let from = references.join(",");
+    let run = afresh(&image, &[], |tool| tool.env("SOCI_REUSE_FROM", &from));
+    let stderr = run.stderr();
+    let document = run.succeeds_for_one();
+    assert_built(&stderr, &document, &[]);
+    assert_eq!(document["plan"]["reuseFrom"], serde_json::json!(references));
+}
+
+#[test]
+fn a_place_that_is_not_there_costs_a_warning() {
+    let registry = Registry::distribution();
+    let image = publish(&registry, "v1", &[five_layers("linux/amd64", 3)]);
+    let host = registry.host();
+    let all = [0, 1, 2, 3, 4];
+    let mut made: Option<Value> = None;
+    for from in [
+        format!("{host}/app:v0"),
+        format!("{host}/other/repository:v0"),
+        // Nobody listens there.
+        "127.0.0.1:1/app:v0".to_owned(),
+        "oci:nowhere".to_owned(),
+        "oci-archive:nowhere.tar:v0".to_owned(),
+    ] {
+        let run = afresh(
+            &image,
+            &["--reuse-from", &from, "--index-version", "v2"],
+            |tool| {
+                // Nothing of one run is to be there in the next one.
+                tool.env("SOCI_TAG", "{tag}-of-this-run")
+                    .env("SOCI_DRY_RUN", "true")
+                    .env("SOCI_RETRY_WAIT", "0.005")
+            },
+        );
+        let run = run.says("warning: no index can be reused").says(&from);
+        let stderr = run.stderr();
+        let warnings = stderr.matches("warning: no index can be reused").count();
+        assert_eq!(warnings, 1, "{stderr}");
+        let document = run.succeeds_for_one();
+        let built = stderr.matches(": built (").count();
+        assert_eq!(built, all.len(), "{stderr}");
+        let converted = &made.get_or_insert_with(|| document.clone())["converted"];
+        assert_eq!(converted, &document["converted"]);
+    }
+}
+
+#[test]
+fn a_malformed_reference_is_refused() {
+    let sandbox = Sandbox::new();
+    let plan = sandbox
+        .tool("soci-plan")
+        .args(["--reuse-from", "app:v0,App:v0"]);
+    plan.run()
+        .ends_with(2)
+        .says("--reuse-from")
+        .says("`App:v0`");
+
+    image::write_layout(
+        &sandbox.path().join("image"),
+        &[five_layers("linux/amd64", 3)],
+    );
+    let planned = crate::stages::planned(&sandbox, "oci:image");
+    let mut document: Value = serde_json::from_slice(&planned).expect("a document");
+    document["plan"]["reuseFrom"] = serde_json::json!(["App:v0"]);
+    let index = || sandbox.tool("soci-index").stdin(document.to_string());
+    index()
+        .run()
+        .ends_with(65)
+        .says("reuseFrom")
+        .says("`App:v0`");
+    index().arg("--force").run().succeeds();
+}

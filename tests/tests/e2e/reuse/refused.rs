@@ -1,0 +1,324 @@
+//! Ztocs that are not what this run would build, or not what they say: they are left alone, and the result is the same.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+use soci_testkit::{
+    image,
+    process::{Sandbox, Tool},
+    registry::Registry,
+};
+use soci_ztoc::Ztoc;
+
+use super::{
+    afresh, assert_built, assert_same, five_layers, forced, publish, sent, unforced, whole,
+};
+use crate::read_back::{OCI_INDEX, OCI_MANIFEST, SOCI_V2};
+use crate::stages::{Stages, blob_file, layers};
+
+const ALL: [usize; 5] = [0, 1, 2, 3, 4];
+
+#[test]
+fn what_was_built_in_another_way_is_built_anew() {
+    let registry = Registry::distribution();
+    let before = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
+    let tool = |tool: Tool| tool.env("SOCI_BUILD_TOOL_IDENTIFIER", "another");
+    afresh(&before, &[], tool).succeeds();
+    afresh(&before, &["--span-size", "1MiB"], forced).succeeds();
+    let after = publish(&registry, "v1", &[five_layers("linux/amd64", 30)]);
+    let plan = ["--reuse-from", before.as_str()];
+    let log = registry.log().len();
+    let run = afresh(&after, &plan, unforced);
+    let stderr = run.stderr();
+    let document = run.succeeds_for_one();
+    assert_built(&stderr, &document, &ALL);
+    assert_eq!(sent(&registry, log, &document), whole(&document, &ALL));
+    assert_same(&document, &afresh(&after, &plan, forced).succeeds_for_one());
+    // Those who build in that way do reuse it.
+    let run = afresh(&before, &["--span-size", "1MiB"], unforced);
+    assert_built(&run.stderr(), &run.succeeds_for_one(), &[]);
+}
+
+#[test]
+fn what_a_registry_has_lost_or_serves_damaged_is_built_anew() {
+    let registry = Registry::distribution();
+    let image = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
+    let document = afresh(&image, &[], forced).succeeds_for_one();
+    let file = |digest: &Value| {
+        let hex = digest.as_str().expect("a digest").replace("sha256:", "");
+        let blobs = registry.data().join("docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
+    };
+    // Elsewhere: to push there would fail, and rightly so.
+    let elsewhere = |tool: Tool| {
+        let tool = tool.env("SOCI_TO", "oci:out");
+        tool.env("SOCI_RETRY_WAIT", "0.005")
+    };
+    let ztoc = |at: usize| file(&layers(&document)[at]["ztoc"]["digest"]);
+    let mut damaged = fs::read(ztoc(0)).expect("a ztoc");
+    damaged[1000] ^= 1;
+    fs::write(ztoc(0), damaged).expect("a writable registry");
+    fs::write(ztoc(1), b"short").expect("a writable registry");
+    fs::remove_file(ztoc(2)).expect("a ztoc");
+    let run = afresh(&image, &[], elsewhere);
+    assert_built(&run.stderr(), &document, &[0, 1, 2]);
+    assert_same(&run.succeeds_for_one(), &document);
+
+    let indexes = &document["manifests"][0]["index"];
+    fs::write(file(&indexes["v2"]["digest"]), b"{}").expect("a writable registry");
+    fs::remove_file(file(&indexes["v1"]["digest"])).expect("a SOCI index");
+    let run = afresh(&image, &[], elsewhere);
+    assert_built(&run.stderr(), &document, &ALL);
+    assert_same(&run.succeeds_for_one(), &document);
+}
+
+/// An image of five layers in a layout, and the ztocs that are right for it.
+struct Indexed {
+    sandbox: Sandbox,
+    /// What a run without any reuse makes.
+    document: Value,
+    /// For each layer the ztoc's descriptor, and its bytes.
+    ztocs: Vec<(Value, Vec<u8>)>,
+}
+
+impl Indexed {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        image::write_layout(
+            &sandbox.path().join("image"),
+            &[five_layers("linux/amd64", 3)],
+        );
+        let image = format!("oci:{}", sandbox.path().join("image").display());
+        let from = format!("oci:{}", sandbox.path().join("cache").display());
+        let stages = Stages::of(&sandbox, &[image]).plan(&["--reuse-from", &from]);
+        let stages = stages.push(&["--to", "oci:out"]);
+        let document = stages.run_with(forced).succeeds_for_one();
+        let ztoc = |layer: &&Value| {
+            let ztoc = layer["ztoc"].clone();
+            let bytes = fs::read(blob_file(&sandbox.store(), &ztoc["digest"])).expect("a ztoc");
+            (ztoc, bytes)
+        };
+        let ztocs = layers(&document).iter().map(ztoc).collect();
+        Self {
+            sandbox,
+            document,
+            ztocs,
+        }
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.sandbox.path().join("cache")
+    }
+
+    /// Runs with what lies in the cache, and asserts that the result is that of a run without it. `built` are the layers that
+    /// are read all the same.
+    #[track_caller]
+    fn runs(&self, built: &[usize]) -> String {
+        let sandbox = Sandbox::new();
+        let image = self.document["image"].as_str().expect("a reference");
+        let from = self.document["plan"]["reuseFrom"][0]
+            .as_str()
+            .expect("a reference");
+        let stages = Stages::of(&sandbox, &[image]).plan(&["--reuse-from", from]);
+        let run = stages.push(&["--to", "oci:out"]).run();
+        let stderr = run.stderr();
+        let document = run.succeeds_for_one();
+        assert_built(&stderr, &document, built);
+        assert_same(&document, &self.document);
+        stderr
+    }
+
+    /// Writes a cache with a SOCI index over `ztocs`.
+    fn offer(&self, ztocs: &[(Value, Vec<u8>)]) {
+        let descriptors: Vec<&Value> = ztocs.iter().map(|(descriptor, _)| descriptor).collect();
+        let tool = soci_index(&self.sandbox, &self.document)["annotations"].clone();
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {"mediaType": SOCI_V2,
+            "digest": image::digest(b"{}"), "size": 2}, "layers": descriptors, "annotations": tool});
+        drop(fs::remove_dir_all(self.cache()));
+        fs::create_dir_all(self.cache().join("blobs/sha256")).expect("a writable sandbox");
+        fs::write(
+            self.cache().join("oci-layout"),
+            r#"{"imageLayoutVersion":"1.0.0"}"#,
+        )
+        .expect("a writable sandbox");
+        for (descriptor, bytes) in ztocs {
+            fs::write(blob_file(&self.cache(), &descriptor["digest"]), bytes)
+                .expect("a writable sandbox");
+        }
+        let mut entry = write(&self.cache(), OCI_MANIFEST, &index);
+        entry["artifactType"] = json!(SOCI_V2);
+        let root = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]});
+        let root = write(&self.cache(), OCI_INDEX, &root);
+        let index = json!({"schemaVersion": 2, "manifests": [root]});
+        fs::write(self.cache().join("index.json"), index.to_string()).expect("a writable sandbox");
+    }
+
+    /// Writes a cache in which the ztoc of the first layer is as `change` leaves it, and asserts that it is not reused.
+    #[track_caller]
+    fn refuses(&self, why: &str, change: impl Fn(Ztoc) -> Vec<u8>) {
+        let mut ztocs = self.ztocs.clone();
+        let (descriptor, bytes) = &mut ztocs[0];
+        *bytes = change(Ztoc::decode(bytes).expect("a ztoc"));
+        descriptor["digest"] = json!(image::digest(bytes));
+        descriptor["size"] = json!(bytes.len());
+        self.offer(&ztocs);
+        let stderr = self.runs(&[0]);
+        let says = |line: &str| line.contains("not reused: ") && line.contains(why);
+        assert!(stderr.lines().any(says), "no `{why}` in:\n{stderr}");
+    }
+}
+
+/// Returns the SOCI index of version 2 that a document names.
+fn soci_index(sandbox: &Sandbox, document: &Value) -> Value {
+    let index = &document["manifests"][0]["index"]["v2"]["digest"];
+    crate::stages::blob_json(&sandbox.store(), index)
+}
+
+/// Writes a blob into a layout and returns its descriptor.
+fn write(layout: &Path, media_type: &str, value: &Value) -> Value {
+    let bytes = value.to_string();
+    let digest = json!(image::digest(bytes.as_bytes()));
+    fs::write(blob_file(layout, &digest), &bytes).expect("a writable sandbox");
+    json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+}
+
+fn encoded(ztoc: &Ztoc) -> Vec<u8> {
+    ztoc.encode().expect("it is small")
+}
+
+#[test]
+fn a_ztoc_that_cannot_be_of_the_layer_is_refused() {
+    let indexed = Indexed::new();
+    indexed.offer(&indexed.ztocs);
+    indexed.runs(&[]);
+    indexed.refuses("bytes, expected", |mut ztoc| {
+        ztoc.compressed_archive_size += 1;
+        encoded(&ztoc)
+    });
+    indexed.refuses("it was built by `another`", |mut ztoc| {
+        "another".clone_into(&mut ztoc.build_tool_identifier);
+        encoded(&ztoc)
+    });
+    indexed.refuses("it is of version `1.0`", |mut ztoc| {
+        "1.0".clone_into(&mut ztoc.version);
+        encoded(&ztoc)
+    });
+    indexed.refuses("its spans are of 1048576 bytes", |mut ztoc| {
+        let size = (1_u64 << 20).to_le_bytes();
+        ztoc.compression_info.checkpoints[4..12].copy_from_slice(&size);
+        encoded(&ztoc)
+    });
+    indexed.refuses("readers would fail on it", |mut ztoc| {
+        ztoc.toc[0].mod_time.clear();
+        encoded(&ztoc)
+    });
+    indexed.refuses("its bytes are not those", |ztoc| {
+        let mut bytes = encoded(&ztoc);
+        bytes.extend([0; 8]);
+        bytes
+    });
+}
+
+#[test]
+fn garbage_in_place_of_a_ztoc_is_refused() {
+    let indexed = Indexed::new();
+    for garbage in [
+        Vec::new(),
+        vec![0xff; 40_000],
+        b"\x04\x00\x00\x00".repeat(5000),
+    ] {
+        indexed.refuses("", |_| garbage.clone());
+    }
+    for length in [1, 100, 20_000] {
+        indexed.refuses("", |ztoc| {
+            let mut bytes = encoded(&ztoc);
+            bytes.truncate(length);
+            bytes
+        });
+    }
+}
+
+#[test]
+fn a_ztoc_whose_digest_is_wrong_is_refused() {
+    let indexed = Indexed::new();
+    let mut ztocs = indexed.ztocs.clone();
+    let last = ztocs[0].1.last_mut().expect("some bytes");
+    *last ^= 1;
+    indexed.offer(&ztocs);
+    let stderr = indexed.runs(&[0]);
+    assert!(stderr.contains("not reused: it cannot be had"), "{stderr}");
+    // Nor one that is not there.
+    ztocs[0].1.clear();
+    indexed.offer(&ztocs);
+    fs::remove_file(blob_file(&indexed.cache(), &ztocs[0].0["digest"])).expect("the ztoc");
+    let stderr = indexed.runs(&[0]);
+    assert!(
+        stderr.contains("not reused: it does not lie there"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_ztoc_of_another_layer_is_refused() {
+    let indexed = Indexed::new();
+    let mut ztocs = indexed.ztocs.clone();
+    let (first, second) = (ztocs[0].1.clone(), ztocs[1].1.clone());
+    assert_ne!(first, second);
+    for (at, bytes) in [(0, second), (1, first)] {
+        ztocs[at].0["digest"] = json!(image::digest(&bytes));
+        ztocs[at].0["size"] = json!(bytes.len());
+        ztocs[at].1 = bytes;
+    }
+    indexed.offer(&ztocs);
+    // Layers of noise of one length do not have one size: that tells them apart.
+    indexed.runs(&[0, 1]);
+}
+
+#[test]
+fn an_index_that_claims_too_much_is_left_alone() {
+    let indexed = Indexed::new();
+    // A ztoc of three gibibytes for each layer.
+    let mut ztocs = indexed.ztocs.clone();
+    for (descriptor, bytes) in &mut ztocs {
+        descriptor["size"] = json!(3_u64 << 30);
+        bytes.clear();
+    }
+    indexed.offer(&ztocs);
+    indexed.runs(&ALL);
+    // A hundred thousand layers are more than a manifest holds; as many as it does hold are looked through.
+    for (count, built) in [(100_000, &ALL[..]), (10_000, &[])] {
+        let digest = image::digest(b"another layer");
+        let mut other = indexed.ztocs[0].0.clone();
+        other["annotations"]["com.amazon.soci.image-layer-digest"] = json!(digest);
+        let others = vec![(other, Vec::new()); count];
+        indexed.offer(&[&others[..], &indexed.ztocs[..]].concat());
+        indexed.runs(built);
+    }
+    // Of many ztocs for one layer only a few are tried.
+    let many = (0..5000_u64).map(|at| {
+        let mut other = indexed.ztocs[0].0.clone();
+        other["digest"] = json!(image::digest(&at.to_le_bytes()));
+        (other, vec![0; 10])
+    });
+    let many: Vec<_> = many.chain(indexed.ztocs.clone()).collect();
+    indexed.offer(&many);
+    let stderr = indexed.runs(&[0]);
+    assert_eq!(stderr.matches("not reused: ").count(), 2, "{stderr}");
+}
+
+#[test]
+fn a_place_that_is_no_image_is_left_alone() {
+    let indexed = Indexed::new();
+    indexed.offer(&indexed.ztocs);
+    for text in ["", "{}", "[]", "{\"schemaVersion\":2,\"manifests\":[{}]}"] {
+        fs::write(indexed.cache().join("index.json"), text).expect("a writable sandbox");
+        let stderr = indexed.runs(&ALL);
+        assert!(
+            stderr.contains("warning: no index can be reused"),
+            "{stderr}"
+        );
+    }
+}
