@@ -44,6 +44,9 @@ pub struct PushedManifest {
     pub subject_processed: bool,
 }
 
+/// What a registry says of an upload session that it does not know.
+const SESSION_UNKNOWN: &str = "BLOB_UPLOAD_UNKNOWN";
+
 impl Repository {
     /// Lets the registry take a blob from its repository `from`, or sends it the stream, which is asked for anew where an
     /// upload fails.
@@ -143,7 +146,7 @@ impl Repository {
             let is_last = session >= transport.retries.upload_sessions;
             let cause = worth_a_session(&error).filter(|_| !is_last);
             let Some(wait) = cause.and_then(|cause| backoff.wait(cause)) else {
-                return Err(error);
+                return Err(forgotten(error));
             };
             pause(operation, &error.to_string(), backoff.tries(), wait).await;
             // The reply may be all that was lost.
@@ -314,6 +317,16 @@ fn stored(
     }))
 }
 
+/// Returns the error for a session that the registry opened and does not know: no object is missing, so it is no "not found".
+fn forgotten(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::NotFound { operation, refusal } if refusal.code == SESSION_UNKNOWN => {
+            operation.protocol(Violation::Refused(refusal))
+        }
+        error => error,
+    }
+}
+
 /// Says why a session failed, where a new one may mend it.
 fn worth_a_session(error: &RegistryError) -> Option<Cause> {
     match error {
@@ -322,7 +335,7 @@ fn worth_a_session(error: &RegistryError) -> Option<Cause> {
         }
         RegistryError::Throttled { retry_after, .. } => Some(Cause::Throttled(*retry_after)),
         RegistryError::NotFound { refusal, .. } => {
-            (refusal.code == "BLOB_UPLOAD_UNKNOWN").then_some(Cause::Transient)
+            (refusal.code == SESSION_UNKNOWN).then_some(Cause::Transient)
         }
         RegistryError::Protocol {
             violation: Violation::Refused(refusal),

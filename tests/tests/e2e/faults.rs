@@ -1,0 +1,5 @@
+//! Registries, networks and disks that fail: what the tools then say, and what they leave behind.
+//!
+//! The names of the tests begin with their rows in the table of `docs/reliability.md`.
+
+mod push;
