@@ -294,8 +294,9 @@ const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 #[test]
 fn ecr_gets_no_more_than_ten_manifests_a_second() {
     namespace::isolated(&[ECR], || {
-        let platforms = ["linux/amd64", "linux/arm64", "linux/riscv64"];
-        let images = platforms.map(|platform| Image::new(platform).layer(layer(1, 3000)));
+        let platforms = [(1, "linux/amd64"), (2, "linux/arm64"), (3, "linux/riscv64")];
+        let images =
+            platforms.map(|(seed, platform)| Image::new(platform).layer(layer(seed, 3000)));
         let indexed = Indexed::for_all_platforms(&images);
         let setup = Faulty::setup()
             .ecr()

@@ -12,11 +12,12 @@ use std::{
 use serde_json::json;
 use soci_testkit::{
     faulty::{Fault, Faulty, Habit, Rule, Setup},
+    image,
     process::Tool,
 };
 
 use super::{Indexed, State, assert_fails, simple};
-use crate::read_back::{OCI_INDEX, array, text};
+use crate::read_back::{OCI_INDEX, OCI_MANIFEST, array, text};
 
 /// Runs two tools at the same moment, and asserts that both succeed.
 fn both_succeed(tools: [Tool; 2]) {
@@ -101,6 +102,11 @@ fn e11_nor_do_they_where_the_registry_knows_no_conditions() {
     two_builders(|| Faulty::setup().without_referrers());
 }
 
+/// Returns what somebody else pushes beside their write to the fallback tag.
+fn rival_index(write: usize) -> String {
+    format!("{{\"schemaVersion\": 2, \"annotations\": {{\"write\": \"{write}\"}}}}")
+}
+
 /// A registry without the API, in which somebody else writes a fallback tag after each of the first writes.
 fn contested(tag: &str, times: usize, habit: Option<Habit>) -> Arc<Faulty> {
     let setup = Faulty::setup().without_referrers();
@@ -111,8 +117,8 @@ fn contested(tag: &str, times: usize, habit: Option<Habit>) -> Arc<Faulty> {
     let rival = Fault::edit(move |_, reply| {
         if let Some(registry) = weak.upgrade() {
             let write = writes.fetch_add(1, Ordering::Relaxed);
-            let entry =
-                json!({"mediaType": "x/y", "digest": format!("sha256:{write:064}"), "size": 1});
+            let theirs = registry.put_manifest("app", OCI_MANIFEST, rival_index(write));
+            let entry = json!({"mediaType": OCI_MANIFEST, "digest": theirs, "size": 1});
             let list = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]});
             let digest = registry.put_manifest("app", OCI_INDEX, list.to_string());
             registry.tag("app", &name, &digest);
@@ -131,7 +137,10 @@ fn e11_an_entry_that_others_overwrite_is_written_again_beside_theirs() {
         for times in 1..=4 {
             let registry = contested(&tag, times, habit);
             indexed.push(&registry).run().succeeds();
-            let expected = [indexed.version_1(), format!("sha256:{:064}", times - 1)];
+            let expected = [
+                indexed.version_1(),
+                image::digest(rival_index(times - 1).as_bytes()),
+            ];
             assert_eq!(listed(&registry, &tag), BTreeSet::from(expected));
             assert_eq!(
                 registry.count("PUT", &format!("*/manifests/{tag}")),
