@@ -2,4 +2,5 @@
 //!
 //! The names of the tests begin with their rows in the table of `docs/reliability.md`.
 
+mod push;
 mod signals;
