@@ -123,6 +123,6 @@ fn timeouts(network: &NetworkArgs) -> Timeouts {
         idle: network.idle_timeout.0,
         upload_stall,
         upload_reply: upload_stall.saturating_mul(5),
-        ..Timeouts::default()
+        helper: network.helper_timeout.0,
     }
 }

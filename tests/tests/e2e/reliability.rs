@@ -22,7 +22,11 @@ fn rows() -> Vec<(String, String)> {
     let text = fs::read_to_string(workspace().join("docs/reliability.md"));
     let text = text.expect("docs/reliability.md");
     let row = |line: &str| {
-        let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').collect();
+        let cells: Vec<&str> = line
+            .strip_prefix('|')?
+            .strip_suffix('|')?
+            .split('|')
+            .collect();
         let (first, last) = (cells.first()?.trim(), cells.last()?.trim());
         let is_row = first.len() >= 2
             && first.starts_with(|letter: char| letter.is_ascii_uppercase())
