@@ -21,6 +21,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) scope: &'a Scope,
 }
 
+/// What a token server is called where it is refused.
+const WHAT: &str = "token server";
+
 /// How long a token server's reply may be.
 const REPLY: u64 = 128 << 10;
 
@@ -107,7 +110,6 @@ async fn realm(desk: &Desk<'_>, text: &str) -> Result<Url, RegistryError> {
             reason: error.to_string(),
         })
     })?;
-    const WHAT: &str = "token server";
     desk.guard.check(WHAT, &url).map_err(protocol)?;
     let named = tokio::time::timeout(
         desk.transport.timeouts.connect,

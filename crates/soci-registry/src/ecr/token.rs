@@ -145,16 +145,16 @@ const API: &str = "the AWS API for ECR";
 impl Failure {
     /// Sorts an error of the SDK, which has tried again what may work another time.
     fn of<E: ProvideErrorMetadata + Error + 'static>(
-        error: SdkError<E, HttpResponse>,
+        error: &SdkError<E, HttpResponse>,
         started: Instant,
     ) -> Self {
         let host = API.to_owned();
-        let reason = chain(&error);
+        let reason = chain(error);
         let tries = Tries {
             count: ATTEMPTS,
             elapsed: started.elapsed(),
         };
-        let refusal = match &error {
+        let refusal = match error {
             SdkError::ConstructionFailure(_) => return Self::Denied(reason),
             SdkError::ServiceError(context) => Refusal {
                 status: context.raw().status().as_u16(),
@@ -196,7 +196,7 @@ async fn private_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secre
         .get_authorization_token()
         .send()
         .await
-        .map_err(|error| Failure::of(error, started))?;
+        .map_err(|error| Failure::of(&error, started))?;
     // `expiresAt` is not read: the registry itself says when a token is no longer good.
     let data = reply.authorization_data.unwrap_or_default();
     let token = data.into_iter().find_map(|data| data.authorization_token);
@@ -218,7 +218,7 @@ async fn public_token(config: &SdkConfig, endpoints: Endpoints) -> Result<Secret
         .get_authorization_token()
         .send()
         .await
-        .map_err(|error| Failure::of(error, started))?;
+        .map_err(|error| Failure::of(&error, started))?;
     let data = reply.authorization_data;
     let token = data.and_then(|data| data.authorization_token);
     token.map(Secret::new).ok_or_else(no_token)
