@@ -10,6 +10,7 @@ mod log;
 mod network;
 mod progress;
 mod run;
+mod signals;
 mod size;
 
 pub use args::{Common, FlagError, LogFormat, RegistryArgs, flag};
@@ -19,4 +20,5 @@ pub use log::printable;
 pub use network::{NetworkArgs, Seconds, SecondsError};
 pub use progress::{Bar, Progress};
 pub use run::{Tool, run};
+pub use signals::on_signal;
 pub use size::{ByteSize, ByteSizeError};

@@ -49,7 +49,7 @@ impl BlobStream {
         Self(Box::pin(pieces))
     }
 
-    pub(crate) fn empty() -> Self {
+    fn empty() -> Self {
         Self(Box::pin(stream::empty()))
     }
 }

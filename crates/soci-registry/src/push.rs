@@ -7,14 +7,13 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response};
 use soci_oci::{Descriptor, Digest, media_type};
-use std::sync::Mutex;
+use std::sync::Arc;
 use url::Url;
 
 use crate::auth::scope::Scope;
-use crate::blob::BlobStream;
 use crate::client::Repository;
 use crate::error::{Damage, Fault, Operation, Refusal, RegistryError, Tries, Violation};
-use crate::http::{Body, Request, pause};
+use crate::http::{Body, Content, Request, pause};
 use crate::manifest::{self, ManifestName};
 use crate::redirect;
 use crate::reply::{Answer, printable};
@@ -58,7 +57,7 @@ impl Repository {
         &self,
         descriptor: &Descriptor,
         from: &str,
-        content: impl Fn() -> BlobStream,
+        content: &Content,
     ) -> Result<Copied, RegistryError> {
         let session = match self.mount_blob(descriptor.digest, from).await? {
             Mount::Mounted => return Ok(Copied::Mounted),
@@ -108,8 +107,8 @@ impl Repository {
             let found = size;
             return Err(operation.bad_data(Damage::Size { expected, found }));
         }
-        let pieces = || crate::upload::pieces(content.clone());
-        self.upload(&operation, descriptor, None, pieces).await
+        let pieces: Content = Arc::new(move || crate::upload::pieces(content.clone()));
+        self.upload(&operation, descriptor, None, &pieces).await
     }
 
     /// Uploads a blob from a stream, which is asked for anew where an upload fails.
@@ -121,7 +120,7 @@ impl Repository {
     pub async fn push_blob_stream(
         &self,
         descriptor: &Descriptor,
-        content: impl Fn() -> BlobStream,
+        content: &Content,
     ) -> Result<(), RegistryError> {
         let operation = self.operation("push blob", descriptor.digest);
         self.upload(&operation, descriptor, None, content).await
@@ -133,13 +132,13 @@ impl Repository {
         operation: &Operation,
         descriptor: &Descriptor,
         mut open: Option<Url>,
-        content: impl Fn() -> BlobStream,
+        content: &Content,
     ) -> Result<(), RegistryError> {
         let transport = self.transport();
         let mut backoff = transport.backoff();
         for session in 1.. {
             let open = open.take();
-            let error = match self.session(operation, descriptor, open, content()).await {
+            let error = match self.session(operation, descriptor, open, content).await {
                 Ok(()) => break,
                 Err(error) => error,
             };
@@ -164,18 +163,19 @@ impl Repository {
         operation: &Operation,
         descriptor: &Descriptor,
         open: Option<Url>,
-        content: BlobStream,
+        content: &Content,
     ) -> Result<(), RegistryError> {
         let mut url = match open {
             Some(url) => url,
             None => self.open_session(operation).await?,
         };
+        let _open = self.open_uploads().enter(self.clone(), url.clone());
         let digest = descriptor.digest;
         url.query_pairs_mut()
             .append_pair("digest", &digest.to_string());
         let request = Request::new(Method::PUT, url)
             .header(CONTENT_TYPE, media_type::OCTET_STREAM)
-            .body(Body::Once(Mutex::new(Some(content)), descriptor.size));
+            .body(Body::Upload(Arc::clone(content), descriptor.size));
         match self.send(operation, &request).await? {
             Answer::Done(response) => stored(operation, response.headers(), digest),
             Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),

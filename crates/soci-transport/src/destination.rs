@@ -135,7 +135,7 @@ impl Destination {
                 session,
                 repository,
             } => {
-                let content = || source.stream(descriptor);
+                let content = source.content(descriptor);
                 let from = match (source, from) {
                     (Source::Registry(..), Reference::Registry(from))
                         if repository.reference().registry == from.registry =>
@@ -143,12 +143,12 @@ impl Destination {
                         &from.repository
                     }
                     _ => {
-                        session.block_on(repository.push_blob_stream(descriptor, content))??;
+                        session.block_on(repository.push_blob_stream(descriptor, &content))??;
                         return Ok(descriptor.size);
                     }
                 };
                 let copied = session
-                    .block_on(repository.mount_or_push_blob(descriptor, from, content))??;
+                    .block_on(repository.mount_or_push_blob(descriptor, from, &content))??;
                 if copied == Copied::Mounted {
                     return Ok(0);
                 }

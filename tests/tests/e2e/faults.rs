@@ -2,4 +2,8 @@
 //!
 //! The names of the tests begin with their rows in the table of `docs/reliability.md`.
 
+mod auth;
+mod connect;
 mod push;
+mod secrets;
+mod signals;

@@ -1,0 +1,1 @@
+//! Rows B and K
