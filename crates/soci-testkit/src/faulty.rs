@@ -38,6 +38,7 @@ pub use self::{
     reply::Reply,
     request::Request,
     rule::{Fault, Rule},
+    serve::FLIPPED,
     setup::{Habit, Setup},
     storage::Manifest,
 };

@@ -3,7 +3,13 @@
 //! The names of the tests begin with their rows in the table of `docs/reliability.md`.
 
 mod auth;
+mod bench;
+mod bodies;
 mod connect;
 mod push;
+mod redirects;
+mod resume;
 mod secrets;
 mod signals;
+mod status;
+mod traffic;

@@ -74,7 +74,7 @@ impl Case {
     pub(crate) fn new(setup: Setup) -> Self {
         let sandbox = Sandbox::new();
         let registry = setup.start();
-        let layer = Layer::gzip(&[("srv/data", &noise(256 << 10))]);
+        let layer = Layer::gzip(&[("srv/data", &image::noise(1, 256 << 10))]);
         let folder = sandbox.path().join("image");
         image::write_layout(&folder, &[Image::new("linux/amd64").layer(layer)]);
         registry.push(&folder, "app:v1");
@@ -121,16 +121,4 @@ impl Case {
         let documents: Vec<Vec<u8>> = ended.map(|ended| ended.stdout).collect();
         documents.concat()
     }
-}
-
-/// Returns bytes that do not compress (xorshift64*).
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let words = std::iter::repeat_with(|| {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()
-    });
-    words.take(length / 8).flatten().collect()
 }

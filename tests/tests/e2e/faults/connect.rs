@@ -175,7 +175,7 @@ fn b3_packets_that_vanish() {
         assert!(registry.requests().is_empty());
         let tool = impatient(&sandbox, &reference());
         mended(tool.env("SOCI_CONNECT_TIMEOUT", "0.5"), || {
-            network::spit_out(FIRST)
+            network::spit_out(FIRST);
         });
     });
 }
