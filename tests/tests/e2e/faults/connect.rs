@@ -76,9 +76,11 @@ fn b1_a_name_that_does_not_resolve() {
             let says = [said.as_str(), &format!("({tries} tries")];
             assert_fails(&sandbox, pull(&sandbox, &reference).run(), 69, &says);
             assert_eq!(dns.count(name), tries, "{name}");
-            let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
-            let ended = quick(push).stdin(line).run();
-            assert_fails(&sandbox, ended, 69, &[&said]);
+            if tries == 2 {
+                let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
+                let ended = quick(push).stdin(line).run();
+                assert_fails(&sandbox, ended, 69, &[&said]);
+            }
         }
     });
 }
