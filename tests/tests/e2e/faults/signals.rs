@@ -158,6 +158,26 @@ fn g1_a_signal_gives_an_open_upload_back() {
 }
 
 #[test]
+fn g1_a_signal_that_comes_twice_at_once_is_one_signal() {
+    for (name, number) in SIGNALS {
+        let registry = registry();
+        let sandbox = Sandbox::new();
+        let line = indexed(&sandbox, &format!("{}/app:v1", registry.host()));
+        registry.fault("PUT", "*/blobs/uploads/*", Fault::stall_head(LONG));
+        let tool = stage(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
+        let running = Running::start(sandbox, tool, &line);
+        registry.wait_until(|entries| entries.iter().any(|entry| entry.request.method == "PUT"));
+        // As `timeout` does it: to its child, and to the group of its child.
+        let process = running.child.id().to_string();
+        let mut kill = Command::new("kill");
+        kill.args(["-s", name, &process, &process]);
+        assert!(kill.status().expect("kill").success());
+        running.dies_by(number);
+        assert_eq!(registry.count("DELETE", "*/blobs/uploads/*"), 1);
+    }
+}
+
+#[test]
 fn g2_a_second_signal_ends_a_tool_at_once() {
     let registry = registry();
     let sandbox = Sandbox::new();
