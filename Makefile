@@ -17,6 +17,17 @@ test: ## run all tests, with real registries and containers on this machine
 	cargo build --workspace --locked --bins
 	cargo test --workspace --locked --no-fail-fast; status=$$?; scripts/test-bases.sh stop; exit $$status
 
+.PHONY: faults
+faults: ## run the tools against a registry that misbehaves, and print how they fare
+	cargo build --workspace --locked --bins
+	cargo test --quiet --locked --package soci-e2e --test faults -- --nocapture
+
+.PHONY: soak
+soak: ## a thousand pipelines against registries that fail at random; SOCI_SOAK_RUNS, SOCI_SOAK_SEED
+	cargo build --workspace --locked --bins
+	SOCI_SOAK_RUNS=$${SOCI_SOAK_RUNS:-1000} SOCI_SOAK_SEED=$${SOCI_SOAK_SEED:-$$(date +%s)} \
+	  cargo test --locked -p soci-e2e --test e2e soak_ends -- --nocapture
+
 .PHONY: check
 check: ## formatting, lints, licences and duplicates of dependencies, shell scripts
 	scripts/check.sh

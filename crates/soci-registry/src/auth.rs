@@ -17,9 +17,9 @@ use url::Url;
 
 use crate::credentials::{Chain, Credential, Renewal};
 use crate::ecr;
-use crate::error::{ConfigurationError, Denial, Fault, Operation, RegistryError, Tries, Violation};
+use crate::error::{ConfigurationError, Denial, Operation, RegistryError, Violation};
 use crate::guard::{self, Guard};
-use crate::http::{Body, Request, Transport};
+use crate::http::{Request, Transport};
 use crate::reply::{Answer, Refused, Sender};
 use challenge::Challenge;
 use scope::Scope;
@@ -82,12 +82,6 @@ impl Authenticator {
             let Some(renewed) = renewed else {
                 return Ok(Answer::Refused(refused));
             };
-            if let Body::Once(..) = request.body {
-                // The content is gone. Whoever sent it can have it again, and then there is a good pass.
-                let Refused { host, refusal, .. } = *refused;
-                let fault = Fault::Status { host, refusal };
-                return Err(desk.operation.unavailable(fault, Tries::once()));
-            }
             answer = desk.exchange(request, Some(&renewed)).await?;
             if is_last {
                 break;

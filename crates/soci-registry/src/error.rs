@@ -184,8 +184,8 @@ impl RegistryError {
             Self::Denied { hint, .. } => hint.clone(),
             Self::NotFound { refusal, operation } if refusal.code == "NAME_UNKNOWN" => {
                 Some(format!(
-                    "create the repository `{}`, or check its name",
-                    operation.repository
+                    "create the repository `{}/{}`, or check its name",
+                    operation.registry, operation.repository
                 ))
             }
             Self::Unavailable {

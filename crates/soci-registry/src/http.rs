@@ -4,10 +4,12 @@
 //! another one.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use url::Url;
@@ -42,13 +44,26 @@ pub(crate) struct Request {
 }
 
 /// What a request sends.
-#[derive(Debug)]
 pub(crate) enum Body {
     None,
-    /// Content that can be sent again.
-    Bytes(bytes::Bytes),
-    /// Content of known length that can be sent once: such a request is not retried.
-    Once(Mutex<Option<BlobStream>>, u64),
+    /// A document: the request is retried.
+    Bytes(Bytes),
+    /// Content of known length for an upload session, which is of no more use once a body broke off: the request is sent
+    /// again only with other credentials.
+    Upload(Content, u64),
+}
+
+/// Content that is sent from its start as often as it is asked for.
+pub type Content = Arc<dyn Fn() -> BlobStream + Send + Sync>;
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Upload(_, size) => write!(f, "Upload({size})"),
+        }
+    }
 }
 
 /// Which redirects a request follows.
@@ -137,8 +152,7 @@ impl Transport {
                 }
             };
             let again = backoff.wait(match request.body {
-                // What is gone cannot be sent again, whatever went wrong.
-                Body::Once(..) => Cause::Final,
+                Body::Upload(..) => Cause::Final,
                 _ => cause,
             });
             match (again, failure) {
@@ -226,10 +240,7 @@ impl Transport {
                 };
             }
             Body::Bytes(bytes) => (upload::pieces(bytes.clone()), bytes.len() as u64),
-            Body::Once(content, size) => {
-                let content = content.lock().ok().and_then(|mut content| content.take());
-                (content.unwrap_or_else(BlobStream::empty), *size)
-            }
+            Body::Upload(content, size) => (content(), *size),
         };
         headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
         let (body, progress) = upload::body(content, size, operation.clone());

@@ -34,6 +34,7 @@ mod error;
 mod guard;
 mod http;
 mod manifest;
+mod open_uploads;
 mod options;
 mod pacing;
 mod push;
@@ -60,6 +61,7 @@ pub use error::{
     ConfigurationError, Damage, Denial, ErrorClass, Fault, Operation, Refusal, RegistryError,
     Tries, Violation,
 };
+pub use http::Content;
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
 pub use push::{Copied, PushedManifest};

@@ -34,8 +34,17 @@ pub struct Layer {
 impl Layer {
     /// A gzip layer of regular files, given as pairs of a path and its content.
     pub fn gzip(files: &[(&str, &[u8])]) -> Self {
+        Self::gzip_at(Compression::default(), files)
+    }
+
+    /// A gzip layer that is as large as what is in it, and soon made.
+    pub fn stored(files: &[(&str, &[u8])]) -> Self {
+        Self::gzip_at(Compression::none(), files)
+    }
+
+    fn gzip_at(level: Compression, files: &[(&str, &[u8])]) -> Self {
         let tar = tar_of(files);
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let mut encoder = GzEncoder::new(Vec::new(), level);
         encoder.write_all(&tar).expect("a buffer");
         Self::from_bytes(encoder.finish().expect("a buffer")).unpacking_to(&tar)
     }
@@ -173,6 +182,20 @@ pub fn digest(bytes: &[u8]) -> String {
             write!(text, "{byte:02x}").expect("a string");
             text
         })
+}
+
+/// Returns bytes that do not compress, the same ones for the same seed (xorshift64*).
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }
 
 struct Layout<'a> {

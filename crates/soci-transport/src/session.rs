@@ -103,7 +103,14 @@ impl Session {
             runtime: Arc::new(runtime),
             client,
         };
-        Ok(self.0.network.get_or_init(|| network))
+        let network = self.0.network.get_or_init(|| network);
+        let session = self.clone();
+        soci_cli::on_signal(move || {
+            // Where there is no network, there is nothing to give back.
+            let client = session.client();
+            drop(client.map(|client| session.block_on(client.cancel_uploads())));
+        });
+        Ok(network)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Reading images.
 
+use std::sync::Arc;
+
 use soci_layout::{Archive, Layout, LayoutError, Select};
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::OCI_INDEX;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
-use soci_registry::{BlobStream, ManifestName, Repository};
+use soci_registry::{BlobStream, Content, ManifestName, Repository};
 
 use crate::stream::{self, BlobReader};
 use crate::{Session, TransportError, referrers};
@@ -214,8 +216,14 @@ impl Source {
         }
     }
 
-    /// Returns the bytes of the blob `descriptor` for another registry. What goes wrong shows when they are read.
-    pub(crate) fn stream(&self, descriptor: &Descriptor) -> BlobStream {
+    /// Returns the bytes of the blob `descriptor` for another registry, which may have to be sent them more than once.
+    pub(crate) fn content(&self, descriptor: &Descriptor) -> Content {
+        let (source, descriptor) = (self.clone(), descriptor.clone());
+        Arc::new(move || source.stream(&descriptor))
+    }
+
+    /// Opens the blob `descriptor`. What goes wrong shows when it is read.
+    fn stream(&self, descriptor: &Descriptor) -> BlobStream {
         let opened = match self {
             Self::Registry(_, repository) => {
                 return BlobStream::of_blob(repository.clone(), descriptor.clone());

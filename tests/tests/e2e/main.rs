@@ -12,6 +12,8 @@ mod layouts;
 mod memory;
 mod pipeline;
 mod read_back;
+mod reliability;
 mod reuse;
+mod soak;
 mod stages;
 mod streams;

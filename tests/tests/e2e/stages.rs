@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
+pub(crate) use soci_testkit::image::noise;
 use soci_testkit::{
     image::{self, Layer},
     process::{Finished, Sandbox, Tool, pipeline},
@@ -146,20 +147,6 @@ pub(crate) fn planned(sandbox: &Sandbox, reference: &str) -> Vec<u8> {
 pub(crate) fn layer(seed: u64, length: usize) -> Layer {
     let name = format!("srv/data-{seed}");
     Layer::gzip(&[("etc/name", b"content"), (&name, &noise(seed, length))])
-}
-
-/// Returns bytes that do not compress, the same ones for the same seed (xorshift64*).
-pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }
 
 /// Returns the file of a blob in a layout.

@@ -6,12 +6,15 @@ mod pull;
 mod push;
 mod referrers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fake::Fake;
 use soci_oci::{Descriptor, Reference};
-use soci_registry::{BlobStream, Client, ClientOptions, ManifestName, Repository, RetryPolicy};
+use soci_registry::{
+    BlobStream, Client, ClientOptions, Content, ManifestName, Repository, RetryPolicy,
+};
 
 /// The repository of all tests.
 const NAME: &str = "team/app";
@@ -54,6 +57,7 @@ fn moves_between_threads() {
     let repository = repository(&fake);
     let blob = Descriptor::of("x", b"x");
     let stream = || BlobStream::from_stream(futures_util::stream::empty());
+    let content: Content = Arc::new(stream);
     let name = ManifestName::Tag("v1");
     check(&stream());
     check(&repository.manifest(name));
@@ -61,9 +65,9 @@ fn moves_between_threads() {
     check(&repository.blob(&blob, 0));
     check(&repository.blob_bytes(&blob, 0));
     check(&repository.blob_exists(blob.digest));
-    check(&repository.mount_or_push_blob(&blob, NAME, stream));
+    check(&repository.mount_or_push_blob(&blob, NAME, &content));
     check(&repository.push_blob(&blob, Bytes::new()));
-    check(&repository.push_blob_stream(&blob, stream));
+    check(&repository.push_blob_stream(&blob, &content));
     check(&repository.push_manifest(name, "x", Bytes::new()));
     check(&repository.referrers(blob.digest, "x"));
     check(&repository.add_to_referrers_tag(blob.digest, blob.clone()));

@@ -1,11 +1,12 @@
 //! Uploads.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream;
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, Copied, ErrorClass, ManifestName};
+use soci_registry::{BlobStream, Content, Copied, ErrorClass, ManifestName};
 
 use crate::fake::{Fake, Reply};
 use crate::{path, repository};
@@ -28,9 +29,10 @@ async fn pushes_a_blob_with_one_post_and_one_put() {
         .await
         .expect("an upload");
     let halves = [content.slice(..9), content.slice(9..)];
-    let halves = || BlobStream::from_stream(stream::iter(halves.clone().map(Ok)));
+    let halves: Content =
+        Arc::new(move || BlobStream::from_stream(stream::iter(halves.clone().map(Ok))));
     repository
-        .push_blob_stream(&descriptor, halves)
+        .push_blob_stream(&descriptor, &halves)
         .await
         .expect("an upload");
     let seen = fake.seen();
@@ -88,14 +90,16 @@ async fn blames_the_content_that_is_too_short() {
     });
     let (descriptor, content) = blob();
     let repository = repository(&fake);
-    let short = || BlobStream::from_stream(stream::iter([Ok(content.slice(1..))]));
-    let error = repository.push_blob_stream(&descriptor, short).await;
+    let rest = content.slice(1..);
+    let short: Content =
+        Arc::new(move || BlobStream::from_stream(stream::iter([Ok(rest.clone())])));
+    let error = repository.push_blob_stream(&descriptor, &short).await;
     assert_eq!(error.expect_err("too short").class(), ErrorClass::BadData);
-    let broken = || {
+    let broken: Content = Arc::new(move || {
         let pieces = [Ok(content.slice(1..)), Err(std::io::Error::other("disk"))];
         BlobStream::from_stream(stream::iter(pieces))
-    };
-    let error = repository.push_blob_stream(&descriptor, broken).await;
+    });
+    let error = repository.push_blob_stream(&descriptor, &broken).await;
     assert_eq!(error.expect_err("broken").class(), ErrorClass::Io);
 }
 
@@ -126,9 +130,10 @@ async fn mounts_or_uploads_with_no_more_requests_than_it_takes() {
             _ => Reply::new(202).header("Location", "/v2/session/plain"),
         });
         let (descriptor, content) = blob();
-        let stream = || BlobStream::from_stream(stream::iter([Ok(content.clone())]));
+        let stream: Content =
+            Arc::new(move || BlobStream::from_stream(stream::iter([Ok(content.clone())])));
         let copied = repository(&fake)
-            .mount_or_push_blob(&descriptor, "other/app", stream)
+            .mount_or_push_blob(&descriptor, "other/app", &stream)
             .await;
         assert_eq!(copied.expect("an answer"), expected, "{status}");
         let digest = descriptor.digest.to_string().replace(':', "%3A");
@@ -194,4 +199,23 @@ async fn notices_that_something_else_was_stored() {
         )
         .await;
     assert_eq!(error.expect_err("a digest").class(), ErrorClass::Protocol);
+}
+
+#[tokio::test]
+async fn sends_a_blob_again_where_the_credentials_had_expired() {
+    let fake = Fake::start(|seen, before| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("Location", "/v2/session"),
+        _ if before == 0 => Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#),
+        _ => Reply::new(201),
+    });
+    let (_folder, options) = crate::auth::logged_in(&fake, "u", "p");
+    let (descriptor, content) = blob();
+    crate::repository_with(&fake, options)
+        .push_blob(&descriptor, content.clone())
+        .await
+        .expect("an upload");
+    let seen = fake.seen();
+    let last = seen.last().expect("a request");
+    assert!(last.header("authorization").is_some());
+    assert!(last.body == content, "{} bytes", last.body.len());
 }

@@ -20,6 +20,9 @@ use super::{
 /// How much of a body is written at once.
 const PIECE: usize = 64 << 10;
 
+/// What a flipped byte is combined with, by exclusive or.
+pub const FLIPPED: u8 = 0x55;
+
 /// Whether a connection goes on after a reply.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
@@ -189,7 +192,7 @@ fn piece(reply: &Reply, offset: usize, limit: usize) -> Vec<u8> {
     };
     for at in &reply.delivery.flips {
         if let Some(byte) = at.checked_sub(offset).and_then(|at| bytes.get_mut(at)) {
-            *byte ^= 0x55;
+            *byte ^= FLIPPED;
         }
     }
     bytes

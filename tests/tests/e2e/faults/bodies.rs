@@ -1,0 +1,269 @@
+//! Bodies that stop, break, have another length or other bytes than they should, or never end.
+
+use std::{io::Write as _, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use soci_testkit::{
+    faulty::{FLIPPED, Fault, Faulty, Reply, Rule},
+    image,
+    process::Finished,
+};
+
+use super::bench::{Bench, CUT, FETCHERS};
+
+/// A fault with its name.
+type Case = (&'static str, Fault);
+
+/// Lets each fault befall the first request for a layer, and asserts that the layer still arrives by a second one.
+#[track_caller]
+fn all_pass(bench: impl Fn() -> Bench, cases: &[Case]) {
+    for fetcher in FETCHERS {
+        for (name, fault) in cases {
+            let bench = bench();
+            let rule = bench.on_blob(fault.clone()).once();
+            bench.fetched(bench.fetch_under(fetcher, [rule]));
+            assert_eq!(
+                bench.asked().len(),
+                2,
+                "{fetcher}, {name}: {}",
+                bench.registry.log()
+            );
+        }
+    }
+}
+
+#[test]
+fn c7_a_body_that_stops_or_trickles_is_resumed() {
+    let size = Bench::new().size;
+    for offset in [0, 1, CUT, size - 1] {
+        let silent = Fault::stall_after(offset, Duration::MAX);
+        all_pass(Bench::new, &[("silence", silent)]);
+    }
+    all_pass(
+        Bench::new,
+        &[("a trickle", Fault::drip(1, Duration::from_millis(20)))],
+    );
+}
+
+#[test]
+fn c7_what_had_arrived_before_a_body_stopped_is_not_asked_for_again() {
+    for fetcher in FETCHERS {
+        let bench = Bench::new();
+        let rule = bench.on_blob(Fault::stall_after(CUT, Duration::MAX)).once();
+        bench.fetched(bench.fetch_under(fetcher, [rule]));
+        assert_eq!(bench.offsets(), [0, CUT]);
+    }
+}
+
+#[test]
+fn c8_a_broken_body_is_resumed_and_never_taken_for_a_whole_one() {
+    let cases = [
+        ("reset", Fault::reset_after(CUT)),
+        ("end", Fault::close_after(CUT)),
+        // Only the descriptor says that this is not all.
+        (
+            "end without a length",
+            Fault::edit(|_, reply| reply.without_length().close_after(CUT)),
+        ),
+    ];
+    all_pass(Bench::new, &cases);
+    // With TLS, the end is one without a close_notify.
+    all_pass(|| Bench::of(Faulty::setup().tls(&[])), &cases);
+}
+
+#[test]
+fn c9_another_length_is_refused_before_the_body() {
+    for fetcher in FETCHERS {
+        for (name, fault) in [
+            ("shorter", Fault::edit(|_, reply| reply.truncate(CUT))),
+            ("longer", Fault::edit(|_, reply| reply.extend(1))),
+            (
+                "longer by far",
+                Fault::edit(|_, reply| reply.extend(1 << 30)),
+            ),
+            (
+                "longer, and not said",
+                Fault::edit(|_, reply| reply.extend(1).without_length()),
+            ),
+            (
+                "endless, and not said",
+                Fault::edit(|_, reply| reply.extend(usize::MAX).without_length()),
+            ),
+        ] {
+            let bench = Bench::new();
+            let rule = bench.on_blob(fault);
+            let ended = bench.fetch_under(fetcher, [rule]);
+            let ended = bench.fails(ended, 65);
+            assert!(
+                ended.stderr.contains("bytes, found"),
+                "{name}: {}",
+                ended.stderr
+            );
+            assert!(bench.asked().len() <= 2, "{name}: {}", bench.registry.log());
+        }
+    }
+}
+
+#[test]
+fn c9_a_length_that_is_not_said_is_counted() {
+    for fetcher in FETCHERS {
+        let bench = Bench::new();
+        let rule = bench.on_blob(Fault::edit(|_, reply| reply.without_length()));
+        bench.fetched(bench.fetch_under(fetcher, [rule]));
+        assert_eq!(bench.asked().len(), 1);
+    }
+}
+
+#[test]
+fn c9_two_lengths_are_no_reply() {
+    for fetcher in FETCHERS {
+        let bench = Bench::new();
+        let size = bench.size;
+        let rule = bench.on_blob(Fault::edit(move |_, reply| {
+            reply.two_lengths(size, size + 1)
+        }));
+        let ended = bench.fetch_under(fetcher, [rule]);
+        bench.fails(ended, 69);
+    }
+}
+
+#[test]
+fn c10_wrong_bytes_are_fetched_once_more_and_then_named() {
+    let size = Bench::new().size;
+    for fetcher in FETCHERS {
+        for at in [0, size / 2, size - 1] {
+            let bench = Bench::new();
+            let mut bytes = bench.registry.blob(&bench.layer).unwrap();
+            bytes[at] ^= FLIPPED;
+            let rule = bench.on_blob(Fault::flip(at));
+            let ended = bench.fetch_under(fetcher, [rule]);
+            let ended = bench.fails(ended, 65);
+            let last = ended.stderr.lines().next_back().unwrap();
+            let named = last.contains(&bench.layer) && last.contains(&image::digest(&bytes));
+            assert!(named, "{at}: {}", ended.stderr);
+            assert_eq!(bench.offsets(), [0, 0], "{fetcher}, {at}");
+        }
+    }
+}
+
+#[test]
+fn c10_bytes_that_are_right_the_second_time_are_taken() {
+    let size = Bench::new().size;
+    for at in [0, size / 2, size - 1] {
+        all_pass(Bench::new, &[("a flipped byte", Fault::flip(at))]);
+    }
+}
+
+#[test]
+fn c10_a_wrong_manifest_is_fetched_once_more() {
+    let bench = Bench::new();
+    let digest = bench.registry.tags("app")["v1"].clone();
+    let reference = format!("{}/app@{digest}", bench.registry.host());
+    bench
+        .registry
+        .rule(Rule::on("GET", "*/manifests/*", Fault::flip(30)).once());
+    bench.tool("soci-pull").arg(&reference).run().succeeds();
+    assert_eq!(bench.registry.count("GET", "*/manifests/*"), 2);
+    let bench = Bench::new();
+    bench
+        .registry
+        .fault("GET", "*/manifests/*", Fault::flip(30));
+    let reference = format!("{}/app@{digest}", bench.registry.host());
+    let ended = bench.tool("soci-pull").arg(reference).run().ends_with(65);
+    assert!(ended.says(&digest).stdout.is_empty());
+    assert_eq!(bench.registry.count("GET", "*/manifests/*"), 2);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("a buffer");
+    encoder.finish().expect("a buffer")
+}
+
+/// No encoding is asked for, so that a reply's bytes are what its digest is of, whatever it says of them.
+#[test]
+fn c11_an_encoding_is_neither_asked_for_nor_undone() {
+    for fetcher in FETCHERS {
+        let bench = Bench::new();
+        let rule = Rule::on("GET", "*", Fault::header("Content-Encoding", "gzip"));
+        bench.fetched(bench.fetch_under(fetcher, [rule]));
+        for entry in bench.registry.requests() {
+            let accepted = entry.request.header("accept-encoding");
+            assert!(matches!(accepted, None | Some("identity")), "{accepted:?}");
+        }
+    }
+    let bomb = gzip(&vec![0; 100 << 20]);
+    for glob in ["*/manifests/*", "*/blobs/*"] {
+        let bench = Bench::new();
+        let encoded = Reply::new(200)
+            .header("Content-Encoding", "gzip")
+            .body(bomb.clone());
+        let ended = bench.fetch_under("soci-pull", [Rule::on("GET", glob, Fault::reply(encoded))]);
+        bench.fails(ended, 65);
+    }
+}
+
+#[test]
+fn c15_what_a_refusal_says_is_cut_and_harmless() {
+    let escapes = "\u{1b}[31mred\u{1b}]0;title\u{7}\r\n\u{202e}turned";
+    let document = format!(
+        "{{\"errors\":[{{\"code\":\"DENIED\\u001b[2J\",\"message\":\"{}\"}}]}}",
+        "long ".repeat(10_000)
+    );
+    let reply = || Reply::new(400);
+    for (name, reply) in [
+        ("a gigabyte", reply().body_of(b'x', 1 << 30)),
+        ("without end", reply().endless(b'x')),
+        (
+            "HTML",
+            reply()
+                .header("Content-Type", "text/html")
+                .body(format!("<html>{}</html>", "<p>no</p>".repeat(5000))),
+        ),
+        (
+            "not UTF-8",
+            reply().body(vec![0xff, 0xfe, 0x80, 0x1b, b'[']),
+        ),
+        ("escapes", reply().body(escapes)),
+        ("a document", reply().body(document)),
+    ] {
+        for glob in ["*/manifests/*", "*/blobs/*"] {
+            let bench = Bench::new();
+            let rule = Rule::on("GET", glob, Fault::reply(reply.clone()));
+            let ended = bench.fetch_under("soci-pull", [rule]);
+            let ended = bench.fails(ended, 76).says("400");
+            assert_harmless(name, &ended);
+            // The rest of what went out is what the connection holds.
+            assert!(bench.registry.bytes_sent("GET", glob) < 64 << 20, "{name}");
+        }
+    }
+}
+
+#[test]
+fn c15_a_head_without_end_is_no_reply() {
+    let bench = Bench::new();
+    bench.registry.fault(
+        "GET",
+        "*/manifests/*",
+        Fault::edit(|_, reply| reply.more_headers(100_000)),
+    );
+    let ended = bench.pull().run();
+    assert_harmless("header lines", &bench.fails(ended, 69));
+}
+
+/// Asserts that a message is of a readable length and leaves a terminal alone.
+#[track_caller]
+fn assert_harmless(name: &str, ended: &Finished) {
+    for line in ended.stderr.lines() {
+        assert!(line.chars().count() < 900, "{name}: {line}");
+        assert!(
+            !line.contains(|character: char| character.is_control() || character == '\u{202e}'),
+            "{name}: {line:?}"
+        );
+    }
+    assert!(
+        ended.stderr.lines().count() <= 8,
+        "{name}: {}",
+        ended.stderr
+    );
+}

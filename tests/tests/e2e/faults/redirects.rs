@@ -1,0 +1,240 @@
+//! Registries that send their clients elsewhere.
+
+use soci_testkit::{
+    faulty::{Fault, Faulty, Rule},
+    namespace,
+};
+
+use super::bench::{Bench, FETCHERS};
+
+const USER: &str = "AWS";
+const PASSWORD: &str = "canary-password";
+
+#[test]
+fn c12_no_more_than_five_steps_are_taken() {
+    for fetcher in FETCHERS {
+        let bench = Bench::new();
+        let blob = bench.blob();
+        let rule = bench.on_blob(Fault::redirect(307, &blob));
+        let ended = bench.fetch_under(fetcher, [rule]);
+        bench.fails(ended, 76).says("more than 5 redirects");
+        assert_eq!(bench.asked().len(), 6);
+    }
+    for (steps, code) in [(5, 0), (6, 76)] {
+        let bench = Bench::new();
+        let tool = bench.fetch("soci-pull");
+        bench
+            .registry
+            .rule(bench.on_blob(Fault::redirect(307, "/step/1")).once());
+        for step in 1..steps - 1 {
+            let next = format!("/step/{}", step + 1);
+            bench
+                .registry
+                .fault("GET", &format!("/step/{step}"), Fault::redirect(302, &next));
+        }
+        let last = Fault::redirect(307, &bench.blob());
+        bench
+            .registry
+            .fault("GET", &format!("/step/{}", steps - 1), last);
+        let ended = tool.run();
+        assert_eq!(
+            ended.code(),
+            code,
+            "{}{}",
+            ended.stderr,
+            bench.registry.log()
+        );
+    }
+}
+
+#[test]
+fn c12_a_redirect_to_nowhere_breaks_the_protocol() {
+    let nowhere = Fault::status(307);
+    let file = Fault::redirect(307, "file:///etc/passwd");
+    let ftp = Fault::redirect(301, "ftp://127.0.0.1/layer");
+    let login = Fault::redirect(302, "http://user:password@127.0.0.1/layer");
+    for (fault, says) in [
+        (nowhere, "without a usable `Location`"),
+        (file, "refused: it is not HTTP"),
+        (ftp, "refused: it is not HTTP"),
+        (login, "refused: it carries credentials"),
+    ] {
+        for glob in ["*/manifests/*", "*/blobs/*"] {
+            let bench = Bench::new();
+            let ended = bench.fetch_under("soci-pull", [Rule::on("GET", glob, fault.clone())]);
+            bench.fails(ended, 76).says(says);
+            assert_eq!(bench.registry.count("GET", glob), 1);
+        }
+    }
+}
+
+#[test]
+fn c12_an_upload_is_not_led_round_in_circles() {
+    let bench = Bench::new();
+    let indexed = bench.fetch("soci-index").run().succeeds().stdout;
+    for methods in ["POST", "PUT"] {
+        bench.registry.clear_rules();
+        bench
+            .registry
+            .fault(methods, "*", Fault::redirect(307, "/v2/app/blobs/uploads/"));
+        let before = bench.registry.count(methods, "*");
+        let ended = bench
+            .tool("soci-push")
+            .stdin(indexed.clone())
+            .run()
+            .ends_with(76);
+        assert!(ended.says("307").stdout.is_empty());
+        assert!(
+            bench.registry.count(methods, "*") - before <= 6,
+            "{}",
+            bench.registry.log()
+        );
+        assert!(!bench.registry.tags("app").contains_key("v1-soci"));
+    }
+}
+
+#[test]
+fn c13_credentials_stay_with_the_registry() {
+    let other_host = Faulty::setup().address("::1").start();
+    let other_port = Faulty::start();
+    for elsewhere in [&other_host, &other_port] {
+        for fetcher in FETCHERS {
+            let bench = Bench::of(
+                Faulty::setup()
+                    .basic(USER, PASSWORD)
+                    .presigned_at(elsewhere),
+            );
+            let before = elsewhere.requests().len();
+            let tool = |name: &str| {
+                bench
+                    .tool(name)
+                    .env("SOCI_USERNAME", USER)
+                    .env("SOCI_PASSWORD", PASSWORD)
+            };
+            let mut line = tool("soci-pull")
+                .arg(bench.reference())
+                .run()
+                .succeeds()
+                .stdout;
+            if fetcher == "soci-index" {
+                line = tool("soci-plan").stdin(line).run().succeeds().stdout;
+            }
+            let fetch = if fetcher == "soci-pull" {
+                tool(fetcher).arg("--layers")
+            } else {
+                tool(fetcher)
+            };
+            bench.fetched(fetch.stdin(line).run());
+            let seen = elsewhere.requests().split_off(before);
+            assert!(!seen.is_empty(), "{}", bench.registry.log());
+            for entry in seen {
+                for name in ["authorization", "cookie", "proxy-authorization"] {
+                    assert_eq!(entry.request.header(name), None, "{entry}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn c13_no_redirect_leaves_tls() {
+    let plain = Faulty::start();
+    for fetcher in FETCHERS {
+        let bench = Bench::of(Faulty::setup().tls(&[]));
+        let target = format!("{}{}", plain.url(), bench.blob());
+        let rule = bench.on_blob(Fault::redirect(307, &target));
+        let ended = bench.fetch_under(fetcher, [rule]);
+        bench.fails(ended, 76).says("refused: it is plain HTTP");
+    }
+    assert!(plain.requests().is_empty());
+}
+
+/// An address that stands for one of the world: it is kept for documents.
+const PUBLIC: &str = "203.0.113.10";
+const INSIDE: &str = "10.0.0.2";
+const METADATA: &str = "169.254.169.254";
+
+#[test]
+fn c14_a_public_registry_points_at_nothing_internal() {
+    let hosts = [
+        ("registry.example", PUBLIC),
+        ("inside.example", INSIDE),
+        ("metadata.example", METADATA),
+        ("here.example", "127.0.0.1"),
+    ];
+    namespace::isolated_at(&hosts, || {
+        let registry = Faulty::setup().address(PUBLIC).start();
+        let port = registry.port();
+        // The same port everywhere, for whoever follows.
+        let everywhere = ["127.0.0.1", "::1", INSIDE, METADATA];
+        let everywhere = everywhere.map(|address| {
+            Faulty::setup()
+                .address(address)
+                .port(port)
+                .sharing(&registry)
+                .start()
+        });
+        let bench = Bench::of(Faulty::setup().address(PUBLIC));
+        for (host, by_name) in [
+            ("127.0.0.1", false),
+            ("[::1]", false),
+            ("0.0.0.0", false),
+            ("[::]", false),
+            ("[::ffff:10.0.0.2]", false),
+            ("localhost", false),
+            (INSIDE, false),
+            (METADATA, false),
+            ("inside.example", true),
+            ("metadata.example", true),
+            ("here.example", true),
+        ] {
+            bench.registry.clear_rules();
+            let target = format!("http://{host}:{port}{}", bench.blob());
+            bench
+                .registry
+                .rule(bench.on_blob(Fault::redirect(307, &target)));
+            let pull = bench.pull().args(["--layers", "--plain-http"]).run();
+            let ended = bench.fails(pull, 76);
+            assert!(
+                ended.stderr.contains("the address is internal"),
+                "{host}: {}",
+                ended.stderr
+            );
+            let asked: usize = everywhere.iter().map(|place| place.requests().len()).sum();
+            assert!(by_name || asked == 0, "{host}");
+        }
+    });
+}
+
+#[test]
+fn c14_a_registry_of_ones_own_network_may_point_into_it() {
+    namespace::isolated_at(
+        &[("registry.example", INSIDE), ("bucket.example", "10.0.0.3")],
+        || {
+            let bucket = Faulty::setup().address("10.0.0.3").start();
+            let bench = Bench::of(Faulty::setup().address(INSIDE).presigned_at(&bucket));
+            for host in ["10.0.0.3", "bucket.example"] {
+                bench.registry.clear_rules();
+                let target = format!("http://{host}:{}{}", bucket.port(), bench.blob());
+                bench
+                    .registry
+                    .rule(bench.on_blob(Fault::redirect(307, &target)));
+                bench.fetched(bench.pull().args(["--layers", "--plain-http"]).run());
+            }
+            let local = Faulty::start();
+            bench.registry.clear_rules();
+            bench.registry.rule(Rule::on(
+                "GET",
+                "*/manifests/*",
+                Fault::redirect(307, &format!("{}/x", local.url())),
+            ));
+            bench
+                .pull()
+                .arg("--plain-http")
+                .run()
+                .ends_with(76)
+                .says("the address is internal");
+            assert!(local.requests().is_empty());
+        },
+    );
+}

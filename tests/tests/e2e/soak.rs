@@ -1,0 +1,195 @@
+//! Many pipelines against registries that fail at random: each ends with its image indexed, or says rightly why not.
+//!
+//! `make soak` runs a thousand and more, `make test` a few. The seed is printed, and the same seed gives the same faults
+//! (`SOCI_SOAK_SEED`, `SOCI_SOAK_RUNS`).
+
+mod samples;
+mod trouble;
+
+use std::{
+    env, panic,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use fastrand::Rng;
+use soci_testkit::{
+    faulty::Faulty,
+    process::{Finished, Sandbox, Tool, bin, pipeline},
+};
+
+use crate::stages::assert_sound;
+use samples::{Sample, assert_nothing_half_done, samples};
+use trouble::{End, PASSWORD, Trouble, USER};
+
+/// How many pipelines run if nothing else is said.
+const RUNS: u64 = 60;
+
+/// How many run at a time: they wait more than they work.
+const AT_ONCE: usize = 4;
+
+/// How many files a tool may have open. One that leaks them runs out of them.
+const FILES: &str = "--nofile=64";
+
+#[test]
+fn soak_ends_with_every_image_indexed() {
+    let runs = number("SOCI_SOAK_RUNS").unwrap_or(RUNS);
+    let seed = number("SOCI_SOAK_SEED").unwrap_or(1);
+    println!("soak: {runs} pipelines, SOCI_SOAK_SEED={seed}");
+    let samples = samples();
+    let (next, asked) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let (befallen, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= runs {
+                        return;
+                    }
+                    let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(number));
+                    let run = || one(&samples, &mut rng);
+                    match panic::catch_unwind(panic::AssertUnwindSafe(run)) {
+                        Ok(report) => {
+                            asked.fetch_add(report.requests, Ordering::Relaxed);
+                            befallen.fetch_add(report.faults, Ordering::Relaxed);
+                            refused.fetch_add(
+                                usize::from(report.end != End::Indexed),
+                                Ordering::Relaxed,
+                            );
+                        }
+                        Err(_) => failed.lock().expect("no panic").push(number),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no panic");
+    println!(
+        "soak: {} requests, {} faults chosen, {} pipelines that had to fail first, {} wrong",
+        asked.into_inner(),
+        befallen.into_inner(),
+        refused.into_inner(),
+        failed.len()
+    );
+    assert!(failed.is_empty(), "pipelines {failed:?} of seed {seed}");
+}
+
+/// What one pipeline met.
+struct Report {
+    requests: usize,
+    faults: usize,
+    end: End,
+}
+
+/// Runs one pipeline against a registry of its own, and once more without faults where it had to fail.
+fn one(samples: &[Sample], rng: &mut Rng) -> Report {
+    let sample = rng.choice(samples).expect("samples");
+    let store = Faulty::start();
+    let trouble = Trouble::choose(rng, &store);
+    let registry = trouble.setup.start();
+    registry.push(&sample.folder, "app:v1");
+    for rule in &trouble.rules {
+        registry.rule(rule.clone());
+        store.rule(rule.clone());
+    }
+    let sandbox = Sandbox::new();
+    let reference = format!("{}/app:v1", registry.host());
+    let ended = run(&sandbox, &reference);
+    let said: String = ended.iter().map(|tool| tool.stderr.as_str()).collect();
+    assert_sound(&sandbox.store());
+    match trouble.end {
+        End::Indexed => {
+            assert_eq!(codes(&ended), [0; 4], "{:?}:\n{said}", trouble.names);
+            sample.assert_indexed(&registry, &ended[3]);
+        }
+        End::Status(code) => {
+            assert_eq!(blame(&codes(&ended)), code, "{:?}:\n{said}", trouble.names);
+            assert_nothing_half_done(&registry);
+            registry.clear_rules();
+            store.clear_rules();
+            let ended = run(&sandbox, &reference);
+            let said: String = ended.iter().map(|tool| tool.stderr.as_str()).collect();
+            assert_eq!(codes(&ended), [0; 4], "without faults:\n{said}");
+            sample.assert_indexed(&registry, &ended[3]);
+            assert_sound(&sandbox.store());
+        }
+    }
+    Report {
+        requests: registry.requests().len() + store.requests().len(),
+        faults: trouble.rules.len(),
+        end: trouble.end,
+    }
+}
+
+/// Runs the pipe with little patience and few files.
+fn run(sandbox: &Sandbox, reference: &str) -> Vec<Finished> {
+    let tool = |name: &str| patient(sandbox.program("prlimit").arg(FILES).arg(bin(name)));
+    pipeline([
+        tool("soci-pull").arg(reference),
+        tool("soci-plan").arg("--all-platforms"),
+        tool("soci-index"),
+        tool("soci-push"),
+    ])
+}
+
+fn patient(tool: Tool) -> Tool {
+    tool.env("SOCI_MIN_LAYER_SIZE", "0")
+        .env("SOCI_USERNAME", USER)
+        .env("SOCI_PASSWORD", PASSWORD)
+        .env("SOCI_RETRY_WAIT", "0.002")
+        .env("SOCI_FIRST_BYTE_TIMEOUT", "1")
+        .env("SOCI_IDLE_TIMEOUT", "1")
+        .env("SOCI_UPLOAD_TIMEOUT", "2")
+}
+
+fn codes(ended: &[Finished]) -> Vec<i32> {
+    ended.iter().map(Finished::code).collect()
+}
+
+/// Returns the first status that is no bystander's, as the container's entrypoint does.
+fn blame(codes: &[i32]) -> i32 {
+    let own = codes.iter().find(|code| !matches!(code, 0 | 66 | 141));
+    own.copied().unwrap_or_default()
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var_os(name)?.into_string().expect("a number");
+    Some(text.parse().expect("a number"))
+}
+
+#[test]
+fn one_process_of_each_tool_serves_many_images_with_few_files() {
+    let samples = samples();
+    let mut rng = Rng::with_seed(7);
+    let store = Faulty::start();
+    let registry = Faulty::start();
+    let names: Vec<String> = (0..60)
+        .map(|number| {
+            let sample = &samples[number % samples.len()];
+            registry.push(&sample.folder, &format!("app-{number}:v1"));
+            format!("{}/app-{number}:v1\n", registry.host())
+        })
+        .collect();
+    for _ in 0..20 {
+        for rule in Trouble::passing(&mut rng, &store).rules {
+            registry.rule(rule.skip(rng.usize(..300)));
+        }
+    }
+    let sandbox = Sandbox::new();
+    let tool = |name: &str| patient(sandbox.program("prlimit").arg(FILES).arg(bin(name)));
+    let ended = pipeline([
+        tool("soci-pull").stdin(names.concat()),
+        tool("soci-plan").arg("--all-platforms"),
+        tool("soci-index"),
+        tool("soci-push"),
+    ]);
+    let said: String = ended.iter().map(|tool| tool.stderr.as_str()).collect();
+    assert_eq!(codes(&ended), [0; 4], "{said}");
+    assert_eq!(ended[3].documents().len(), names.len());
+    assert_sound(&sandbox.store());
+}
