@@ -3,14 +3,14 @@
 //! A note per layer lies in the folder `ztocs` of the store. It is a hint: the ztoc that it names is used only if it is in
 //! the store and sound.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 use soci_ztoc::Compression;
 
 use crate::built::Built;
+
+/// The folder of the notes in the store.
+const FOLDER: &str = "ztocs";
 
 /// What determines a ztoc, byte for byte.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,8 @@ pub(crate) struct Recipe<'a> {
 
 /// Returns what was built by `recipe` before, if that can still be used.
 pub(crate) fn recall(store: &Layout, recipe: &Recipe<'_>) -> Option<Built> {
-    let built: Built = serde_json::from_slice(&std::fs::read(note(store, recipe)).ok()?).ok()?;
+    let note = store.root().join(FOLDER).join(name(recipe));
+    let built: Built = serde_json::from_slice(&std::fs::read(note).ok()?).ok()?;
     if let Built::Ztoc { digest, size, .. } = built {
         store
             .read_blob(&Descriptor::new("", digest, size), size)
@@ -34,21 +35,16 @@ pub(crate) fn recall(store: &Layout, recipe: &Recipe<'_>) -> Option<Built> {
 
 /// Remembers what was built by `recipe`. A note that cannot be written costs a later run its time, and nothing else.
 pub(crate) fn remember(store: &Layout, recipe: &Recipe<'_>, built: &Built) {
-    let path = note(store, recipe);
-    let write = || {
-        let folder = path.parent()?;
-        std::fs::create_dir_all(folder).ok()?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).ok()?;
-        file.write_all(&serde_json::to_vec(built).ok()?).ok()?;
-        file.persist(&path).ok()
-    };
-    if write().is_none() {
-        tracing::debug!(target: "soci", note = %path.display(), "cannot write a note");
+    let written = serde_json::to_vec(built)
+        .ok()
+        .map(|note| store.write_aside(FOLDER, &name(recipe), &note));
+    if let Some(Err(error)) = written {
+        tracing::debug!(target: "soci", layer = %recipe.layer, "cannot write a note: {error}");
     }
 }
 
-/// Returns the file in which the note on a recipe lies.
-fn note(store: &Layout, recipe: &Recipe<'_>) -> PathBuf {
+/// Returns the name of the file in which the note on a recipe lies.
+fn name(recipe: &Recipe<'_>) -> String {
     let Recipe {
         layer,
         compression,
@@ -56,8 +52,5 @@ fn note(store: &Layout, recipe: &Recipe<'_>) -> PathBuf {
         build_tool_identifier,
     } = recipe;
     let key = format!("1\n{layer}\n{compression:?}\n{span_size}\n{build_tool_identifier}");
-    store
-        .root()
-        .join("ztocs")
-        .join(Digest::of(key.as_bytes()).hex())
+    Digest::of(key.as_bytes()).hex()
 }

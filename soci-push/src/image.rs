@@ -9,7 +9,7 @@ use soci_document::{Document, Exit, Push, ReferrersVia, Timing};
 use soci_layout::Layout;
 use soci_oci::media_type::SOCI_INDEX_V1;
 use soci_oci::{Descriptor, Reference, layer};
-use soci_transport::{Destination, PutManifest, Session, Source, TransportError};
+use soci_transport::{Destination, PutManifest, Referrers, Session, Source};
 
 use crate::args::{ExistingIndex, Mode};
 use crate::content::{Content, Origin, is_soci_config};
@@ -146,44 +146,73 @@ impl Pusher {
         }
         let mut via = ReferrersVia::None;
         for (subject, index, bytes) in &content.referrers {
-            if !self.skips(upload, subject, index)? {
-                via = refer(upload, subject, index, bytes)?;
-            }
+            via = self.refer(upload, subject, index, bytes)?.unwrap_or(via);
         }
         Ok(via)
     }
 
-    /// Says whether a SOCI index of version 1 is left out, since the image has another one.
-    fn skips(
+    /// Pushes a SOCI index of version 1 and lets readers find it from its image manifest. Nothing, where it is left out
+    /// since the image has another one.
+    fn refer(
         &self,
         upload: &Upload<'_>,
         subject: &Descriptor,
         index: &Descriptor,
-    ) -> Result<bool, Failure> {
-        let (true, Some(place)) = (
-            self.existing_index != ExistingIndex::Allow,
-            upload.destination,
-        ) else {
-            return Ok(false);
-        };
-        let (others, _) = place
-            .referrers(subject.digest, SOCI_INDEX_V1)
-            .map_err(|error| {
-                Failure::from(error)
-                    .context(format!("cannot list the referrers of `{}`", subject.digest))
+        bytes: &[u8],
+    ) -> Result<Option<ReferrersVia>, Failure> {
+        let mut listed = None;
+        if self.existing_index == ExistingIndex::Skip {
+            listed = list(upload, subject).map_err(|failure| {
+                failure.context(format!("cannot list the referrers of `{}`", subject.digest))
             })?;
-        let Some(other) = others.iter().find(|other| other.digest != index.digest) else {
-            return Ok(false);
+            if has_another(listed.as_ref(), subject, index, "left as it is") {
+                return Ok(None);
+            }
+        }
+        let put = upload.manifest(index, bytes)?;
+        let unlisted = |failure: Failure| {
+            failure.context(format!(
+                "pushed the index `{}`, but cannot list it as a referrer of `{}`",
+                index.digest, subject.digest
+            ))
         };
-        let skip = self.existing_index == ExistingIndex::Skip;
-        let what = if skip {
-            "left as it is"
-        } else {
-            "another one is pushed beside it"
+        // A list that cannot be read keeps no index back, unless that depends on the list.
+        if self.existing_index == ExistingIndex::Warn {
+            listed = list(upload, subject).map_err(unlisted)?;
+            let what = "another one is pushed beside it";
+            has_another(listed.as_ref(), subject, index, what);
+        }
+        let (Mode::Write, Some(place)) = (upload.mode, upload.destination) else {
+            return Ok(None);
         };
-        tracing::warn!(target: "soci", manifest = %subject.digest, index = %other.digest, "the image has an index of version 1; {what}");
-        Ok(skip)
+        // An index that was there already may have lost its entry in the fallback tag: look again.
+        let put = put.unwrap_or(PutManifest::Kept);
+        let via = place.add_referrer(subject.digest, index, put, listed);
+        via.map(Some).map_err(|error| unlisted(error.into()))
     }
+}
+
+/// Lists the SOCI indexes of version 1 that an image has. Nothing, where there is no place to look.
+fn list(upload: &Upload<'_>, subject: &Descriptor) -> Result<Option<Referrers>, Failure> {
+    let listed = upload
+        .destination
+        .map(|place| place.referrers(subject.digest, SOCI_INDEX_V1));
+    Ok(listed.transpose()?)
+}
+
+/// Says whether an image has another index of version 1, and warns of it with what becomes of ours.
+fn has_another(
+    listed: Option<&Referrers>,
+    subject: &Descriptor,
+    index: &Descriptor,
+    what: &str,
+) -> bool {
+    let others = listed.map_or(&[][..], |listed| &listed.descriptors);
+    let Some(other) = others.iter().find(|other| other.digest != index.digest) else {
+        return false;
+    };
+    tracing::warn!(target: "soci", manifest = %subject.digest, index = %other.digest, "the image has an index of version 1; {what}");
+    true
 }
 
 /// Pushes the converted image under its tags, and returns the tags as references.
@@ -210,28 +239,6 @@ fn tag(
         .iter()
         .map(|tag| format!("{}:{tag}", place(to)))
         .collect())
-}
-
-/// Pushes a SOCI index of version 1 and lets readers find it from its image manifest.
-fn refer(
-    upload: &Upload<'_>,
-    subject: &Descriptor,
-    index: &Descriptor,
-    bytes: &[u8],
-) -> Result<ReferrersVia, Failure> {
-    let put = upload.manifest(index, bytes)?;
-    let (Mode::Write, Some(destination)) = (upload.mode, upload.destination) else {
-        return Ok(ReferrersVia::None);
-    };
-    // An index that was there already may have lost its entry in the fallback tag: look again.
-    destination
-        .add_referrer(subject.digest, index, put.unwrap_or(PutManifest::Kept))
-        .map_err(|error: TransportError| {
-            Failure::from(error).context(format!(
-                "cannot list `{}` as a referrer of `{}`",
-                index.digest, subject.digest
-            ))
-        })
 }
 
 /// Says what was pushed, or what would have been.

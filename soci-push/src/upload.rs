@@ -1,11 +1,9 @@
 //! Sending what a place does not hold.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use soci_cli::{Failure, Progress};
+use soci_cli::{Failure, Progress, in_parallel};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Reference};
 use soci_transport::{Destination, PutManifest, Source, TransportError};
@@ -52,30 +50,12 @@ impl Upload<'_> {
         at_once: NonZeroUsize,
         send: impl Fn(&Destination, &Descriptor) -> Result<u64, Failure> + Sync,
     ) -> Result<(), Failure> {
-        let blobs: Vec<&Descriptor> = blobs.collect();
-        let next = AtomicUsize::new(0);
-        let failure = Mutex::new(None);
-        thread::scope(|scope| {
-            for _ in 0..at_once.get().min(blobs.len()) {
-                scope.spawn(|| {
-                    while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let Err(error) = self.blob(blob, &send) {
-                            next.store(blobs.len(), Ordering::Relaxed);
-                            let error =
-                                error.context(format!("cannot push blob `{}`", blob.digest));
-                            failure
-                                .lock()
-                                .unwrap_or_else(PoisonError::into_inner)
-                                .get_or_insert(error);
-                        }
-                    }
-                });
-            }
-        });
-        failure
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .map_or(Ok(()), Err)
+        let blobs: Vec<_> = blobs.map(|blob| (blob.digest, blob)).collect();
+        in_parallel(&blobs, at_once, |blob, _| {
+            self.blob(blob, &send)
+                .map_err(|failure| failure.context(format!("cannot push blob `{}`", blob.digest)))
+        })
+        .map(drop)
     }
 
     fn blob(

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, Read as _, Write};
 use soci_document::lines::LINE_LIMIT;
 use soci_document::{Document, Exit};
 
-use crate::Failure;
 use crate::progress::Progress;
+use crate::{Failure, signals};
 
 /// The stage after this one closed the pipe. Raised by the writer of documents alone: a socket breaks pipes too.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,7 @@ impl Io {
     /// Fails where stdout cannot be written, or the stage after this one has closed it.
     pub fn write(&mut self, document: &Document) -> Result<(), Failure> {
         let line = soci_document::to_line(document);
+        let _whole = signals::postpone();
         match self
             .output
             .write_all(&line)

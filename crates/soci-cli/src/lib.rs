@@ -10,7 +10,9 @@ mod log;
 mod network;
 mod progress;
 mod run;
+mod signals;
 mod size;
+mod workers;
 
 pub use args::{Common, FlagError, LogFormat, RegistryArgs, flag};
 pub use failure::Failure;
@@ -19,4 +21,6 @@ pub use log::printable;
 pub use network::{NetworkArgs, Seconds, SecondsError};
 pub use progress::{Bar, Progress};
 pub use run::{Tool, run};
+pub use signals::on_signal;
 pub use size::{ByteSize, ByteSizeError};
+pub use workers::in_parallel;

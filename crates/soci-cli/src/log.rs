@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::progress::Progress;
-use crate::{Common, LogFormat};
+use crate::{Common, LogFormat, signals};
 
 /// Returns what carries the tool's events to stderr.
 pub(crate) fn subscriber(
@@ -171,6 +171,10 @@ struct StderrLine<'a>(&'a Progress);
 
 impl io::Write for StderrLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // What fails while a signal ends the process fails because of that.
+        if signals::is_ending() {
+            return Ok(bytes.len());
+        }
         self.0
             .suspend(|| io::Write::write_all(&mut io::stderr(), bytes))?;
         Ok(bytes.len())

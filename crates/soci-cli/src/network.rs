@@ -50,6 +50,15 @@ pub struct NetworkArgs {
     )]
     pub upload_timeout: Seconds,
 
+    /// Longest run of a credential helper of Docker's configuration
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOCI_HELPER_TIMEOUT",
+        default_value = "30"
+    )]
+    pub helper_timeout: Seconds,
+
     /// First wait before something is tried again; a registry that throttles gets four times as long
     #[arg(
         long,

@@ -39,6 +39,13 @@ impl Progress {
         Bar(bar)
     }
 
+    /// Takes all bars off the terminal, for good.
+    pub(crate) fn clear(&self) {
+        // A terminal that is gone needs no clearing.
+        drop(self.bars.clear());
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
     /// Runs `write` while no bar is on the terminal.
     pub(crate) fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
         self.bars.suspend(write)

@@ -9,7 +9,7 @@ use soci_document::Exit;
 
 use crate::io::Io;
 use crate::progress::Progress;
-use crate::{Common, Failure, log};
+use crate::{Common, Failure, log, signals};
 
 /// A tool: its arguments and what it does with them.
 pub trait Tool: Parser {
@@ -51,8 +51,13 @@ pub fn run<T: Tool>(name: &'static str) -> ExitCode {
             "{name}: internal error, please report it: {panic}"
         ));
     }));
+    if let Err(error) = signals::watch(progress.clone()) {
+        // The tool works all the same; only a signal would leave something behind.
+        tracing::warn!(target: "soci", "cannot wait for signals: {error}");
+    }
     let mut io = Io::standard(progress);
     let result = panic::catch_unwind(AssertUnwindSafe(|| tool.run(&mut io)));
+    signals::wait_if_ending();
     let exit = match result {
         Ok(Ok(())) => io.first_failure().unwrap_or(Exit::Done),
         Ok(Err(failure)) => finish(&mut io, failure),

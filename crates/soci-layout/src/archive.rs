@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::{Descriptor, Digest};
-use tempfile::NamedTempFile;
 
 use crate::blob::Blob;
 use crate::error::{Action, During as _, LayoutError};
 use crate::index;
 use crate::layout::{OCI_LAYOUT, check_marker, not_a_layout};
-use crate::temporary;
+use crate::temporary::{self, Replace, Unfinished};
 
 /// An OCI image layout in a tar, which is read where it lies: nothing is unpacked.
 #[derive(Clone, Debug)]
@@ -130,7 +129,7 @@ fn small(entry: &mut tar::Entry<'_, File>, path: &Path) -> Result<Vec<u8>, Layou
 /// A tar that is being written: what it held before, and more. It appears whole, or stays as it was.
 pub struct ArchiveWriter {
     path: PathBuf,
-    tar: tar::Builder<NamedTempFile>,
+    tar: tar::Builder<Unfinished>,
     index: Vec<u8>,
     blobs: BTreeMap<Digest, u64>,
 }
@@ -259,7 +258,7 @@ impl ArchiveWriter {
                 .during(Action::Write, &self.path)?;
         }
         let file = self.tar.into_inner().during(Action::Write, &self.path)?;
-        temporary::publish(file, &self.path, 0o644)
+        file.publish(&self.path, 0o644, Replace::Any)
     }
 }
 

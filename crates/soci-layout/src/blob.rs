@@ -6,10 +6,9 @@ use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 use soci_oci::{Descriptor, Digest};
-use tempfile::NamedTempFile;
 
 use crate::error::{Action, During as _, LayoutError};
-use crate::temporary;
+use crate::temporary::{Replace, Unfinished};
 
 /// A blob that is being read: a part of a file, of the length that its descriptor gives.
 ///
@@ -114,7 +113,7 @@ impl Blob {
 
 /// A blob on its way into a layout.
 pub struct BlobWriter {
-    pub(crate) file: NamedTempFile,
+    pub(crate) file: Unfinished,
     pub(crate) path: PathBuf,
     pub(crate) expected: Descriptor,
     pub(crate) hash: Sha256,
@@ -146,7 +145,7 @@ impl BlobWriter {
         if self.written != self.expected.size || found != self.expected.digest {
             return Err(self.corrupt(format!("{} bytes of digest `{found}`", self.written)));
         }
-        temporary::publish(self.file, &self.path, 0o444)
+        self.file.publish(&self.path, 0o444, Replace::Any)
     }
 
     fn corrupt(&self, found: String) -> LayoutError {

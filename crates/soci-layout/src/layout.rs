@@ -1,8 +1,7 @@
 //! A layout in a folder.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -12,7 +11,7 @@ use soci_oci::{Descriptor, Digest};
 
 use crate::blob::{Blob, BlobWriter};
 use crate::error::{Action, During as _, LayoutError};
-use crate::temporary;
+use crate::temporary::{self, Replace};
 
 /// The content of `oci-layout`.
 pub(crate) const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -57,11 +56,7 @@ impl Layout {
     /// Fails where the folder cannot be made, or holds something else.
     pub fn open_or_create(root: &Path) -> Result<Self, LayoutError> {
         let blobs = root.join("blobs/sha256");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&blobs)
-            .during(Action::Create, &blobs)?;
+        temporary::make_folder(&blobs)?;
         let layout = Self {
             root: root.to_owned(),
         };
@@ -71,7 +66,7 @@ impl Layout {
             let mut file = temporary::start(root)?;
             file.write_all(OCI_LAYOUT.as_bytes())
                 .during(Action::Write, &marker)?;
-            temporary::publish_first(file, &marker, 0o644)?;
+            file.publish(&marker, 0o644, Replace::Nothing)?;
         }
         layout.initialize_index()?;
         temporary::sweep(root);
@@ -166,11 +161,22 @@ impl Layout {
         })
     }
 
+    /// Writes the file `name` in a folder of the caller's own, whole or not at all. Readers of layouts ignore such folders.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it cannot be written and made durable.
+    pub fn write_aside(&self, folder: &str, name: &str, content: &[u8]) -> Result<(), LayoutError> {
+        let folder = self.root.join(folder);
+        temporary::make_folder(&folder)?;
+        self.publish(&folder.join(name), content)
+    }
+
     /// Writes a file of the layout, whole or not at all.
     pub(crate) fn publish(&self, path: &Path, content: &[u8]) -> Result<(), LayoutError> {
         let mut file = temporary::start(&self.root)?;
         file.write_all(content).during(Action::Write, path)?;
-        temporary::publish(file, path, 0o644)
+        file.publish(path, 0o644, Replace::Any)
     }
 
     fn corrupt(&self, descriptor: &Descriptor, found: String) -> LayoutError {

@@ -18,3 +18,4 @@ pub use blob::{Blob, BlobWriter};
 pub use error::{Action, LayoutError};
 pub use index::{REF_NAME, Select, select};
 pub use layout::Layout;
+pub use temporary::remove_unfinished;

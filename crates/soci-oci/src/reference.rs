@@ -1,6 +1,7 @@
 //! References: how users name an image, wherever it lies.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -41,7 +42,7 @@ pub enum Selector {
 /// Names an image in a registry.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RegistryReference {
-    /// The registry as users write it: a host name with, perhaps, a port. `docker.io` where none was given.
+    /// The registry as users write it: a host's name or address with, perhaps, a port. `docker.io` where none was given.
     pub registry: String,
     /// The repository's name, such as `library/debian`.
     pub repository: String,
@@ -123,7 +124,13 @@ impl FromStr for Reference {
             let (path, select) = split_place(text, place)?;
             return Ok(Self::Archive { path, select });
         }
-        let parsed: oci_spec::distribution::Reference = text
+        let address = split_address(text);
+        let named = match address {
+            // `oci-spec` knows no hosts in brackets.
+            Some((_, rest)) => format!("localhost{rest}"),
+            None => text.to_owned(),
+        };
+        let parsed: oci_spec::distribution::Reference = named
             .parse()
             .map_err(|source| ReferenceError::new(text, source))?;
         // `oci-spec` takes an upper-case first component for a host and then does not use it as one.
@@ -140,13 +147,25 @@ impl FromStr for Reference {
             .map(str::parse)
             .transpose()
             .map_err(|source| ReferenceError::new(text, source))?;
+        let registry = match address {
+            Some((address, _)) => parsed.registry().replacen("localhost", address, 1),
+            None => parsed.registry().to_owned(),
+        };
         Ok(Self::Registry(RegistryReference {
-            registry: parsed.registry().to_owned(),
+            registry,
             repository: parsed.repository().to_owned(),
             tag: parsed.tag().map(str::to_owned),
             digest,
         }))
     }
+}
+
+/// Splits the brackets with an IPv6 address off a reference that starts with them, as in `[::1]:5000/app`.
+fn split_address(text: &str) -> Option<(&str, &str)> {
+    let (inner, rest) = text.strip_prefix('[')?.split_once(']')?;
+    let _: Ipv6Addr = inner.parse().ok()?;
+    let is_host = rest.starts_with([':', '/']) && rest.contains('/');
+    is_host.then(|| text.split_at(inner.len() + 2))
 }
 
 /// Splits what stands behind `oci:` into a path and a selector, at the first colon as `skopeo` does.
@@ -225,6 +244,8 @@ mod tests {
             shown("123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"),
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"
         );
+        assert_eq!(shown("[::1]:5000/a/b:c"), "[::1]:5000/a/b:c");
+        assert_eq!(shown("[2001:db8::7]/a"), "[2001:db8::7]/a:latest");
         let digest = Digest::of(b"");
         assert_eq!(
             shown(&format!("r.example/a@{digest}")),
@@ -257,6 +278,13 @@ mod tests {
             "",
             "A/b",
             "a//b",
+            "[::1]:5000",
+            "[::1]a/b",
+            "[::1]:x/b",
+            "[::1/b",
+            "[fe80::1%eth0]/b",
+            "[127.0.0.1]/b",
+            "[::1]/",
             "../a",
             "a:b c",
             "a@sha256:00",

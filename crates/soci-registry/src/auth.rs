@@ -10,6 +10,7 @@ pub(crate) mod token;
 
 use std::collections::BTreeMap;
 
+use reqwest::Method;
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 use url::Url;
@@ -61,31 +62,49 @@ impl Authenticator {
         desk: &Desk<'_>,
         request: &Request,
     ) -> Result<Answer, RegistryError> {
-        let Desk {
-            transport,
-            operation,
-            guard,
-            ..
-        } = desk;
-        if !guard.is_home(&request.url) {
-            return transport.exchange(operation, request, None, guard).await;
+        if !desk.guard.is_home(&request.url) {
+            return desk.exchange(request, None).await;
         }
-        let pass = self.pass(desk).await?;
-        let value = pass.as_ref().map(|pass| &pass.value);
-        let answer = transport.exchange(operation, request, value, guard).await?;
-        let Answer::Refused(refused) = answer else {
-            return Ok(answer);
-        };
-        if !is_rejected(&refused) {
-            return Ok(Answer::Refused(refused));
+        let mut pass = self.pass(desk).await?;
+        let mut answer = desk.exchange(request, pass.as_ref()).await?;
+        let mut asked = None;
+        // To be told what is wanted is no rejection yet; one may follow, if something else is wanted then.
+        for is_last in [pass.is_some(), true] {
+            let Answer::Refused(refused) = answer else {
+                return Ok(answer);
+            };
+            let challenge = challenge::read(&refused.headers);
+            let is_told_before = asked.is_some() && asked == challenge;
+            if !self.is_rejected(request, &refused) || is_told_before {
+                return Ok(Answer::Refused(refused));
+            }
+            let renewed = self.renew(desk, pass, &refused).await?;
+            let Some(renewed) = renewed else {
+                return Ok(Answer::Refused(refused));
+            };
+            answer = desk.exchange(request, Some(&renewed)).await?;
+            if is_last {
+                break;
+            }
+            pass = Some(renewed);
+            asked = challenge;
         }
-        let renewed = self.renew(desk, pass, &refused).await?;
-        let Some(renewed) = renewed else {
-            return Ok(Answer::Refused(refused));
-        };
-        transport
-            .exchange(operation, request, Some(&renewed.value), guard)
-            .await
+        Ok(answer)
+    }
+
+    /// Says whether a refusal is about the pass. ECR says so of an expired one with 403 and without a challenge, and to a
+    /// `HEAD` without a word.
+    fn is_rejected(&self, request: &Request, refused: &Refused) -> bool {
+        let Refused {
+            refusal, sender, ..
+        } = refused;
+        let is_mute = request.method == Method::HEAD && refusal.message.is_empty();
+        *sender == Sender::Registry
+            && match refusal.status {
+                401 => true,
+                403 => ecr::says_expired(refusal) || (is_mute && self.chain.is_for_ecr()),
+                _ => false,
+            }
     }
 
     /// Returns what to do about a refusal, where it came to somebody without credentials.
@@ -226,6 +245,21 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        pass: Option<&Pass>,
+    ) -> Result<Answer, RegistryError> {
+        let value = pass.map(|pass| &pass.value);
+        let Self {
+            transport,
+            operation,
+            guard,
+            ..
+        } = self;
+        transport.exchange(operation, request, value, guard).await
+    }
+
     pub(crate) fn denied(&self, denial: Denial) -> RegistryError {
         let hint = matches!(denial, Denial::NoCredentials { .. }).then(|| {
             format!(
@@ -246,14 +280,4 @@ fn keep_off_the_wire(credential: &Credential, url: &Url) -> Result<(), Configura
         });
     }
     Ok(())
-}
-
-/// Says whether a refusal is about the pass. ECR says so of an expired one with 403 and without a challenge.
-fn is_rejected(refused: &Refused) -> bool {
-    refused.sender == Sender::Registry
-        && match refused.refusal.status {
-            401 => true,
-            403 => ecr::says_expired(&refused.refusal),
-            _ => false,
-        }
 }

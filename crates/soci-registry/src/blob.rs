@@ -137,14 +137,26 @@ impl Repository {
     /// As the registry fails.
     pub async fn blob_exists(&self, digest: Digest) -> Result<bool, RegistryError> {
         let operation = self.operation("look up blob", digest);
-        let request = Request::new(Method::HEAD, self.url(&format!("blobs/{digest}"))?);
-        match self.send(&operation, &request).await? {
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let request = Request::new(Method::HEAD, url.clone());
+        let refusal = match self.send(&operation, &request).await? {
             // It lies in a store elsewhere, to which only a `GET` may go.
-            Answer::Done(_) | Answer::Elsewhere => Ok(true),
+            Answer::Done(_) | Answer::Elsewhere => return Ok(true),
             Answer::Refused(refused) if matches!(refused.refusal.status, 401 | 404 | 405) => {
-                Ok(false)
+                return Ok(false);
             }
-            Answer::Refused(refused) => Err(self.refuse(&operation, &request, refused.refusal)),
-        }
+            Answer::Refused(refused) => refused.refusal,
+        };
+        // A reply to a `HEAD` has no words: only a `GET`, whose content nobody reads, says why it is denied.
+        let refusal = if refusal.status == 403 {
+            let wordy = Request::new(Method::GET, url);
+            match self.send(&operation, &wordy).await? {
+                Answer::Done(_) | Answer::Elsewhere => return Ok(true),
+                Answer::Refused(refused) => refused.refusal,
+            }
+        } else {
+            refusal
+        };
+        Err(self.refuse(&operation, &request, refusal))
     }
 }

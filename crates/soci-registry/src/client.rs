@@ -22,6 +22,7 @@ use crate::error::{
 };
 use crate::guard::{self, Guard};
 use crate::http::{Request, Transport, pause};
+use crate::open_uploads::OpenUploads;
 use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
 use crate::pacing::Pacing;
 use crate::reply::{self, Answer, ReadError};
@@ -40,6 +41,7 @@ struct Shared {
     certificates: Arc<[Vec<u8>]>,
     transport: Transport,
     registries: Arc<Mutex<BTreeMap<String, Arc<Registry>>>>,
+    open_uploads: OpenUploads,
 }
 
 /// One registry.
@@ -90,6 +92,7 @@ impl Client {
             certificates: certificates.into(),
             transport,
             registries: Arc::default(),
+            open_uploads: OpenUploads::default(),
         })))
     }
 
@@ -103,6 +106,7 @@ impl Client {
             certificates,
             transport,
             registries,
+            open_uploads: _,
         } = &*self.0;
         let transport = Transport {
             clients: transport.clients.clone(),
@@ -119,6 +123,7 @@ impl Client {
             certificates: Arc::clone(certificates),
             transport,
             registries: Arc::clone(registries),
+            open_uploads: OpenUploads::default(),
         }))
     }
 
@@ -140,6 +145,10 @@ impl Client {
             registry,
             reference: Arc::new(reference.clone()),
         }
+    }
+
+    pub(crate) fn open_uploads(&self) -> &OpenUploads {
+        &self.0.open_uploads
     }
 
     fn registry(&self, reference: &RegistryReference) -> Option<Registry> {
@@ -174,6 +183,10 @@ impl Repository {
     /// Returns the reference that this repository was made from, its tag and digest included.
     pub fn reference(&self) -> &RegistryReference {
         &self.reference
+    }
+
+    pub(crate) fn open_uploads(&self) -> &OpenUploads {
+        self.client.open_uploads()
     }
 
     pub(crate) fn transport(&self) -> &Transport {

@@ -67,6 +67,22 @@ impl Guard {
         }
     }
 
+    /// Checks the addresses that a place's name has, before anything is sent there. One that has none here, as behind a
+    /// proxy, is judged by the connection.
+    pub(crate) async fn check_name(&self, what: &'static str, url: &Url) -> Result<(), Violation> {
+        let Some(Host::Domain(name)) = url.host().filter(|_| !self.is_home(url)) else {
+            return Ok(());
+        };
+        let port = url.port_or_known_default().unwrap_or_default();
+        let Ok(mut addresses) = tokio::net::lookup_host((name, port)).await else {
+            return Ok(());
+        };
+        if addresses.all(|address| self.allows(reach(address.ip()))) {
+            return Ok(());
+        }
+        Err(refusal(what, url, TOO_DEEP))
+    }
+
     /// Checks the address behind a place to which the registry points, or learns the registry's own.
     pub(crate) fn met(&self, url: &Url, address: Option<IpAddr>) -> Result<(), Violation> {
         let Some(reach) = address.map(reach) else {

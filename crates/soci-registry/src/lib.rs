@@ -34,6 +34,7 @@ mod error;
 mod guard;
 mod http;
 mod manifest;
+mod open_uploads;
 mod options;
 mod pacing;
 mod push;

@@ -4,7 +4,7 @@
 //! never used again.
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_MATCH};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response};
 use soci_oci::{Descriptor, Digest, media_type};
 use std::sync::Arc;
@@ -42,6 +42,9 @@ pub struct PushedManifest {
     /// Whether the registry lists the manifest among the referrers of its subject, as `OCI-Subject` says.
     pub subject_processed: bool,
 }
+
+/// What a registry says of an upload session that it does not know.
+const SESSION_UNKNOWN: &str = "BLOB_UPLOAD_UNKNOWN";
 
 impl Repository {
     /// Lets the registry take a blob from its repository `from`, or sends it the stream, which is asked for anew where an
@@ -142,7 +145,7 @@ impl Repository {
             let is_last = session >= transport.retries.upload_sessions;
             let cause = worth_a_session(&error).filter(|_| !is_last);
             let Some(wait) = cause.and_then(|cause| backoff.wait(cause)) else {
-                return Err(error);
+                return Err(forgotten(error));
             };
             pause(operation, &error.to_string(), backoff.tries(), wait).await;
             // The reply may be all that was lost.
@@ -166,6 +169,7 @@ impl Repository {
             Some(url) => url,
             None => self.open_session(operation).await?,
         };
+        let _open = self.open_uploads().enter(self.clone(), url.clone());
         let digest = descriptor.digest;
         url.query_pairs_mut()
             .append_pair("digest", &digest.to_string());
@@ -231,31 +235,14 @@ impl Repository {
                 subject_processed: false,
             });
         }
+        // What no credentials can change is no matter of permissions.
+        if refusal.message.contains("immutab") {
+            return Err(operation.protocol(Violation::Refused(refusal)));
+        }
         Err(self.refuse(&operation, &request, refusal))
     }
 
-    /// Writes a manifest to a tag. With the entity tag of what was there before, only over that; else it does nothing.
-    pub(crate) async fn write_tag(
-        &self,
-        tag: &str,
-        media_type: &str,
-        bytes: Bytes,
-        before: Option<&str>,
-    ) -> Result<(), RegistryError> {
-        let name = ManifestName::Tag(tag);
-        let operation = self.operation("push manifest", name);
-        let mut request = self.put_manifest(&operation, name, media_type, &bytes)?;
-        if let Some(entity) = before {
-            request = request.header(IF_MATCH, entity);
-        }
-        match self.put(&operation, &request, &bytes).await? {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.status == 412 => Ok(()),
-            Err(refusal) => Err(self.refuse(&operation, &request, refusal)),
-        }
-    }
-
-    fn put_manifest(
+    pub(crate) fn put_manifest(
         &self,
         operation: &Operation,
         name: ManifestName<'_>,
@@ -274,7 +261,7 @@ impl Repository {
     }
 
     /// Sends a manifest, at the pace that the registry takes them.
-    async fn put(
+    pub(crate) async fn put(
         &self,
         operation: &Operation,
         request: &Request,
@@ -330,6 +317,16 @@ fn stored(
     }))
 }
 
+/// Returns the error for a session that the registry opened and does not know: no object is missing, so it is no "not found".
+fn forgotten(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::NotFound { operation, refusal } if refusal.code == SESSION_UNKNOWN => {
+            operation.protocol(Violation::Refused(refusal))
+        }
+        error => error,
+    }
+}
+
 /// Says why a session failed, where a new one may mend it.
 fn worth_a_session(error: &RegistryError) -> Option<Cause> {
     match error {
@@ -338,7 +335,7 @@ fn worth_a_session(error: &RegistryError) -> Option<Cause> {
         }
         RegistryError::Throttled { retry_after, .. } => Some(Cause::Throttled(*retry_after)),
         RegistryError::NotFound { refusal, .. } => {
-            (refusal.code == "BLOB_UPLOAD_UNKNOWN").then_some(Cause::Transient)
+            (refusal.code == SESSION_UNKNOWN).then_some(Cause::Transient)
         }
         RegistryError::Protocol {
             violation: Violation::Refused(refusal),

@@ -2,21 +2,23 @@
 //!
 //! A registry without the API keeps the list in an index under the tag `sha256-<hex>`, which its clients must maintain.
 
+mod fallback;
+
 use std::sync::atomic::Ordering;
 
 use reqwest::Method;
 use reqwest::header::{ACCEPT, LINK};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use soci_oci::{Descriptor, Digest, media_type};
 use url::Url;
 
 use crate::client::{Document, Repository};
 use crate::error::{Operation, Refusal, RegistryError, Violation};
 use crate::guard;
-use crate::http::{Request, pause};
-use crate::manifest::{LIMIT, ManifestName};
-use crate::retry::Cause;
+use crate::http::Request;
+use crate::manifest::LIMIT;
+use fallback::Tagged;
 
 /// The manifests of one type that have a subject.
 #[derive(Clone, Debug)]
@@ -40,9 +42,6 @@ pub enum ReferrersVia {
 
 /// How many pages of a list are read.
 const PAGES: u32 = 100;
-
-/// How often a tag is written that others write at the same time.
-const ROUNDS: u32 = 5;
 
 /// What is remembered of a registry's API.
 const UNKNOWN: u8 = 0;
@@ -81,7 +80,7 @@ impl Repository {
                 known.store(UNSUPPORTED, Ordering::Relaxed);
             }
         }
-        let Some((list, _)) = self.read_tag(&operation, subject).await? else {
+        let Some(Tagged { list, .. }) = self.read_tag(&operation, subject).await? else {
             return Ok(Referrers {
                 descriptors: Vec::new(),
                 via: ReferrersVia::None,
@@ -133,74 +132,6 @@ impl Repository {
             limit: PAGES.into(),
         }))
     }
-
-    /// Reads the index under the fallback tag, with its entity tag. `None` where there is none.
-    async fn read_tag(
-        &self,
-        operation: &Operation,
-        subject: Digest,
-    ) -> Result<Option<(Map<String, Value>, Option<String>)>, RegistryError> {
-        let tag = fallback_tag(subject);
-        let Some((manifest, entity)) = self.tagged_manifest(ManifestName::Tag(&tag)).await? else {
-            return Ok(None);
-        };
-        let refuse = |reason: &str| Err(malformed(operation, format!("tag `{tag}`: {reason}")));
-        if manifest.descriptor.media_type != media_type::OCI_INDEX {
-            return refuse("it is no image index");
-        }
-        match serde_json::from_slice(&manifest.bytes) {
-            Ok(Value::Object(list)) if list.get("manifests").is_none_or(Value::is_array) => {
-                Ok(Some((list, entity)))
-            }
-            _ => refuse("its entries are no list"),
-        }
-    }
-
-    /// Adds a manifest to the list under the fallback tag of its subject. Entries of others stay as they are.
-    ///
-    /// The index that the tag pointed to before is left behind: deleting it could take away what somebody else has just
-    /// tagged again.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError::Protocol`] where the tag holds something else, which is not touched, or where others change it in
-    /// every round; else as the registry fails.
-    pub async fn add_to_referrers_tag(
-        &self,
-        subject: Digest,
-        referrer: Descriptor,
-    ) -> Result<(), RegistryError> {
-        let operation = self.operation("update referrers", subject);
-        let tag = fallback_tag(subject);
-        let mut backoff = self.transport().backoff();
-        for round in 0..=ROUNDS {
-            if round > 1 {
-                let wait = backoff.wait(Cause::Transient).unwrap_or_default();
-                let reason = "others changed the tag at the same time";
-                pause(&operation, reason, backoff.tries(), wait).await;
-            }
-            let current = self.read_tag(&operation, subject).await?;
-            let (list, entity) = current.unwrap_or_default();
-            let merged = merge(list, &referrer).map_err(|error| malformed(&operation, error))?;
-            let Some(list) = merged else {
-                return Ok(());
-            };
-            if round == ROUNDS {
-                break;
-            }
-            let bytes = serde_json::to_vec(&list).map_err(|error| malformed(&operation, error))?;
-            // Whatever this says, the next round reads again: some registries give entity tags and ignore conditions.
-            self.write_tag(&tag, media_type::OCI_INDEX, bytes.into(), entity.as_deref())
-                .await?;
-        }
-        let rounds = ROUNDS;
-        Err(operation.protocol(Violation::Lost { tag, rounds }))
-    }
-}
-
-/// Returns the tag under which clients keep the list, where the registry does not.
-fn fallback_tag(subject: Digest) -> String {
-    format!("sha256-{}", subject.hex())
 }
 
 fn malformed(operation: &Operation, reason: impl std::fmt::Display) -> RegistryError {
@@ -269,34 +200,4 @@ fn next_link(value: &str) -> Option<&str> {
         let is_next = parameters.any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next"));
         is_next.then_some(target)
     })
-}
-
-/// Says whether a list has an entry for a manifest.
-fn holds(list: &Map<String, Value>, referrer: &Descriptor) -> bool {
-    let digest = referrer.digest.to_string();
-    let entries = list.get("manifests").and_then(Value::as_array);
-    entries.is_some_and(|entries| {
-        let mut digests = entries.iter().filter_map(|entry| entry.get("digest"));
-        digests.any(|found| found == digest.as_str())
-    })
-}
-
-/// Returns a list with an entry more. Nothing, where it has the entry already.
-fn merge(
-    mut list: Map<String, Value>,
-    referrer: &Descriptor,
-) -> serde_json::Result<Option<Map<String, Value>>> {
-    if holds(&list, referrer) {
-        return Ok(None);
-    }
-    if list.is_empty() {
-        list.insert("schemaVersion".to_owned(), json!(2));
-        list.insert("mediaType".to_owned(), json!(media_type::OCI_INDEX));
-    }
-    let entry = serde_json::to_value(referrer)?;
-    let entries = list.entry("manifests").or_insert_with(|| json!([]));
-    if let Some(entries) = entries.as_array_mut() {
-        entries.push(entry);
-    }
-    Ok(Some(list))
 }

@@ -6,13 +6,18 @@
     reason = "every function of a test kit panics on failure"
 )]
 
+pub mod aws;
 pub mod certificate;
+pub mod dns;
 pub mod faulty;
 pub mod golden;
 pub mod http;
 pub mod image;
 pub mod moto;
 pub mod namespace;
+pub mod network;
 pub mod process;
+pub mod proxy;
 pub mod registry;
 mod server;
+pub mod wiretap;

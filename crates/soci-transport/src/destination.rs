@@ -10,7 +10,8 @@ use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
 use soci_registry::{Copied, ManifestName, Repository};
 
-use crate::{Session, Source, TransportError, referrers};
+use crate::referrers::{self, Referrers};
+use crate::{Session, Source, TransportError};
 
 /// A place to write images to.
 pub enum Destination {
@@ -20,8 +21,6 @@ pub enum Destination {
         session: Session,
         /// The repository.
         repository: Repository,
-        /// The registry, as users write it.
-        registry: String,
     },
     /// An OCI image layout.
     Layout(Layout),
@@ -49,7 +48,6 @@ impl Destination {
             Reference::Registry(reference) => Self::Registry {
                 session: session.clone(),
                 repository: session.client()?.repository(reference),
-                registry: reference.registry.clone(),
             },
             Reference::Layout { path, .. } => Self::Layout(Layout::open_or_create(path)?),
             Reference::Archive { path, .. } => {
@@ -68,7 +66,6 @@ impl Destination {
             Self::Registry {
                 session,
                 repository,
-                ..
             } => Ok(session.block_on(repository.blob_exists(descriptor.digest))??),
             Self::Layout(layout) => Ok(layout.has(descriptor)),
             Self::Archive(archive) => Ok(locked(archive).has(descriptor)),
@@ -85,7 +82,6 @@ impl Destination {
             Self::Registry {
                 session,
                 repository,
-                ..
             } => {
                 let name = ManifestName::Digest(descriptor.digest);
                 Ok(session
@@ -106,7 +102,6 @@ impl Destination {
             Self::Registry {
                 session,
                 repository,
-                ..
             } => Ok(session.block_on(repository.push_blob(descriptor, bytes.into()))??),
             Self::Layout(layout) => {
                 let mut writer = layout.blob_writer(descriptor)?;
@@ -139,12 +134,11 @@ impl Destination {
             Self::Registry {
                 session,
                 repository,
-                registry,
             } => {
                 let content = source.content(descriptor);
                 let from = match (source, from) {
                     (Source::Registry(..), Reference::Registry(from))
-                        if *registry == from.registry =>
+                        if repository.reference().registry == from.registry =>
                     {
                         &from.repository
                     }
@@ -196,7 +190,6 @@ impl Destination {
         let Self::Registry {
             session,
             repository,
-            ..
         } = self
         else {
             return self
@@ -225,7 +218,6 @@ impl Destination {
             Self::Registry {
                 session,
                 repository,
-                ..
             } => session.block_on(repository.wait_for_blobs(manifest, count)),
             Self::Layout(_) | Self::Archive(_) => Ok(()),
         }
@@ -241,7 +233,6 @@ impl Destination {
             Self::Registry {
                 session,
                 repository,
-                ..
             } => {
                 return Ok(session.block_on(repository.manifest_digest(ManifestName::Tag(tag)))??);
             }
@@ -275,7 +266,6 @@ impl Destination {
             Self::Registry {
                 session,
                 repository,
-                ..
             } => {
                 let bytes = Bytes::copy_from_slice(bytes);
                 session.block_on(repository.push_manifest(
@@ -301,15 +291,17 @@ impl Destination {
         &self,
         subject: Digest,
         artifact_type: &str,
-    ) -> Result<(Vec<Descriptor>, ReferrersVia), TransportError> {
+    ) -> Result<Referrers, TransportError> {
         let index = match self {
             Self::Registry {
                 session,
                 repository,
-                ..
             } => {
                 let found = session.block_on(repository.referrers(subject, artifact_type))??;
-                return Ok((found.descriptors, via(found.via)));
+                return Ok(Referrers {
+                    descriptors: found.descriptors,
+                    via: via(found.via),
+                });
             }
             Self::Layout(layout) => layout.index()?,
             Self::Archive(archive) => locked(archive).index().to_vec(),
@@ -318,11 +310,14 @@ impl Destination {
             Self::Layout(layout) => layout.read_blob(entry, MANIFEST_LIMIT).ok(),
             _ => None,
         };
-        let found = referrers::listed(&index, subject, artifact_type, read);
-        Ok((found, ReferrersVia::Api))
+        Ok(Referrers {
+            descriptors: referrers::listed(&index, subject, artifact_type, read),
+            via: ReferrersVia::Api,
+        })
     }
 
-    /// Lets readers find `referrer` from `subject`, where the place does not see to it by itself.
+    /// Lets readers find `referrer` from `subject`, where the place does not see to it by itself. `listed` is what
+    /// [`Self::referrers`] has said of that subject, where it was asked: then it is not asked again.
     ///
     /// # Errors
     ///
@@ -332,6 +327,7 @@ impl Destination {
         subject: Digest,
         referrer: &Descriptor,
         put: PutManifest,
+        listed: Option<Referrers>,
     ) -> Result<ReferrersVia, TransportError> {
         match (self, put) {
             (_, PutManifest::KeptAsReferrer) => {}
@@ -339,16 +335,21 @@ impl Destination {
                 Self::Registry {
                     session,
                     repository,
-                    ..
                 },
                 PutManifest::Kept,
             ) => {
                 let artifact_type = referrer.artifact_type.as_deref().unwrap_or_default();
-                let found = session.block_on(repository.referrers(subject, artifact_type))??;
-                if found.via == soci_registry::ReferrersVia::Api {
+                let listed = match listed {
+                    Some(listed) => listed,
+                    None => self.referrers(subject, artifact_type)?,
+                };
+                if listed.via == ReferrersVia::Api {
                     return Ok(ReferrersVia::Api);
                 }
-                session.block_on(repository.add_to_referrers_tag(subject, referrer.clone()))??;
+                if !listed.holds(referrer.digest) {
+                    let added = repository.add_to_referrers_tag(subject, referrer.clone());
+                    session.block_on(added)??;
+                }
                 return Ok(ReferrersVia::Tag);
             }
             (Self::Layout(layout), PutManifest::Kept) => _ = layout.enter(referrer, None)?,

@@ -12,6 +12,7 @@ mod stream;
 
 pub use destination::{Destination, PutManifest};
 pub use error::TransportError;
+pub use referrers::Referrers;
 pub use session::Session;
 pub use source::{Resolved, Source, parse_manifest};
 pub use stream::BlobReader;

@@ -1,7 +1,24 @@
-//! Referrers in a layout, whose `index.json` lists them beside the images.
+//! Referrers, and how they are found in a layout, whose `index.json` lists them beside the images.
 
+use soci_document::ReferrersVia;
 use soci_oci::manifest::Root;
 use soci_oci::{Descriptor, Digest};
+
+/// The manifests of one type that refer to a subject.
+#[derive(Clone, Debug)]
+pub struct Referrers {
+    /// Their descriptors, in the order of the place.
+    pub descriptors: Vec<Descriptor>,
+    /// How the place lists them.
+    pub via: ReferrersVia,
+}
+
+impl Referrers {
+    /// Says whether a manifest is among them.
+    pub fn holds(&self, digest: Digest) -> bool {
+        self.descriptors.iter().any(|found| found.digest == digest)
+    }
+}
 
 /// Returns the entries of type `artifact_type` in the text of an `index.json` that refer to `subject`, as far as `read` gives
 /// their bytes.

@@ -103,7 +103,14 @@ impl Session {
             runtime: Arc::new(runtime),
             client,
         };
-        Ok(self.0.network.get_or_init(|| network))
+        let network = self.0.network.get_or_init(|| network);
+        let session = self.clone();
+        soci_cli::on_signal(move || {
+            // Where there is no network, there is nothing to give back.
+            let client = session.client();
+            drop(client.map(|client| session.block_on(client.cancel_uploads())));
+        });
+        Ok(network)
     }
 }
 
@@ -116,6 +123,6 @@ fn timeouts(network: &NetworkArgs) -> Timeouts {
         idle: network.idle_timeout.0,
         upload_stall,
         upload_reply: upload_stall.saturating_mul(5),
-        ..Timeouts::default()
+        helper: network.helper_timeout.0,
     }
 }

@@ -1,12 +1,6 @@
 //! A registry under a real name of ECR, with TLS and credentials, on a network that reaches nothing else.
 
-use std::{
-    fs, io,
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt as _,
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::json;
 use soci_testkit::{
@@ -15,6 +9,7 @@ use soci_testkit::{
     namespace,
     process::{Finished, Sandbox, Tool},
     registry::{PASSWORD, Registry, Setup, USER},
+    wiretap::Wiretap,
 };
 
 use crate::stages::{Stages, assert_sound, files_below, layer, stage};
@@ -72,60 +67,6 @@ fn assert_secret(sandbox: &Sandbox, said: &[&[u8]], secrets: &[&str]) {
             );
         }
     }
-}
-
-/// Passes connections on to a server, and keeps what clients send.
-struct Wiretap {
-    port: u16,
-    heard: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Wiretap {
-    fn of(server: &str) -> Self {
-        let server = server.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener
-            .local_addr()
-            .expect("the port that was bound")
-            .port();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ears = Arc::clone(&heard);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let server = TcpStream::connect(&server).expect("a server that runs");
-                let ears = Arc::clone(&ears);
-                thread::spawn(move || tap(&client, &server, &ears));
-            }
-        });
-        Self { port, heard }
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    fn heard(&self) -> String {
-        String::from_utf8_lossy(&self.heard.lock().expect("no panic")).into_owned()
-    }
-}
-
-/// Copies both ways until one side ends.
-fn tap(client: &TcpStream, server: &TcpStream, heard: &Mutex<Vec<u8>>) {
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            // The end of a connection, however it comes, ends the copy.
-            drop(io::copy(&mut &*server, &mut &*client));
-            drop(client.shutdown(std::net::Shutdown::Both));
-        });
-        let mut buffer = [0; 4096];
-        while let Ok(read @ 1..) = io::Read::read(&mut &*client, &mut buffer) {
-            heard.lock().expect("no panic").extend(&buffer[..read]);
-            if io::Write::write_all(&mut &*server, &buffer[..read]).is_err() {
-                break;
-            }
-        }
-        drop(server.shutdown(std::net::Shutdown::Both));
-    });
 }
 
 #[test]

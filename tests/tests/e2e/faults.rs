@@ -1,10 +1,15 @@
-//! Faults of registries, of networks and of what lies around the tools, one test for each row of the acceptance matrix.
+//! Registries, networks and disks that fail: what the tools then say, and what they leave behind.
 //!
-//! A test's name starts with its row.
+//! The names of the tests begin with their rows in the table of `docs/reliability.md`.
 
+mod auth;
 mod bench;
 mod bodies;
+mod connect;
+mod push;
 mod redirects;
 mod resume;
+mod secrets;
+mod signals;
 mod status;
 mod traffic;

@@ -12,6 +12,7 @@ mod layouts;
 mod memory;
 mod pipeline;
 mod read_back;
+mod reliability;
 mod reuse;
 mod soak;
 mod stages;

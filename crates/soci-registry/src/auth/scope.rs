@@ -25,11 +25,19 @@ impl Scope {
         self
     }
 
-    /// Adds what a challenge asks for, but for repositories: which ones are needed is known better here.
+    /// Adds what a challenge asks for, but for other repositories: which ones are needed is known better here.
     pub(crate) fn widen(&mut self, asked: &str) {
-        let scopes = asked.split_ascii_whitespace();
-        let others = scopes.filter(|scope| !scope.starts_with("repository:"));
-        self.0.extend(others.take(8).map(str::to_owned));
+        for scope in asked.split_ascii_whitespace().take(8) {
+            let Some(repository) = scope.strip_prefix("repository:") else {
+                self.0.insert(scope.to_owned());
+                continue;
+            };
+            let (name, actions) = repository.rsplit_once(':').unwrap_or_default();
+            let reading = Self::pull(name);
+            if actions.split(',').any(|action| action == "push") && reading.0.is_subset(&self.0) {
+                self.0 = &(&self.0 - &reading.0) | &Self::push(name).0;
+            }
+        }
     }
 
     /// Returns the scopes, each for one parameter.
@@ -50,5 +58,19 @@ mod tests {
             scope.iter().collect::<Vec<_>>(),
             ["aws", "repository:a/b:pull"]
         );
+    }
+
+    #[test]
+    fn widens_to_writing_where_its_own_repository_wants_that() {
+        for (asked, expected) in [
+            ("repository:a/b:pull", "repository:a/b:pull"),
+            ("repository:a/b:pull,push", "repository:a/b:pull,push"),
+            ("repository:a/b:pull,delete", "repository:a/b:pull"),
+            ("repository:push", "repository:a/b:pull"),
+        ] {
+            let mut scope = Scope::pull("a/b");
+            scope.widen(asked);
+            assert_eq!(scope.iter().collect::<Vec<_>>(), [expected], "{asked}");
+        }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) scope: &'a Scope,
 }
 
+/// What a token server is called where it is refused.
+const WHAT: &str = "token server";
+
 /// How long a token server's reply may be.
 const REPLY: u64 = 128 << 10;
 
@@ -37,7 +40,7 @@ pub(crate) async fn fetch(
     wanted: &Wanted<'_>,
     credential: &Credential,
 ) -> Result<HeaderValue, RegistryError> {
-    let realm = realm(desk, wanted.realm)?;
+    let realm = realm(desk, wanted.realm).await?;
     super::keep_off_the_wire(credential, &realm)?;
     let server = guard::host(&realm);
     let request = match credential {
@@ -98,8 +101,8 @@ pub(crate) async fn fetch(
     Ok(basic::sensitive("Bearer", token.reveal()))
 }
 
-/// Checks the place where a token is to be had.
-fn realm(desk: &Desk<'_>, text: &str) -> Result<Url, RegistryError> {
+/// Checks the place where a token is to be had: it is sent a password.
+async fn realm(desk: &Desk<'_>, text: &str) -> Result<Url, RegistryError> {
     let protocol = |violation| desk.operation.protocol(violation);
     let url: Url = text.parse().map_err(|error: url::ParseError| {
         protocol(Violation::Document {
@@ -107,7 +110,13 @@ fn realm(desk: &Desk<'_>, text: &str) -> Result<Url, RegistryError> {
             reason: error.to_string(),
         })
     })?;
-    desk.guard.check("token server", &url).map_err(protocol)?;
+    desk.guard.check(WHAT, &url).map_err(protocol)?;
+    let named = tokio::time::timeout(
+        desk.transport.timeouts.connect,
+        desk.guard.check_name(WHAT, &url),
+    );
+    // A name that takes so long is a matter of the connection.
+    named.await.unwrap_or(Ok(())).map_err(protocol)?;
     Ok(url)
 }
 

@@ -45,6 +45,11 @@ impl Chain {
         }
     }
 
+    /// Says whether the registry is one of ECR.
+    pub(crate) const fn is_for_ecr(&self) -> bool {
+        self.ecr.is_some()
+    }
+
     /// Asks one source after the other.
     pub(crate) async fn resolve(&self, operation: &Operation) -> Result<Credential, RegistryError> {
         let mut tried = Vec::new();

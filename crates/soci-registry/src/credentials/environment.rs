@@ -24,7 +24,7 @@ pub(crate) struct Environment {
 }
 
 /// The variables that name proxies. `NO_PROXY` names none.
-const PROXIES: [&str; 6] = [
+pub(crate) const PROXIES: [&str; 6] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",

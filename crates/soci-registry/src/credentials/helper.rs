@@ -1,7 +1,9 @@
 //! Docker's credential helpers: programs that keep secrets elsewhere.
 //!
-//! A helper gets the server on stdin and answers in JSON. It is given a time, an output limit and no shell; its name is
-//! checked, as it comes from a file and goes into a command.
+//! A helper gets the server on stdin and answers in JSON. It is given a time, an output limit, no shell and no secrets that
+//! are for others; its name is checked, as it comes from a file and goes into a command.
+
+mod inherited;
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -45,12 +47,23 @@ pub(crate) async fn get(
     if server.contains(['\n', '\r', '\0']) {
         return Err(failed("the server's name has a line break".to_owned()));
     }
-    ask(&program, server, limit).await.map_err(failed)
+    let mut command = Command::new(&program);
+    for (variable, value) in std::env::vars_os() {
+        let text = [&variable, &value].map(|text| text.to_string_lossy());
+        if inherited::is_withheld(name, server, &text[0], &text[1]) {
+            command.env_remove(&variable);
+        }
+    }
+    ask(command, server, limit).await.map_err(failed)
 }
 
 /// Runs a helper and reads its answer. An error is what to say of it.
-async fn ask(program: &str, server: &str, limit: Duration) -> Result<Option<Credential>, String> {
-    let output = match tokio::time::timeout(limit, run(program, server)).await {
+async fn ask(
+    command: Command,
+    server: &str,
+    limit: Duration,
+) -> Result<Option<Credential>, String> {
+    let output = match tokio::time::timeout(limit, run(command, server)).await {
         Ok(output) => output.map_err(|error| error.to_string())?,
         // The program is killed when its handle is dropped.
         Err(_elapsed) => return Err(format!("no answer within {} s", limit.as_secs_f64())),
@@ -80,8 +93,8 @@ struct Output {
     stdout: Vec<u8>,
 }
 
-async fn run(program: &str, server: &str) -> std::io::Result<Output> {
-    let mut child = Command::new(program)
+async fn run(mut command: Command, server: &str) -> std::io::Result<Output> {
+    let mut child = command
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -135,8 +148,7 @@ mod tests {
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&path, mode).expect("a mode");
-        let program = path.to_str().expect("a path");
-        ask(program, "r.example", Duration::from_millis(700)).await
+        ask(Command::new(path), "r.example", Duration::from_millis(700)).await
     }
 
     #[tokio::test]

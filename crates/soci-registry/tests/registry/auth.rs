@@ -86,7 +86,7 @@ async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
         let host = seen.header("host").expect("a host");
         match (seen.target.starts_with("/token"), seen.header("authorization")) {
             (true, _) => Reply::new(200).body(format!(r#"{{"token":"t{before}"}}"#)),
-            (_, Some("Bearer t1")) => manifest(),
+            (_, Some("Bearer t2")) => manifest(),
             (_, Some(_)) => Reply::new(403).body(
                 r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#,
             ),
@@ -103,7 +103,7 @@ async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("no credentials were found"), "{hint}");
     assert!(repository.manifest(name).await.expect("one more").is_some());
-    assert_eq!(fake.seen().len(), 6);
+    assert_eq!(fake.seen().len(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -183,12 +183,53 @@ async fn merges_with_those_who_write_at_the_same_time() {
 
 #[tokio::test]
 async fn does_not_touch_what_is_no_list() {
-    let fake = Fake::start(|_, _| {
-        Reply::new(200)
-            .header("Content-Type", media_type::OCI_MANIFEST)
-            .body("{}")
+    let too_large = format!("{{\"x\": \"{}\"}}", "y".repeat(5 << 20));
+    for (media_type, content) in [
+        (media_type::OCI_MANIFEST, "{}"),
+        (media_type::OCI_INDEX, "nothing"),
+        (media_type::OCI_INDEX, r#"{"manifests": 1}"#),
+        (media_type::OCI_INDEX, &too_large),
+    ] {
+        let content = content.to_owned();
+        let fake = Fake::start(move |_, _| {
+            Reply::new(200)
+                .header("Content-Type", media_type)
+                .body(content.clone())
+        });
+        let added = add(&fake).await;
+        assert_eq!(added.expect_err("no list").class(), ErrorClass::Protocol);
+        assert_eq!(fake.count("PUT", &tag()), 0);
+    }
+}
+
+#[tokio::test]
+async fn writes_over_nothing_but_what_it_has_read() {
+    let fake = Fake::start(|seen, before| match (seen.method.as_str(), before) {
+        ("PUT", 0) => Reply::error(412, "PRECONDITION_FAILED"),
+        ("PUT", _) => Reply::new(201),
+        (_, 0) => Reply::error(404, "MANIFEST_UNKNOWN"),
+        (_, 1) => list(&[entry("theirs", TYPE)]).header("ETag", "\"1\""),
+        _ => list(&[entry("theirs", TYPE), entry("ours", TYPE)]).header("ETag", "\"2\""),
+    });
+    add(&fake).await.expect("an entry");
+    let seen = fake.seen();
+    let puts: Vec<_> = seen.iter().filter(|seen| seen.method == "PUT").collect();
+    assert_eq!(puts.len(), 2);
+    assert_eq!(puts[0].header("if-none-match"), Some("*"));
+    assert_eq!(puts[1].header("if-match"), Some("\"1\""));
+    assert_eq!(
+        last_write(&fake)["manifests"],
+        json!([entry("theirs", TYPE), entry("ours", TYPE)])
+    );
+}
+
+#[tokio::test]
+async fn takes_no_immutable_tag_for_one_that_others_change() {
+    let fake = Fake::start(|seen, _| match seen.method.as_str() {
+        "PUT" => Reply::error(412, "PRECONDITION"),
+        _ => list(&[entry("theirs", TYPE)]),
     });
     let added = add(&fake).await;
-    assert_eq!(added.expect_err("no list").class(), ErrorClass::Protocol);
-    assert_eq!(fake.count("PUT", &tag()), 0);
+    assert_eq!(added.expect_err("a refusal").class(), ErrorClass::Protocol);
+    assert_eq!(fake.count("PUT", &tag()), 1);
 }

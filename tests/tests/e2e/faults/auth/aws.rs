@@ -1,0 +1,119 @@
+//! Rows A4 and A11: the tokens of ECR, and the AWS credentials behind them.
+
+mod chain;
+mod gallery;
+
+use soci_testkit::{
+    aws,
+    faulty::{Fault, Faulty, Rule},
+    namespace,
+    process::{Sandbox, Tool},
+};
+
+use super::{PASSWORD, USER, app, assert_fails, holding, pull, quick};
+use crate::{
+    faults::secrets::{assert_hidden, assert_no_canary},
+    stages::{Stages, indexed, stage},
+};
+
+pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+/// Starts a registry of ECR under a name of its own, with an image in it.
+fn ecr(name: &str) -> Faulty {
+    let setup = Faulty::setup().ecr().basic(USER, PASSWORD);
+    holding(setup.tls(&[name]).port(443), &[3000])
+}
+
+/// Starts an API that gives the registry's password.
+fn api() -> Faulty {
+    aws::answering(Faulty::setup(), |request| {
+        aws::token(request, USER, PASSWORD)
+    })
+}
+
+fn reference() -> String {
+    format!("{ECR}/app:v1")
+}
+
+fn trusting(tool: Tool, registry: &Faulty) -> Tool {
+    quick(tool).env("SOCI_CA_FILE", registry.ca_file())
+}
+
+/// Requests with a token that is too old: methods, path, and how many pass before.
+const EXPIRED: [(&str, &str, usize); 7] = [
+    ("GET", "*/manifests/*", 0),
+    ("GET", "*/manifests/*", 1),
+    ("GET", "*/blobs/*", 0),
+    ("HEAD", "*/blobs/*", 0),
+    ("POST", "*/blobs/uploads/", 1),
+    ("PUT", "*/blobs/uploads/*", 0),
+    ("PUT", "*/manifests/*", 1),
+];
+
+#[test]
+fn a4_an_expired_token_of_ecr_is_replaced_once() {
+    namespace::isolated(&[ECR], || {
+        for (methods, glob, skip) in EXPIRED {
+            let registry = ecr(ECR);
+            let api = api();
+            let expired = Fault::expired_authorization();
+            let rule = Rule::on(methods, glob, expired).skip(skip).once();
+            registry.rule(rule.when(|request| request.header("authorization").is_some()));
+            let sandbox = Sandbox::new();
+            let stages = Stages::of(&sandbox, &[reference()]);
+            let run = stages.run_with(|tool| {
+                aws::serve(trusting(tool, &registry), &api).env("SOCI_VERBOSE", "2")
+            });
+            assert_hidden("stderr", run.stderr().as_bytes());
+            run.succeeds();
+            let asked: Vec<_> = api.requests();
+            // One for each of the three stages that asked the registry, and one that replaces.
+            assert_eq!(
+                asked.len(),
+                4,
+                "{methods} {glob} {skip}:\n{}",
+                registry.log()
+            );
+            assert!(registry.tags("app").contains_key("v1-soci"));
+        }
+    });
+}
+
+#[test]
+fn a4_a_token_that_is_always_expired_is_denied() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr(ECR);
+        let api = api();
+        let open = Faulty::setup().sharing(&registry).start();
+        let sandbox = Sandbox::new();
+        let line = indexed(&sandbox, &app(&open));
+        registry.fault("*", "/v2/*", Fault::expired_authorization());
+        let with_keys = |tool| aws::serve(trusting(tool, &registry), &api);
+        let ended = with_keys(pull(&sandbox, &reference())).run();
+        assert_fails(&sandbox, ended, 77, &["authorization token has expired"]);
+        let push = stage(&sandbox, "soci-push").args(["--to", &reference()]);
+        let ended = with_keys(push).stdin(line).run();
+        assert_fails(&sandbox, ended, 77, &["denied"]);
+        assert!(api.requests().len() <= 4, "{}", api.log());
+    });
+}
+
+#[test]
+fn a4_the_registry_of_another_account_is_asked_like_ones_own() {
+    const OTHER: &str = "210987654321.dkr.ecr.eu-west-1.amazonaws.com";
+    namespace::isolated(&[OTHER], || {
+        let registry = ecr(OTHER);
+        let api = api();
+        let sandbox = Sandbox::new();
+        let tool = pull(&sandbox, &format!("{OTHER}/app:v1"));
+        let ended = aws::serve(trusting(tool, &registry), &api).run().succeeds();
+        assert_no_canary(&sandbox, &[&ended]);
+        let asked = &api.requests()[0].request;
+        assert_eq!(
+            asked.header("x-amz-target"),
+            Some("AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
+        );
+        let signed = asked.header("authorization").expect("a signature");
+        assert!(signed.contains("/eu-west-1/ecr/aws4_request"), "{signed}");
+    });
+}

@@ -1,0 +1,92 @@
+//! ECR Public: tokens by way of us-east-1, or by nobody.
+
+use soci_testkit::{
+    aws,
+    faulty::{Fault, Faulty, Habit, Reply, Rule},
+    namespace,
+    process::Sandbox,
+};
+
+use super::{PASSWORD, USER, assert_hidden, assert_no_canary, holding, pull, trusting};
+use crate::stages::Stages;
+
+const GALLERY: &str = "public.ecr.aws";
+
+fn setup() -> soci_testkit::faulty::Setup {
+    Faulty::setup()
+        .ecr()
+        .habit(Habit::NoHeadOfBlobs)
+        .tls(&[GALLERY])
+        .port(443)
+}
+
+#[test]
+fn a4_the_gallery_trades_a_token_of_us_east_1_for_its_own() {
+    namespace::isolated(&[GALLERY], || {
+        let realm = format!("https://{GALLERY}/token");
+        let registry = holding(setup().bearer(USER, PASSWORD).realm(&realm), &[3000]);
+        let api = aws::answering(Faulty::setup(), |request| {
+            aws::token(request, USER, PASSWORD)
+        });
+        let sandbox = Sandbox::new();
+        let stages = Stages::of(&sandbox, &[format!("{GALLERY}/app:v1")]);
+        let run = stages.run_with(|tool| {
+            aws::serve(trusting(tool, &registry), &api)
+                .env("AWS_REGION", "eu-west-1")
+                .env("SOCI_VERBOSE", "2")
+        });
+        assert_hidden("stderr", run.stderr().as_bytes());
+        run.succeeds();
+        for asked in api.requests() {
+            let request = asked.request;
+            let target = request.header("x-amz-target");
+            assert_eq!(target, Some("SpencerFrontendService.GetAuthorizationToken"));
+            let signed = request.header("authorization").expect("a signature");
+            assert!(signed.contains("/us-east-1/ecr-public/"), "{signed}");
+        }
+    });
+}
+
+#[test]
+fn a4_the_gallery_is_read_by_anybody() {
+    namespace::isolated(&[GALLERY], || {
+        let registry = holding(setup(), &[3000]);
+        let challenge = format!(
+            "Bearer realm=\"https://{GALLERY}/token/\",service=\"{GALLERY}\",scope=\"aws\""
+        );
+        let refusal = Reply::error(401, "UNAUTHORIZED", "Not Authorized");
+        let refusal = Fault::reply(refusal.header("WWW-Authenticate", challenge));
+        let unknown = |request: &soci_testkit::faulty::Request| {
+            request.header("authorization") != Some("Bearer canary-anybody")
+        };
+        registry.rule(Rule::on("*", "/v2/*", refusal).when(unknown));
+        let token = Reply::new(200).body(r#"{"token":"canary-anybody"}"#);
+        registry.fault("GET", "/token/", Fault::reply(token));
+        let api = aws::answering(Faulty::setup(), |_| {
+            aws::refusal(
+                400,
+                "AccessDeniedException",
+                "not authorized to perform: sts:GetServiceBearerToken",
+            )
+        });
+        let sandbox = Sandbox::new();
+        let reference = format!("{GALLERY}/app:v1");
+        // With no credentials of AWS, and with some that are good for other things only.
+        let ended = trusting(pull(&sandbox, &reference), &registry)
+            .run()
+            .succeeds();
+        assert_no_canary(&sandbox, &[&ended]);
+        let tool = trusting(pull(&sandbox, &reference), &registry);
+        let ended = aws::serve(tool, &api).run().succeeds();
+        let ended = ended
+            .says("without credentials of AWS")
+            .says("sts:GetServiceBearerToken");
+        assert_no_canary(&sandbox, &[&ended]);
+        for asked in registry.requests_to("GET", "/token/") {
+            assert_eq!(asked.request.header("authorization"), None);
+            assert_eq!(asked.request.parameter("service").as_deref(), Some(GALLERY));
+            let query = asked.request.query;
+            assert!(query.contains("scope=aws"), "{query}");
+        }
+    });
+}

@@ -1,0 +1,172 @@
+//! Pushes to a registry that misbehaves: the rows E1 to E13.
+
+mod crash;
+mod manifests;
+mod mounts;
+mod races;
+mod referrers;
+mod throttled;
+mod uploads;
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use serde_json::Value;
+use soci_testkit::{
+    faulty::Faulty,
+    image::{self, Image},
+    process::{Finished, Sandbox, Tool, pipeline},
+};
+
+use crate::read_back::{array, text};
+use crate::stages::{layer, one, stage};
+
+/// A first wait that costs tests no time.
+const WAIT: &str = "0.005";
+
+/// An image that was indexed once, to be pushed to any registry from the same store.
+struct Indexed {
+    sandbox: Sandbox,
+    /// What `soci-push` reads.
+    line: String,
+    /// The registry that the line names.
+    host: String,
+}
+
+impl Indexed {
+    fn of(images: &[Image]) -> Self {
+        Self::with(images, |tool| tool)
+    }
+
+    /// Indexes an image in the name of a builder.
+    fn by(builder: &str, images: &[Image]) -> Self {
+        Self::with(images, |tool| {
+            tool.env("SOCI_BUILD_TOOL_IDENTIFIER", builder)
+        })
+    }
+
+    /// Indexes all platforms of an image.
+    fn for_all_platforms(images: &[Image]) -> Self {
+        Self::with(images, |tool| tool.env("SOCI_ALL_PLATFORMS", "true"))
+    }
+
+    /// Indexes an image, each stage as `set` leaves it.
+    fn with(images: &[Image], set: impl Fn(Tool) -> Tool) -> Self {
+        let sandbox = Sandbox::new();
+        image::write_layout(&sandbox.path().join("image"), images);
+        let registry = Faulty::start();
+        registry.push(&sandbox.path().join("image"), "app:v1");
+        let reference = format!("{}/app:v1", registry.host());
+        let tools = [
+            stage(&sandbox, "soci-pull").arg(reference),
+            stage(&sandbox, "soci-plan"),
+            stage(&sandbox, "soci-index"),
+        ];
+        let mut line = Vec::new();
+        for ended in pipeline(tools.map(set)) {
+            line = ended.succeeds().stdout;
+        }
+        Self {
+            sandbox,
+            line: String::from_utf8(line).expect("text"),
+            host: registry.host(),
+        }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.sandbox.path().join("image")
+    }
+
+    fn document(&self) -> Value {
+        serde_json::from_str(&self.line).expect("a document")
+    }
+
+    /// Returns the digest of the index of version 1, of the first platform.
+    fn version_1(&self) -> String {
+        text(&self.document()["manifests"][0]["index"]["v1"]["digest"]).to_owned()
+    }
+
+    /// Returns the fallback tag of the first platform.
+    fn fallback_tag(&self) -> String {
+        text(&self.document()["manifests"][0]["descriptor"]["digest"]).replace(':', "-")
+    }
+
+    /// Puts the image into a registry.
+    fn publish(&self, registry: &Faulty) {
+        registry.push(&self.folder(), "app:v1");
+    }
+
+    /// Returns `soci-push` with the document, for a registry of another name.
+    fn push_to(&self, host: &str) -> Tool {
+        let line = self.line.replace(&self.host, host);
+        stage(&self.sandbox, "soci-push")
+            .stdin(line)
+            .env("SOCI_RETRY_WAIT", WAIT)
+    }
+
+    /// Puts the image into a registry and returns `soci-push` for it.
+    fn push(&self, registry: &Faulty) -> Tool {
+        self.publish(registry);
+        self.push_to(&registry.host())
+    }
+
+    /// Returns what lies in a good registry after a push.
+    fn undisturbed(&self, registry: &Faulty) -> State {
+        self.push(registry).run().succeeds();
+        State::of(registry)
+    }
+}
+
+/// One platform with two layers.
+fn simple() -> [Image; 1] {
+    [Image::new("linux/amd64")
+        .layer(layer(1, 3000))
+        .layer(layer(2, 4000))]
+}
+
+/// What lies in a registry: the digests of all blobs and manifests, and the tags of `app`.
+#[derive(Debug, Eq, PartialEq)]
+struct State {
+    digests: BTreeSet<String>,
+    tags: Vec<(String, String)>,
+}
+
+impl State {
+    /// Asserts that no manifest lacks anything, and returns what there is.
+    #[track_caller]
+    fn of(registry: &Faulty) -> Self {
+        let digests = registry.digests();
+        for digest in &digests {
+            let Some(manifest) = registry.manifest("app", digest) else {
+                continue;
+            };
+            let manifest = manifest.json();
+            let lists = ["layers", "manifests"].map(|field| array(&manifest[field]));
+            let named = lists.into_iter().flatten().chain(manifest.get("config"));
+            for named in named.map(|named| text(&named["digest"])) {
+                assert!(digests.contains(named), "{digest} lacks {named}");
+            }
+        }
+        Self {
+            digests,
+            tags: registry.tags("app").into_iter().collect(),
+        }
+    }
+}
+
+/// Returns the one document that a push wrote.
+#[track_caller]
+fn pushed(ended: Finished) -> Value {
+    one(ended.succeeds().documents())
+}
+
+/// Asserts that a push failed as a scheduler expects: with this status, one error, and no document.
+#[track_caller]
+fn assert_fails(ended: Finished, code: i32) -> Finished {
+    let ended = ended.ends_with(code);
+    assert!(ended.stdout.is_empty(), "{ended:?}");
+    let errors = ended.stderr.lines();
+    let errors =
+        errors.filter(|line| line.starts_with("soci-push: ") && line.contains("/app:v1: "));
+    assert_eq!(errors.count(), 1, "{}", ended.stderr);
+    ended
+}

@@ -1,0 +1,333 @@
+//! Manifests and tags that a registry refuses, and the habits of ECR.
+
+use std::time::Duration;
+
+use soci_testkit::{
+    faulty::{Fault, Faulty, Habit, Reply, Rule},
+    image::Image,
+    namespace,
+    registry::{PASSWORD, USER},
+};
+
+use super::{Indexed, State, assert_fails, pushed, simple};
+use crate::read_back::OCI_INDEX;
+use crate::stages::layer;
+
+const UPLOADS: &str = "*/blobs/uploads/*";
+const TAG: &str = "*/manifests/v1-soci";
+
+/// What registries say where a manifest names a blob that they do not know.
+fn unknown_blob() -> [Fault; 3] {
+    let layers = "Layers with digests '[sha256:0]' required for pushing image do not exist (LayersNotFoundException)";
+    [
+        Fault::error(404, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"),
+        Fault::error(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"),
+        Fault::error(400, "BLOB_UNKNOWN", layers),
+    ]
+}
+
+#[test]
+fn e9_a_blob_that_the_registry_lost_is_pushed_again() {
+    let indexed = Indexed::of(&simple());
+    let expected = indexed.undisturbed(&Faulty::start());
+    // It says that it has stored one, and has not.
+    let lie = Fault::reply(Reply::new(201));
+    let registry = Faulty::setup()
+        .rule(Rule::on("PUT", UPLOADS, lie).once())
+        .start();
+    let document = pushed(indexed.push(&registry).run());
+    assert_eq!(State::of(&registry), expected);
+    assert_eq!(registry.count("PUT", UPLOADS), 3 + 1);
+    // All blobs are looked for again, and only the lost one is sent.
+    assert_eq!(registry.count("HEAD", "*/blobs/*"), 2 * 3);
+    assert_eq!(document["push"]["uploaded"], 7);
+}
+
+#[test]
+fn e9_a_manifest_whose_blobs_are_known_late_is_sent_three_times_at_most() {
+    let indexed = Indexed::of(&simple());
+    let expected = indexed.undisturbed(&Faulty::start());
+    for (glob, manifests) in [("*/manifests/sha256:*", 3), (TAG, 1)] {
+        for (times, rule) in unknown_blobs(1..=2, glob) {
+            let registry = Faulty::setup().rule(rule).start();
+            indexed.push(&registry).run().succeeds();
+            assert_eq!(State::of(&registry), expected);
+            assert_eq!(registry.count("PUT", glob), manifests + times);
+            assert_eq!(registry.count("PUT", UPLOADS), 3, "nothing was missing");
+            assert_eq!(registry.count("HEAD", "*/blobs/*"), 3 * (1 + times));
+        }
+    }
+    for fault in unknown_blob() {
+        let registry = Faulty::start();
+        indexed.publish(&registry);
+        let before = State::of(&registry);
+        registry.fault("PUT", "*/manifests/*", fault);
+        let ended = assert_fails(indexed.push(&registry).run(), 76);
+        ended
+            .says("BLOB_UNKNOWN")
+            .says("cannot push manifest `sha256:");
+        assert_eq!(registry.count("PUT", "*/manifests/*"), 3);
+        assert_eq!(State::of(&registry).tags, before.tags);
+    }
+}
+
+/// Lets every way to miss a blob happen so many times to manifests.
+fn unknown_blobs(times: std::ops::RangeInclusive<usize>, glob: &str) -> Vec<(usize, Rule)> {
+    let each = times.flat_map(|times| unknown_blob().map(|fault| (times, fault)));
+    each.map(|(times, fault)| (times, Rule::on("PUT", glob, fault).times(times)))
+        .collect()
+}
+
+#[test]
+fn e9_the_wait_for_a_blob_is_a_second_at_first() {
+    let indexed = Indexed::of(&simple());
+    let [fault, ..] = unknown_blob();
+    let rule = Rule::on("PUT", "*/manifests/sha256:*", fault).once();
+    let registry = Faulty::setup().rule(rule).start();
+    indexed
+        .push(&registry)
+        .env_remove("SOCI_RETRY_WAIT")
+        .run()
+        .succeeds();
+    let puts = registry.requests_to("PUT", "*/manifests/sha256:*");
+    assert!(
+        puts[1].at >= puts[0].at + Duration::from_secs(1),
+        "{}",
+        registry.log()
+    );
+}
+
+#[test]
+fn e13_an_immutable_tag_that_is_right_is_unchanged() {
+    let indexed = Indexed::of(&simple());
+    let registry = Faulty::setup().habit(Habit::ImmutableTags).start();
+    let expected = indexed.undisturbed(&registry);
+    let before = registry.requests().len();
+    let document = pushed(indexed.push(&registry).run());
+    assert_eq!(document["push"]["uploaded"], 0);
+    assert_eq!(document["push"]["existing"], 7);
+    let again = registry.requests().split_off(before);
+    assert!(
+        again
+            .iter()
+            .all(|entry| matches!(&*entry.request.method, "GET" | "HEAD"))
+    );
+    assert_eq!(State::of(&registry), expected);
+}
+
+/// What registries say to a push to a tag that must not change.
+fn immutable() -> [Fault; 6] {
+    let ecr = "The image tag 'v1-soci' already exists in the 'app' repository and cannot be overwritten because the \
+               repository is immutable.";
+    [
+        Fault::error(400, "TAG_INVALID", ecr),
+        Fault::error(400, "ImageTagAlreadyExistsException", ecr),
+        Fault::error(412, "PRECONDITION", "app:v1-soci configured as immutable"),
+        Fault::error(409, "CONFLICT", "tag is immutable"),
+        Fault::error(
+            403,
+            "DENIED",
+            "cannot update tag v1-soci: tag immutability is enabled",
+        ),
+        Fault::error(405, "UNSUPPORTED", "tag is locked"),
+    ]
+}
+
+#[test]
+fn e13_an_immutable_tag_that_is_another_is_refused_once_and_stays() {
+    let indexed = Indexed::of(&simple());
+    for fault in immutable() {
+        let registry = Faulty::start();
+        let list =
+            format!("{{\"schemaVersion\": 2, \"mediaType\": \"{OCI_INDEX}\", \"manifests\": []}}");
+        let other = registry.put_manifest("app", OCI_INDEX, list);
+        registry.tag("app", "v1-soci", &other);
+        registry.fault("PUT", TAG, fault);
+        let ended = assert_fails(indexed.push(&registry).run(), 76);
+        ended.says("cannot set the tag `v1-soci`");
+        assert_eq!(registry.count("PUT", TAG), 1);
+        assert_eq!(registry.tags("app")["v1-soci"], other);
+        State::of(&registry);
+    }
+}
+
+#[test]
+fn e13_an_immutable_tag_that_somebody_has_just_set_to_the_same_is_no_error() {
+    let indexed = Indexed::of(&simple());
+    for fault in immutable() {
+        let registry = Faulty::start();
+        let expected = indexed.undisturbed(&registry);
+        // It comes between the look and the push.
+        registry.rule(Rule::on("HEAD", TAG, Fault::error(404, "MANIFEST_UNKNOWN", "")).once());
+        registry.fault("PUT", TAG, fault);
+        let before = registry.count("PUT", TAG);
+        indexed.push(&registry).run().succeeds();
+        assert_eq!(registry.count("PUT", TAG) - before, 1);
+        assert_eq!(State::of(&registry), expected);
+    }
+}
+
+#[test]
+fn e13_what_a_registry_refuses_for_good_is_sent_once() {
+    let indexed = Indexed::of(&simple());
+    let unsupported =
+        "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'";
+    let quota = "The repository with name 'app' already has the maximum allowed number of images (LimitExceededException)";
+    for (fault, code, says) in [
+        (
+            Fault::error(405, "UNSUPPORTED", unsupported),
+            76,
+            "405 UNSUPPORTED: Invalid parameter",
+        ),
+        (
+            Fault::error(400, "MANIFEST_INVALID", "no subject"),
+            76,
+            "400 MANIFEST_INVALID: no subject",
+        ),
+        (
+            Fault::status(413),
+            65,
+            "too large for the registry: status 413",
+        ),
+        (
+            Fault::error(403, "DENIED", quota),
+            76,
+            "LimitExceededException",
+        ),
+        (
+            Fault::error(403, "DENIED", "quota has been exceeded"),
+            76,
+            "quota has been exceeded",
+        ),
+        (Fault::error(403, "DENIED", "no"), 77, "denied"),
+    ] {
+        for glob in ["*/manifests/sha256:*", TAG] {
+            let registry = Faulty::setup()
+                .rule(Rule::on("PUT", glob, fault.clone()))
+                .start();
+            assert_fails(indexed.push(&registry).run(), code).says(says);
+            assert_eq!(registry.count("PUT", glob), 1, "{says}: {}", registry.log());
+            assert!(!registry.tags("app").contains_key("v1-soci"));
+            State::of(&registry);
+        }
+    }
+}
+
+#[test]
+fn e13_a_blob_that_a_registry_refuses_for_good_is_sent_once() {
+    let indexed = Indexed::of(&simple());
+    for (method, fault, code, says) in [
+        (
+            "POST",
+            Fault::error(413, "SIZE_INVALID", "too large"),
+            65,
+            "too large for the registry",
+        ),
+        (
+            "PUT",
+            Fault::error(413, "SIZE_INVALID", "too large"),
+            65,
+            "too large for the registry",
+        ),
+        (
+            "PUT",
+            Fault::error(400, "DIGEST_INVALID", "no"),
+            76,
+            "DIGEST_INVALID",
+        ),
+        (
+            "PUT",
+            Fault::error(403, "DENIED", "quota exceeded"),
+            76,
+            "quota exceeded",
+        ),
+        (
+            "POST",
+            Fault::error(405, "UNSUPPORTED", "read-only"),
+            76,
+            "UNSUPPORTED",
+        ),
+    ] {
+        let registry = Faulty::setup()
+            .rule(Rule::on(method, UPLOADS, fault))
+            .start();
+        let push = indexed
+            .push(&registry)
+            .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
+        assert_fails(push.run(), code).says(says);
+        assert_eq!(registry.count(method, UPLOADS), 1, "{}", registry.log());
+        assert_eq!(registry.count("PUT", "*/manifests/*"), 0);
+    }
+}
+
+#[test]
+fn a_registry_with_the_habits_of_ecr_gets_what_others_get() {
+    let indexed = Indexed::of(&simple());
+    let expected = indexed.undisturbed(&Faulty::start());
+    let registry = Faulty::setup().ecr().habit(Habit::ImmutableTags).start();
+    indexed.push(&registry).run().succeeds();
+    assert_eq!(State::of(&registry), expected);
+    let document = pushed(indexed.push(&registry).run());
+    assert_eq!(document["push"]["uploaded"], 0);
+    // One request opens an upload, and one has all of its content.
+    assert_eq!(registry.count("POST", UPLOADS), 3);
+    assert_eq!(registry.count("PUT", UPLOADS), 3);
+    assert_eq!(registry.count("PATCH", "*"), 0);
+    let chunked = registry.requests_to("PUT", UPLOADS);
+    assert!(
+        chunked
+            .iter()
+            .all(|put| put.request.header("content-range").is_none())
+    );
+    // A repository that is not there is named.
+    let to = format!("{}/nowhere:v1", registry.host());
+    let ended = indexed
+        .push(&registry)
+        .args(["--to", &to])
+        .run()
+        .ends_with(80);
+    ended.says("create the repository `nowhere`");
+}
+
+const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+#[test]
+fn ecr_gets_no_more_than_ten_manifests_a_second() {
+    namespace::isolated(&[ECR], || {
+        let platforms = [(1, "linux/amd64"), (2, "linux/arm64"), (3, "linux/riscv64")];
+        let images =
+            platforms.map(|(seed, platform)| Image::new(platform).layer(layer(seed, 3000)));
+        let indexed = Indexed::for_all_platforms(&images);
+        let setup = Faulty::setup()
+            .ecr()
+            .basic(USER, PASSWORD)
+            .manifest_puts_per_second(10);
+        let registry = setup.tls(&[ECR]).port(443).start();
+        indexed.publish(&registry);
+        let tags: Vec<String> = (0..16).map(|tag| format!("{{tag}}-{tag}")).collect();
+        let push = indexed.push_to(ECR).args(["--tag", &tags.join(",")]);
+        let push = push.env("SOCI_CA_FILE", registry.ca_file());
+        let push = push
+            .env("SOCI_USERNAME", USER)
+            .env("SOCI_PASSWORD", PASSWORD);
+        let document = pushed(push.run());
+        assert_eq!(
+            document["push"]["tags"].as_array().map(Vec::len),
+            Some(tags.len())
+        );
+        let puts = registry.requests_to("PUT", "*/manifests/*");
+        assert_eq!(puts.len(), 3 * 3 + tags.len());
+        assert!(
+            puts.iter().all(|put| put.status == Some(201)),
+            "{}",
+            registry.log()
+        );
+        for (first, put) in puts.iter().enumerate() {
+            let second = puts[first..]
+                .iter()
+                .take_while(|later| later.at < put.at + Duration::from_secs(1));
+            assert!(second.count() <= 11, "{}", registry.log());
+        }
+        State::of(&registry);
+    });
+}

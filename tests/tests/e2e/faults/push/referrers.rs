@@ -1,0 +1,158 @@
+//! Lists of referrers that are something else, and indexes that are there already.
+
+use soci_testkit::faulty::{Faulty, Habit, Setup};
+
+use super::{Indexed, State, assert_fails, pushed, simple};
+use crate::read_back::{OCI_INDEX, OCI_MANIFEST};
+
+/// What somebody has put under a fallback tag: its media type and content.
+fn strange_tags() -> [(&'static str, String); 5] {
+    let padding = "x".repeat(5 << 20);
+    [
+        (OCI_MANIFEST, "{\"schemaVersion\": 2}".to_owned()),
+        (
+            OCI_INDEX,
+            format!("{{\"manifests\": [], \"padding\": \"{padding}\"}}"),
+        ),
+        (OCI_INDEX, "{\"manifests\": \"none\"}".to_owned()),
+        (OCI_INDEX, "no JSON".to_owned()),
+        (
+            OCI_INDEX,
+            format!("{{\"mediaType\": \"{OCI_MANIFEST}\", \"manifests\": []}}"),
+        ),
+    ]
+}
+
+/// Asserts that a push says what it could not do, that it pushed the index, and that it left a fallback tag alone.
+#[track_caller]
+fn assert_left_alone(indexed: &Indexed, registry: &Faulty, existing: &str) {
+    let tag = indexed.fallback_tag();
+    let before = registry.tags("app")[&tag].clone();
+    let index = indexed.version_1();
+    let push = indexed.push(registry).args(["--existing-index", existing]);
+    let ended = assert_fails(push.run(), 76);
+    if existing == "skip" {
+        // Whether it is to be skipped cannot be known.
+        ended.says("cannot list the referrers of");
+        assert!(registry.manifest("app", &index).is_none());
+    } else {
+        ended.says(&format!(
+            "pushed the index `{index}`, but cannot list it as a referrer of"
+        ));
+        assert!(registry.manifest("app", &index).is_some());
+    }
+    assert_eq!(registry.tags("app")[&tag], before);
+}
+
+#[test]
+fn e12_a_fallback_tag_that_is_something_else_is_left_alone() {
+    let indexed = Indexed::of(&simple());
+    for (media_type, content) in strange_tags() {
+        for existing in ["warn", "allow", "skip"] {
+            let registry = Faulty::setup().without_referrers().start();
+            let digest = registry.put_manifest("app", media_type, content.clone());
+            registry.tag("app", &indexed.fallback_tag(), &digest);
+            assert_left_alone(&indexed, &registry, existing);
+            assert_eq!(
+                registry.count("PUT", &format!("*/{}", indexed.fallback_tag())),
+                0
+            );
+        }
+    }
+}
+
+#[test]
+fn e12_an_immutable_fallback_tag_is_refused_once() {
+    let indexed = Indexed::of(&simple());
+    let list =
+        format!("{{\"schemaVersion\": 2, \"mediaType\": \"{OCI_INDEX}\", \"manifests\": []}}");
+    for existing in ["warn", "allow"] {
+        let setup = Faulty::setup()
+            .without_referrers()
+            .habit(Habit::ImmutableTags);
+        let registry = setup.start();
+        let digest = registry.put_manifest("app", OCI_INDEX, list.clone());
+        registry.tag("app", &indexed.fallback_tag(), &digest);
+        assert_left_alone(&indexed, &registry, existing);
+        assert_eq!(
+            registry.count("PUT", &format!("*/{}", indexed.fallback_tag())),
+            1
+        );
+    }
+}
+
+const LISTS: &str = "*/referrers/*";
+
+#[test]
+fn referrers_are_asked_for_no_more_than_once() {
+    let indexed = Indexed::of(&simple());
+    // The registry says with the push of an index that it lists it, and so it need not be asked.
+    for (existing, first, again) in [("warn", 1, 1), ("skip", 1, 1), ("allow", 0, 1)] {
+        let registry = Faulty::start();
+        for asked in [first, again] {
+            let before = registry.count("GET", LISTS);
+            let push = indexed.push(&registry).args(["--existing-index", existing]);
+            assert_eq!(pushed(push.run())["push"]["referrers"], "api");
+            assert_eq!(registry.count("GET", LISTS) - before, asked, "{existing}");
+        }
+    }
+    // Without the API: once to see that, and the tag as it is read, written and looked at again.
+    let tag = format!("*/manifests/{}", indexed.fallback_tag());
+    for (existing, first, again) in [("warn", 3, 1), ("skip", 3, 1), ("allow", 3, 1)] {
+        let registry = Faulty::setup().without_referrers().start();
+        for (reads, puts) in [(first, 1), (again, 0)] {
+            let before = [LISTS, &tag].map(|glob| registry.count("GET", glob));
+            let written = registry.count("PUT", &tag);
+            let push = indexed.push(&registry).args(["--existing-index", existing]);
+            assert_eq!(pushed(push.run())["push"]["referrers"], "tag");
+            assert_eq!(registry.count("GET", LISTS) - before[0], 1, "{existing}");
+            assert_eq!(
+                registry.count("GET", &tag) - before[1],
+                reads,
+                "{existing}:\n{}",
+                registry.log()
+            );
+            assert_eq!(registry.count("PUT", &tag) - written, puts, "{existing}");
+        }
+    }
+}
+
+#[test]
+fn another_index_is_warned_of_skipped_or_allowed_with_the_least_requests() {
+    let ours = Indexed::of(&simple());
+    let theirs = Indexed::by("another builder", &simple());
+    let setups: [fn() -> Setup; 2] = [Faulty::setup, || Faulty::setup().without_referrers()];
+    for setup in setups {
+        for (existing, says, pushes) in [
+            ("warn", Some("another one is pushed beside it"), true),
+            ("skip", Some("left as it is"), false),
+            ("allow", None, true),
+        ] {
+            let registry = setup().start();
+            theirs.push(&registry).run().succeeds();
+            let before = registry.requests().len();
+            let ended = ours
+                .push(&registry)
+                .args(["--existing-index", existing])
+                .run();
+            match says {
+                Some(says) => assert!(ended.stderr.contains(says), "{}", ended.stderr),
+                None => assert!(!ended.stderr.contains("warning"), "{}", ended.stderr),
+            }
+            let document = pushed(ended);
+            let index = ours.version_1();
+            assert_eq!(registry.manifest("app", &index).is_some(), pushes);
+            let requests = registry.requests().split_off(before);
+            let of_index = requests
+                .iter()
+                .filter(|entry| entry.request.path.ends_with(&index));
+            assert_eq!(
+                of_index.count(),
+                if pushes { 2 } else { 0 },
+                "a HEAD and a PUT"
+            );
+            assert_eq!(document["push"]["referrers"] == "none", !pushes);
+            State::of(&registry);
+        }
+    }
+}

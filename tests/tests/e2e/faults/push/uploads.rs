@@ -1,0 +1,321 @@
+//! Blobs: sessions that are lost, replies that are lost, and strange places to upload to.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use soci_testkit::{
+    faulty::{Fault, Faulty, Habit, Rule},
+    image, namespace,
+    process::Sandbox,
+};
+
+use super::{Indexed, State, assert_fails, pushed, simple};
+
+const UPLOADS: &str = "*/blobs/uploads/*";
+
+/// An image whose push uploads three blobs: two ztocs, and the configuration of all indexes.
+const BLOBS: usize = 3;
+
+fn unknown_session() -> Fault {
+    Fault::error(
+        404,
+        "BLOB_UPLOAD_UNKNOWN",
+        "blob upload unknown to registry",
+    )
+}
+
+/// Asserts that no upload session was sent content twice.
+#[track_caller]
+fn assert_fresh_sessions(registry: &Faulty) {
+    let puts = registry.requests_to("PUT", UPLOADS);
+    let sessions: BTreeSet<&str> = puts.iter().map(|put| put.request.path.as_str()).collect();
+    assert_eq!(sessions.len(), puts.len(), "{}", registry.log());
+}
+
+#[test]
+fn e1_a_session_that_the_registry_forgets_is_replaced_three_times() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    for forgotten in 1..=3 {
+        let rule = Rule::on("PUT", UPLOADS, unknown_session()).times(forgotten);
+        let registry = Faulty::setup().rule(rule).start();
+        let push = image
+            .push(&registry)
+            .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
+        let document = pushed(push.run());
+        assert_eq!(State::of(&registry), expected);
+        assert_eq!(registry.count("POST", UPLOADS), BLOBS + forgotten);
+        assert_eq!(registry.count("PUT", UPLOADS), BLOBS + forgotten);
+        assert_fresh_sessions(&registry);
+        // Whole, each time.
+        let puts = registry.requests_to("PUT", UPLOADS);
+        let sizes: BTreeSet<usize> = puts[..=forgotten].iter().map(|put| put.body).collect();
+        assert_eq!(sizes.len(), 1, "{}", registry.log());
+        assert_eq!(document["push"]["uploaded"], 7);
+    }
+}
+
+#[test]
+fn e1_a_registry_that_forgets_every_session_breaks_the_protocol() {
+    let image = Indexed::of(&simple());
+    let registry = Faulty::start();
+    image.publish(&registry);
+    let before = State::of(&registry);
+    registry.fault("PUT", UPLOADS, unknown_session());
+    let push = image
+        .push(&registry)
+        .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
+    let ended = assert_fails(push.run(), 76);
+    ended
+        .says("BLOB_UPLOAD_UNKNOWN")
+        .says("cannot push blob `sha256:");
+    assert_eq!(registry.count("PUT", UPLOADS), 4);
+    assert_fresh_sessions(&registry);
+    assert_eq!(State::of(&registry), before);
+}
+
+#[test]
+fn e2_no_session_is_used_again_once_its_upload_failed() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    let stale = "First byte of the layer part is 0 instead of 100";
+    for fault in [
+        Fault::reset_request_after(0),
+        Fault::reset_request_after(100),
+        Fault::reset(),
+        Fault::close(),
+        Fault::error(416, "BLOB_UPLOAD_INVALID", stale),
+        Fault::status(500),
+        Fault::status(503),
+    ] {
+        let setup = Faulty::setup().habit(Habit::SingleUseSessions);
+        let said = format!("{fault:?}");
+        let registry = setup.rule(Rule::on("PUT", UPLOADS, fault).once()).start();
+        image.push(&registry).run().succeeds();
+        assert_eq!(State::of(&registry), expected, "{said}");
+        assert_eq!(registry.count("POST", UPLOADS), BLOBS + 1, "{said}");
+        assert_eq!(registry.count("PUT", UPLOADS), BLOBS + 1, "{said}");
+        assert_fresh_sessions(&registry);
+    }
+}
+
+#[test]
+fn e2_an_upload_that_does_not_move_starts_over() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    let stall = Fault::reply(soci_testkit::faulty::Reply::new(201))
+        .and(|_, reply| reply.stall_head(Duration::MAX));
+    let registry = Faulty::setup()
+        .rule(Rule::on("PUT", UPLOADS, stall).once())
+        .start();
+    // The reply may take five times as long.
+    let push = image.push(&registry).env("SOCI_UPLOAD_TIMEOUT", "0.1");
+    push.run().succeeds();
+    assert_eq!(State::of(&registry), expected);
+    assert_eq!(registry.count("PUT", UPLOADS), BLOBS + 1);
+    assert_fresh_sessions(&registry);
+}
+
+#[test]
+fn e3_a_blob_whose_reply_was_lost_is_not_pushed_twice() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    let lost = Rule::on("PUT", UPLOADS, Fault::lose_reply());
+    let registry = Faulty::setup().rule(lost).start();
+    let document = pushed(image.push(&registry).run());
+    assert_eq!(State::of(&registry), expected);
+    assert_eq!(registry.count("POST", UPLOADS), BLOBS);
+    assert_eq!(registry.count("PUT", UPLOADS), BLOBS);
+    // Once to see whether it is there, and once whether it came.
+    assert_eq!(registry.count("HEAD", "*/blobs/*"), 2 * BLOBS);
+    assert_eq!(document["push"]["uploaded"], 7);
+}
+
+#[test]
+fn e3_a_manifest_whose_reply_was_lost_is_found() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    // A tag that must not change refuses even what it has.
+    let setup = Faulty::setup().habit(Habit::ImmutableTags);
+    let lost = Rule::on("PUT", "*/manifests/v1-soci", Fault::lose_reply()).once();
+    let registry = setup.rule(lost).start();
+    image.push(&registry).run().succeeds();
+    assert_eq!(State::of(&registry), expected);
+    assert_eq!(registry.count("PUT", "*/manifests/v1-soci"), 2);
+}
+
+#[test]
+fn e4_a_blob_of_which_nothing_is_said_is_uploaded() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    let registry = Faulty::setup().habit(Habit::NoHeadOfBlobs).start();
+    for round in 1..=2 {
+        image.push(&registry).run().succeeds();
+        assert_eq!(State::of(&registry), expected);
+        assert_eq!(registry.count("PUT", UPLOADS), round * BLOBS);
+        assert_eq!(registry.count("HEAD", "*/blobs/*"), round * BLOBS);
+    }
+}
+
+/// Lets a registry name another place to upload to: `{}` stands for the path and query that it has given.
+fn location(form: &str) -> Rule {
+    let form = form.to_owned();
+    let fault = Fault::edit(move |_, reply| {
+        let own = reply.get("Location").unwrap_or_default();
+        let form = form
+            .replace("{}", own)
+            .replace("{last}", own.rsplit('/').next().unwrap_or_default());
+        reply.header("Location", form)
+    });
+    Rule::on("POST", "*/blobs/uploads/", fault)
+}
+
+#[test]
+fn e5_an_upload_goes_where_the_registry_says() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    for form in [
+        "{}",
+        "http://{host}{}",
+        "//{host}{}",
+        "./{last}",
+        "../uploads/{last}",
+        "{}&more=a%2Fb%3D+c",
+    ] {
+        let registry = Faulty::start();
+        registry.rule(location(&form.replace("{host}", &registry.host())));
+        image.push(&registry).run().succeeds();
+        assert_eq!(State::of(&registry), expected, "{form}");
+        for put in registry.requests_to("PUT", UPLOADS) {
+            // The registry's own query as it was, and then the digest.
+            let (own, digest) = put.request.query.rsplit_once('&').expect("two parameters");
+            assert!(digest.starts_with("digest=sha256%3A"), "{digest}");
+            assert!(own.starts_with("_state=session-"), "{own}");
+            assert_eq!(
+                form.contains("more="),
+                own.ends_with("&more=a%2Fb%3D+c"),
+                "{own}"
+            );
+        }
+    }
+}
+
+#[test]
+fn e5_another_host_gets_the_content_and_no_credentials() {
+    let image = Indexed::of(&simple());
+    let expected = image.undisturbed(&Faulty::start());
+    let registry = Faulty::setup().basic("user", "canary-password").start();
+    let elsewhere = Faulty::setup().sharing(&registry).start();
+    registry.rule(location(&format!("{}{{}}", elsewhere.url())));
+    let push = image.push(&registry).env("SOCI_USERNAME", "user");
+    let ended = push
+        .env("SOCI_PASSWORD", "canary-password")
+        .env("SOCI_VERBOSE", "2")
+        .run();
+    assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    ended.succeeds();
+    assert_eq!(State::of(&registry), expected);
+    let sent = elsewhere.requests();
+    assert_eq!(sent.len(), BLOBS);
+    assert!(
+        sent.iter()
+            .all(|sent| sent.request.header("authorization").is_none())
+    );
+    assert_eq!(registry.count("PUT", UPLOADS), 0);
+}
+
+/// Asserts that nothing is uploaded by a push to a registry that names a bad place.
+#[track_caller]
+fn assert_refused(image: &Indexed, registry: &Faulty, arguments: &[&str], why: &str) {
+    let push = image
+        .push(registry)
+        .args(arguments)
+        .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
+    let push = push.env("SOCI_CA_FILE", registry.ca_file());
+    let push = if registry.ca_file().exists() {
+        push
+    } else {
+        push.env_remove("SOCI_CA_FILE")
+    };
+    let before = State::of(registry);
+    assert_fails(push.run(), 76).says(why);
+    assert_eq!(registry.count("POST", UPLOADS), 1, "{}", registry.log());
+    assert_eq!(registry.count("PUT", "*"), 0, "{}", registry.log());
+    assert_eq!(State::of(registry), before);
+}
+
+#[test]
+fn e5_nothing_goes_to_a_place_that_no_registry_has_business_with() {
+    let image = Indexed::of(&simple());
+    for (form, why) in [
+        ("http://169.254.169.254/latest{}", "internal"),
+        ("http://[fe80::1]{}", "internal"),
+        ("ftp://127.0.0.1{}", "it is not HTTP"),
+        ("file:///etc/passwd", "it is not HTTP"),
+        ("http://user:canary@127.0.0.1{}", "it carries credentials"),
+        ("http://", "without a usable `Location` header"),
+    ] {
+        let registry = Faulty::setup().rule(location(form)).start();
+        assert_refused(&image, &registry, &[], why);
+    }
+    let none = Fault::edit(|_, reply| reply.without_header("Location"));
+    let registry = Faulty::setup()
+        .rule(Rule::on("POST", UPLOADS, none))
+        .start();
+    assert_refused(
+        &image,
+        &registry,
+        &[],
+        "202 without a usable `Location` header",
+    );
+}
+
+#[test]
+fn e5_an_upload_does_not_leave_tls() {
+    let image = Indexed::of(&simple());
+    let plain = Faulty::start();
+    let registry = Faulty::setup().tls(&[]).start();
+    registry.rule(location(&format!("{}{{}}", plain.url())));
+    assert_refused(&image, &registry, &["--plain-http=false"], "plain HTTP");
+    assert!(plain.requests().is_empty());
+}
+
+#[test]
+fn e5_a_public_registry_points_at_no_private_address() {
+    namespace::isolated(&[], || {
+        let public = "203.0.113.7";
+        let sandbox = Sandbox::new();
+        let ip = sandbox
+            .program("ip")
+            .args(["addr", "add", &format!("{public}/32"), "dev", "lo"]);
+        ip.run().succeeds();
+        let image = Indexed::of(&simple());
+        let inner = Faulty::start();
+        let local = format!("{}{{}}", inner.url());
+        for form in [
+            "http://10.0.0.1{}",
+            "http://192.168.0.1{}",
+            "http://[fd00::1]{}",
+            &local,
+        ] {
+            let registry = Faulty::setup().address(public).rule(location(form)).start();
+            assert_refused(&image, &registry, &["--plain-http"], "internal");
+        }
+        assert!(inner.requests().is_empty());
+    });
+}
+
+#[test]
+fn e6_a_registry_that_stored_something_else_breaks_the_protocol() {
+    let image = Indexed::of(&simple());
+    let other = image::digest(b"something else");
+    for glob in [UPLOADS, "*/manifests/sha256:*", "*/manifests/v1-soci"] {
+        let fault = Fault::header("Docker-Content-Digest", &other);
+        let registry = Faulty::setup().rule(Rule::on("PUT", glob, fault)).start();
+        let push = image
+            .push(&registry)
+            .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
+        let ended = assert_fails(push.run(), 76);
+        ended.says(&format!("stored as `{other}`, expected `sha256:"));
+        assert_eq!(registry.count("PUT", glob), 1, "{}", registry.log());
+    }
+}
