@@ -182,6 +182,11 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Denied { hint, .. } => hint.clone(),
+            Self::Configuration(ConfigurationError::Http { reason })
+                if reason.contains("No CA certificates") =>
+            {
+                Some("install the system's certificates (ca-certificates), or name a file of them with SSL_CERT_FILE".to_owned())
+            }
             Self::NotFound { refusal, operation } if refusal.code == "NAME_UNKNOWN" => {
                 Some(format!(
                     "create the repository `{}/{}`, or check its name",
