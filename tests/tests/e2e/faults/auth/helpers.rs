@@ -96,6 +96,23 @@ fn a10_a_helper_that_fails_is_named() {
 }
 
 #[test]
+fn a10_a_helper_that_hangs_is_killed() {
+    let registry = holding(Faulty::setup().basic(USER, PASSWORD), &[3000]);
+    let sandbox = Sandbox::new();
+    let pid = sandbox.path().join("pid");
+    let script = format!("echo $$ >{}; exec sleep 1000", pid.display());
+    helper(&sandbox, "e2e", Some(&script));
+    let tool = with_helpers(&sandbox, pull(&sandbox, &app(&registry)));
+    // Long enough for a busy machine to start it.
+    let ended = tool.env("SOCI_HELPER_TIMEOUT", "3").run();
+    assert_fails(&sandbox, ended, 78, &["no answer within 3 s"]);
+    let pid = fs::read_to_string(pid).expect("a helper that was started");
+    // What is dead and not yet waited for has no command line.
+    let line = fs::read(format!("/proc/{}/cmdline", pid.trim())).unwrap_or_default();
+    assert!(line.is_empty(), "{}", String::from_utf8_lossy(&line));
+}
+
+#[test]
 fn a10_a_helper_that_knows_nothing_is_no_failure() {
     let open = holding(Faulty::setup(), &[3000]);
     let closed = Faulty::setup().basic(USER, PASSWORD).sharing(&open).start();
