@@ -48,7 +48,7 @@ fn impatient(sandbox: &Sandbox, reference: &str) -> Tool {
 }
 
 /// Runs a tool and returns how long that took.
-fn timed(tool: Tool) -> (Finished, Duration) {
+pub(crate) fn timed(tool: Tool) -> (Finished, Duration) {
     let started = Instant::now();
     let ended = tool.run();
     (ended, started.elapsed())
