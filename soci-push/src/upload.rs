@@ -84,6 +84,15 @@ impl Upload<'_> {
         Ok(())
     }
 
+    /// Says whether the place holds a manifest.
+    pub(crate) fn holds(&self, manifest: &Descriptor) -> Result<bool, Failure> {
+        let there = self
+            .destination
+            .map(|place| place.has_manifest(manifest))
+            .transpose()?;
+        Ok(there == Some(true))
+    }
+
     /// Sends a manifest, unless the place holds it. Returns what the place did with it, where it was sent.
     pub(crate) fn manifest(
         &self,
@@ -91,11 +100,10 @@ impl Upload<'_> {
         bytes: &[u8],
     ) -> Result<Option<PutManifest>, Failure> {
         let context = || format!("cannot push manifest `{}`", manifest.digest);
-        let there = self
-            .destination
-            .map(|place| place.has_manifest(manifest))
-            .transpose();
-        if there.map_err(|error| Failure::from(error).context(context()))? == Some(true) {
+        if self
+            .holds(manifest)
+            .map_err(|failure| failure.context(context()))?
+        {
             self.count.found();
             return Ok(None);
         }
