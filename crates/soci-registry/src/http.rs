@@ -209,6 +209,8 @@ impl Transport {
             if !home && request.redirects == Redirects::Home {
                 return Ok(Answer::Elsewhere);
             }
+            let checked = guard.check_name("redirect", &next).await;
+            checked.map_err(Failure::Violation)?;
             url = next;
         }
         Err(Failure::Violation(Violation::Limit {

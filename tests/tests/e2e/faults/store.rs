@@ -1,6 +1,7 @@
 //! Stores that are damaged, shared, not writable, or of little room.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -36,7 +37,7 @@ fn with_registry() -> (Sandbox, Faulty, String) {
 type Damage = fn(&Path);
 
 /// Every way in which a blob can be another one than its name says, and whether a pull can put it right.
-const DAMAGES: [(&str, Damage, bool); 7] = [
+const DAMAGES: [(&str, Damage, bool); 6] = [
     ("flipped", |path| edit(path, |bytes| bytes[10] ^= 1), true),
     (
         "truncated",
@@ -47,7 +48,8 @@ const DAMAGES: [(&str, Damage, bool); 7] = [
     (
         "a symbolic link",
         |path| {
-            let elsewhere = path.with_extension("moved");
+            let store = path.ancestors().nth(4).expect("the sandbox");
+            let elsewhere = store.join("moved");
             fs::rename(path, &elsewhere).expect("moved");
             symlink(elsewhere, path).expect("a link");
         },
@@ -59,18 +61,6 @@ const DAMAGES: [(&str, Damage, bool); 7] = [
             fs::remove_file(path).expect("removed");
             let made = Command::new("mkfifo").arg(path).status();
             assert!(made.expect("mkfifo").success());
-        },
-        true,
-    ),
-    (
-        "a device",
-        |path| {
-            fs::remove_file(path).expect("removed");
-            let made = Command::new("mknod")
-                .arg(path)
-                .args(["c", "1", "5"])
-                .status();
-            assert!(made.expect("mknod").success());
         },
         true,
     ),
@@ -116,7 +106,6 @@ fn f3_a_store_that_cannot_be_written_is_named() {
         "mount --bind store store && mount -o remount,bind,ro store && exec '{}' {reference}",
         bin("soci-pull").display()
     );
-    edit(&before[0], |bytes| bytes.push(0));
     let other = layer(9, 500);
     image::write_layout(
         &sandbox.path().join("other"),
@@ -278,6 +267,29 @@ fn f6_eight_processes_fill_one_store() {
     drop(line);
 }
 
+/// Returns the calls of a trace that succeeded, each with its thread in front. One that another thread interrupted stands
+/// in two lines there.
+fn whole_calls(trace: &str) -> Vec<String> {
+    let mut begun = BTreeMap::new();
+    let mut calls = Vec::new();
+    for line in trace.lines().filter(|line| !line.contains("+++")) {
+        let (thread, call) = line.split_once(' ').expect("a thread");
+        let call = call.trim_start();
+        if let Some(start) = call.strip_suffix("<unfinished ...>") {
+            begun.insert(thread, start);
+            continue;
+        }
+        let whole = match call.split_once("resumed>") {
+            Some((_, end)) => format!("{}{end}", begun.remove(thread).expect("its start")),
+            None => call.to_owned(),
+        };
+        if whole.contains(" = 0") {
+            calls.push(format!("{thread} {whole}"));
+        }
+    }
+    calls
+}
+
 #[test]
 fn f9_what_is_published_is_durable_first() {
     let (sandbox, _registry, reference) = with_registry();
@@ -297,7 +309,7 @@ fn f9_what_is_published_is_durable_first() {
         .env("SOCI_MIN_LAYER_SIZE", "0");
     tool.stdin(plan).run().succeeds();
     let trace = fs::read_to_string(trace).expect("a trace");
-    let calls: Vec<&str> = trace.lines().filter(|line| line.contains(" = 0")).collect();
+    let calls = whole_calls(&trace);
     let mut published = 0;
     for (place, call) in calls.iter().enumerate() {
         if !call.contains("rename") || !call.contains(".unfinished-") {
@@ -305,11 +317,11 @@ fn f9_what_is_published_is_durable_first() {
         }
         published += 1;
         let thread = call.split_whitespace().next().expect("a thread");
-        let own: Vec<&&str> = calls
+        let own: Vec<&String> = calls
             .iter()
             .filter(|other| other.starts_with(thread))
             .collect();
-        let at = own.iter().position(|other| *other == call).expect("itself");
+        let at = own.iter().position(|other| other == &call).expect("itself");
         let name = call.split('"').nth(1).expect("a path");
         let unfinished = Path::new(name)
             .file_name()
