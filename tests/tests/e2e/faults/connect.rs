@@ -176,9 +176,8 @@ fn b3_packets_that_vanish() {
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
         assert!(registry.requests().is_empty());
         let tool = impatient(&sandbox, &reference());
-        mended(tool.env("SOCI_CONNECT_TIMEOUT", "0.5"), || {
-            network::spit_out(FIRST);
-        });
+        let tool = tool.env("SOCI_CONNECT_TIMEOUT", "0.5");
+        mended(tool, || network::spit_out(FIRST));
     });
 }
 
