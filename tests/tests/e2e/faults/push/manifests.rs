@@ -286,7 +286,10 @@ fn a_registry_with_the_habits_of_ecr_gets_what_others_get() {
         .args(["--to", &to])
         .run()
         .ends_with(80);
-    ended.says("create the repository `nowhere`");
+    ended.says(&format!(
+        "create the repository `{}/nowhere`",
+        registry.host()
+    ));
 }
 
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
