@@ -215,3 +215,18 @@ fn e10_nothing_of_aws_and_of_a_proxy_shows() {
         }
     });
 }
+
+#[test]
+#[should_panic(expected = "a secret")]
+fn e10_the_search_finds_a_secret_in_plain_text() {
+    assert_hidden("here", b"password: canary-password");
+}
+
+#[test]
+fn e10_the_search_finds_a_secret_in_base64() {
+    // As `u:canary`, `us:canary` and `usr:canary`.
+    for text in ["dTpjYW5hcnk=", "dXM6Y2FuYXJ5", "dXNyOmNhbmFyeQ=="] {
+        let searched = std::panic::catch_unwind(|| assert_hidden("here", text.as_bytes()));
+        assert!(searched.is_err(), "{text}");
+    }
+}
