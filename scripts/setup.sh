@@ -112,7 +112,7 @@ for part in "${@:-build}"; do
   test)
     build
     need docker-registry docker-registry skopeo skopeo jq jq ip iproute2 unshare util-linux python3 python3 git git \
-      dockerd docker.io debootstrap debootstrap strip binutils strace strace
+      dockerd docker.io debootstrap debootstrap strip binutils iptables iptables faketime faketime strace strace
     (olareg >/dev/null)
     (moto >/dev/null)
     ;;

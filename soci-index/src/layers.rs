@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use soci_cli::{Failure, Progress};
+use soci_cli::{Failure, Progress, in_parallel};
 use soci_document::{Document, Exit, Plan};
 use soci_oci::layer::Packing;
 use soci_oci::{Descriptor, Digest, Reference};
@@ -13,10 +13,10 @@ use soci_ztoc::Compression;
 
 use crate::built::Built;
 use crate::image::Indexer;
+use crate::layer;
 use crate::layer::LayerError;
 use crate::memory::{self, Recipe};
 use crate::reuse::{Offers, Search};
-use crate::{layer, workers};
 
 /// A layer is built once for each way to read it, however many manifests have it.
 pub(crate) type LayerKey = (Digest, bool);
@@ -72,7 +72,7 @@ impl Indexer {
             layers.retain(|(key, _)| !known.contains_key(key));
             pass.offers = pass.offers(&layers)?;
         }
-        let built = workers::each(&layers, self.jobs, |layer, stop| {
+        let built = in_parallel(&layers, self.jobs, |layer, stop| {
             pass.layer(layer, stop)
                 .map_err(|failure| failure.context(format!("layer `{}`", layer.digest)))
         })?;
@@ -100,7 +100,7 @@ impl Pass<'_> {
         layers: &[(LayerKey, Descriptor)],
     ) -> Result<BTreeMap<LayerKey, Built>, Failure> {
         let store = &self.indexer.store;
-        let recalled = workers::each(layers, self.indexer.jobs, |layer, _| {
+        let recalled = in_parallel(layers, self.indexer.jobs, |layer, _| {
             Ok(memory::recall(store, &self.recipe(layer)))
         })?;
         let mut known = BTreeMap::new();

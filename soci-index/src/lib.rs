@@ -12,6 +12,5 @@ mod layers;
 mod memory;
 mod prefetch;
 mod reuse;
-mod workers;
 
 pub use args::Args;

@@ -19,8 +19,14 @@ impl Pull {
         let source = Source::open(&self.session, &reference)?;
         let mut bytes = 0;
         for layer in wanted(&document).values() {
+            // What was asked for is to be there, and to be what its name says.
             if self.store.has(layer) {
-                continue;
+                match self.store.verify(layer) {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it again");
+                    }
+                }
             }
             bytes += self.layer(&source, layer)?;
         }

@@ -165,8 +165,12 @@ impl Pusher {
             listed = list(upload, subject).map_err(|failure| {
                 failure.context(format!("cannot list the referrers of `{}`", subject.digest))
             })?;
-            if has_another(listed.as_ref(), subject, index, "left as it is") {
-                return Ok(None);
+            // A list in a tag may name what is gone.
+            for other in others(listed.as_ref(), index) {
+                if upload.holds(other)? {
+                    warn_of(subject, other, "left as it is");
+                    return Ok(None);
+                }
             }
         }
         let put = upload.manifest(index, bytes)?;
@@ -179,8 +183,9 @@ impl Pusher {
         // A list that cannot be read keeps no index back, unless that depends on the list.
         if self.existing_index == ExistingIndex::Warn {
             listed = list(upload, subject).map_err(unlisted)?;
-            let what = "another one is pushed beside it";
-            has_another(listed.as_ref(), subject, index, what);
+            if let Some(other) = others(listed.as_ref(), index).next() {
+                warn_of(subject, other, "another one is pushed beside it");
+            }
         }
         let (Mode::Write, Some(place)) = (upload.mode, upload.destination) else {
             return Ok(None);
@@ -200,19 +205,18 @@ fn list(upload: &Upload<'_>, subject: &Descriptor) -> Result<Option<Referrers>, 
     Ok(listed.transpose()?)
 }
 
-/// Says whether an image has another index of version 1, and warns of it with what becomes of ours.
-fn has_another(
-    listed: Option<&Referrers>,
-    subject: &Descriptor,
-    index: &Descriptor,
-    what: &str,
-) -> bool {
-    let others = listed.map_or(&[][..], |listed| &listed.descriptors);
-    let Some(other) = others.iter().find(|other| other.digest != index.digest) else {
-        return false;
-    };
+/// Returns the indexes of version 1 that are others than ours.
+fn others<'a>(
+    listed: Option<&'a Referrers>,
+    index: &'a Descriptor,
+) -> impl Iterator<Item = &'a Descriptor> {
+    let listed = listed.into_iter().flat_map(|listed| &listed.descriptors);
+    listed.filter(|other| other.digest != index.digest)
+}
+
+/// Warns that an image has another index of version 1, and says what becomes of ours.
+fn warn_of(subject: &Descriptor, other: &Descriptor, what: &str) {
     tracing::warn!(target: "soci", manifest = %subject.digest, index = %other.digest, "the image has an index of version 1; {what}");
-    true
 }
 
 /// Pushes the converted image under its tags, and returns the tags as references.

@@ -1,11 +1,9 @@
 //! Sending what a place does not hold.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use soci_cli::{Failure, Progress};
+use soci_cli::{Failure, Progress, in_parallel};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Reference};
 use soci_transport::{Destination, PutManifest, Source, TransportError};
@@ -52,30 +50,12 @@ impl Upload<'_> {
         at_once: NonZeroUsize,
         send: impl Fn(&Destination, &Descriptor) -> Result<u64, Failure> + Sync,
     ) -> Result<(), Failure> {
-        let blobs: Vec<&Descriptor> = blobs.collect();
-        let next = AtomicUsize::new(0);
-        let failure = Mutex::new(None);
-        thread::scope(|scope| {
-            for _ in 0..at_once.get().min(blobs.len()) {
-                scope.spawn(|| {
-                    while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let Err(error) = self.blob(blob, &send) {
-                            next.store(blobs.len(), Ordering::Relaxed);
-                            let error =
-                                error.context(format!("cannot push blob `{}`", blob.digest));
-                            failure
-                                .lock()
-                                .unwrap_or_else(PoisonError::into_inner)
-                                .get_or_insert(error);
-                        }
-                    }
-                });
-            }
-        });
-        failure
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .map_or(Ok(()), Err)
+        let blobs: Vec<_> = blobs.map(|blob| (blob.digest, blob)).collect();
+        in_parallel(&blobs, at_once, |blob, _| {
+            self.blob(blob, &send)
+                .map_err(|failure| failure.context(format!("cannot push blob `{}`", blob.digest)))
+        })
+        .map(drop)
     }
 
     fn blob(
@@ -104,6 +84,15 @@ impl Upload<'_> {
         Ok(())
     }
 
+    /// Says whether the place holds a manifest.
+    pub(crate) fn holds(&self, manifest: &Descriptor) -> Result<bool, Failure> {
+        let there = self
+            .destination
+            .map(|place| place.has_manifest(manifest))
+            .transpose()?;
+        Ok(there == Some(true))
+    }
+
     /// Sends a manifest, unless the place holds it. Returns what the place did with it, where it was sent.
     pub(crate) fn manifest(
         &self,
@@ -111,11 +100,10 @@ impl Upload<'_> {
         bytes: &[u8],
     ) -> Result<Option<PutManifest>, Failure> {
         let context = || format!("cannot push manifest `{}`", manifest.digest);
-        let there = self
-            .destination
-            .map(|place| place.has_manifest(manifest))
-            .transpose();
-        if there.map_err(|error| Failure::from(error).context(context()))? == Some(true) {
+        if self
+            .holds(manifest)
+            .map_err(|failure| failure.context(context()))?
+        {
             self.count.found();
             return Ok(None);
         }

@@ -12,6 +12,7 @@ mod progress;
 mod run;
 mod signals;
 mod size;
+mod workers;
 
 pub use args::{Common, FlagError, LogFormat, RegistryArgs, flag};
 pub use failure::Failure;
@@ -22,3 +23,4 @@ pub use progress::{Bar, Progress};
 pub use run::{Tool, run};
 pub use signals::on_signal;
 pub use size::{ByteSize, ByteSizeError};
+pub use workers::in_parallel;

@@ -16,11 +16,11 @@ use crate::layout::{Layout, not_a_layout};
 /// On an entry of `index.json`: the name of the image.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// How long a lock is waited for.
-const LOCK_LIMIT: Duration = Duration::from_mins(1);
-
 /// How long to wait between two tries to take a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the lock is waited for before somebody is told.
+const LOCK_NOTICE: Duration = Duration::from_secs(1);
 
 /// What a selector means in a layout.
 #[derive(Debug)]
@@ -223,10 +223,16 @@ impl Layout {
         let path = self.root().join("oci-layout");
         let file = File::open(&path).during(Action::Read, &path)?;
         let started = Instant::now();
+        let mut said = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(std::fs::TryLockError::WouldBlock) if started.elapsed() < LOCK_LIMIT => {
+                Err(std::fs::TryLockError::WouldBlock) if started.elapsed() < self.patience => {
+                    if !said && started.elapsed() >= LOCK_NOTICE {
+                        said = true;
+                        let seconds = self.patience.as_secs_f64();
+                        tracing::warn!(target: "soci", "waiting for the lock of `{}`, for {seconds} s at the most", path.display());
+                    }
                     std::thread::sleep(LOCK_PAUSE);
                 }
                 Err(error) => return Err(error.into()).during(Action::Lock, &path),
@@ -298,6 +304,20 @@ mod tests {
         let value: Value = serde_json::from_slice(&changed).expect("JSON");
         assert_eq!(value["mine"], json!([1]));
         assert_eq!(value["manifests"][0], json!({"mine": true}));
+    }
+
+    #[test]
+    fn f7_a_lock_that_is_held_is_waited_for_and_not_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut layout = Layout::open_or_create(folder.path()).expect("a layout");
+        layout.patience = Duration::from_millis(50);
+        let holder = layout.lock().expect("the lock");
+        let error = layout.enter(&manifest(b"1"), None).expect_err("it is held");
+        assert_eq!(error.exit(), soci_document::Exit::TryAgain);
+        assert!(error.to_string().contains("oci-layout"), "{error}");
+        // The lock of a process that is gone is gone with it.
+        drop(holder);
+        assert!(layout.enter(&manifest(b"1"), None).expect("entered"));
     }
 
     #[test]

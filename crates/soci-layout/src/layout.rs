@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use serde::Deserialize;
@@ -20,7 +21,15 @@ pub(crate) const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
+    /// How long the lock of `index.json` is waited for.
+    pub(crate) patience: Duration,
 }
+
+/// How long the lock of `index.json` is waited for: whoever holds it writes one small file.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How much of a blob is read at once, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// What `oci-layout` says.
 #[derive(Deserialize)]
@@ -46,6 +55,7 @@ impl Layout {
         check_marker(&text, root)?;
         Ok(Self {
             root: root.to_owned(),
+            patience: PATIENCE,
         })
     }
 
@@ -59,6 +69,7 @@ impl Layout {
         temporary::make_folder(&blobs)?;
         let layout = Self {
             root: root.to_owned(),
+            patience: PATIENCE,
         };
         let marker = root.join("oci-layout");
         if !marker.exists() {
@@ -130,6 +141,29 @@ impl Layout {
     /// Fails where the blob is not there, too long, or not what its descriptor says.
     pub fn read_blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, LayoutError> {
         self.blob(descriptor)?.verified(descriptor, limit)
+    }
+
+    /// Reads a blob to its end and checks its digest, however long it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the blob is not there, or is not what its descriptor says.
+    pub fn verify(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
+        let mut blob = self.blob(descriptor)?;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        loop {
+            let read = blob.read(&mut piece)?;
+            if read == 0 {
+                break;
+            }
+            hash.update(&piece[..read]);
+        }
+        let found = Digest::from_bytes(hash.finalize().into());
+        if found == descriptor.digest {
+            return Ok(());
+        }
+        Err(self.corrupt(descriptor, format!("digest `{found}`")))
     }
 
     /// Writes `bytes` as a blob, unless it is there and sound.

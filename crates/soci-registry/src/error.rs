@@ -182,42 +182,42 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Denied { hint, .. } => hint.clone(),
+            Self::Configuration(ConfigurationError::Http { reason })
+                if reason.contains("No CA certificates") =>
+            {
+                Some("install the system's certificates (ca-certificates), or name a file of them with SSL_CERT_FILE".to_owned())
+            }
             Self::NotFound { refusal, operation } if refusal.code == "NAME_UNKNOWN" => {
                 Some(format!(
-                    "create the repository `{}`, or check its name",
-                    operation.repository
+                    "create the repository `{}/{}`, or check its name",
+                    operation.registry, operation.repository
                 ))
             }
             Self::Unavailable {
                 fault: Fault::Tls { reason, .. },
                 ..
-            } if reason.contains("UnknownIssuer") => {
-                Some("name the certificate of a private authority with --ca-file".to_owned())
-            }
-            Self::Unavailable {
-                fault: Fault::Tls { reason, .. },
-                ..
-            } if reason == crate::http::SPEAKS_TLS => Some(
-                "do without --plain-http, or on this machine with --plain-http=false".to_owned(),
-            ),
-            Self::Unavailable {
-                fault: Fault::Tls { reason, .. },
-                ..
-            } if ["expired", "not valid"]
-                .iter()
-                .any(|word| reason.contains(word)) =>
-            {
-                Some(clock_hint())
-            }
-            Self::Unavailable {
-                fault: Fault::Tls { reason, .. },
-                ..
-            } if reason.contains("InvalidContentType") => Some(
-                "the server does not speak TLS; where that is meant, use --plain-http".to_owned(),
-            ),
+            } => tls_hint(reason),
             _ => None,
         }
     }
+}
+
+/// Returns what to do about a connection that is not secure.
+fn tls_hint(reason: &str) -> Option<String> {
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if reason == crate::http::SPEAKS_TLS {
+        return Some(
+            "do without --plain-http, or on this machine with --plain-http=false".to_owned(),
+        );
+    }
+    if says(&["UnknownIssuer", "CaUsedAsEndEntity"]) {
+        return Some("name the certificate of a private authority with --ca-file".to_owned());
+    }
+    if says(&["certificate expired", "not valid yet"]) {
+        return Some(clock_hint());
+    }
+    says(&["InvalidContentType"])
+        .then(|| "the server does not speak TLS; where that is meant, use --plain-http".to_owned())
 }
 
 /// Returns what to say where a certificate or a signature is out of its time.

@@ -44,10 +44,11 @@ impl fmt::Display for ManifestName<'_> {
 }
 
 impl Repository {
-    /// Fetches a manifest of at most 4 MiB. `None` where the registry does not hold it.
+    /// Fetches a manifest of at most 4 MiB. `None` where the repository does not hold it.
     ///
     /// # Errors
     ///
+    /// [`RegistryError::NotFound`] where the registry says that there is no such repository;
     /// [`RegistryError::BadData`] where it is too large, is not what its digest says, or has two media types; else as the
     /// registry fails.
     pub async fn manifest(
@@ -71,7 +72,9 @@ impl Repository {
         loop {
             let document = match self.document(&operation, &request, LIMIT).await? {
                 Ok(document) => document,
-                Err(refusal) if refusal.status == 404 => return Ok(None),
+                Err(refusal) if refusal.status == 404 && refusal.code != "NAME_UNKNOWN" => {
+                    return Ok(None);
+                }
                 Err(refusal) => return Err(self.refuse(&operation, &request, refusal)),
             };
             match check(&operation, name, &document) {

@@ -1,5 +1,7 @@
 //! Certificates for servers on this machine, good ones and such as no client may accept.
 
+use std::time::{Duration, SystemTime};
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 /// What is wrong with a server's certificate.
@@ -14,6 +16,8 @@ pub enum Flaw {
     OtherHost,
     /// It is signed by itself.
     SelfSigned,
+    /// It is good for no more than half a day before and after now, by the clock of the test.
+    ShortLived,
 }
 
 /// A server's certificate with its key, and the certificate of an authority.
@@ -45,6 +49,13 @@ pub(crate) fn issue(names: &[String], flaw: Flaw) -> Issued {
     .expect("host names");
     if flaw == Flaw::Expired {
         server.not_after = date_time_ymd(2001, 1, 1);
+    }
+    if flaw == Flaw::ShortLived {
+        let half_a_day = Duration::from_hours(12);
+        #[expect(clippy::disallowed_methods, reason = "what it is good for is today")]
+        let now = SystemTime::now();
+        server.not_before = (now - half_a_day).into();
+        server.not_after = (now + half_a_day).into();
     }
     let server = match flaw {
         Flaw::SelfSigned => server.self_signed(&key),

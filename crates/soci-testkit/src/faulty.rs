@@ -24,9 +24,11 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{
+        Arc, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use rustls::ServerConfig;
@@ -63,7 +65,7 @@ struct Shared {
     tokens: Tokens,
     bucket: Option<Bucket>,
     log: Log,
-    stopped: (Mutex<bool>, Condvar),
+    stopped: AtomicBool,
 }
 
 impl Shared {
@@ -71,19 +73,8 @@ impl Shared {
         self.setup.storage.lock().expect("no panic")
     }
 
-    /// Waits, but no longer than the server lives.
-    fn pause(&self, time: Duration) {
-        if time.is_zero() {
-            return;
-        }
-        let (stopped, changed) = &self.stopped;
-        let guard = stopped.lock().expect("no panic");
-        let longest = time.min(Duration::from_hours(1));
-        drop(changed.wait_timeout_while(guard, longest, |stopped| !*stopped));
-    }
-
     fn is_stopped(&self) -> bool {
-        *self.stopped.0.lock().expect("no panic")
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// Answers as the specification says, and the habits.
@@ -137,7 +128,7 @@ impl Faulty {
             tokens: Tokens::default(),
             bucket: setup.manifest_puts.map(Bucket::new),
             log: Log::new(),
-            stopped: (Mutex::new(false), Condvar::new()),
+            stopped: AtomicBool::new(false),
             setup,
         });
         let accepting = Arc::clone(&shared);
@@ -200,6 +191,11 @@ impl Faulty {
         self.shared.log.entries()
     }
 
+    /// Forgets all requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.log.clear();
+    }
+
     /// Returns the requests of these methods and paths; see [`Request::is`].
     pub fn requests_to(&self, methods: &str, glob: &str) -> Vec<Entry> {
         let mut entries = self.requests();
@@ -223,6 +219,12 @@ impl Faulty {
         log::listing(&self.requests())
     }
 
+    /// Waits until no connection stands any more, as it is soon after the programs that made them have ended.
+    #[track_caller]
+    pub fn settle(&self) {
+        self.shared.log.settle();
+    }
+
     /// Waits until something holds of the requests so far; panics where it never does.
     #[track_caller]
     pub fn wait_until(&self, holds: impl Fn(&[Entry]) -> bool) {
@@ -239,9 +241,7 @@ impl Drop for Faulty {
         if thread::panicking() {
             eprintln!("the registry {} was asked:\n{}", self.host(), self.log());
         }
-        let (stopped, changed) = &self.shared.stopped;
-        *stopped.lock().expect("no panic") = true;
-        changed.notify_all();
+        self.shared.stopped.store(true, Ordering::Relaxed);
         // Wakes the thread that accepts, so that the port is free when this returns.
         drop(TcpStream::connect(self.address));
         if let Some(acceptor) = self.acceptor.take() {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    net::{Ipv6Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -65,7 +65,8 @@ impl Manners {
 
     /// Starts the proxy on a free port.
     pub fn start(self) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        // For both families: a proxy may be named by an address of either.
+        let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("a free port");
         let address = listener.local_addr().expect("the port that was bound");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let served = Arc::new(Served {

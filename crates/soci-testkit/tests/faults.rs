@@ -274,6 +274,12 @@ fn requests_can_be_waited_for_and_the_port_is_free_in_the_end() {
     let client = std::thread::spawn(move || http::get(&host, "/v2/", &[]).unwrap().status);
     registry.wait_until(|entries| entries.iter().any(|entry| entry.status == Some(200)));
     assert_eq!(client.join().unwrap(), 200);
+    registry.settle();
+    registry.clear_requests();
+    assert_eq!(registry.count("*", "*"), 0);
+    http::get(&registry.host(), "/v2/", &[]).unwrap();
+    registry.settle();
+    assert_eq!(registry.requests()[0].status, Some(200));
     let port = registry.port();
     drop(registry);
     let again = Faulty::setup().port(port).start();

@@ -68,6 +68,8 @@ pub(crate) struct Case {
     pub(crate) registry: Faulty,
     pub(crate) sandbox: Sandbox,
     pub(crate) layer: String,
+    /// Seconds for which the tools wait for bytes.
+    pub(crate) patience: &'static str,
 }
 
 impl Case {
@@ -84,6 +86,7 @@ impl Case {
             layer: layer.to_owned(),
             registry,
             sandbox,
+            patience: "30",
         }
     }
 
@@ -91,7 +94,7 @@ impl Case {
     pub(crate) fn tool(&self, name: &str) -> Tool {
         let tool = self.sandbox.tool(name).env("SOCI_MIN_LAYER_SIZE", "0");
         tool.env("SOCI_RETRY_WAIT", "0.02")
-            .env("SOCI_IDLE_TIMEOUT", "0.5")
+            .env("SOCI_IDLE_TIMEOUT", self.patience)
     }
 
     pub(crate) fn reference(&self) -> String {

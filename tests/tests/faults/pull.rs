@@ -305,6 +305,13 @@ fn other_realm() -> Ours {
 }
 
 fn stall() -> Ours {
-    let (case, ours) = with_blob_fault(0, Rule::once, Fault::stall_after(CUT, Duration::MAX));
+    let case = Case {
+        patience: "0.5",
+        ..Case::new(Faulty::setup())
+    };
+    let fault = Fault::stall_after(CUT, Duration::MAX);
+    case.registry
+        .rule(Rule::on("GET", &case.blob(), fault).once());
+    let ours = pull(&case, 0, &case.blob());
     resumed(&case, ours, &[0, CUT])
 }

@@ -79,11 +79,12 @@ async fn ask(
         return Ok((!is_empty)
             .then(|| Credential::from_pair(reply.username, reply.secret, Renewal::Possible)));
     }
-    // Helpers say so on stdout, by their protocol. There is no secret where there is a failure.
+    // Helpers say so on stdout, by their protocol, and in words. One may have given an answer first.
     let said = String::from_utf8_lossy(&output.stdout);
     match said.trim() {
         said if said.contains("credentials not found") => Ok(None),
         "" => Err("it failed without a word".to_owned()),
+        said if said.contains('{') => Err("it failed after it had answered".to_owned()),
         said => Err(printable(said)),
     }
 }
@@ -178,6 +179,10 @@ mod tests {
         for (script, expected) in [
             ("echo broken; exit 3", "broken"),
             ("exit 3", "without a word"),
+            (
+                "echo '{\"Secret\":\"s3cret\"}'; exit 3",
+                "after it had answered",
+            ),
             ("echo 's3cret no JSON'", "not the expected JSON"),
             ("exec sleep 60", "no answer within"),
             ("exec yes", "more than 65536 bytes"),

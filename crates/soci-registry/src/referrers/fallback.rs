@@ -85,7 +85,8 @@ impl Repository {
         }
     }
 
-    /// Adds a manifest to the list under the fallback tag of its subject. Entries of others stay as they are.
+    /// Adds a manifest to the list under the fallback tag of its subject. Entries of others stay as they are, but for those of
+    /// manifests that are gone, where the registry wants a list without them.
     ///
     /// The index that the tag pointed to before is left behind: deleting it could take away what somebody else has just
     /// tagged again.
@@ -126,8 +127,8 @@ impl Repository {
                 return Err(error);
             }
             let (list, condition) = Tagged::to_be_replaced(before);
-            let list = with_entry(list, &referrer).map_err(|error| malformed(&operation, error))?;
-            if let Written::Refused(error) = self.write_tag(&tag, list, &condition).await? {
+            let write = self.write_list(&operation, &tag, (list, &referrer), &condition);
+            if let Written::Refused(error) = write.await? {
                 refused = Some((digest, error));
             } else if self.keeps(&operation, subject, &referrer, started).await? {
                 backoff.succeed();
@@ -154,6 +155,55 @@ impl Repository {
         tokio::time::sleep(settling.clamp(base, base * LONGEST_SETTLING)).await;
         let now = self.read_tag(operation, subject).await?;
         Ok(now.is_some_and(|tagged| holds(&tagged.list, referrer)))
+    }
+
+    /// Writes a list with an entry more. Where the registry refuses it for what is gone, entries of that are left out.
+    async fn write_list(
+        &self,
+        operation: &Operation,
+        tag: &str,
+        (list, referrer): (Map<String, Value>, &Descriptor),
+        condition: &Condition,
+    ) -> Result<Written, RegistryError> {
+        let bytes = |list| with_entry(list, referrer).map_err(|error| malformed(operation, error));
+        match self.write_tag(tag, bytes(list.clone())?, condition).await {
+            Err(error) if is_blob_unknown(&error) => {
+                let Some(list) = self.without_gone(list).await? else {
+                    return Err(error);
+                };
+                self.write_tag(tag, bytes(list)?, condition).await
+            }
+            written => written,
+        }
+    }
+
+    /// Returns a list without the entries of what the registry does not hold. Nothing, where it holds everything.
+    async fn without_gone(
+        &self,
+        mut list: Map<String, Value>,
+    ) -> Result<Option<Map<String, Value>>, RegistryError> {
+        let Some(Value::Array(entries)) = list.get_mut("manifests") else {
+            return Ok(None);
+        };
+        let mut kept = Vec::new();
+        for entry in entries.iter() {
+            let digest = entry
+                .get("digest")
+                .and_then(|digest| digest.as_str()?.parse().ok());
+            let is_gone = match digest {
+                Some(digest) => self
+                    .manifest_digest(ManifestName::Digest(digest))
+                    .await?
+                    .is_none(),
+                None => false,
+            };
+            if !is_gone {
+                kept.push(entry.clone());
+            }
+        }
+        let is_shorter = kept.len() < entries.len();
+        *entries = kept;
+        Ok(is_shorter.then_some(list))
     }
 
     /// Writes an image index to a tag, on a condition that the registry may ignore.
@@ -196,6 +246,13 @@ impl Tagged {
             }
         }
     }
+}
+
+fn is_blob_unknown(error: &RegistryError) -> bool {
+    let RegistryError::Protocol { violation, .. } = error else {
+        return false;
+    };
+    matches!(violation, Violation::BlobUnknown(_))
 }
 
 /// Returns the tag under which clients keep the list, where the registry does not.

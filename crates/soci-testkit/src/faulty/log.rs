@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Condvar, Mutex},
+    sync::{
+        Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -53,6 +56,9 @@ impl fmt::Display for Entry {
 pub(super) struct Log {
     started: Instant,
     entries: Mutex<Vec<Entry>>,
+    /// How many entries were taken away.
+    forgotten: AtomicUsize,
+    connections: AtomicUsize,
     changed: Condvar,
 }
 
@@ -61,8 +67,29 @@ impl Log {
         Self {
             started: Instant::now(),
             entries: Mutex::default(),
+            forgotten: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
             changed: Condvar::new(),
         }
+    }
+
+    /// Notes that a connection stands.
+    pub(super) fn open(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a connection has ended.
+    pub(super) fn close(&self) {
+        let entries = self.entries.lock().expect("no panic");
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        drop(entries);
+        self.changed.notify_all();
+    }
+
+    /// Waits until no connection stands any more.
+    #[track_caller]
+    pub(super) fn settle(&self) {
+        self.wait_until(|_| self.connections.load(Ordering::Relaxed) == 0);
     }
 
     /// Notes a request and returns its number.
@@ -77,16 +104,24 @@ impl Log {
             sent: 0,
         });
         self.changed.notify_all();
-        entries.len() - 1
+        self.forgotten.load(Ordering::Relaxed) + entries.len() - 1
     }
 
     /// Notes what became of a request.
     pub(super) fn change(&self, number: usize, change: impl FnOnce(&mut Entry)) {
         let mut entries = self.entries.lock().expect("no panic");
-        if let Some(entry) = entries.get_mut(number) {
+        let index = number.checked_sub(self.forgotten.load(Ordering::Relaxed));
+        if let Some(entry) = index.and_then(|index| entries.get_mut(index)) {
             change(entry);
         }
         self.changed.notify_all();
+    }
+
+    /// Takes all entries away.
+    pub(super) fn clear(&self) {
+        let mut entries = self.entries.lock().expect("no panic");
+        self.forgotten.fetch_add(entries.len(), Ordering::Relaxed);
+        entries.clear();
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {

@@ -20,6 +20,9 @@ use super::{
 /// How much of a body is written at once.
 const PIECE: usize = 64 << 10;
 
+/// How often a stalled connection is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
 /// What a flipped byte is combined with, by exclusive or.
 pub const FLIPPED: u8 = 0x55;
 
@@ -113,7 +116,7 @@ impl Deliver<'_> {
             self.wire.break_off(End::Reset)?;
             return Ok(Next::Broken);
         }
-        self.shared.pause(delivery.head_stall);
+        self.stall(delivery.head_stall)?;
         let asked_to_close = request
             .header("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
@@ -145,7 +148,7 @@ impl Deliver<'_> {
         loop {
             if let Some((_, time)) = stall.take_if(|(at, _)| *at == sent) {
                 self.wire.flush()?;
-                self.shared.pause(time);
+                self.stall(time)?;
             }
             if let Some((_, end)) = delivery.end.filter(|(at, _)| *at == sent) {
                 self.wire.break_off(end)?;
@@ -166,20 +169,34 @@ impl Deliver<'_> {
                 .change(self.entry, |entry| entry.sent = sent);
             if let Some((_, tick)) = delivery.drip {
                 self.wire.flush()?;
-                self.shared.pause(tick);
+                self.stall(tick)?;
             }
-            self.keep_to_limit(sent, started);
+            self.keep_to_limit(sent, started)?;
         }
     }
 
     /// Waits where more was sent than a connection is allowed.
-    fn keep_to_limit(&self, sent: usize, started: Instant) {
+    fn keep_to_limit(&mut self, sent: usize, started: Instant) -> io::Result<()> {
         if let Some(limit) = self.shared.setup.bytes_per_second {
             let millis = sent as u64 * 1000 / limit.max(1) as u64;
             let due = started + Duration::from_millis(millis);
-            self.shared
-                .pause(due.saturating_duration_since(Instant::now()));
+            self.stall(due.saturating_duration_since(Instant::now()))?;
         }
+        Ok(())
+    }
+
+    /// Does nothing for a while, unless the client goes away or the server stops.
+    fn stall(&mut self, time: Duration) -> io::Result<()> {
+        let started = Instant::now();
+        while let Some(left) = time
+            .checked_sub(started.elapsed())
+            .filter(|left| !left.is_zero())
+        {
+            if self.shared.is_stopped() || self.wire.is_left(left.min(TICK))? {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -239,6 +256,10 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &std::net::TcpListener) {
         }
         let Ok(stream) = stream else { continue };
         let shared = Arc::clone(shared);
-        std::thread::spawn(move || serve(&shared, stream, number));
+        shared.log.open();
+        std::thread::spawn(move || {
+            serve(&shared, stream, number);
+            shared.log.close();
+        });
     }
 }

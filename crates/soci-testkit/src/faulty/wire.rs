@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     sync::Arc,
     thread,
@@ -54,6 +54,21 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,
+        }
+    }
+
+    /// Waits, and says whether the client has left meanwhile: it has nothing to say before it has its reply.
+    pub(super) fn is_left(&self, time: Duration) -> io::Result<bool> {
+        let socket = self.socket();
+        socket.set_read_timeout(Some(time))?;
+        let heard = socket.peek(&mut [0]);
+        socket.set_read_timeout(None)?;
+        match heard {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Row A: credentials that are missing, wrong, expired or asked for by somebody else.
 
-mod aws;
-mod helpers;
+pub(crate) mod aws;
+pub(crate) mod helpers;
 mod places;
 
 use std::path::Path;

@@ -1,6 +1,9 @@
 //! A registry that is about to fail, an image in it, and tools that wait shortly.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock},
+};
 
 use serde_json::Value;
 use soci_testkit::{
@@ -17,6 +20,9 @@ pub(super) const FETCHERS: [&str; 2] = ["soci-pull", "soci-index"];
 /// Where the layer breaks, in bytes.
 pub(super) const CUT: usize = 64 << 10;
 
+/// Seconds for which impatient tools wait for bytes.
+pub(super) const PATIENCE: &str = "0.5";
+
 /// A registry with an image `app:v1` of one layer, and a place to run the tools in.
 pub(super) struct Bench {
     pub(super) registry: Faulty,
@@ -25,6 +31,10 @@ pub(super) struct Bench {
     pub(super) layer: String,
     /// The layer's size.
     pub(super) size: usize,
+    /// What `soci-index` is to read, and the store that belongs to it.
+    planned: OnceLock<(Vec<u8>, Sandbox)>,
+    /// Seconds for which the tools wait for bytes.
+    patience: &'static str,
 }
 
 impl Bench {
@@ -51,7 +61,26 @@ impl Bench {
             size: usize::try_from(size).expect("a small size"),
             registry,
             sandbox,
+            planned: OnceLock::new(),
+            patience: "60",
         }
+    }
+
+    /// Lets the tools wait for bytes no longer than [`PATIENCE`].
+    pub(super) fn impatient(self) -> Self {
+        Self {
+            patience: PATIENCE,
+            ..self
+        }
+    }
+
+    /// Takes all faults away, forgets all requests, and makes a place to run the tools in as if nothing had been.
+    pub(super) fn renew(&mut self) {
+        // What a tool asked for and did not wait for is not to be taken for the next one's.
+        self.registry.settle();
+        self.registry.clear_rules();
+        self.registry.clear_requests();
+        self.sandbox = Sandbox::new();
     }
 
     pub(super) fn reference(&self) -> String {
@@ -67,8 +96,8 @@ impl Bench {
     pub(super) fn tool(&self, name: &str) -> Tool {
         let tool = stage(&self.sandbox, name).env("SOCI_RETRY_WAIT", "0.005");
         let tool = tool
-            .env("SOCI_IDLE_TIMEOUT", "0.3")
-            .env("SOCI_FIRST_BYTE_TIMEOUT", "0.3");
+            .env("SOCI_IDLE_TIMEOUT", self.patience)
+            .env("SOCI_FIRST_BYTE_TIMEOUT", self.patience);
         if self.registry.url().starts_with("https") {
             tool.env("SOCI_CA_FILE", self.registry.ca_file())
                 .env("SOCI_PLAIN_HTTP", "false")
@@ -87,9 +116,19 @@ impl Bench {
         if fetcher == "soci-pull" {
             return self.pull().arg("--layers");
         }
-        let pulled = self.pull().run().succeeds();
-        let planned = self.tool("soci-plan").stdin(pulled.stdout).run().succeeds();
-        self.tool(fetcher).stdin(planned.stdout)
+        let (line, prepared) = self.planned.get_or_init(|| {
+            let sandbox = Sandbox::new();
+            let here = |tool: Tool| tool.env("SOCI_STORE", sandbox.store());
+            let pulled = here(self.pull()).run().succeeds();
+            let planned = here(self.tool("soci-plan")).stdin(pulled.stdout).run();
+            (planned.succeeds().stdout, sandbox)
+        });
+        let copy = self.sandbox.program("cp").arg("-a");
+        copy.arg(prepared.store())
+            .arg(self.sandbox.store())
+            .run()
+            .succeeds();
+        self.tool(fetcher).stdin(line.clone())
     }
 
     /// Fetches the layer by a tool while faults befall the requests for it.

@@ -16,10 +16,10 @@ type Case = (&'static str, Fault);
 
 /// Lets each fault befall the first request for a layer, and asserts that the layer still arrives by a second one.
 #[track_caller]
-fn all_pass(bench: impl Fn() -> Bench, cases: &[Case]) {
+fn all_pass(mut bench: Bench, cases: &[Case]) {
     for fetcher in FETCHERS {
         for (name, fault) in cases {
-            let bench = bench();
+            bench.renew();
             let rule = bench.on_blob(fault.clone()).once();
             bench.fetched(bench.fetch_under(fetcher, [rule]));
             assert_eq!(
@@ -34,21 +34,23 @@ fn all_pass(bench: impl Fn() -> Bench, cases: &[Case]) {
 
 #[test]
 fn c7_a_body_that_stops_or_trickles_is_resumed() {
-    let size = Bench::new().size;
-    for offset in [0, 1, CUT, size - 1] {
-        let silent = Fault::stall_after(offset, Duration::MAX);
-        all_pass(Bench::new, &[("silence", silent)]);
-    }
-    all_pass(
-        Bench::new,
-        &[("a trickle", Fault::drip(1, Duration::from_millis(20)))],
-    );
+    let bench = Bench::new().impatient();
+    let silent = |offset| Fault::stall_after(offset, Duration::MAX);
+    let cases = [
+        ("silence at once", silent(0)),
+        ("silence after a byte", silent(1)),
+        ("silence on the way", silent(CUT)),
+        ("silence before the last byte", silent(bench.size - 1)),
+        ("a trickle", Fault::drip(1, Duration::from_millis(20))),
+    ];
+    all_pass(bench, &cases);
 }
 
 #[test]
 fn c7_what_had_arrived_before_a_body_stopped_is_not_asked_for_again() {
+    let mut bench = Bench::new().impatient();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let rule = bench.on_blob(Fault::stall_after(CUT, Duration::MAX)).once();
         bench.fetched(bench.fetch_under(fetcher, [rule]));
         assert_eq!(bench.offsets(), [0, CUT]);
@@ -66,13 +68,14 @@ fn c8_a_broken_body_is_resumed_and_never_taken_for_a_whole_one() {
             Fault::edit(|_, reply| reply.without_length().close_after(CUT)),
         ),
     ];
-    all_pass(Bench::new, &cases);
+    all_pass(Bench::new(), &cases);
     // With TLS, the end is one without a close_notify.
-    all_pass(|| Bench::of(Faulty::setup().tls(&[])), &cases);
+    all_pass(Bench::of(Faulty::setup().tls(&[])), &cases);
 }
 
 #[test]
 fn c9_another_length_is_refused_before_the_body() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
         for (name, fault) in [
             ("shorter", Fault::edit(|_, reply| reply.truncate(CUT))),
@@ -90,7 +93,7 @@ fn c9_another_length_is_refused_before_the_body() {
                 Fault::edit(|_, reply| reply.extend(usize::MAX).without_length()),
             ),
         ] {
-            let bench = Bench::new();
+            bench.renew();
             let rule = bench.on_blob(fault);
             let ended = bench.fetch_under(fetcher, [rule]);
             let ended = bench.fails(ended, 65);
@@ -106,8 +109,9 @@ fn c9_another_length_is_refused_before_the_body() {
 
 #[test]
 fn c9_a_length_that_is_not_said_is_counted() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let rule = bench.on_blob(Fault::edit(|_, reply| reply.without_length()));
         bench.fetched(bench.fetch_under(fetcher, [rule]));
         assert_eq!(bench.asked().len(), 1);
@@ -116,8 +120,9 @@ fn c9_a_length_that_is_not_said_is_counted() {
 
 #[test]
 fn c9_two_lengths_are_no_reply() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let size = bench.size;
         let rule = bench.on_blob(Fault::edit(move |_, reply| {
             reply.two_lengths(size, size + 1)
@@ -129,10 +134,11 @@ fn c9_two_lengths_are_no_reply() {
 
 #[test]
 fn c10_wrong_bytes_are_fetched_once_more_and_then_named() {
-    let size = Bench::new().size;
+    let mut bench = Bench::new();
+    let size = bench.size;
     for fetcher in FETCHERS {
         for at in [0, size / 2, size - 1] {
-            let bench = Bench::new();
+            bench.renew();
             let mut bytes = bench.registry.blob(&bench.layer).unwrap();
             bytes[at] ^= FLIPPED;
             let rule = bench.on_blob(Fault::flip(at));
@@ -148,10 +154,10 @@ fn c10_wrong_bytes_are_fetched_once_more_and_then_named() {
 
 #[test]
 fn c10_bytes_that_are_right_the_second_time_are_taken() {
-    let size = Bench::new().size;
-    for at in [0, size / 2, size - 1] {
-        all_pass(Bench::new, &[("a flipped byte", Fault::flip(at))]);
-    }
+    let bench = Bench::new();
+    let flips = [0, bench.size / 2, bench.size - 1];
+    let cases = flips.map(|at| ("a flipped byte", Fault::flip(at)));
+    all_pass(bench, &cases);
 }
 
 #[test]
@@ -183,8 +189,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// No encoding is asked for, so that a reply's bytes are what its digest is of, whatever it says of them.
 #[test]
 fn c11_an_encoding_is_neither_asked_for_nor_undone() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let rule = Rule::on("GET", "*", Fault::header("Content-Encoding", "gzip"));
         bench.fetched(bench.fetch_under(fetcher, [rule]));
         for entry in bench.registry.requests() {
@@ -194,7 +201,7 @@ fn c11_an_encoding_is_neither_asked_for_nor_undone() {
     }
     let bomb = gzip(&vec![0; 100 << 20]);
     for glob in ["*/manifests/*", "*/blobs/*"] {
-        let bench = Bench::new();
+        bench.renew();
         let encoded = Reply::new(200)
             .header("Content-Encoding", "gzip")
             .body(bomb.clone());
@@ -205,6 +212,7 @@ fn c11_an_encoding_is_neither_asked_for_nor_undone() {
 
 #[test]
 fn c15_what_a_refusal_says_is_cut_and_harmless() {
+    let mut bench = Bench::new();
     let escapes = "\u{1b}[31mred\u{1b}]0;title\u{7}\r\n\u{202e}turned";
     let document = format!(
         "{{\"errors\":[{{\"code\":\"DENIED\\u001b[2J\",\"message\":\"{}\"}}]}}",
@@ -228,7 +236,7 @@ fn c15_what_a_refusal_says_is_cut_and_harmless() {
         ("a document", reply().body(document)),
     ] {
         for glob in ["*/manifests/*", "*/blobs/*"] {
-            let bench = Bench::new();
+            bench.renew();
             let rule = Rule::on("GET", glob, Fault::reply(reply.clone()));
             let ended = bench.fetch_under("soci-pull", [rule]);
             let ended = bench.fails(ended, 76).says("400");

@@ -48,7 +48,7 @@ fn impatient(sandbox: &Sandbox, reference: &str) -> Tool {
 }
 
 /// Runs a tool and returns how long that took.
-fn timed(tool: Tool) -> (Finished, Duration) {
+pub(crate) fn timed(tool: Tool) -> (Finished, Duration) {
     let started = Instant::now();
     let ended = tool.run();
     (ended, started.elapsed())
@@ -76,9 +76,11 @@ fn b1_a_name_that_does_not_resolve() {
             let says = [said.as_str(), &format!("({tries} tries")];
             assert_fails(&sandbox, pull(&sandbox, &reference).run(), 69, &says);
             assert_eq!(dns.count(name), tries, "{name}");
-            let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
-            let ended = quick(push).stdin(line).run();
-            assert_fails(&sandbox, ended, 69, &[&said]);
+            if tries == 2 {
+                let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
+                let ended = quick(push).stdin(line).run();
+                assert_fails(&sandbox, ended, 69, &[&said]);
+            }
         }
     });
 }
@@ -174,9 +176,8 @@ fn b3_packets_that_vanish() {
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
         assert!(registry.requests().is_empty());
         let tool = impatient(&sandbox, &reference());
-        mended(tool.env("SOCI_CONNECT_TIMEOUT", "0.5"), || {
-            network::spit_out(FIRST);
-        });
+        let tool = tool.env("SOCI_CONNECT_TIMEOUT", "0.5");
+        mended(tool, || network::spit_out(FIRST));
     });
 }
 
@@ -216,14 +217,12 @@ fn b4_an_address_that_is_dead_is_passed_over() {
                 let registry = at(addresses[1]);
                 let sandbox = Sandbox::new();
                 let reference = format!("{name}:5000/app:v1");
-                let tool = impatient(&sandbox, &reference).env("SOCI_CONNECT_TIMEOUT", "2");
-                let (ended, elapsed) = timed(tool);
-                assert_no_canary(&sandbox, &[&ended.succeeds()]);
-                assert!(
-                    elapsed < Duration::from_secs(2),
-                    "{addresses:?} {silent}: {elapsed:?}"
-                );
+                // Of a second, two addresses of one family get a half each, and the other family is asked after 0.3.
+                let ended = impatient(&sandbox, &reference).run().succeeds();
+                assert_no_canary(&sandbox, &[&ended]);
                 // The dead address was no try: none is reported.
+                let said = &ended.stderr;
+                assert!(!said.contains("failed"), "{addresses:?} {silent}: {said}");
                 assert_eq!(registry.count("GET", "*/manifests/v1"), 1);
                 if silent {
                     network::spit_out(addresses[0]);

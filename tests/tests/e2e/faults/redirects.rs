@@ -12,8 +12,9 @@ const PASSWORD: &str = "canary-password";
 
 #[test]
 fn c12_no_more_than_five_steps_are_taken() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let blob = bench.blob();
         let rule = bench.on_blob(Fault::redirect(307, &blob));
         let ended = bench.fetch_under(fetcher, [rule]);
@@ -21,7 +22,7 @@ fn c12_no_more_than_five_steps_are_taken() {
         assert_eq!(bench.asked().len(), 6);
     }
     for (steps, code) in [(5, 0), (6, 76)] {
-        let bench = Bench::new();
+        bench.renew();
         let tool = bench.fetch("soci-pull");
         bench
             .registry
@@ -49,6 +50,7 @@ fn c12_no_more_than_five_steps_are_taken() {
 
 #[test]
 fn c12_a_redirect_to_nowhere_breaks_the_protocol() {
+    let mut bench = Bench::new();
     let nowhere = Fault::status(307);
     let file = Fault::redirect(307, "file:///etc/passwd");
     let ftp = Fault::redirect(301, "ftp://127.0.0.1/layer");
@@ -60,7 +62,7 @@ fn c12_a_redirect_to_nowhere_breaks_the_protocol() {
         (login, "refused: it carries credentials"),
     ] {
         for glob in ["*/manifests/*", "*/blobs/*"] {
-            let bench = Bench::new();
+            bench.renew();
             let ended = bench.fetch_under("soci-pull", [Rule::on("GET", glob, fault.clone())]);
             bench.fails(ended, 76).says(says);
             assert_eq!(bench.registry.count("GET", glob), 1);

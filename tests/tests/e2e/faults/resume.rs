@@ -8,13 +8,14 @@ use crate::stages::layer;
 
 #[test]
 fn d1_a_layer_goes_on_where_it_broke() {
-    let size = Bench::new().size;
+    let mut bench = Bench::new();
+    let size = bench.size;
     let mut rng = Rng::with_seed(4);
     let random = std::iter::repeat_with(|| rng.usize(1..size));
     let offsets: Vec<usize> = [0, 1, size - 1].into_iter().chain(random.take(5)).collect();
     for fetcher in FETCHERS {
         for at in &offsets {
-            let bench = Bench::new();
+            bench.renew();
             let rule = bench.on_blob(Fault::reset_after(*at)).once();
             bench.fetched(bench.fetch_under(fetcher, [rule]));
             assert_eq!(bench.offsets(), [0, *at], "{fetcher}");
@@ -25,8 +26,9 @@ fn d1_a_layer_goes_on_where_it_broke() {
 
 #[test]
 fn d1_a_layer_that_broke_after_its_last_byte_is_whole() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let rule = bench.on_blob(Fault::reset_after(bench.size));
         bench.fetched(bench.fetch_under(fetcher, [rule]));
         assert_eq!(bench.offsets(), [0]);
@@ -96,10 +98,11 @@ fn wrong_ranges(size: usize) -> Vec<(&'static str, Fault)> {
 
 #[test]
 fn d2_another_range_than_was_asked_for_is_never_joined() {
-    let size = Bench::new().size;
+    let mut bench = Bench::new();
+    let size = bench.size;
     for fetcher in FETCHERS {
         for (name, fault) in wrong_ranges(size) {
-            let bench = Bench::new();
+            bench.renew();
             let cut = bench.on_blob(Fault::reset_after(CUT)).once();
             let wrong = bench.on_blob(fault.clone());
             let ended = bench.fetch_under(fetcher, [cut, wrong]);
@@ -118,9 +121,10 @@ fn d2_another_range_than_was_asked_for_is_never_joined() {
 
 #[test]
 fn d2_a_range_that_is_right_the_second_time_is_taken() {
-    let size = Bench::new().size;
+    let mut bench = Bench::new();
+    let size = bench.size;
     for (name, fault) in wrong_ranges(size) {
-        let bench = Bench::new();
+        bench.renew();
         let cut = bench.on_blob(Fault::reset_after(CUT)).once();
         let wrong = bench.on_blob(fault.clone()).once();
         bench.fetched(bench.fetch_under("soci-index", [cut, wrong]));
@@ -131,6 +135,7 @@ fn d2_a_range_that_is_right_the_second_time_is_taken() {
 /// Nothing of the part that is thrown away is used, so that it may as well be another one: the digest is of what was used.
 #[test]
 fn d3_without_ranges_what_is_known_is_thrown_away() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
         for (rest, code) in [
             (Fault::ignore_range(), 0),
@@ -140,7 +145,7 @@ fn d3_without_ranges_what_is_known_is_thrown_away() {
                 65,
             ),
         ] {
-            let bench = Bench::new();
+            bench.renew();
             let cut = bench.on_blob(Fault::close_after(CUT)).once();
             let rest = bench.on_blob(rest);
             let ended = bench.fetch_under(fetcher, [cut, rest]);
@@ -182,8 +187,9 @@ fn d4_a_presigned_url_that_expires_is_replaced_by_the_registry() {
 
 #[test]
 fn d5_a_range_that_is_refused_makes_the_layer_start_over_once() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let cut = bench.on_blob(Fault::reset_after(CUT)).once();
         let refused = Reply::error(416, "RANGE_INVALID", "no");
         let refused = bench
@@ -196,8 +202,9 @@ fn d5_a_range_that_is_refused_makes_the_layer_start_over_once() {
 
 #[test]
 fn d5_nothing_is_asked_for_after_the_last_byte() {
+    let mut bench = Bench::new();
     for fetcher in FETCHERS {
-        let bench = Bench::new();
+        bench.renew();
         let whole = bench.size;
         let cut = Fault::edit(move |_, reply| reply.without_length().reset_after(whole));
         let rules = [bench.on_blob(cut).once(), bench.on_blob(Fault::status(416))];

@@ -3,6 +3,8 @@
 //! Every secret that a fault test gives to a tool, or that a server gives it, starts with `canary`. So one search finds them
 //! all, as they are and in Base64, and [`assert_no_canary`] can stand at the end of every run.
 
+mod gate;
+
 use std::fs;
 
 use soci_testkit::process::{Finished, Sandbox};

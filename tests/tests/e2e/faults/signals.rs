@@ -9,7 +9,7 @@ use std::{
 };
 
 use soci_testkit::{
-    faulty::{Fault, Faulty},
+    faulty::{Fault, Faulty, Rule},
     image::{self, Image},
     process::{Sandbox, Tool},
 };
@@ -218,6 +218,31 @@ fn g1_a_tool_that_waits_for_its_input_dies_by_the_signal() {
             assert_eq!(status.signal(), Some(number), "{name}: {status}");
         }
     }
+}
+
+#[test]
+fn g6_a_tool_that_was_stopped_for_longer_than_it_waits_goes_on() {
+    let registry = registry();
+    let sandbox = Sandbox::new();
+    let plan = planned(&sandbox, &format!("{}/app:v1", registry.host()));
+    registry.rule(
+        Rule::on(
+            "GET",
+            "*/blobs/*",
+            Fault::drip(20_000, Duration::from_millis(20)),
+        )
+        .once(),
+    );
+    let tool = stage(&sandbox, "soci-index").env("SOCI_IDLE_TIMEOUT", "0.2");
+    let mut running = Running::start(sandbox, tool.env("SOCI_RETRY_WAIT", "0.01"), &plan);
+    registry.wait_until(|entries| entries.iter().any(|entry| entry.sent >= 100_000));
+    running.signal("STOP");
+    // The time that passes is what is tested.
+    thread::sleep(Duration::from_millis(600));
+    running.signal("CONT");
+    let status = running.child.wait().expect("its end");
+    assert!(status.success(), "{status}");
+    assert_sound(&running.sandbox.store());
 }
 
 #[test]

@@ -1,1 +1,156 @@
-//! x
+//! Row K5: clocks that are wrong, or jump.
+
+use std::process::Command;
+
+use serde_json::Value;
+use soci_testkit::{
+    aws,
+    certificate::Flaw,
+    faulty::{Faulty, Request},
+    namespace,
+    process::{Sandbox, Tool, bin, pipeline},
+};
+
+use crate::{
+    faults::{
+        auth::{PASSWORD, USER, app, assert_fails, holding, logged_in, quick},
+        secrets::assert_no_canary,
+    },
+    stages::{assert_sound, one},
+};
+
+/// Returns a tool whose clock is wrong by an offset such as `+10y`, though not the one that counts seconds.
+fn wrong(sandbox: &Sandbox, name: &str, offset: &str) -> Tool {
+    let faketime = sandbox.program("faketime");
+    let tool = faketime.args(["--exclude-monotonic", "-m", "-f", offset]);
+    quick(tool.arg(bin(name))).env("SOCI_MIN_LAYER_SIZE", "0")
+}
+
+const OFFSETS: [&str; 4] = ["+1d", "-1d", "+10y", "-10y"];
+
+#[test]
+fn k5_the_clock_is_blamed_for_certificates_out_of_their_time() {
+    let open = holding(Faulty::setup(), &[3000]);
+    let setup = Faulty::setup().flawed_tls(&[], Flaw::ShortLived);
+    let registry = setup.sharing(&open).start();
+    let secure = |tool: Tool| {
+        logged_in(tool)
+            .env("SOCI_PLAIN_HTTP", "false")
+            .env("SOCI_CA_FILE", registry.ca_file())
+            .arg(app(&registry))
+    };
+    for offset in OFFSETS {
+        let sandbox = Sandbox::new();
+        let ended = secure(wrong(&sandbox, "soci-pull", offset)).run();
+        let fault = if offset.starts_with('+') {
+            "certificate expired"
+        } else {
+            "certificate not valid yet"
+        };
+        assert_fails(
+            &sandbox,
+            ended,
+            69,
+            &[fault, "the clock of this machine says"],
+        );
+    }
+    assert!(registry.requests().is_empty());
+    let sandbox = Sandbox::new();
+    let ended = secure(wrong(&sandbox, "soci-pull", "+0")).run().succeeds();
+    assert_no_canary(&sandbox, &[&ended]);
+}
+
+/// Runs the stages by a clock, and returns what was made: everything but the times.
+fn made(offset: &str, jump: bool) -> Value {
+    let registry = holding(Faulty::setup().bearer(USER, PASSWORD), &[3000, 70_000]);
+    let sandbox = Sandbox::new();
+    let stages = [
+        ("soci-pull", Some(app(&registry))),
+        ("soci-plan", None),
+        ("soci-index", None),
+        ("soci-push", None),
+    ];
+    let tools = stages.map(|(name, argument)| {
+        let tool = logged_in(wrong(&sandbox, name, offset)).args(argument);
+        if jump {
+            // The first looks at the clock still show the right time.
+            tool.env("FAKETIME_START_AFTER_NUMCALLS", "20")
+        } else {
+            tool
+        }
+    });
+    let ended: Vec<_> = pipeline(tools)
+        .into_iter()
+        .map(|ended| ended.succeeds())
+        .collect();
+    assert_sound(&sandbox.store());
+    assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+    let mut document = one(ended.last().expect("four stages").documents());
+    let manifests = document["manifests"].take();
+    let converted = document["converted"].take();
+    Value::from([manifests, converted].to_vec())
+}
+
+#[test]
+fn k5_no_byte_depends_on_the_clock() {
+    let expected = made("+0", false);
+    assert!(expected[0][0]["index"].is_object(), "{expected}");
+    for offset in OFFSETS {
+        assert_eq!(made(offset, false), expected, "{offset}");
+    }
+    for offset in ["+10y", "-10y"] {
+        assert_eq!(made(offset, true), expected, "{offset} on the way");
+    }
+}
+
+/// Returns the time by the test's own clock.
+fn now(format: &str) -> String {
+    let mut date = Command::new("date");
+    let date = date.env("LC_ALL", "C").args(["-u", format]).output();
+    let text = String::from_utf8(date.expect("a clock").stdout).expect("text");
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn k5_a_signature_out_of_its_time() {
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    namespace::isolated(&[ECR], || {
+        let setup = Faulty::setup().ecr().basic(USER, PASSWORD);
+        let registry = holding(setup.tls(&[ECR]).port(443), &[3000]);
+        let today = now("+%Y%m%d");
+        let is_of_today = move |request: &Request| {
+            let date = request.header("x-amz-date").unwrap_or_default();
+            date.starts_with(&today)
+        };
+        let refusal = || {
+            let message = "Signature expired: it is now earlier than it should be";
+            let refusal = aws::refusal(403, "InvalidSignatureException", message);
+            refusal.header("Date", now("+%a, %d %b %Y %H:%M:%S GMT"))
+        };
+        let checking = aws::answering(Faulty::setup(), move |request| {
+            if is_of_today(request) {
+                aws::token(request, USER, PASSWORD)
+            } else {
+                refusal()
+            }
+        });
+        let stubborn = aws::answering(Faulty::setup(), move |_| refusal());
+        let pulled = |sandbox: &Sandbox, offset: &str, api: &Faulty| {
+            let tool = wrong(sandbox, "soci-pull", offset).arg(format!("{ECR}/app:v1"));
+            let tool = aws::serve(tool, api).env("SOCI_CA_FILE", registry.ca_file());
+            tool.run()
+        };
+        for offset in OFFSETS {
+            let sandbox = Sandbox::new();
+            let before = checking.requests().len();
+            let ended = pulled(&sandbox, offset, &checking);
+            let asked = checking.requests().len() - before;
+            // The refusal says what time it is, by which the request is signed once more.
+            assert_eq!((asked, ended.code()), (2, 0), "{offset}: {}", ended.stderr);
+            assert_no_canary(&sandbox, &[&ended]);
+        }
+        let sandbox = Sandbox::new();
+        let says = ["Signature expired", "the clock of this machine says"];
+        assert_fails(&sandbox, pulled(&sandbox, "+1d", &stubborn), 77, &says);
+    });
+}

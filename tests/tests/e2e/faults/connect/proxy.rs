@@ -1,1 +1,285 @@
-//! x
+//! Rows B8 and K3: proxies on the way, and the variables that name them.
+
+use std::fs;
+
+use soci_testkit::{
+    aws,
+    faulty::{Faulty, Setup},
+    namespace,
+    network::add_host,
+    process::{Sandbox, Tool},
+    proxy::{Manners, Proxy},
+};
+
+use super::{FIRST, NAME, SECOND};
+use crate::{
+    faults::{
+        auth::{PASSWORD, USER, app, assert_fails, holding, logged_in, pull, push_image},
+        secrets::{assert_hidden, assert_no_canary},
+    },
+    stages::{Stages, assert_sound, indexed, planned, stage},
+};
+
+/// `user:canary-proxy`, as HTTP Basic sends it.
+const CREDENTIALS: &str = "Basic dXNlcjpjYW5hcnktcHJveHk=";
+
+const WITH_PASSWORD: &str = "http://user:canary-proxy@";
+
+fn reference() -> String {
+    format!("{NAME}/app:v1")
+}
+
+/// Starts a registry out in the world, with TLS, credentials and an image.
+fn registry() -> Faulty {
+    registry_of(Faulty::setup().basic(USER, PASSWORD), &[3000])
+}
+
+fn registry_of(setup: Setup, layers: &[usize]) -> Faulty {
+    add_host(NAME, &[FIRST]);
+    holding(setup.tls(&[NAME]).address(FIRST).port(443), layers)
+}
+
+fn trusting(tool: Tool, registry: &Faulty) -> Tool {
+    logged_in(tool).env("SOCI_CA_FILE", registry.ca_file())
+}
+
+#[test]
+fn b8_a_proxy_that_wants_credentials() {
+    namespace::isolated(&[], || {
+        let registry = registry();
+        let proxy = Manners::default().wants(CREDENTIALS).start();
+        let sandbox = Sandbox::new();
+        let open = holding(Faulty::setup(), &[3000]);
+        let line = indexed(&sandbox, &app(&open));
+        let says = [
+            "the proxy wants credentials",
+            "HTTPS_PROXY=http://name:password@host:port",
+        ];
+        for user in ["", "user:canary-wrong@"] {
+            let url = format!("http://{user}{}", proxy.host());
+            let before = proxy.asked().len();
+            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let ended = tool.env("HTTPS_PROXY", &url).run();
+            assert_fails(&sandbox, ended, 77, &says);
+            assert_eq!(proxy.asked().len() - before, 1);
+            let push = stage(&sandbox, "soci-push").args(["--to", &reference()]);
+            let push = trusting(push, &registry).env("HTTPS_PROXY", &url);
+            let ended = push.stdin(line.clone()).run();
+            assert_fails(&sandbox, ended, 77, &says);
+        }
+        assert!(registry.requests().is_empty());
+        let url = format!("{WITH_PASSWORD}{}", proxy.host());
+        let run = Stages::of(&sandbox, &[reference()]).run_with(|tool| {
+            let tool = trusting(tool, &registry).env("SOCI_VERBOSE", "2");
+            tool.env("HTTPS_PROXY", &url)
+        });
+        assert_hidden("stderr", run.stderr().as_bytes());
+        run.succeeds();
+        assert!(
+            proxy
+                .targets()
+                .iter()
+                .all(|target| *target == format!("{NAME}:443"))
+        );
+        // What is for the proxy stays with the proxy.
+        for entry in registry.requests() {
+            assert_eq!(entry.request.header("proxy-authorization"), None);
+        }
+    });
+}
+
+#[test]
+fn b8_a_proxy_for_plain_http_that_wants_credentials() {
+    namespace::isolated(&[], || {
+        add_host(NAME, &[FIRST]);
+        let registry = holding(Faulty::setup().address(FIRST).port(80), &[3000]);
+        let proxy = Manners::default().wants(CREDENTIALS).start();
+        let sandbox = Sandbox::new();
+        let through = |url: String| {
+            let tool = pull(&sandbox, &reference()).arg("--plain-http");
+            tool.env("HTTP_PROXY", url).run()
+        };
+        let ended = through(proxy.url());
+        assert_fails(&sandbox, ended, 77, &["the proxy wants credentials"]);
+        assert!(registry.requests().is_empty());
+        let ended = through(format!("{WITH_PASSWORD}{}", proxy.host())).succeeds();
+        assert_no_canary(&sandbox, &[&ended]);
+        for entry in registry.requests() {
+            assert_eq!(entry.request.header("authorization"), None);
+        }
+    });
+}
+
+#[test]
+fn b8_a_proxy_that_refuses_or_is_not_there() {
+    namespace::isolated(&[], || {
+        let registry = registry();
+        for (proxy, tries) in [
+            (Some(Manners::default().refuses(403).start()), 6),
+            (Some(Manners::default().refuses(502).start()), 6),
+            (None, 6),
+        ] {
+            let sandbox = Sandbox::new();
+            let host = proxy.as_ref().map_or("127.0.0.1:9".to_owned(), Proxy::host);
+            let url = format!("{WITH_PASSWORD}{host}");
+            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let ended = tool.env("HTTPS_PROXY", url).run();
+            let says = [NAME, &format!("({tries} tries")];
+            assert_fails(&sandbox, ended, 69, &says);
+            if let Some(proxy) = proxy {
+                assert_eq!(proxy.asked().len(), tries);
+            }
+        }
+        assert!(registry.requests().is_empty());
+    });
+}
+
+#[test]
+fn b8_hosts_that_are_not_for_the_proxy() {
+    namespace::isolated(&[], || {
+        let registry = registry();
+        for (variable, value) in [
+            ("NO_PROXY", NAME),
+            ("no_proxy", ".example"),
+            ("NO_PROXY", "other.test, registry.example"),
+            ("NO_PROXY", "*"),
+        ] {
+            let proxy = Proxy::start();
+            let sandbox = Sandbox::new();
+            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let tool = tool.env("HTTPS_PROXY", proxy.url()).env(variable, value);
+            tool.run().succeeds();
+            assert_eq!(proxy.targets(), [""; 0], "{variable}={value}");
+        }
+        // This machine never is.
+        let near = holding(Faulty::setup().basic(USER, PASSWORD), &[3000]);
+        let proxy = Proxy::start();
+        let sandbox = Sandbox::new();
+        for variable in ["HTTP_PROXY", "ALL_PROXY"] {
+            let tool = logged_in(pull(&sandbox, &app(&near)));
+            tool.env(variable, proxy.url()).run().succeeds();
+        }
+        assert_eq!(proxy.targets(), [""; 0]);
+    });
+}
+
+#[test]
+fn b8_a_proxy_that_dies_in_mid_body() {
+    namespace::isolated(&[], || {
+        let length = 2 << 20;
+        let registry = registry_of(Faulty::setup(), &[]);
+        push_image(&registry, &[length]);
+        let open = Faulty::setup().sharing(&registry).start();
+        let sandbox = Sandbox::new();
+        let line = String::from_utf8(planned(&sandbox, &app(&open))).expect("a document");
+        let proxy = Manners::default().cuts(2, 1 << 20).start();
+        let tool = stage(&sandbox, "soci-index").stdin(line.replace(&open.host(), NAME));
+        let tool = trusting(tool, &registry).arg("--force");
+        let ended = tool.env("HTTPS_PROXY", proxy.url()).run().succeeds();
+        assert_no_canary(&sandbox, &[&ended]);
+        assert_sound(&sandbox.store());
+        let resumed = registry.requests_to("GET", "*/blobs/*");
+        let resumed = resumed.iter().filter(|entry| entry.status == Some(206));
+        assert!(resumed.count() >= 1, "{}", registry.log());
+        assert!(proxy.targets().len() >= 2);
+    });
+}
+
+#[test]
+fn b8_the_aws_api_is_asked_by_the_proxy_too() {
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    const API: &str = "api.ecr.eu-west-1.amazonaws.com";
+    namespace::isolated(&[], || {
+        add_host(ECR, &[FIRST]);
+        add_host(API, &[SECOND]);
+        let setup = Faulty::setup().ecr().basic(USER, PASSWORD);
+        let registry = holding(setup.tls(&[ECR, FIRST]).address(FIRST).port(443), &[3000]);
+        let api = Faulty::setup().tls(&[API]).address(SECOND).port(443);
+        let api = aws::answering(api, |request| aws::token(request, USER, PASSWORD));
+        let sandbox = Sandbox::new();
+        let authorities = [registry.ca_file(), api.ca_file()]
+            .map(|file| fs::read_to_string(file).expect("a certificate"));
+        let authorities = sandbox.write("authorities.pem", authorities.concat());
+        let proxy = Manners::default().wants(CREDENTIALS).start();
+        let pulled = |url: &str| {
+            let tool = pull(&sandbox, &format!("{ECR}/app:v1"));
+            tool.env("SOCI_CA_FILE", &authorities)
+                .env("AWS_ACCESS_KEY_ID", "canary-key")
+                .env("AWS_SECRET_ACCESS_KEY", "canary-secret-key")
+                .env("HTTPS_PROXY", url)
+                .run()
+        };
+        let ended = pulled(&format!("{WITH_PASSWORD}{}", proxy.host())).succeeds();
+        assert_no_canary(&sandbox, &[&ended]);
+        let asked = proxy.targets();
+        for host in [ECR, API] {
+            assert!(asked.contains(&format!("{host}:443")), "{asked:?}");
+        }
+        assert_eq!(api.requests().len(), 1);
+    });
+}
+
+#[test]
+fn k3_every_variable_that_names_a_proxy_is_obeyed() {
+    namespace::isolated(&[], || {
+        let registry = registry();
+        let proxy = Proxy::start();
+        let url = proxy.url();
+        let port = url.rsplit_once(':').expect("a port").1.to_owned();
+        let by_address = format!("http://[::1]:{port}/");
+        let bare = proxy.host();
+        let with_password = format!("{WITH_PASSWORD}{bare}");
+        for (variable, value) in [
+            ("HTTPS_PROXY", url.as_str()),
+            ("https_proxy", url.as_str()),
+            ("ALL_PROXY", url.as_str()),
+            ("all_proxy", url.as_str()),
+            ("HTTPS_PROXY", by_address.as_str()),
+            ("HTTPS_PROXY", bare.as_str()),
+            ("HTTPS_PROXY", with_password.as_str()),
+        ] {
+            let before = proxy.asked().len();
+            let sandbox = Sandbox::new();
+            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let ended = tool.env(variable, value).run().succeeds();
+            assert_no_canary(&sandbox, &[&ended]);
+            assert!(proxy.asked().len() > before, "{variable}={value}");
+        }
+        // One for the other scheme is none.
+        let before = proxy.asked().len();
+        let sandbox = Sandbox::new();
+        let tool = trusting(pull(&sandbox, &reference()), &registry);
+        tool.env("HTTP_PROXY", &url).run().succeeds();
+        assert_eq!(proxy.asked().len(), before);
+    });
+}
+
+#[test]
+fn k3_a_proxy_that_is_none_is_a_matter_of_configuration() {
+    let registry = holding(Faulty::setup(), &[3000]);
+    for variable in [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
+        for value in [
+            "http://",
+            "http://proxy.example:canary-port",
+            "socks5://user:canary-proxy@proxy.example",
+            "canary proxy",
+            "http://[::1",
+        ] {
+            let sandbox = Sandbox::new();
+            let ended = pull(&sandbox, &app(&registry)).env(variable, value).run();
+            assert_fails(
+                &sandbox,
+                ended,
+                78,
+                &[variable, "is not the URL of a proxy"],
+            );
+        }
+    }
+    assert!(registry.requests().is_empty());
+}

@@ -163,7 +163,7 @@ fn e8_real_registries_stay_whole_when_a_push_is_killed() {
         let dam = Dam::before(&registry.host(), usize::MAX);
         let whole = pushed(indexed.push_to(&dam.host).run());
         let bytes = dam.passed.load(Ordering::Relaxed);
-        for part in 1..=7 {
+        for part in [2, 4, 6] {
             let registry = start_registry();
             registry.push(&indexed.folder(), "app:v1");
             let dam = Dam::before(&registry.host(), bytes * part / 8);

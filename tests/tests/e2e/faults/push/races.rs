@@ -12,8 +12,9 @@ use std::{
 use serde_json::json;
 use soci_testkit::{
     faulty::{Fault, Faulty, Habit, Rule, Setup},
-    image,
+    http, image,
     process::Tool,
+    registry::Registry,
 };
 
 use super::{Indexed, State, assert_fails, simple};
@@ -167,4 +168,40 @@ fn e11_who_loses_five_times_is_told_to_try_again() {
     registry.clear_rules();
     indexed.push(&registry).run().succeeds();
     assert!(listed(&registry, &tag).contains(&indexed.version_1()));
+}
+
+#[test]
+fn e11_an_entry_of_what_is_gone_stands_in_nobodys_way() {
+    let [gone, stays, ours] = ["one", "two", "three"].map(|name| Indexed::by(name, &simple()));
+    let tag = ours.fallback_tag();
+    let registry = Faulty::setup().without_referrers().start();
+    for builder in [&gone, &stays] {
+        builder.push(&registry).run().succeeds();
+    }
+    registry.remove(&gone.version_1());
+    ours.push(&registry).run().succeeds();
+    let expected = BTreeSet::from([&stays, &ours].map(Indexed::version_1));
+    assert_eq!(listed(&registry, &tag), expected);
+    // Once with the entry, and once without.
+    assert_eq!(registry.count("PUT", &format!("*/manifests/{tag}")), 2 + 2);
+}
+
+#[test]
+fn e11_so_it_is_with_a_real_registry() {
+    let [gone, stays, ours] = ["one", "two", "three"].map(|name| Indexed::by(name, &simple()));
+    let registry = Registry::distribution();
+    registry.push(&ours.folder(), "app:v1");
+    for builder in [&gone, &stays] {
+        builder.push_to(&registry.host()).run().succeeds();
+    }
+    let path = format!("/v2/app/manifests/{}", gone.version_1());
+    let deleted = http::request(&registry.host(), "DELETE", &path, &[]).expect("a registry");
+    assert_eq!(deleted.status, 202);
+    ours.push_to(&registry.host()).run().succeeds();
+    let list = registry.manifest("app", &ours.fallback_tag()).json();
+    let digests = array(&list["manifests"])
+        .iter()
+        .map(|entry| text(&entry["digest"]).to_owned());
+    let expected = [&stays, &ours].map(Indexed::version_1);
+    assert_eq!(digests.collect::<Vec<_>>(), expected);
 }

@@ -156,3 +156,15 @@ fn another_index_is_warned_of_skipped_or_allowed_with_the_least_requests() {
         }
     }
 }
+
+#[test]
+fn an_index_that_is_gone_is_no_reason_to_skip_another() {
+    let ours = Indexed::of(&simple());
+    let theirs = Indexed::by("another builder", &simple());
+    let registry = Faulty::setup().without_referrers().start();
+    theirs.push(&registry).run().succeeds();
+    registry.remove(&theirs.version_1());
+    let push = ours.push(&registry).args(["--existing-index", "skip"]);
+    assert_eq!(pushed(push.run())["push"]["referrers"], "tag");
+    assert!(registry.manifest("app", &ours.version_1()).is_some());
+}

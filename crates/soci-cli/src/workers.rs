@@ -1,4 +1,4 @@
-//! The layers of an image, several at a time.
+//! The parts of an image, several at a time.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -6,14 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use soci_cli::Failure;
+use crate::Failure;
 
-/// Does `work` on each of `tasks`, at most `jobs` at a time, the first ones first, and returns the results by their keys.
+/// Does `work` on each of `tasks`, at most `at_once` at a time, the first ones first, and returns the results by their keys.
 ///
 /// The first failure ends the others early (they see it in the flag they are given) and is returned.
-pub(crate) fn each<K, T, R>(
+///
+/// # Errors
+///
+/// Fails as the first task that failed.
+pub fn in_parallel<K, T, R>(
     tasks: &[(K, T)],
-    jobs: NonZeroUsize,
+    at_once: NonZeroUsize,
     work: impl Fn(&T, &AtomicBool) -> Result<R, Failure> + Sync,
 ) -> Result<BTreeMap<K, R>, Failure>
 where
@@ -26,7 +30,7 @@ where
     let results = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
     thread::scope(|scope| {
-        for _ in 0..jobs.get().min(tasks.len()) {
+        for _ in 0..at_once.get().min(tasks.len()) {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed)
                     && let Some((key, task)) = tasks.get(next.fetch_add(1, Ordering::Relaxed))
@@ -63,7 +67,7 @@ mod tests {
     #[test]
     fn does_every_task_once() {
         let tasks: Vec<(usize, usize)> = (0..100).map(|task| (task, task)).collect();
-        let results = each(&tasks, TWO, |task, _| Ok(task * 2)).expect("no failure");
+        let results = in_parallel(&tasks, TWO, |task, _| Ok(task * 2)).expect("no failure");
         assert_eq!(results.len(), 100);
         assert!(results.iter().all(|(task, result)| *result == task * 2));
     }
@@ -80,7 +84,7 @@ mod tests {
                 Ok(())
             }
         };
-        let failure = each(&tasks, NonZeroUsize::MIN, work).expect_err("a failure");
+        let failure = in_parallel(&tasks, NonZeroUsize::MIN, work).expect_err("a failure");
         assert_eq!(failure.exit, Exit::BadData);
         assert_eq!(done.into_inner(), 1);
     }

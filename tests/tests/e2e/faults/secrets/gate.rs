@@ -1,0 +1,232 @@
+//! Twelve secrets that are in use, in runs that succeed and in runs that fail, and are to be found nowhere.
+//!
+//! They are a password, a bearer token, an identity token, the secret and the stderr of a helper, an AWS key's two halves
+//! and its session, ECR's password, the signature of a URL, the password of a proxy, and a web identity. That a run succeeds
+//! shows that each was used: the servers insist on it.
+
+use std::fs;
+
+use serde_json::json;
+use soci_testkit::{
+    aws,
+    faulty::{Fault, Faulty},
+    namespace,
+    process::{Finished, Sandbox, Tool, pipeline},
+    proxy::Manners,
+};
+
+use super::{assert_hidden, assert_no_canary};
+use crate::{
+    faults::auth::{
+        PASSWORD, USER, app,
+        aws::ECR,
+        helpers::{helper, with_helpers},
+        holding, quick,
+    },
+    stages::{assert_sound, stage},
+};
+
+/// Faults that let a message quote what was sent or received: methods, path and fault.
+fn faults() -> Vec<(&'static str, &'static str, Fault)> {
+    vec![
+        (
+            "*",
+            "/v2/*",
+            Fault::error(401, "UNAUTHORIZED", "who are you"),
+        ),
+        ("*", "/v2/*", Fault::error(403, "DENIED", "not you")),
+        ("PUT", "*", Fault::status(500)),
+        ("GET", "/s3/*", Fault::expired_url(403, "AccessDenied")),
+        ("GET", "/s3/*", Fault::status(500)),
+        ("GET", "*/sha256:*", Fault::reset_after(10)),
+        (
+            "*",
+            "/v2/*",
+            Fault::redirect(307, "https://user:canary-link@169.254.169.254/?canary=1"),
+        ),
+        ("*", "/token*", Fault::error(403, "DENIED", "no token")),
+        ("*", "/token*", Fault::status(200)),
+    ]
+}
+
+/// Runs the stages, which talk as much as they can.
+fn run(
+    sandbox: &Sandbox,
+    reference: &str,
+    format: &str,
+    set: &dyn Fn(Tool) -> Tool,
+) -> Vec<Finished> {
+    let arguments = [vec![reference], vec![], vec!["--force"], vec![]];
+    let names = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
+    let tools = names.into_iter().zip(arguments).map(|(name, arguments)| {
+        let tool = set(quick(stage(sandbox, name)).args(arguments));
+        tool.env("SOCI_VERBOSE", "2").env("SOCI_LOG_FORMAT", format)
+    });
+    pipeline(tools)
+}
+
+/// Runs a scene with no fault and with each of them, and asserts that none of its secrets shows.
+#[track_caller]
+fn assert_discreet(registry: &Faulty, reference: &str, set: &dyn Fn(&Sandbox, Tool) -> Tool) {
+    for format in ["text", "json"] {
+        let sandbox = Sandbox::new();
+        let ended = run(&sandbox, reference, format, &|tool| set(&sandbox, tool));
+        assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+        for ended in ended {
+            ended.succeeds();
+        }
+    }
+    for (number, (methods, glob, fault)) in faults().into_iter().enumerate() {
+        registry.clear_rules();
+        registry.fault(methods, glob, fault);
+        let sandbox = Sandbox::new();
+        let format = ["text", "json"][number % 2];
+        let ended = run(&sandbox, reference, format, &|tool| set(&sandbox, tool));
+        assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+        assert_sound(&sandbox.store());
+    }
+    registry.clear_rules();
+}
+
+#[test]
+fn e10_no_password_and_no_bearer_token_shows() {
+    let registry = holding(Faulty::setup().bearer(USER, PASSWORD), &[3000]);
+    assert_discreet(&registry, &app(&registry), &|_, tool| {
+        tool.env("SOCI_USERNAME", USER)
+            .env("SOCI_PASSWORD", PASSWORD)
+    });
+    assert!(registry.tokens_given() > 0);
+}
+
+#[test]
+fn e10_no_identity_token_shows() {
+    let setup = Faulty::setup().bearer(USER, PASSWORD);
+    let registry = holding(setup.identity_token("canary-identity"), &[3000]);
+    let host = registry.host();
+    assert_discreet(&registry, &app(&registry), &|sandbox, tool| {
+        let entry = json!({"auth": "", "identitytoken": "canary-identity"});
+        let config = json!({"auths": {host.as_str(): entry}}).to_string();
+        tool.env("SOCI_AUTHFILE", sandbox.write("auth.json", config))
+    });
+    assert!(registry.tokens_given() > 0);
+}
+
+/// A helper that says too much, and keeps what it can see of the tool that runs it.
+const HELPER: &str = r#"cat /proc/$PPID/cmdline /proc/$$/cmdline /proc/$$/environ >>SEEN
+echo canary-helper-stderr >&2
+printf '{"ServerURL":"","Username":"AWS","Secret":"canary-helper-secret"}'
+exit STATUS"#;
+
+#[test]
+fn e10_nothing_of_a_helper_shows_and_it_sees_nothing() {
+    let setup = Faulty::setup().basic(USER, "canary-helper-secret");
+    let registry = holding(setup, &[3000]);
+    let seen = Sandbox::new();
+    let seen = seen.path().join("seen");
+    let script = HELPER.replace("SEEN", &seen.display().to_string());
+    let with_helper = |sandbox: &Sandbox, tool: Tool, status: &str| {
+        let script = script.replace("STATUS", status);
+        helper(sandbox, "pass", Some(&script));
+        // Another registry's password, and others that the helper has no use for.
+        with_helpers(sandbox, tool)
+            .env(
+                "REGISTRY_AUTH_FILE",
+                sandbox.home().join(".docker/config.json"),
+            )
+            .env("SOCI_USERNAME", USER)
+            .env("SOCI_PASSWORD", PASSWORD)
+            .env("AWS_SECRET_ACCESS_KEY", "canary-secret-key")
+            .env("HTTPS_PROXY", "http://user:canary-proxy@127.0.0.1:9")
+    };
+    let reference = app(&registry);
+    assert_discreet(&registry, &reference, &|sandbox, tool| {
+        with_helper(sandbox, tool, "0")
+    });
+    let sandbox = Sandbox::new();
+    let ended = run(&sandbox, &reference, "text", &|tool| {
+        with_helper(&sandbox, tool, "1")
+    });
+    assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+    assert_eq!(ended[0].code(), 78, "{}", ended[0].stderr);
+    let seen = fs::read(seen).expect("what the helper saw");
+    let text = String::from_utf8_lossy(&seen);
+    for name in ["soci-pull", "soci-index", "soci-push"] {
+        assert!(text.contains(name), "{name} in:\n{text}");
+    }
+    assert_hidden("command lines and the helper's environment", &seen);
+}
+
+#[test]
+fn e10_nothing_of_aws_and_of_a_proxy_shows() {
+    namespace::isolated(&[ECR], || {
+        let setup = Faulty::setup().ecr().basic(USER, "canary-ecr-password");
+        let registry = holding(setup.tls(&[ECR]).port(443), &[3000]);
+        let sts = aws::answering(Faulty::setup(), |request| {
+            let form = String::from_utf8_lossy(&request.body);
+            if form.contains("WebIdentityToken=canary-web-identity") {
+                aws::assumed_role()
+            } else {
+                aws::role_refusal("InvalidIdentityToken", "who are you")
+            }
+        });
+        let api = aws::answering(Faulty::setup(), |request| {
+            let header = |name| request.header(name).unwrap_or_default();
+            if header("authorization").contains("Credential=canary-key/")
+                && header("x-amz-security-token") == "canary-session"
+            {
+                aws::token(request, USER, "canary-ecr-password")
+            } else {
+                aws::refusal(400, "AccessDeniedException", "who are you")
+            }
+        });
+        // `user:canary-proxy`
+        let proxy = Manners::default()
+            .wants("Basic dXNlcjpjYW5hcnktcHJveHk=")
+            .start();
+        let proxy = format!("http://user:canary-proxy@{}", proxy.host());
+        let reference = format!("{ECR}/app:v1");
+        let as_role = |sandbox: &Sandbox, tool: Tool| {
+            tool.env("SOCI_CA_FILE", registry.ca_file())
+                .env("HTTPS_PROXY", &proxy)
+                .env("AWS_ENDPOINT_URL_STS", sts.url())
+                .env("AWS_ENDPOINT_URL_ECR", api.url())
+                .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/builder")
+                .env(
+                    "AWS_WEB_IDENTITY_TOKEN_FILE",
+                    sandbox.write("token", "canary-web-identity"),
+                )
+        };
+        assert_discreet(&registry, &reference, &as_role);
+        for (server, refusal) in [
+            (
+                &sts,
+                aws::role_refusal("ExpiredTokenException", "Token expired"),
+            ),
+            (&api, aws::refusal(400, "AccessDeniedException", "not you")),
+        ] {
+            server.clear_rules();
+            server.fault("*", "*", Fault::reply(refusal));
+            let sandbox = Sandbox::new();
+            let ended = run(&sandbox, &reference, "json", &|tool| {
+                as_role(&sandbox, tool)
+            });
+            assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+            assert_eq!(ended[0].code(), 77, "{}", ended[0].stderr);
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "a secret")]
+fn e10_the_search_finds_a_secret_in_plain_text() {
+    assert_hidden("here", b"password: canary-password");
+}
+
+#[test]
+fn e10_the_search_finds_a_secret_in_base64() {
+    // As `u:canary`, `us:canary` and `usr:canary`.
+    for text in ["dTpjYW5hcnk=", "dXM6Y2FuYXJ5", "dXNyOmNhbmFyeQ=="] {
+        let searched = std::panic::catch_unwind(|| assert_hidden("here", text.as_bytes()));
+        assert!(searched.is_err(), "{text}");
+    }
+}
