@@ -28,6 +28,12 @@ soak: ## a thousand pipelines against registries that fail at random; SOCI_SOAK_
 	SOCI_SOAK_RUNS=$${SOCI_SOAK_RUNS:-1000} SOCI_SOAK_SEED=$${SOCI_SOAK_SEED:-$$(date +%s)} \
 	  cargo test --locked -p soci-e2e --test e2e soak_ends -- --nocapture
 
+.PHONY: sweeps
+sweeps: ## fail each call to the file system once, and kill the tools at each, and print how many these were
+	scripts/setup.sh test
+	cargo build --workspace --locked --bins
+	cargo test --locked -p soci-e2e --test sweeps -- --nocapture
+
 .PHONY: check
 check: ## formatting, lints, licences and duplicates of dependencies, shell scripts
 	scripts/check.sh

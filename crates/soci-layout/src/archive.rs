@@ -132,6 +132,8 @@ pub struct ArchiveWriter {
     tar: tar::Builder<Unfinished>,
     index: Vec<u8>,
     blobs: BTreeMap<Digest, u64>,
+    /// Whether it is another than the tar that lies there.
+    changed: bool,
 }
 
 impl ArchiveWriter {
@@ -143,10 +145,12 @@ impl ArchiveWriter {
     pub fn create(path: &Path) -> Result<Self, LayoutError> {
         let mut writer = Self {
             path: path.to_owned(),
-            tar: tar::Builder::new(temporary::start(temporary::folder(path))?),
+            tar: tar::Builder::new(temporary::start(temporary::folder(path), path)?),
             index: index::empty(),
             blobs: BTreeMap::new(),
+            changed: true,
         };
+        temporary::sweep(temporary::folder(path));
         if path.exists() {
             let old = Archive::open(path)?;
             writer.index.clone_from(&old.index);
@@ -155,6 +159,7 @@ impl ArchiveWriter {
                 let mut blob = old.blob(&descriptor)?;
                 writer.append(&descriptor, |buffer| blob.read(buffer))?;
             }
+            writer.changed = false;
         }
         Ok(writer)
     }
@@ -214,6 +219,7 @@ impl ArchiveWriter {
         out.write_all(&[0; 512][..padding])
             .during(Action::Write, &self.path)?;
         self.blobs.insert(descriptor.digest, descriptor.size);
+        self.changed = true;
         Ok(())
     }
 
@@ -232,6 +238,7 @@ impl ArchiveWriter {
             return Ok(false);
         };
         self.index = changed;
+        self.changed = true;
         Ok(true)
     }
 
@@ -240,12 +247,15 @@ impl ArchiveWriter {
         &self.index
     }
 
-    /// Publishes the tar. Without this call, nothing changes.
+    /// Publishes the tar, unless it holds nothing new. Without this call, nothing changes.
     ///
     /// # Errors
     ///
     /// Fails where the tar cannot be written and made durable.
     pub fn commit(mut self) -> Result<(), LayoutError> {
+        if !self.changed {
+            return Ok(());
+        }
         let files = [
             ("index.json", self.index.as_slice(), 0o644),
             ("oci-layout", OCI_LAYOUT.as_bytes(), 0o444),
@@ -319,6 +329,20 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn is_not_written_anew_for_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("image.tar");
+        let mut writer = ArchiveWriter::create(&path).expect("a writer");
+        append(&mut writer, b"second").expect("appended");
+        append(&mut writer, b"first").expect("appended");
+        writer.commit().expect("published");
+        let before = std::fs::read(&path).expect("a tar");
+        let writer = ArchiveWriter::create(&path).expect("a writer");
+        writer.commit().expect("nothing to do");
+        assert_eq!(std::fs::read(&path).expect("a tar"), before);
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Layout {
         let marker = root.join("oci-layout");
         if !marker.exists() {
             // The marker carries the layout's lock, so it must never be replaced.
-            let mut file = temporary::start(root)?;
+            let mut file = temporary::start(root, &marker)?;
             file.write_all(OCI_LAYOUT.as_bytes())
                 .during(Action::Write, &marker)?;
             file.publish(&marker, 0o644, Replace::Nothing)?;
@@ -108,7 +108,8 @@ impl Layout {
     pub fn blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
         let path = self.blob_path(descriptor.digest);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::open(&path, flags, Mode::empty()) {
+        let open = || rustix::fs::open(&path, flags, Mode::empty());
+        let file = match rustix::io::retry_on_intr(open) {
             Ok(file) => File::from(file),
             Err(rustix::io::Errno::NOENT) => {
                 return Err(LayoutError::NoSuchBlob {
@@ -186,9 +187,10 @@ impl Layout {
     ///
     /// Fails where no file can be made in the layout.
     pub fn blob_writer(&self, expected: &Descriptor) -> Result<BlobWriter, LayoutError> {
+        let path = self.blob_path(expected.digest);
         Ok(BlobWriter {
-            file: temporary::start(&self.root)?,
-            path: self.blob_path(expected.digest),
+            file: temporary::start(&self.root, &path)?,
+            path,
             expected: expected.clone(),
             hash: Sha256::new(),
             written: 0,
@@ -208,7 +210,7 @@ impl Layout {
 
     /// Writes a file of the layout, whole or not at all.
     pub(crate) fn publish(&self, path: &Path, content: &[u8]) -> Result<(), LayoutError> {
-        let mut file = temporary::start(&self.root)?;
+        let mut file = temporary::start(&self.root, path)?;
         file.write_all(content).during(Action::Write, path)?;
         file.publish(path, 0o644, Replace::Any)
     }

@@ -52,14 +52,14 @@ pub fn remove_unfinished() {
     std::mem::forget(unfinished);
 }
 
-/// Starts a file in `folder`.
-pub(crate) fn start(folder: &Path) -> Result<Unfinished, LayoutError> {
+/// Starts a file in `folder` that is to become `path`.
+pub(crate) fn start(folder: &Path, path: &Path) -> Result<Unfinished, LayoutError> {
     // Made and listed in one step, so that none is missed by whoever removes them all.
     let mut unfinished = list();
     let file = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempfile_in(folder)
-        .during(Action::Create, folder)?;
+        .during(Action::Create, path)?;
     let listed = Listed(file.path().to_owned());
     unfinished.insert(listed.0.clone());
     drop(unfinished);
@@ -90,8 +90,9 @@ impl Unfinished {
             _ => Err(failed.error),
         });
         drop(listed);
-        published.during(Action::Write, path)?;
-        sync(folder(path))
+        published
+            .and_then(|()| sync(folder(path)))
+            .during(Action::Write, path)
     }
 }
 
@@ -119,7 +120,7 @@ fn list() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// Makes a folder and those above it, where they are missing, and makes them durable. Only the user may look into them.
 pub(crate) fn make_folder(path: &Path) -> Result<(), LayoutError> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => sync(folder(path)),
+        Ok(()) => sync(folder(path)).during(Action::Create, path),
         Err(_) if path.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path) != path => {
             make_folder(folder(path))?;
@@ -139,10 +140,8 @@ pub(crate) fn folder(path: &Path) -> &Path {
 }
 
 /// Makes the entries of a folder durable.
-pub(crate) fn sync(folder: &Path) -> Result<(), LayoutError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .during(Action::Write, folder)
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// Removes the unfinished files that a killed process left in `folder`. What cannot be removed stays.
