@@ -7,6 +7,7 @@ pub mod exit;
 pub mod lines;
 pub mod model;
 pub mod schema;
+mod unique;
 
 pub use exit::Exit;
 pub use lines::{DocumentError, parse, to_line};

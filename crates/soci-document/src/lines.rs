@@ -1,6 +1,9 @@
 //! Documents as lines of JSON.
 
+use serde::Deserialize;
+
 use crate::model::{Document, VERSION};
+use crate::unique::Unique;
 
 /// The longest line that is read, in bytes.
 pub const LINE_LIMIT: usize = 16 * 1024 * 1024;
@@ -35,11 +38,17 @@ pub enum DocumentError {
     },
 }
 
+/// What is read of a document before it is known to be of this version.
+#[derive(Deserialize)]
+struct Header {
+    version: Option<serde_json::Value>,
+}
+
 /// Reads a document from one line.
 ///
 /// # Errors
 ///
-/// Fails where the line is too long, not JSON, of another version, or lacks a field.
+/// Fails where the line is too long, not JSON, of another version, lacks a field or has one twice.
 pub fn parse(line: &[u8]) -> Result<Document, DocumentError> {
     if line.len() > LINE_LIMIT {
         return Err(DocumentError::TooLong);
@@ -47,13 +56,19 @@ pub fn parse(line: &[u8]) -> Result<Document, DocumentError> {
     if line.starts_with(b"\xEF\xBB\xBF") {
         return Err(DocumentError::ByteOrderMark);
     }
-    let value: serde_json::Value =
-        serde_json::from_slice(line).map_err(|source| DocumentError::Json {
-            offset: offset(line, &source),
-            source,
-        })?;
-    match value.get("version") {
-        Some(version) if version.as_u64() != Some(VERSION) => {
+    let Unique = serde_json::from_slice(line).map_err(|source| {
+        if source.is_data() {
+            DocumentError::Field(source)
+        } else {
+            DocumentError::Json {
+                offset: offset(line, &source),
+                source,
+            }
+        }
+    })?;
+    // What is no object has no version, and is told what it lacks.
+    match serde_json::from_slice(line).map(|Header { version }| version) {
+        Ok(Some(version)) if version.as_u64() != Some(VERSION) => {
             return Err(DocumentError::Version {
                 found: version.to_string(),
             });
@@ -143,6 +158,18 @@ mod tests {
             parse(twice.as_bytes()),
             Err(DocumentError::Field(_))
         ));
+        // At any depth, and in what this release does not know.
+        for (once, twice) in [
+            ("\"size\":1", "\"size\":1,\"size\":2"),
+            ("\"b\":1", "\"b\":1,\"b\":1"),
+            ("\"b\":1", "\"b\":[{\"c\":1,\"\\u0063\":1}]"),
+        ] {
+            let other = text.replacen(once, twice, 1);
+            assert!(
+                matches!(parse(other.as_bytes()), Err(DocumentError::Field(_))),
+                "{twice}"
+            );
+        }
         let marked = [b"\xEF\xBB\xBF", text.as_bytes()].concat();
         assert!(matches!(parse(&marked), Err(DocumentError::ByteOrderMark)));
         for bad in ["NaN", "1e999", "\"\\ud800\"", "\"\u{1}\""] {
