@@ -7,6 +7,7 @@
 )]
 
 pub mod aws;
+pub mod canary;
 pub mod certificate;
 pub mod dns;
 pub mod faulty;

@@ -17,6 +17,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::canary::assert_hidden;
+
 /// How long a tool may run before it counts as hanging.
 const DEADLINE: Duration = Duration::from_mins(3);
 
@@ -293,6 +295,10 @@ pub fn pipeline(tools: impl IntoIterator<Item = Tool>) -> Vec<Finished> {
         } else {
             vec![]
         };
+        if name.starts_with("soci-") {
+            assert_hidden(&format!("stderr of {name}"), stderr.as_bytes());
+            assert_hidden(&format!("stdout of {name}"), &stdout);
+        }
         Finished {
             name,
             status,

@@ -8,6 +8,7 @@ use std::{
 use serde_json::Value;
 pub(crate) use soci_testkit::image::noise;
 use soci_testkit::{
+    canary::assert_hidden,
     image::{self, Layer},
     process::{Finished, Sandbox, Tool, pipeline},
 };
@@ -188,8 +189,9 @@ pub(crate) fn assert_sound(layout: &Path) {
         let name = file.file_name().expect("a file").to_string_lossy();
         let left_behind = name.starts_with('.');
         assert!(!left_behind, "{} was left behind", file.display());
+        let bytes = fs::read(&file).expect("a readable file");
+        assert_hidden(&file.display().to_string(), &bytes);
         if file.starts_with(&blobs) {
-            let bytes = fs::read(&file).expect("a readable file");
             assert_eq!(image::digest(&bytes), format!("sha256:{name}"));
         }
     }

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use soci_testkit::faulty::{Fault, Faulty, Habit, Rule, Setup};
 
 pub(super) const USER: &str = "somebody";
-pub(super) const PASSWORD: &str = "p4ssword-canary";
+pub(super) const PASSWORD: &str = "canary-password";
 
 /// How a pipeline must end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,0 +1,21 @@
+//! Secrets that are made to be found where they must not be.
+//!
+//! Every secret that a test gives to a tool, or that a server gives it, starts with `canary`. So one search finds them all,
+//! as they are and in Base64; whatever [`process`](crate::process) runs is searched.
+
+/// `canary` as it is, and the part of it that is the same in every Base64, for each of three offsets.
+const NEEDLES: [&str; 4] = ["canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
+
+/// Asserts that no secret shows in bytes.
+#[track_caller]
+pub fn assert_hidden(place: &str, bytes: &[u8]) {
+    for needle in NEEDLES {
+        let mut windows = bytes.windows(needle.len());
+        let shows = windows.any(|window| window == needle.as_bytes());
+        assert!(
+            !shows,
+            "a secret (`{needle}`) shows in {place}:\n{}",
+            String::from_utf8_lossy(bytes)
+        );
+    }
+}
