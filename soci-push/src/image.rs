@@ -113,11 +113,13 @@ impl Pusher {
         copied: Option<(&Source, &Reference)>,
     ) -> Result<(), Failure> {
         if let Some((source, from)) = copied {
-            let here = |blob: &&Descriptor| {
-                !layer::is_foreign(&blob.media_type) || source.holds(blob).unwrap_or(false)
-            };
-            let blobs = content.image_blobs.values().filter(here);
-            upload.blobs(blobs, self.uploads, |place, blob| {
+            let mut blobs = Vec::new();
+            for blob in content.image_blobs.values() {
+                if !layer::is_foreign(&blob.media_type) || source.holds(blob)? {
+                    blobs.push(blob);
+                }
+            }
+            upload.blobs(blobs.into_iter(), self.uploads, |place, blob| {
                 from_source(source, from, place, blob)
             })?;
         }

@@ -1,6 +1,6 @@
 //! The life of a tool's process.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
@@ -29,9 +29,14 @@ pub fn run<T: Tool>(name: &'static str) -> ExitCode {
     let tool = match T::try_parse() {
         Ok(tool) => tool,
         Err(error) => {
-            // Help that nobody reads to its end is no failure.
-            drop(error.print());
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
+            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
+            return ExitCode::from(match error.print() {
+                // Help that nobody reads to its end is no failure.
+                Err(failed) if code == 0 && failed.kind() != ErrorKind::BrokenPipe => {
+                    Exit::Io.code()
+                }
+                _ => code,
+            });
         }
     };
     let quiet = tool.common().quiet;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -21,6 +22,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the lock is waited for before somebody is told.
 const LOCK_NOTICE: Duration = Duration::from_secs(1);
+
+/// Said once that a file system has no locks.
+static UNLOCKED: Once = Once::new();
 
 /// What a selector means in a layout.
 #[derive(Debug)]
@@ -235,10 +239,22 @@ impl Layout {
                     }
                     std::thread::sleep(LOCK_PAUSE);
                 }
+                Err(std::fs::TryLockError::Error(error)) if is_no_lock(&error) => {
+                    UNLOCKED.call_once(|| {
+                        tracing::warn!(target: "soci", "`{}` cannot be locked, so what others write there at the same time may be lost: {error}", path.display());
+                    });
+                    return Ok(file);
+                }
                 Err(error) => return Err(error.into()).during(Action::Lock, &path),
             }
         }
     }
+}
+
+/// Says whether the file system has no locks at all.
+fn is_no_lock(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::Unsupported
+        || error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error())
 }
 
 #[cfg(test)]

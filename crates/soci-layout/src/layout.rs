@@ -173,7 +173,10 @@ impl Layout {
     /// Fails where the blob cannot be written and made durable.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, LayoutError> {
         let descriptor = Descriptor::of("", bytes);
-        if self.read_blob(&descriptor, descriptor.size).is_err() {
+        if self.read_blob(&descriptor, descriptor.size).is_ok() {
+            // Whoever has written it may not have come so far.
+            temporary::sync_entry(&self.blob_path(descriptor.digest))?;
+        } else {
             let mut writer = self.blob_writer(&descriptor)?;
             writer.write(bytes)?;
             writer.commit()?;

@@ -4,7 +4,7 @@
 //! the way out; what is written appears whole or not at all, and is durable before anything names it. Blobs are written
 //! without locks, since their names are their content; only `index.json` is changed under a lock.
 //!
-//! Locks are `flock`: a network file system without it is not supported.
+//! Locks are `flock`. On a file system without it all works, but of entries made at the same time one may be lost.
 
 mod archive;
 mod blob;

@@ -90,9 +90,8 @@ impl Unfinished {
             _ => Err(failed.error),
         });
         drop(listed);
-        published
-            .and_then(|()| sync(folder(path)))
-            .during(Action::Write, path)
+        published.during(Action::Write, path)?;
+        sync_entry(path)
     }
 }
 
@@ -120,7 +119,7 @@ fn list() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// Makes a folder and those above it, where they are missing, and makes them durable. Only the user may look into them.
 pub(crate) fn make_folder(path: &Path) -> Result<(), LayoutError> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => sync(folder(path)).during(Action::Create, path),
+        Ok(()) => sync_entry(path),
         Err(_) if path.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path) != path => {
             make_folder(folder(path))?;
@@ -139,9 +138,11 @@ pub(crate) fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Makes the entries of a folder durable.
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+/// Makes the entry of `path` in its folder durable.
+pub(crate) fn sync_entry(path: &Path) -> Result<(), LayoutError> {
+    File::open(folder(path))
+        .and_then(|folder| folder.sync_all())
+        .during(Action::Write, path)
 }
 
 /// Removes the unfinished files that a killed process left in `folder`. What cannot be removed stays.

@@ -56,7 +56,7 @@ impl Destination {
         })
     }
 
-    /// Says whether the place holds the blob `descriptor`.
+    /// Says whether the place holds the blob `descriptor`, which in a layout is read to its end.
     ///
     /// # Errors
     ///
@@ -67,7 +67,8 @@ impl Destination {
                 session,
                 repository,
             } => Ok(session.block_on(repository.blob_exists(descriptor.digest))??),
-            Self::Layout(layout) => Ok(layout.has(descriptor)),
+            // A damaged one is written anew.
+            Self::Layout(layout) => Ok(layout.has(descriptor) && layout.verify(descriptor).is_ok()),
             Self::Archive(archive) => Ok(locked(archive).has(descriptor)),
         }
     }

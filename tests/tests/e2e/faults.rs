@@ -8,6 +8,7 @@ mod bodies;
 mod connect;
 mod documents;
 mod environment;
+mod places;
 mod push;
 mod redirects;
 mod resume;

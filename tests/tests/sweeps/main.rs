@@ -18,7 +18,7 @@ use std::{
 
 use calls::{Call, Kind};
 use fault::{Fault, Point};
-use stage::Stage;
+use stage::{Stage, comparable, files};
 
 /// How many tools run at a time.
 const WORKERS: usize = 4;
@@ -99,6 +99,26 @@ fn f2_an_interruption_at_any_call_that_can_be_interrupted() {
     });
     println!("EINTR: {swept} calls");
     assert!(swept > 200, "{swept} calls");
+}
+
+#[test]
+fn f7_a_file_system_without_locks_is_good_enough() {
+    for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
+        for stage in Stage::all() {
+            let undisturbed = stage.undisturbed();
+            let sandbox = stage.sandbox();
+            let options = ["--trace=flock", &format!("--inject=flock:error={error}")];
+            let options = options.map(str::to_owned);
+            let ended = stage.traced(&sandbox, &options).run().succeeds();
+            let warnings = ended.stderr.matches("cannot be locked").count();
+            assert!(warnings <= 1, "{}", ended.stderr);
+            if stage.title == "soci-push to a layout" {
+                assert_eq!(warnings, 1, "{}", ended.stderr);
+            }
+            assert_eq!(comparable(&ended.stdout), comparable(&undisturbed.stdout));
+            assert_eq!(files(sandbox.path()), undisturbed.files, "{}", stage.title);
+        }
+    }
 }
 
 #[test]
