@@ -140,13 +140,13 @@ soci-pull | soci-plan | soci-index | soci-push)
 esac
 # Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The
 # subshell outlives the signal (a handler, unlike an ignored signal, is not inherited) and reads the statuses.
-# A stage that was not there yet to get the signal, or takes long to end, gets it again.
-pipe='' signal=''
+# A stage that was not there yet to get the signal, or takes long to end, gets it again, and is killed if that does not help.
+pipe='' signal='' asked=''
 forward() {
-  signal=$1
+  signal=$1 asked=$1
   [[ -n $pipe ]] || return 0
   kill "-$signal" -- "-$pipe" || true
-  (sleep 5 && kill "-$signal" -- "-$pipe") &
+  (sleep 5 && kill "-$signal" -- "-$pipe" && sleep 3 && kill -KILL -- "-$pipe") &
 } &>/dev/null
 trap 'forward TERM' TERM
 trap 'forward INT' INT
@@ -176,6 +176,9 @@ until
 do :; done
 case $status in
 77 | 78) [[ -z $hint ]] || printf '%s\n' "$hint" >&2 ;;
-137) refuse 'a stage was killed: perhaps the container has too little memory' 137 ;;
+137)
+  [[ -z $asked ]] || exit "$((128 + $(kill -l "$asked")))"
+  refuse 'a stage was killed: perhaps the container has too little memory' 137
+  ;;
 esac
 exit "$status"

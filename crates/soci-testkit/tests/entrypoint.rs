@@ -13,18 +13,20 @@ use soci_testkit::process::{self, Finished, Sandbox, Tool};
 
 const STAGES: [&str; 4] = ["pull", "plan", "index", "push"];
 
-/// Tells that it runs, with its arguments; sleeps, or passes documents on and ends, as `SLEEP_…` and `STATUS_…` say.
+/// Tells that it runs, with its arguments; sleeps, or passes documents on and ends, as `SLEEP_…` and `STATUS_…` say; hears
+/// no signal if there is a `DEAF_…`.
 /// Where only its options are tried, with no input and no output, it ends as `TRIED_…` says.
 ///
 /// It waits for no child before it sleeps: a shell that does so takes an INT for the child's alone.
 const STAND_IN: &str = r#"#!/bin/bash
 name=${0##*soci-}
 echo "$name: $*" >&2
-sleep="SLEEP_$name" status="STATUS_$name" tried="TRIED_$name"
+sleep="SLEEP_$name" status="STATUS_$name" tried="TRIED_$name" deaf="DEAF_$name"
 if [ /dev/stdin -ef /dev/null ] && [ /dev/stdout -ef /dev/null ]; then
     echo "error: invalid value 'x' for '--span-size <SIZE>'" >&2
     exit "${!tried:-66}"
 fi
+[ -z "${!deaf}" ] || trap '' TERM INT
 : >"$SOCI_STORE.$name"
 [ -z "${!sleep}" ] || exec sleep "${!sleep}"
 if [ "$name" = pull ]; then echo '{"image": "app"}'; else cat; fi
@@ -193,6 +195,19 @@ fn g5_a_signal_reaches_every_stage() {
         assert!(kill(signal, running.id()).success());
         assert_eq!(running.wait().unwrap().code(), Some(code));
     }
+}
+
+#[test]
+fn g5_a_stage_that_hears_no_signal_is_killed_in_time() {
+    let sandbox = sandbox();
+    let tool = entrypoint(&sandbox).env("SLEEP_index", "100");
+    let mut command = tool.env("DEAF_index", "1").arg("app:v1").into_command();
+    let mut running = command.stdout(Stdio::piped()).spawn().unwrap();
+    wait_for_stage(&sandbox.store().with_extension("index"));
+    let started = Instant::now();
+    assert!(kill("TERM", running.id()).success());
+    assert_eq!(running.wait().unwrap().code(), Some(143));
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 fn wait_for_stage(file: &Path) {
