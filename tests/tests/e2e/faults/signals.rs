@@ -23,6 +23,28 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 const SIGNALS: [(&str, i32); 3] = [("HUP", 1), ("INT", 2), ("TERM", 15)];
 
+/// Runs a command with a terminal for stderr, ends it by SIGTERM once it has drawn a bar, and ends with the signal's number;
+/// stdout is what was on the terminal.
+const TERMINAL: &str = "import fcntl, os, pty, signal, struct, sys, termios
+process, terminal = pty.fork()
+if process == 0:
+    os.dup2(os.open(sys.argv[1], os.O_RDONLY), 0)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
+    os.execv(sys.argv[2], sys.argv[2:])
+seen = b''
+while b'/s ' not in seen:
+    seen += os.read(terminal, 4096)
+os.kill(process, signal.SIGTERM)
+try:
+    while True:
+        seen += os.read(terminal, 4096)
+except OSError:
+    pass
+sys.stdout.buffer.write(seen)
+sys.stdout.flush()
+sys.exit(os.WTERMSIG(os.waitpid(process, 0)[1]))";
+
 /// A registry with an image of one layer.
 fn registry() -> Faulty {
     let registry = Faulty::start();
@@ -175,6 +197,29 @@ fn g1_a_signal_that_comes_twice_at_once_is_one_signal() {
         running.dies_by(number);
         assert_eq!(registry.count("DELETE", "*/blobs/uploads/*"), 1);
     }
+}
+
+#[test]
+fn g1_a_signal_takes_the_bars_off_the_terminal() {
+    let registry = registry();
+    let sandbox = Sandbox::new();
+    let plan = planned(&sandbox, &format!("{}/app:v1", registry.host()));
+    registry.fault("GET", "*/blobs/*", Fault::stall_after(100_000, LONG));
+    let input = sandbox.write("input", plan);
+    let python = sandbox.program("python3").args(["-c", TERMINAL]);
+    let python = python
+        .arg(input)
+        .arg(soci_testkit::process::bin("soci-index"));
+    let ended = python.env("TERM", "xterm").run().ends_with(15);
+    let (_, after) = ended
+        .text()
+        .rsplit_once("/s ")
+        .expect("a bar with its rate");
+    // The line is cleared, and nothing is drawn upon it again.
+    let (_, after) = after
+        .rsplit_once("\u{1b}[2K")
+        .expect("a line that is cleared");
+    assert_eq!(after.trim_matches(['\r', '\n']), "", "{:?}", ended.text());
 }
 
 #[test]
