@@ -6,12 +6,12 @@
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::{iterator::Signals, low_level};
+use signal_hook::{flag, iterator::Signals, low_level};
 
 use crate::progress::Progress;
 
@@ -33,8 +33,11 @@ type Cleanup = Box<dyn FnOnce() + Send>;
 /// What other libraries want done, each of which must be quick.
 static CLEANUPS: Mutex<Vec<Cleanup>> = Mutex::new(Vec::new());
 
-/// Whether a signal is ending the process: from then on nothing is said and nobody ends it otherwise.
-static ENDING: AtomicBool = AtomicBool::new(false);
+/// Whether a signal has come, as its handler notes at once: the end of the stage before may be seen in the same moment.
+static COME: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Whether somebody waits for signals.
+static WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// Held while a document is written.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -45,9 +48,9 @@ pub fn on_signal(cleanup: impl FnOnce() + Send + 'static) {
     cleanups.push(Box::new(cleanup));
 }
 
-/// Says whether a signal is ending the process.
+/// Says whether a signal is ending the process: from then on nothing is said and nobody ends it otherwise.
 pub(crate) fn is_ending() -> bool {
-    ENDING.load(Ordering::Relaxed)
+    WATCHED.load(Ordering::SeqCst) && COME.load(Ordering::SeqCst)
 }
 
 /// Waits for the end, where a signal is bringing it about.
@@ -74,17 +77,21 @@ pub(crate) fn watch(progress: Progress) -> io::Result<()> {
         .filter(|signal| ignored & (1 << (signal - 1)) == 0)
         .collect();
     let mut signals = Signals::new(&watched)?;
+    for signal in &watched {
+        flag::register(*signal, Arc::clone(&COME))?;
+    }
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                ENDING.store(true, Ordering::Relaxed);
+                COME.store(true, Ordering::SeqCst);
                 let last = end(signal, &mut signals, progress);
                 // It ends the process. Where it cannot, the tool goes on to its own end.
                 drop(low_level::emulate_default_handler(last));
-                ENDING.store(false, Ordering::Relaxed);
+                WATCHED.store(false, Ordering::SeqCst);
             }
         })?;
+    WATCHED.store(true, Ordering::SeqCst);
     Ok(())
 }
 
