@@ -11,10 +11,10 @@ use std::{
 use soci_testkit::{
     faulty::{Fault, Faulty, Rule},
     image::{self, Image},
-    process::{Sandbox, Tool},
+    process::{Sandbox, Tool, bin},
 };
 
-use crate::stages::{assert_sound, files_below, indexed, layer, planned, stage};
+use crate::stages::{assert_sound, files_below, indexed, layer, planned};
 
 const LONG: Duration = Duration::from_mins(5);
 
@@ -56,6 +56,16 @@ fn registry() -> Faulty {
     );
     registry.push(&folder, "app:v1");
     registry
+}
+
+/// Returns one of the tools with signals as a shell gives them: below `nohup`, say, a test's process ignores some, and
+/// whatever it starts would as well.
+fn hearing(sandbox: &Sandbox, name: &str) -> Tool {
+    let tool = sandbox
+        .program("env")
+        .arg("--default-signal")
+        .arg(bin(name));
+    tool.env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
 /// A tool that runs, with what it writes in files.
@@ -128,7 +138,7 @@ fn g1_a_signal_in_the_middle_of_a_layer_leaves_nothing_behind() {
         let sandbox = Sandbox::new();
         let plan = planned(&sandbox, &reference);
         registry.fault("GET", "*/blobs/*", Fault::stall_after(100_000, LONG));
-        let tool = stage(&sandbox, "soci-index");
+        let tool = hearing(&sandbox, "soci-index");
         let running = Running::start(sandbox, tool, &plan);
         registry.wait_until(|entries| entries.iter().any(|entry| entry.sent == 100_000));
         running.signal(name);
@@ -144,7 +154,7 @@ fn g1_a_signal_removes_the_layer_that_is_being_stored() {
         let sandbox = Sandbox::new();
         let plan = planned(&sandbox, &reference);
         registry.fault("GET", "*/blobs/*", Fault::stall_after(100_000, LONG));
-        let tool = stage(&sandbox, "soci-pull").arg("--layers");
+        let tool = hearing(&sandbox, "soci-pull").arg("--layers");
         let store = sandbox.store();
         let running = Running::start(sandbox, tool, &plan);
         let unfinished = || {
@@ -169,7 +179,7 @@ fn g1_a_signal_gives_an_open_upload_back() {
         let sandbox = Sandbox::new();
         let line = indexed(&sandbox, &format!("{}/app:v1", registry.host()));
         registry.fault("PUT", "*/blobs/uploads/*", Fault::stall_head(LONG));
-        let tool = stage(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
+        let tool = hearing(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
         let running = Running::start(sandbox, tool, &line);
         registry.wait_until(|entries| entries.iter().any(|entry| entry.request.method == "PUT"));
         running.signal(name);
@@ -186,7 +196,7 @@ fn g1_a_signal_that_comes_twice_at_once_is_one_signal() {
         let sandbox = Sandbox::new();
         let line = indexed(&sandbox, &format!("{}/app:v1", registry.host()));
         registry.fault("PUT", "*/blobs/uploads/*", Fault::stall_head(LONG));
-        let tool = stage(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
+        let tool = hearing(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
         let running = Running::start(sandbox, tool, &line);
         registry.wait_until(|entries| entries.iter().any(|entry| entry.request.method == "PUT"));
         // As `timeout` does it: to its child, and to the group of its child.
@@ -207,9 +217,7 @@ fn g1_a_signal_takes_the_bars_off_the_terminal() {
     registry.fault("GET", "*/blobs/*", Fault::stall_after(100_000, LONG));
     let input = sandbox.write("input", plan);
     let python = sandbox.program("python3").args(["-c", TERMINAL]);
-    let python = python
-        .arg(input)
-        .arg(soci_testkit::process::bin("soci-index"));
+    let python = python.arg(input).arg(bin("soci-index"));
     let ended = python.env("TERM", "xterm").run().ends_with(15);
     let (_, after) = ended
         .text()
@@ -228,7 +236,7 @@ fn g2_a_second_signal_ends_a_tool_at_once() {
     let sandbox = Sandbox::new();
     let line = indexed(&sandbox, &format!("{}/app:v1", registry.host()));
     registry.fault("PUT|DELETE", "*/blobs/uploads/*", Fault::stall_head(LONG));
-    let tool = stage(&sandbox, "soci-push");
+    let tool = hearing(&sandbox, "soci-push");
     let running = Running::start(sandbox, tool, &line);
     let asked = |method: &'static str| {
         registry
@@ -244,19 +252,29 @@ fn g2_a_second_signal_ends_a_tool_at_once() {
     assert!(second.elapsed() < Duration::from_millis(700));
 }
 
+/// Returns the name of the program that a process runs.
+fn read_name(process: &str) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{process}/comm"));
+    name.unwrap_or_default().trim_end().to_owned()
+}
+
 #[test]
 fn g1_a_tool_that_waits_for_its_input_dies_by_the_signal() {
     for name in ["soci-pull", "soci-plan", "soci-index", "soci-push"] {
         for (signal, number) in SIGNALS {
             let sandbox = Sandbox::new();
-            // The store is made when the tool starts, and with it the handlers are there.
-            let mut command = stage(&sandbox, name).arg("-q").into_command();
+            let mut command = hearing(&sandbox, name).arg("-q").into_command();
             let mut child = command
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("a tool");
             let process = child.id().to_string();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while read_name(&process) != name {
+                assert!(Instant::now() < deadline, "{name} does not start");
+                thread::sleep(Duration::from_millis(1));
+            }
             let status = Command::new("kill").args(["-s", signal, &process]).status();
             assert!(status.expect("kill").success());
             let status = child.wait().expect("its end");
@@ -278,7 +296,7 @@ fn g6_a_tool_that_was_stopped_for_longer_than_it_waits_goes_on() {
         )
         .once(),
     );
-    let tool = stage(&sandbox, "soci-index").env("SOCI_IDLE_TIMEOUT", "0.2");
+    let tool = hearing(&sandbox, "soci-index").env("SOCI_IDLE_TIMEOUT", "0.2");
     let mut running = Running::start(sandbox, tool.env("SOCI_RETRY_WAIT", "0.01"), &plan);
     registry.wait_until(|entries| entries.iter().any(|entry| entry.sent >= 100_000));
     running.signal("STOP");
@@ -300,7 +318,7 @@ fn g1_a_signal_that_the_parent_ignores_stays_ignored() {
         "*/manifests/*",
         Fault::stall_head(Duration::from_millis(300)),
     );
-    let pull = soci_testkit::process::bin("soci-pull");
+    let pull = bin("soci-pull");
     let script = format!("trap '' HUP; exec '{}' {reference}", pull.display());
     let tool = sandbox.program("sh").args(["-c", &script]);
     let mut running = Running::start(sandbox, tool, b"");
