@@ -8,7 +8,8 @@ pub(crate) mod challenge;
 pub(crate) mod scope;
 pub(crate) mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{self, MutexGuard, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::HeaderValue;
@@ -29,7 +30,12 @@ use scope::Scope;
 pub(crate) struct Authenticator {
     chain: Chain,
     state: Mutex<State>,
+    /// The numbers of the passes that the registry has accepted.
+    accepted: sync::Mutex<BTreeSet<u64>>,
 }
+
+/// How often a pass is renewed for one request.
+const RENEWALS: u32 = 4;
 
 #[derive(Debug, Default)]
 struct State {
@@ -53,10 +59,12 @@ impl Authenticator {
         Self {
             chain,
             state: Mutex::default(),
+            accepted: sync::Mutex::default(),
         }
     }
 
-    /// Sends a request with credentials as the registry asks for them. A rejected pass is renewed once.
+    /// Sends a request with credentials as the registry asks for them. A pass that is rejected is renewed once, and again
+    /// where it had been good before: then it has expired, be it while the request was tried.
     pub(crate) async fn send(
         &self,
         desk: &Desk<'_>,
@@ -68,28 +76,42 @@ impl Authenticator {
         let mut pass = self.pass(desk).await?;
         let mut answer = desk.exchange(request, pass.as_ref()).await?;
         let mut asked = None;
-        // To be told what is wanted is no rejection yet; one may follow, if something else is wanted then.
-        for is_last in [pass.is_some(), true] {
+        for _ in 0..RENEWALS {
             let Answer::Refused(refused) = answer else {
+                self.accept(pass.as_ref());
                 return Ok(answer);
             };
             let challenge = challenge::read(&refused.headers);
+            // To be told what is wanted is no rejection yet; one may follow, if something else is wanted then.
             let is_told_before = asked.is_some() && asked == challenge;
-            if !self.is_rejected(request, &refused) || is_told_before {
+            let has_expired = self.has_accepted(pass.as_ref());
+            if !self.is_rejected(request, &refused) || (is_told_before && !has_expired) {
                 return Ok(Answer::Refused(refused));
             }
-            let renewed = self.renew(desk, pass, &refused).await?;
-            let Some(renewed) = renewed else {
+            let Some(renewed) = self.renew(desk, pass, &refused).await? else {
                 return Ok(Answer::Refused(refused));
             };
             answer = desk.exchange(request, Some(&renewed)).await?;
-            if is_last {
-                break;
-            }
             pass = Some(renewed);
             asked = challenge;
         }
         Ok(answer)
+    }
+
+    /// Notes that a pass is good.
+    fn accept(&self, pass: Option<&Pass>) {
+        if let Some(pass) = pass {
+            self.accepted().insert(pass.number);
+        }
+    }
+
+    /// Says whether a pass was good at some time.
+    fn has_accepted(&self, pass: Option<&Pass>) -> bool {
+        pass.is_some_and(|pass| self.accepted().contains(&pass.number))
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says whether a refusal is about the pass. ECR says so of an expired one with 403 and without a challenge, and to a
