@@ -36,6 +36,8 @@ pub(crate) enum LayerError {
     Store(#[from] soci_layout::LayoutError),
     #[error("scanner and hasher disagree, which is a bug")]
     Assemble(#[from] soci_ztoc::AssembleError),
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     #[error("stopped, since another layer failed")]
     Stopped,
 }
@@ -48,6 +50,7 @@ impl From<LayerError> for Failure {
             LayerError::Digest { .. } | LayerError::Scan(_) | LayerError::Encode(_) => {
                 Exit::BadData
             }
+            LayerError::Thread(_) => Exit::Io,
             LayerError::Assemble(_) | LayerError::Stopped => Exit::Internal,
         };
         Self::new(exit, error)
@@ -69,8 +72,13 @@ pub(crate) fn build(
     let (scanned, digests) = thread::scope(|scope| {
         let (to_scanner, pieces) = sync_channel(WAITING);
         let (to_hasher, scanned_pieces) = sync_channel(WAITING);
-        let read = scope.spawn(move || read(reader, &to_scanner, bar, stop));
-        let hash = scope.spawn(move || hash(&scanned_pieces));
+        // The reader starts last: it alone may wait for a network, and would be waited for where no other thread starts.
+        let hash = thread::Builder::new()
+            .spawn_scoped(scope, move || hash(&scanned_pieces))
+            .map_err(LayerError::Thread)?;
+        let read = thread::Builder::new()
+            .spawn_scoped(scope, move || read(reader, &to_scanner, bar, stop))
+            .map_err(LayerError::Thread)?;
         let scanned = scan(fresh, &pieces, &to_hasher);
         drop((pieces, to_hasher));
         let digests = hash

@@ -29,22 +29,27 @@ where
     let stop = AtomicBool::new(false);
     let results = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
-    thread::scope(|scope| {
-        for _ in 0..at_once.get().min(tasks.len()) {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed)
-                    && let Some((key, task)) = tasks.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    match work(task, &stop) {
-                        Ok(result) => drop(lock(&results).insert(key.clone(), result)),
-                        Err(error) => {
-                            stop.store(true, Ordering::Relaxed);
-                            lock(&failure).get_or_insert(error);
-                        }
-                    }
+    let worker = || {
+        while !stop.load(Ordering::Relaxed)
+            && let Some((key, task)) = tasks.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            match work(task, &stop) {
+                Ok(result) => drop(lock(&results).insert(key.clone(), result)),
+                Err(error) => {
+                    stop.store(true, Ordering::Relaxed);
+                    lock(&failure).get_or_insert(error);
                 }
-            });
+            }
         }
+    };
+    thread::scope(|scope| {
+        // This thread is one of them. Where the system gives no more, those that there are do the work.
+        for _ in 1..at_once.get().min(tasks.len()) {
+            if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+                break;
+            }
+        }
+        worker();
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(failure) => Err(failure),
