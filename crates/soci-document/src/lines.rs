@@ -176,6 +176,30 @@ mod tests {
             let other = text.replacen("\"r/a:v1\"", bad, 1);
             assert!(parse(other.as_bytes()).is_err(), "{bad}");
         }
+        // Strings of bytes that are no text, and sizes that are no lengths.
+        for byte in [b'\0', b'\x1f', b'\xff', b'\xc0'] {
+            let mut other = text.clone().into_bytes();
+            let place = text.find("a:v1").expect("the image");
+            other[place] = byte;
+            assert!(
+                matches!(parse(&other), Err(DocumentError::Json { .. })),
+                "{byte:#x}"
+            );
+        }
+        for size in [
+            "-0",
+            "-1",
+            "1.0",
+            "1e3",
+            "9223372036854775808",
+            "18446744073709551616",
+        ] {
+            let other = text.replacen("\"size\":1", &format!("\"size\":{size}"), 1);
+            assert!(
+                matches!(parse(other.as_bytes()), Err(DocumentError::Field(_))),
+                "{size}"
+            );
+        }
         let deep = text.replacen("{\"b\":1", &"[".repeat(100_000), 1);
         assert!(matches!(
             parse(deep.as_bytes()),
