@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use soci_testkit::{
     faulty::Faulty,
     image::{self, Image},
@@ -56,6 +56,62 @@ fn h2_a_document_that_is_cut_changes_nothing_anywhere() {
     }
     assert_eq!(registry.requests().len(), requests);
     assert_eq!(files_below(&sandbox.store()), files);
+}
+
+#[test]
+fn h3_a_field_that_is_missing_or_of_another_type_is_named() {
+    let (sandbox, registry, reference) = with_registry();
+    let whole: Value = serde_json::from_slice(&indexed(&sandbox, &reference)).expect("JSON");
+    let (requests, files) = (registry.requests().len(), files_below(&sandbox.store()));
+    let size = "/manifests/0/layers/0/descriptor/size";
+    for (place, value, said) in [
+        ("/image", json!(7), "expected a string"),
+        ("/manifests", json!({}), "expected a sequence"),
+        ("/root/size", json!("1"), "expected u64"),
+        (size, json!(-1), "expected u64"),
+        (size, json!(1.5), "expected u64"),
+        (size, json!(1_u64 << 63), "over the limit"),
+        ("/root", Value::Null, "null"),
+    ] {
+        let mut edited = whole.clone();
+        *edited.pointer_mut(place).expect("a field") = value;
+        for name in READERS {
+            let ended = stage(&sandbox, name).stdin(edited.to_string()).run();
+            let ended = ended.ends_with(65).says("missing or malformed");
+            assert!(ended.says(said).stdout.is_empty(), "{name} {place}");
+        }
+    }
+    for field in ["version", "image", "root", "manifests"] {
+        let mut edited = whole.clone();
+        edited.as_object_mut().expect("a map").remove(field);
+        for name in READERS {
+            let ended = stage(&sandbox, name).stdin(edited.to_string()).run();
+            let ended = ended
+                .ends_with(65)
+                .says(&format!("missing field `{field}`"));
+            assert!(ended.stdout.is_empty(), "{name} {field}");
+        }
+    }
+    assert_eq!(registry.requests().len(), requests);
+    assert_eq!(files_below(&sandbox.store()), files);
+}
+
+#[test]
+fn h5_what_stands_behind_a_document_on_its_line_is_refused() {
+    let (sandbox, registry, reference) = with_registry();
+    let line = indexed(&sandbox, &reference);
+    let requests = registry.requests().len();
+    let document = line.trim_ascii_end();
+    for behind in [&b" garbage"[..], b"}", b",", document, b"\0"] {
+        for name in READERS {
+            let ended = stage(&sandbox, name)
+                .stdin([document, behind].concat())
+                .run();
+            let ended = ended.ends_with(65).says("not valid JSON at byte");
+            assert!(ended.stdout.is_empty(), "{name}");
+        }
+    }
+    assert_eq!(registry.requests().len(), requests);
 }
 
 /// Starts a reader below something that tells how much memory it took.
@@ -149,6 +205,95 @@ fn h7_what_a_document_says_of_other_places_is_not_believed() {
                 assert!(ended.stdout.is_empty(), "{name} {place} {digest}");
                 assert_eq!(registry.requests().len(), requests);
             }
+        }
+    }
+}
+
+#[test]
+fn h7_the_store_is_believed_and_not_the_document() {
+    let (sandbox, registry, reference) = with_registry();
+    let line = indexed(&sandbox, &reference);
+    let whole: Value = serde_json::from_slice(&line).expect("JSON");
+    let root = whole["root"]["digest"].clone();
+    let absent = json!(image::digest(b"nowhere"));
+    // Whatever else a document names of the store is not what an index is.
+    for place in ["/converted/digest", "/manifests/0/index/v2/digest"] {
+        for (digest, code) in [(&root, 65), (&absent, 80)] {
+            let mut edited = whole.clone();
+            *edited.pointer_mut(place).expect("a digest") = digest.clone();
+            let ended = stage(&sandbox, "soci-push").stdin(edited.to_string()).run();
+            let ended = ended.ends_with(code);
+            let digest = digest.as_str().expect("text");
+            assert!(ended.says(digest).stdout.is_empty(), "{place}");
+        }
+    }
+    assert_eq!(registry.count("PUT|POST|PATCH", "*"), 0);
+    // What it says of that which a manifest or an index says itself makes no difference.
+    let mut edited = whole.clone();
+    for place in [
+        "/manifests/0/config/digest",
+        "/manifests/0/layers/0/ztoc/digest",
+    ] {
+        *edited.pointer_mut(place).expect("a digest") = absent.clone();
+    }
+    for document in [edited, whole.clone()] {
+        let push = stage(&sandbox, "soci-push").stdin(document.to_string());
+        push.run().succeeds();
+        let pushed = registry
+            .manifest("app", "v1-soci")
+            .expect("what was pushed");
+        assert_eq!(
+            json!(image::digest(pushed.bytes())),
+            whole["converted"]["digest"]
+        );
+    }
+    let stored = registry.digests();
+    assert!(!stored.contains(absent.as_str().expect("text")));
+    for place in [
+        "/manifests/0/index/v2/digest",
+        "/manifests/0/layers/0/ztoc/digest",
+    ] {
+        let digest = whole.pointer(place).and_then(Value::as_str);
+        assert!(stored.contains(digest.expect("a digest")), "{place}");
+    }
+}
+
+#[test]
+fn h7_an_image_of_another_registry_gets_no_index_of_this_one() {
+    let (sandbox, registry, reference) = with_registry();
+    let plan: Value = serde_json::from_slice(&planned(&sandbox, &reference)).expect("JSON");
+    let other = Faulty::start();
+    let mut edited = plan;
+    edited["image"] = json!(format!("{}/app:v1", other.host()));
+    let requests = registry.requests().len();
+    // The layers are looked for where the document says that they are, and are not there.
+    let index = stage(&sandbox, "soci-index")
+        .stdin(edited.to_string())
+        .run();
+    assert!(index.ends_with(80).says(&other.host()).stdout.is_empty());
+    assert_eq!(registry.requests().len(), requests);
+    assert_eq!(other.count("PUT|POST|PATCH", "*"), 0);
+}
+
+#[test]
+fn g3_a_pipe_that_is_closed_in_the_middle_of_a_document_ends_it_without_a_word() {
+    let (sandbox, _registry, reference) = with_registry();
+    let line = indexed(&sandbox, &reference);
+    let mut document: Value = serde_json::from_slice(&line).expect("JSON");
+    // More than any pipe holds.
+    document["mine"] = json!("x".repeat(4 << 20));
+    let large = sandbox.write("large", document.to_string());
+    let small = sandbox.write("small", &line);
+    for name in READERS {
+        let tool = soci_testkit::process::bin(name);
+        for (input, codes) in [(&large, &[141][..]), (&small, &[0, 141])] {
+            let script = "\"$0\" -q <\"$1\" | head -c1; exit \"${PIPESTATUS[0]}\"";
+            let shell = sandbox.program("bash").args(["-c", script]).arg(&tool);
+            let shell = shell.arg(input).env("SOCI_MIN_LAYER_SIZE", "0");
+            let ended = shell.run();
+            assert_eq!(ended.text(), "{");
+            assert_eq!(ended.stderr, "", "{name}");
+            assert!(codes.contains(&ended.code()), "{name}: {}", ended.code());
         }
     }
 }

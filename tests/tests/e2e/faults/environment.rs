@@ -38,6 +38,38 @@ fn k1_an_empty_environment_is_enough_with_a_store() {
 }
 
 #[test]
+fn k1_a_registry_is_spoken_to_without_home_and_folder_for_temporary_files() {
+    let sandbox = sandbox();
+    let registry = Faulty::start();
+    registry.push(&sandbox.path().join("image"), "app:v1");
+    let reference = format!("{}/app:v1", registry.host());
+    for (variable, value) in [
+        ("HOME", None),
+        ("HOME", Some("/nowhere")),
+        ("TMPDIR", Some("/nowhere")),
+    ] {
+        let tool = |name: &str| {
+            let tool = bare(stage(&sandbox, name));
+            match value {
+                Some(value) => tool.env(variable, value),
+                None => tool,
+            }
+        };
+        let store = ["--store", "s"];
+        let pull = tool("soci-pull").args(store).arg(&reference).run();
+        let plan = tool("soci-plan").args(["--min-layer-size", "0"]);
+        let plan = plan.stdin(pull.succeeds().stdout).run();
+        let index = tool("soci-index").args(store).stdin(plan.succeeds().stdout);
+        let push = tool("soci-push")
+            .args(store)
+            .stdin(index.run().succeeds().stdout);
+        let pushed = push.run().succeeds();
+        assert!(!pushed.stderr.contains("config"), "{}", pushed.stderr);
+    }
+    assert!(registry.manifest("app", "v1-soci").is_some());
+}
+
+#[test]
 fn k1_a_user_without_a_name_and_a_folder_that_is_gone() {
     let sandbox = sandbox();
     let folder = sandbox.path().display();
@@ -88,4 +120,28 @@ fn k2_certificates_that_are_missing_or_none_are_a_matter_of_configuration() {
             .iter()
             .all(|entry| entry.status.is_some())
     );
+}
+
+#[test]
+fn k2_a_machine_without_certificates_is_told_to_get_some() {
+    let sandbox = sandbox();
+    let registry = Faulty::setup().tls(&[]).start();
+    registry.push(&sandbox.path().join("image"), "app:v1");
+    // As in an image made from scratch: none of the places where systems keep theirs is there.
+    let hide = "for place in /etc/ssl /etc/pki /usr/share/ca-certificates /usr/local/share/ca-certificates; do \
+        if [ -d $place ]; then mount -t tmpfs none $place || exit; fi; done; exec \"$@\"";
+    let pull = || {
+        let shell = sandbox
+            .program("unshare")
+            .args(["--mount", "--map-root-user"]);
+        let shell = shell.args(["sh", "-c", hide, "sh"]).arg(bin("soci-pull"));
+        shell.args(["--plain-http=false", &format!("{}/app:v1", registry.host())])
+    };
+    let ended = pull().run().ends_with(78).says("ca-certificates");
+    assert!(ended.says("SSL_CERT_FILE").stdout.is_empty());
+    assert_eq!(registry.requests().len(), 0);
+    pull()
+        .env("SSL_CERT_FILE", registry.ca_file())
+        .run()
+        .succeeds();
 }

@@ -1,0 +1,107 @@
+//! Machines that give a process little: files, memory, threads.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use soci_testkit::{
+    faulty::Faulty,
+    image::{self, Image},
+    process::{Finished, Sandbox, Tool, bin, pipeline},
+};
+
+use crate::stages::{Stages, assert_sound, indexed, layer, planned, stage};
+
+/// A user that has no other processes, and may still read what the tests' own user may.
+const SOMEBODY: [&str; 5] = [
+    "setpriv",
+    "--reuid=54321",
+    "--inh-caps=-all,+dac_override",
+    "--ambient-caps=-all,+dac_override",
+    "--bounding-set=-all,+dac_override",
+];
+
+/// A sandbox with a registry whose image has two layers.
+fn with_registry() -> (Sandbox, Faulty, String) {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path().join("image");
+    let layers = Image::new("linux/amd64")
+        .layer(layer(1, 20_000))
+        .layer(layer(2, 3000));
+    image::write_layout(&folder, &[layers]);
+    let registry = Faulty::start();
+    registry.push(&folder, "app:v1");
+    // By a name, which is resolved in a thread of its own.
+    let reference = format!("localhost:{}/app:v1", registry.port());
+    (sandbox, registry, reference)
+}
+
+#[test]
+fn f11_few_files_and_little_memory_are_enough() {
+    let (sandbox, _registry, reference) = with_registry();
+    let limited = |name: &str| {
+        let tool = sandbox
+            .program("prlimit")
+            .args(["--nofile=64", "--as=600000000"]);
+        tool.arg(bin(name)).env("SOCI_MIN_LAYER_SIZE", "0")
+    };
+    let ended: Vec<Finished> = pipeline([
+        limited("soci-pull").arg(&reference),
+        limited("soci-plan"),
+        limited("soci-index").args(["--jobs", "16"]),
+        limited("soci-push").args(["--max-concurrent-uploads", "32"]),
+    ]);
+    for tool in ended {
+        tool.succeeds();
+    }
+    let again = Sandbox::new();
+    Stages::of(&again, &[&reference]).run().succeeds_for_one();
+}
+
+/// A tool whose user may have so many threads.
+fn with_threads(sandbox: &Sandbox, threads: usize, name: &str) -> Tool {
+    let limit = format!("--nproc={threads}");
+    let tool = sandbox.program("prlimit").arg(limit);
+    // The limit does not hold for root. All processes of a user count, so for others it may be met sooner.
+    let root = sandbox.path().metadata().expect("the sandbox").uid() == 0;
+    let tool = if root {
+        tool.args(SOMEBODY).arg("--clear-groups")
+    } else {
+        tool
+    };
+    tool.arg(bin(name)).env("SOCI_MIN_LAYER_SIZE", "0")
+}
+
+/// Asserts that a tool did its work, or says that it gets no threads.
+#[track_caller]
+fn assert_honest(ended: &Finished, threads: usize) {
+    let said = format!("{}, {threads} threads: {}", ended.name, ended.stderr);
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(matches!(ended.code(), 0 | 74), "{}, {said}", ended.code());
+    if ended.code() == 74 {
+        assert!(said.contains("cannot start"), "{said}");
+        assert!(ended.stdout.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn f11_few_threads_are_enough_or_an_error_that_says_so() {
+    let (sandbox, _registry, _reference) = with_registry();
+    let plan = planned(&sandbox, "oci:image");
+    let line = indexed(&sandbox, "oci:image");
+    let most = 8;
+    for threads in 1..=most {
+        for (name, arguments, input) in [
+            ("soci-pull", &["--layers"][..], &plan),
+            ("soci-plan", &[], &plan),
+            ("soci-index", &["--force", "--jobs", "4"], &plan),
+            ("soci-push", &["--to", "oci:out:v1"], &line),
+        ] {
+            drop(std::fs::remove_dir_all(sandbox.path().join("out")));
+            let tool = with_threads(&sandbox, threads, name).args(arguments);
+            let ended = tool.stdin(input.clone()).run();
+            assert_honest(&ended, threads);
+            assert_sound(&sandbox.store());
+        }
+    }
+    let index = stage(&sandbox, "soci-index").args(["--force", "--jobs", "4"]);
+    index.stdin(plan).run().succeeds();
+}
