@@ -7,6 +7,7 @@ mod bench;
 mod bodies;
 mod connect;
 mod documents;
+mod durable;
 mod environment;
 mod places;
 mod push;

@@ -1,7 +1,6 @@
 //! Stores that are damaged, shared, not writable, or of little room.
 
 use std::{
-    collections::BTreeMap,
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
@@ -345,90 +344,6 @@ fn f5_what_an_index_says_besides_stays() {
     let after = read();
     assert_eq!(after["mine"], extended["mine"]);
     assert_eq!(after["manifests"][0], extended["manifests"][0]);
-}
-
-/// Returns the calls of a trace that succeeded, each with its thread in front. One that another thread interrupted stands
-/// in two lines there.
-fn whole_calls(trace: &str) -> Vec<String> {
-    let mut begun = BTreeMap::new();
-    let mut calls = Vec::new();
-    for line in trace.lines().filter(|line| !line.contains("+++")) {
-        let (thread, call) = line.split_once(' ').expect("a thread");
-        let call = call.trim_start();
-        if let Some(start) = call.strip_suffix("<unfinished ...>") {
-            begun.insert(thread, start);
-            continue;
-        }
-        let whole = match call.split_once("resumed>") {
-            Some((_, end)) => format!("{}{end}", begun.remove(thread).expect("its start")),
-            None => call.to_owned(),
-        };
-        if whole.contains(" = 0") {
-            calls.push(format!("{thread} {whole}"));
-        }
-    }
-    calls
-}
-
-#[test]
-fn f9_what_is_published_is_durable_first() {
-    let (sandbox, _registry, reference) = with_registry();
-    let plan = planned(&sandbox, &reference);
-    let trace = sandbox.path().join("trace");
-    let tool = sandbox
-        .program("strace")
-        .args([
-            "-f",
-            "-y",
-            "-e",
-            "trace=fsync,rename,renameat,renameat2,linkat",
-            "-o",
-        ])
-        .arg(&trace)
-        .arg(bin("soci-index"))
-        .env("SOCI_MIN_LAYER_SIZE", "0");
-    tool.stdin(plan).run().succeeds();
-    let trace = fs::read_to_string(trace).expect("a trace");
-    let calls = whole_calls(&trace);
-    let mut published = 0;
-    for (place, call) in calls.iter().enumerate() {
-        if !call.contains("rename") || !call.contains(".unfinished-") {
-            continue;
-        }
-        published += 1;
-        let thread = call.split_whitespace().next().expect("a thread");
-        let own: Vec<&String> = calls
-            .iter()
-            .filter(|other| other.starts_with(thread))
-            .collect();
-        let at = own.iter().position(|other| other == &call).expect("itself");
-        let name = call.split('"').nth(1).expect("a path");
-        let unfinished = Path::new(name)
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        assert!(
-            at > 0 && own[at - 1].contains("fsync(") && own[at - 1].contains(&unfinished),
-            "call {place} publishes what is not durable:\n{trace}"
-        );
-        let folder = Path::new(call.split('"').nth(3).expect("a path"))
-            .parent()
-            .expect("a folder");
-        let folder = folder
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        let next = own
-            .get(at + 1)
-            .is_some_and(|next| next.contains("fsync(") && next.contains(&format!("/{folder}>")));
-        assert!(
-            next,
-            "the entry that call {place} makes is not durable:\n{trace}"
-        );
-    }
-    assert!(published >= 4, "{trace}");
 }
 
 #[test]
