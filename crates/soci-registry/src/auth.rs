@@ -75,7 +75,7 @@ impl Authenticator {
         }
         let mut pass = self.pass(desk).await?;
         let mut answer = desk.exchange(request, pass.as_ref()).await?;
-        let mut asked = None;
+        let (mut asked, mut doubts) = (None, 0);
         for _ in 0..RENEWALS {
             let Answer::Refused(refused) = answer else {
                 self.accept(pass.as_ref());
@@ -85,7 +85,9 @@ impl Authenticator {
             // To be told what is wanted is no rejection yet; one may follow, if something else is wanted then.
             let is_told_before = asked.is_some() && asked == challenge;
             let has_expired = self.has_accepted(pass.as_ref());
-            if !self.is_rejected(request, &refused) || (is_told_before && !has_expired) {
+            doubts += u32::from(pass.is_some() && !has_expired);
+            let is_final = !has_expired && (is_told_before || doubts > 1);
+            if !self.is_rejected(request, &refused) || is_final {
                 return Ok(Answer::Refused(refused));
             }
             let Some(renewed) = self.renew(desk, pass, &refused).await? else {
