@@ -20,3 +20,25 @@ mod signals;
 mod status;
 mod store;
 mod traffic;
+
+use soci_testkit::{
+    faulty::Faulty,
+    image::{self, Image},
+    process::Sandbox,
+};
+
+use crate::stages::layer;
+
+/// Returns a sandbox with the layout `image` of two layers, a registry that has it, and its reference there.
+fn with_registry() -> (Sandbox, Faulty, String) {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path().join("image");
+    let layers = Image::new("linux/amd64")
+        .layer(layer(1, 20_000))
+        .layer(layer(2, 3000));
+    image::write_layout(&folder, &[layers]);
+    let registry = Faulty::start();
+    registry.push(&folder, "app:v1");
+    let reference = format!("{}/app:v1", registry.host());
+    (sandbox, registry, reference)
+}

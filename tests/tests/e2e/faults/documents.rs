@@ -8,13 +8,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use soci_testkit::{
-    faulty::Faulty,
-    image::{self, Image},
-    process::Sandbox,
-};
+use soci_testkit::{faulty::Faulty, image, process::Sandbox};
 
-use crate::stages::{files_below, indexed, layer, planned, stage};
+use super::with_registry;
+use crate::stages::{files_below, indexed, planned, stage};
 
 const READERS: [&str; 4] = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
 
@@ -23,16 +20,6 @@ const MEMORY: u64 = 96 << 10;
 
 /// How much a hostile stage before has to say.
 const FLOOD: usize = 1 << 30;
-
-fn with_registry() -> (Sandbox, Faulty, String) {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path().join("image");
-    image::write_layout(&folder, &[Image::new("linux/amd64").layer(layer(1, 3000))]);
-    let registry = Faulty::start();
-    registry.push(&folder, "app:v1");
-    let reference = format!("{}/app:v1", registry.host());
-    (sandbox, registry, reference)
-}
 
 #[test]
 fn h2_a_document_that_is_cut_changes_nothing_anywhere() {

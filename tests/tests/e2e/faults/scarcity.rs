@@ -2,13 +2,10 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use soci_testkit::{
-    faulty::Faulty,
-    image::{self, Image},
-    process::{Finished, Sandbox, Tool, bin, pipeline},
-};
+use soci_testkit::process::{Finished, Sandbox, Tool, bin, pipeline};
 
-use crate::stages::{Stages, assert_sound, indexed, layer, planned, stage};
+use super::with_registry;
+use crate::stages::{Stages, assert_sound, indexed, planned, stage};
 
 /// A user that has no other processes, and may still read what the tests' own user may.
 const SOMEBODY: [&str; 5] = [
@@ -18,21 +15,6 @@ const SOMEBODY: [&str; 5] = [
     "--ambient-caps=-all,+dac_override",
     "--bounding-set=-all,+dac_override",
 ];
-
-/// A sandbox with a registry whose image has two layers.
-fn with_registry() -> (Sandbox, Faulty, String) {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path().join("image");
-    let layers = Image::new("linux/amd64")
-        .layer(layer(1, 20_000))
-        .layer(layer(2, 3000));
-    image::write_layout(&folder, &[layers]);
-    let registry = Faulty::start();
-    registry.push(&folder, "app:v1");
-    // By a name, which is resolved in a thread of its own.
-    let reference = format!("localhost:{}/app:v1", registry.port());
-    (sandbox, registry, reference)
-}
 
 #[test]
 fn f11_few_files_and_little_memory_are_enough() {

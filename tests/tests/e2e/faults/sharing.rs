@@ -10,30 +10,13 @@ use std::{
 };
 
 use serde_json::Value;
-use soci_testkit::{
-    faulty::Faulty,
-    image::{self, Image},
-    process::{Sandbox, Tool},
-};
+use soci_testkit::process::{Sandbox, Tool};
 
+use super::with_registry;
 use crate::read_back::{Layout, array};
-use crate::stages::{assert_sound, indexed, layer, stage};
+use crate::stages::{assert_sound, indexed, stage};
 
 const PROCESSES: usize = 8;
-
-/// A sandbox with a registry whose image has two layers.
-fn with_registry() -> (Sandbox, Faulty, String) {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path().join("image");
-    let layers = Image::new("linux/amd64")
-        .layer(layer(1, 20_000))
-        .layer(layer(2, 3000));
-    image::write_layout(&folder, &[layers]);
-    let registry = Faulty::start();
-    registry.push(&folder, "app:v1");
-    let reference = format!("{}/app:v1", registry.host());
-    (sandbox, registry, reference)
-}
 
 /// Starts a tool that reads a file, and writes what it says to `NAME.stdout` and `NAME.stderr`.
 fn start(sandbox: &Sandbox, name: &str, tool: Tool, stdin: &[u8]) -> Child {

@@ -9,28 +9,14 @@ use std::{
 
 use serde_json::{Value, json};
 use soci_testkit::{
-    faulty::Faulty,
     image::{self, Image},
     process::{Sandbox, bin},
 };
 
+use super::with_registry;
 use crate::stages::{
     assert_sound, blob_file, files_below, indexed, layer, layers, one, planned, stage,
 };
-
-/// A sandbox with a registry whose image has two layers.
-fn with_registry() -> (Sandbox, Faulty, String) {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path().join("image");
-    let layers = Image::new("linux/amd64")
-        .layer(layer(1, 20_000))
-        .layer(layer(2, 3000));
-    image::write_layout(&folder, &[layers]);
-    let registry = Faulty::start();
-    registry.push(&folder, "app:v1");
-    let reference = format!("{}/app:v1", registry.host());
-    (sandbox, registry, reference)
-}
 
 /// Puts something else in the place of a file.
 type Damage = fn(&Path);
