@@ -2,20 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    fs::{self, File},
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    fmt, fs,
+    path::Path,
 };
 
-use serde_json::Value;
-use soci_testkit::{
-    image,
-    process::{Finished, Sandbox},
-};
+use soci_testkit::process::{Finished, Sandbox};
 
 use crate::{
     calls::{Call, Kind, Object},
+    sound::{is_unfinished, sound},
     stage::{Stage, Undisturbed, comparable, files, is_whole},
 };
 
@@ -47,6 +42,11 @@ enum Outcome {
 }
 
 impl Point {
+    /// Returns what the call is called that the fault happens at.
+    pub(crate) fn call(&self) -> &str {
+        &self.calls[0].name
+    }
+
     /// Returns the points for the calls of `kind`, each once.
     ///
     /// strace counts the calls of each thread by themselves. A call whose file has the same name in every run is found by
@@ -222,9 +222,13 @@ fn first(path: &Path) -> String {
     first.to_string_lossy().into_owned()
 }
 
-fn is_unfinished(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with(".unfinished-"))
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error(error) => error,
+            Self::Kill => "SIGKILL",
+        })
+    }
 }
 
 impl fmt::Display for Point {
@@ -251,64 +255,4 @@ impl fmt::Display for Point {
         }
         Ok(())
     }
-}
-
-/// Says what is wrong with the files that a fault leaves. What a killed tool had begun is made old, for the next one to sweep.
-fn sound(
-    sandbox: &Sandbox,
-    fault: Fault,
-    stage: &Stage,
-    undisturbed: &Undisturbed,
-) -> Result<(), String> {
-    let before = stage.files_before();
-    for (name, content) in files(sandbox.path()) {
-        let expected = [before.get(&name), undisturbed.files.get(&name)];
-        let is_blob = name.iter().any(|part| part == "sha256");
-        let hex = name.file_name().unwrap_or_default().to_string_lossy();
-        if is_unfinished(&name) {
-            if fault != Fault::Kill {
-                return Err(format!("`{}` is left behind", name.display()));
-            }
-            make_old(&sandbox.path().join(name));
-        } else if is_blob && image::digest(&content) != format!("sha256:{hex}") {
-            return Err(format!("blob `{hex}` is damaged"));
-        } else if name.ends_with("index.json") {
-            let [old, new] = expected.map(|content| content.map_or(vec![], |text| entries(text)));
-            let found = entries(&content);
-            if !(found.starts_with(&old) && new.starts_with(&found)) {
-                return Err(format!("`{}` is no state on the way", name.display()));
-            }
-        } else if !expected.contains(&Some(&content)) {
-            return Err(format!("`{}` is neither old nor new", name.display()));
-        }
-    }
-    let lost: Vec<&PathBuf> = before
-        .keys()
-        .filter(|name| !sandbox.path().join(name).exists())
-        .collect();
-    if lost.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("{lost:?} are lost"))
-    }
-}
-
-/// Returns the entries of an `index.json`, which are made one after the other.
-fn entries(text: &[u8]) -> Vec<Value> {
-    let mut index: Value = serde_json::from_slice(text).expect("JSON");
-    match index["manifests"].take() {
-        Value::Array(entries) => entries,
-        other => panic!("no list of manifests: {other}"),
-    }
-}
-
-/// Dates a file back to where it counts as left behind.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the age of files is told from now"
-)]
-fn make_old(path: &Path) {
-    let file = File::options().write(true).open(path).expect("a file");
-    let then = SystemTime::now() - Duration::from_hours(25);
-    file.set_modified(then).expect("a file of ours");
 }

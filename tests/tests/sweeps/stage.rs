@@ -38,29 +38,37 @@ impl Stage {
     /// Returns the stages, each in front of what the one before it made.
     pub(crate) fn all() -> Vec<Self> {
         let empty = Sandbox::new();
-        let layer = |name: &str, byte: u8| Layer::gzip(&[(name, &[byte; 2000])]);
-        // The calls of a thread that indexes cannot be told from those that load the program, until it has made more of them.
-        let image = ["a", "b", "c", "d"]
-            .into_iter()
-            .zip(1..)
-            .fold(Image::new("linux/amd64"), |image, (name, byte)| {
-                image.layer(layer(name, byte))
-            });
-        image::write_layout(&empty.path().join("image"), &[image]);
-        let mut stages = vec![Self {
-            title: "soci-pull --layers",
+        write_image(&empty.path().join("image"));
+        let pull = |title, arguments, template| Self {
+            title,
             tool: "soci-pull",
-            arguments: &["--layers", "oci:image:latest"],
+            arguments,
             stdin: Vec::new(),
-            template: empty,
-        }];
-        let chain: [(_, _, &[&str]); 4] = [
+            template,
+        };
+        let other = Sandbox::new();
+        copy(empty.path(), other.path());
+        // The stages behind a pull start from what the last one pulled.
+        let mut stages = vec![
+            pull("soci-pull", &["oci:image:latest"], other),
+            pull(
+                "soci-pull --layers",
+                &["--layers", "oci:image:latest"],
+                empty,
+            ),
+        ];
+        let chain: [(_, _, &[&str]); 5] = [
             ("soci-plan", "soci-plan", &[]),
             ("soci-index", "soci-index", &["--jobs", "1"]),
             (
                 "soci-push to a layout",
                 "soci-push",
                 &["--max-concurrent-uploads", "1"],
+            ),
+            (
+                "soci-push to another layout",
+                "soci-push",
+                &["--max-concurrent-uploads", "1", "--to", "oci:other:fast"],
             ),
             (
                 "soci-push to an archive",
@@ -74,7 +82,7 @@ impl Stage {
             ),
         ];
         for (title, tool, arguments) in chain {
-            // Both ways to push start from what was indexed.
+            // All ways to push start from what was indexed.
             let before = stages.iter().rposition(|stage: &Self| stage.tool != tool);
             let (template, stdin) = stages[before.expect("a stage")].run();
             stages.push(Self {
@@ -133,10 +141,28 @@ impl Stage {
         }
     }
 
+    /// Says whether the tool publishes what the others made.
+    pub(crate) fn is_push(&self) -> bool {
+        self.tool == "soci-push"
+    }
+
     /// Returns the files that lie there before the tool runs.
     pub(crate) fn files_before(&self) -> Files {
         files(self.template.path())
     }
+}
+
+/// Writes a layout with an image of four small layers.
+fn write_image(folder: &Path) {
+    let layer = |name: &str, byte: u8| Layer::gzip(&[(name, &[byte; 2000])]);
+    // The calls of a thread that indexes cannot be told from those that load the program, until it has made more of them.
+    let image = ["a", "b", "c", "d"]
+        .into_iter()
+        .zip(1..)
+        .fold(Image::new("linux/amd64"), |image, (name, byte)| {
+            image.layer(layer(name, byte))
+        });
+    image::write_layout(folder, &[image]);
 }
 
 /// Returns a document as text, without what differs from run to run or tells how much was there already.
