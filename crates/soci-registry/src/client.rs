@@ -320,9 +320,7 @@ impl Repository {
             StatusCode::FORBIDDEN if refusal.is_quota() => {
                 operation.protocol(Violation::Refused(refusal))
             }
-            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                operation.denied(Denial::Proxy, Some(Denial::PROXY_HINT.to_owned()))
-            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => operation.denied_by_proxy(),
             // What Go's servers say, and so most registries.
             StatusCode::BAD_REQUEST
                 if refusal.message.contains("HTTP request to an HTTPS server") =>

@@ -155,10 +155,6 @@ pub enum Denial {
     },
 }
 
-impl Denial {
-    pub(crate) const PROXY_HINT: &str = "put name and password into the proxy's URL, as in HTTPS_PROXY=http://name:password@host:port";
-}
-
 impl RegistryError {
     /// Returns who has to act.
     pub const fn class(&self) -> ErrorClass {
@@ -252,6 +248,11 @@ impl Operation {
             denial,
             hint,
         }
+    }
+
+    pub(crate) fn denied_by_proxy(&self) -> RegistryError {
+        let hint = "put name and password into the proxy's URL, as in HTTPS_PROXY=http://name:password@host:port";
+        self.denied(Denial::Proxy, Some(hint.to_owned()))
     }
 
     pub(crate) fn unavailable(&self, fault: Fault, tries: Tries) -> RegistryError {

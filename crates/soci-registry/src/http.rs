@@ -15,7 +15,7 @@ use reqwest::{Method, Response};
 use url::Url;
 
 use crate::blob::BlobStream;
-use crate::error::{Denial, Fault, Operation, RegistryError, Tries, Violation};
+use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
 use crate::guard::{self, Guard};
 use crate::options::{RetryPolicy, Timeouts};
 use crate::redirect;
@@ -146,10 +146,7 @@ impl Transport {
                 Err(Failure::Fault(fault, cause)) => (cause, Err(fault)),
                 Err(Failure::Violation(violation)) => return Err(operation.protocol(violation)),
                 Err(Failure::Content(error)) => return Err(error),
-                Err(Failure::Proxy) => {
-                    let hint = Denial::PROXY_HINT.to_owned();
-                    return Err(operation.denied(Denial::Proxy, Some(hint)));
-                }
+                Err(Failure::Proxy) => return Err(operation.denied_by_proxy()),
             };
             let again = backoff.wait(match request.body {
                 Body::Upload(..) => Cause::Final,

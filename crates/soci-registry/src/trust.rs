@@ -83,17 +83,21 @@ fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Configurati
 /// than the user wants.
 fn check_proxy(variable: &'static str, value: &str) -> Result<(), ConfigurationError> {
     let refuse = |reason| Err(ConfigurationError::Proxy { variable, reason });
-    let with_scheme = if value.contains("://") {
-        value.to_owned()
-    } else {
-        format!("http://{value}")
-    };
-    match Url::parse(&with_scheme) {
+    match proxy_url(value) {
         Err(_) => refuse("it is no URL"),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             refuse("proxies are spoken to by http or https")
         }
         Ok(_) => Ok(()),
+    }
+}
+
+/// Reads the URL of a proxy, which need not say how it is spoken to.
+pub(crate) fn proxy_url(text: &str) -> Result<Url, url::ParseError> {
+    if text.contains("://") {
+        Url::parse(text)
+    } else {
+        Url::parse(&format!("http://{text}"))
     }
 }
 

@@ -172,16 +172,22 @@ fn g1_a_signal_removes_the_layer_that_is_being_stored() {
     }
 }
 
+/// Returns a push that waits for the reply to its one upload, and the registry that does not give it.
+fn in_an_upload() -> (Faulty, Running) {
+    let registry = registry();
+    let sandbox = Sandbox::new();
+    let line = indexed(&sandbox, &format!("{}/app:v1", registry.host()));
+    registry.fault("PUT", "*/blobs/uploads/*", Fault::stall_head(LONG));
+    let tool = hearing(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
+    let running = Running::start(sandbox, tool, &line);
+    registry.wait_until(|entries| entries.iter().any(|entry| entry.request.method == "PUT"));
+    (registry, running)
+}
+
 #[test]
 fn g1_a_signal_gives_an_open_upload_back() {
     for (name, number) in SIGNALS {
-        let registry = registry();
-        let sandbox = Sandbox::new();
-        let line = indexed(&sandbox, &format!("{}/app:v1", registry.host()));
-        registry.fault("PUT", "*/blobs/uploads/*", Fault::stall_head(LONG));
-        let tool = hearing(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
-        let running = Running::start(sandbox, tool, &line);
-        registry.wait_until(|entries| entries.iter().any(|entry| entry.request.method == "PUT"));
+        let (registry, running) = in_an_upload();
         running.signal(name);
         running.dies_by(number);
         assert_eq!(registry.count("DELETE", "*/blobs/uploads/*"), 1);
@@ -192,13 +198,7 @@ fn g1_a_signal_gives_an_open_upload_back() {
 #[test]
 fn g1_a_signal_that_comes_twice_at_once_is_one_signal() {
     for (name, number) in SIGNALS {
-        let registry = registry();
-        let sandbox = Sandbox::new();
-        let line = indexed(&sandbox, &format!("{}/app:v1", registry.host()));
-        registry.fault("PUT", "*/blobs/uploads/*", Fault::stall_head(LONG));
-        let tool = hearing(&sandbox, "soci-push").args(["--max-concurrent-uploads", "1"]);
-        let running = Running::start(sandbox, tool, &line);
-        registry.wait_until(|entries| entries.iter().any(|entry| entry.request.method == "PUT"));
+        let (registry, running) = in_an_upload();
         // As `timeout` does it: to its child, and to the group of its child.
         let process = running.child.id().to_string();
         let mut kill = Command::new("kill");

@@ -3,10 +3,9 @@
 //! A helper is whatever program the user trusts with secrets, and may need any variable to find or to open its own: `PATH`,
 //! `HOME`, `GNUPGHOME`, `GOOGLE_APPLICATION_CREDENTIALS`. What it does not need is the secrets that are here for others.
 
-use url::Url;
-
 use crate::credentials::environment::PROXIES;
 use crate::ecr::EcrHost;
+use crate::trust;
 
 /// Helpers that open a store on this machine, and so ask no proxy.
 const STORES: [&str; 4] = ["osxkeychain", "pass", "secretservice", "wincred"];
@@ -33,12 +32,7 @@ pub(super) fn is_withheld(helper: &str, server: &str, variable: &str, value: &st
 
 /// Says whether a proxy's URL may hold a password. One that cannot be read may.
 fn has_password(proxy: &str) -> bool {
-    let url = if proxy.contains("://") {
-        Url::parse(proxy)
-    } else {
-        Url::parse(&format!("http://{proxy}"))
-    };
-    url.map_or(true, |url| url.password().is_some())
+    trust::proxy_url(proxy).map_or(true, |url| url.password().is_some())
 }
 
 #[cfg(test)]
