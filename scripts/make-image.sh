@@ -13,7 +13,7 @@ usage() {
 
 # Large ones, of compiled code and of data, that stand without what they depend on.
 wheels=(numpy==2.2.6 pandas==2.2.3 scipy==1.15.3 pyarrow==20.0.0 opencv-python-headless==4.11.0.86
-  scikit-learn==1.6.1 polars==1.30.0 jaxlib==0.6.1 xgboost-cpu==3.0.2 tensorflow-cpu==2.19.0 torch==2.7.0)
+  scikit-learn==1.6.1 polars==1.30.0 tensorflow==2.14.0 jaxlib==0.6.1 xgboost-cpu==3.0.2 torch==2.7.0)
 
 target=${1-}
 megabytes=${2:-300}
