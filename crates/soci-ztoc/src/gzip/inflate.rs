@@ -1,8 +1,7 @@
-//! A safe face for the one inflater that can stop between deflate blocks.
+//! A safe face for zlib-rs, which reads the headers of layers, and reads layers back through their ztocs.
 //!
-//! This is the only module with `unsafe`: zlib-rs offers `Z_BLOCK`, bit counts and priming through
-//! its C-shaped interface alone. Callers hand in slices and get counts back; no pointer outlives a
-//! call.
+//! zlib-rs offers `Z_BLOCK` and priming through its C-shaped interface alone, so this module has `unsafe`. Callers hand in
+//! slices and get counts back; no pointer outlives a call.
 #![expect(
     unsafe_code,
     reason = "stopping at block boundaries exists only in the C-shaped interface of zlib-rs"
