@@ -4,12 +4,15 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
-use soci_transport::Session;
+use soci_transport::{Pieces, Session};
 
 use crate::image::Indexer;
 
 /// What the indexes say that they were built by.
 const TOOL_IDENTIFIER: &str = concat!("soci-index ", env!("CARGO_PKG_VERSION"));
+
+/// What the pieces of all layers that are being read may take at once, in bytes.
+const PIECES: usize = 16 << 20;
 
 /// Build the ztocs and SOCI indexes that a plan asks for
 ///
@@ -52,6 +55,7 @@ impl Tool for Args {
             session: Session::new(&self.registry),
             store: self.common.open_store()?,
             jobs: self.jobs.unwrap_or_else(processors),
+            pieces: Pieces::new(PIECES),
             build_tool_identifier: self.build_tool_identifier,
             reuse: !self.force,
         };

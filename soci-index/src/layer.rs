@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use bytes::Bytes;
 use soci_cli::{Bar, Failure};
@@ -20,6 +20,10 @@ use crate::memory::Recipe;
 
 /// How many pieces wait between two threads: enough to even out, few enough to bound memory.
 const WAITING: usize = 4;
+
+/// How nice threads are that give way: they get a third of the time where two want all of a processor.
+#[cfg(target_os = "linux")]
+const GIVING_WAY: i32 = 5;
 
 /// Why a layer has no ztoc although it was to be indexed.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +64,18 @@ impl From<LayerError> for Failure {
 /// A piece of a layer, and where spans start in it.
 type Scanned = (Bytes, Vec<SpanStart>);
 
+/// Whether others wait for a layer, or it for others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rank {
+    /// The largest layer: the run takes as long as it does.
+    Longest,
+    /// A layer that has time as long as the longest one is on its way.
+    Other,
+}
+
 /// Builds the ztoc of `layer` from its bytes and puts it into the store. `stop` ends the pass early.
 pub(crate) fn build(
-    layer: &Descriptor,
+    (layer, rank): (&Descriptor, Rank),
     recipe: &Recipe<'_>,
     reader: BlobReader,
     store: &Layout,
@@ -72,21 +85,13 @@ pub(crate) fn build(
     let (scanned, digests) = thread::scope(|scope| {
         let (to_scanner, pieces) = sync_channel(WAITING);
         let (to_hasher, scanned_pieces) = sync_channel(WAITING);
-        // The reader starts last: it alone may wait for a network, and would be waited for where no other thread starts.
-        let hash = thread::Builder::new()
-            .spawn_scoped(scope, move || hash(&scanned_pieces))
-            .map_err(LayerError::Thread)?;
-        let read = thread::Builder::new()
-            .spawn_scoped(scope, move || read(reader, &to_scanner, bar, stop))
-            .map_err(LayerError::Thread)?;
-        let scanned = scan(fresh, &pieces, &to_hasher);
-        drop((pieces, to_hasher));
-        let digests = hash
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        read.join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok::<_, LayerError>((scanned, digests))
+        let hash = rank.spawn(scope, move || hash(&scanned_pieces))?;
+        let scan = rank.spawn(scope, move || scan(fresh, &pieces, &to_hasher))?;
+        // Here, since the reader may wait for a network, and would be waited for where no other thread starts.
+        let read = read(reader, &to_scanner, bar, stop);
+        drop(to_scanner);
+        let (scanned, digests) = (join(scan), join(hash));
+        read.map(|()| (scanned, digests))
     })?;
     let found = Digest::from_bytes(digests.layer);
     if found != layer.digest {
@@ -107,6 +112,41 @@ pub(crate) fn build(
         Ztoc::assemble(scanned, digests, recipe.build_tool_identifier)?,
         store,
     )
+}
+
+impl Rank {
+    /// Starts a thread that gives way to those of the longest layer.
+    fn spawn<'scope, T: Send + 'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        work: impl FnOnce() -> T + Send + 'scope,
+    ) -> Result<ScopedJoinHandle<'scope, T>, LayerError> {
+        let spawned = thread::Builder::new().spawn_scoped(scope, move || {
+            if self == Self::Other {
+                give_way();
+            }
+            work()
+        });
+        spawned.map_err(LayerError::Thread)
+    }
+}
+
+/// Lowers the priority of this thread. Where that is not possible, the others get less time, and nothing else is wrong.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // Linux takes this for the thread, where POSIX means the process (nice(2)).
+    if let Err(error) = rustix::process::nice(GIVING_WAY) {
+        tracing::debug!(target: "soci", "cannot lower the priority of a thread: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
+
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Reads the layer, piece by piece.

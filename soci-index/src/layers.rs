@@ -14,7 +14,7 @@ use soci_ztoc::Compression;
 use crate::built::Built;
 use crate::image::Indexer;
 use crate::layer;
-use crate::layer::LayerError;
+use crate::layer::{LayerError, Rank};
 use crate::memory::{self, Recipe};
 use crate::reuse::{Offers, Search};
 
@@ -64,6 +64,7 @@ impl Indexer {
             plan,
             progress,
             offers: Offers::default(),
+            longest: None,
             source: OnceLock::new(),
         };
         let mut known = BTreeMap::new();
@@ -72,6 +73,7 @@ impl Indexer {
             layers.retain(|(key, _)| !known.contains_key(key));
             pass.offers = pass.offers(&layers)?;
         }
+        pass.longest = layers.first().map(|(_, layer)| layer.digest);
         let built = in_parallel(&layers, self.jobs, |layer, stop| {
             pass.layer(layer, stop)
                 .map_err(|failure| failure.context(format!("layer `{}`", layer.digest)))
@@ -89,6 +91,8 @@ struct Pass<'a> {
     progress: &'a Progress,
     /// The ztocs that are there for layers which the store does not remember.
     offers: Offers,
+    /// The largest layer that is left to see to.
+    longest: Option<Digest>,
     /// Where the image lies, once a layer is read from there.
     source: OnceLock<Source>,
 }
@@ -147,9 +151,14 @@ impl Pass<'_> {
         recipe: &Recipe<'_>,
         stop: &AtomicBool,
     ) -> Result<Built, Failure> {
+        let rank = match self.longest {
+            Some(longest) if longest == layer.digest => Rank::Longest,
+            _ => Rank::Other,
+        };
         let read = |reader| {
             let bar = self.progress.bar(&layer.digest.short(), layer.size);
-            layer::build(layer, recipe, reader, &self.indexer.store, (&bar, stop))
+            let store = &self.indexer.store;
+            layer::build((layer, rank), recipe, reader, store, (&bar, stop))
         };
         let reader = self.open(layer)?;
         let is_remote = reader.is_remote();
@@ -166,7 +175,8 @@ impl Pass<'_> {
     fn open(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
         let Indexer { session, store, .. } = self.indexer;
         if store.has(layer) {
-            return Ok(Source::Layout(store.clone()).blob(layer)?);
+            let stored = Source::Layout(store.clone()).blob(layer)?;
+            return Ok(stored.within(&self.indexer.pieces));
         }
         if self.source.get().is_none() {
             // Another worker may have been faster; one of the two sources is as good as the other.
@@ -178,7 +188,7 @@ impl Pass<'_> {
         let source = self.source.get();
         let source =
             source.ok_or_else(|| Failure::message(Exit::Internal, "the source is not open"))?;
-        Ok(source.blob(layer)?)
+        Ok(source.blob(layer)?.within(&self.indexer.pieces))
     }
 
     /// Returns what determines the ztoc of a layer.

@@ -5,6 +5,7 @@
 
 mod destination;
 mod error;
+mod pieces;
 mod referrers;
 mod session;
 mod source;
@@ -12,6 +13,7 @@ mod stream;
 
 pub use destination::{Destination, PutManifest};
 pub use error::TransportError;
+pub use pieces::Pieces;
 pub use referrers::Referrers;
 pub use session::Session;
 pub use source::{Resolved, Source, parse_manifest};

@@ -5,13 +5,17 @@ use futures_util::stream;
 use soci_layout::{Blob, LayoutError};
 use soci_registry::BlobStream;
 
+use crate::pieces::{PIECE, Pieces};
 use crate::{Session, TransportError};
 
-/// How much is read from a file at once, in bytes.
-const PIECE: usize = 512 * 1024;
+/// What the pieces of a blob may take that is not read within a common bound, in bytes.
+const ALONE: usize = 4 * PIECE;
 
 /// The bytes of a blob, in order, in pieces of any size. Their number is checked, their digest is not.
-pub struct BlobReader(Kind);
+pub struct BlobReader {
+    kind: Kind,
+    pieces: Pieces,
+}
 
 enum Kind {
     File(Blob),
@@ -20,32 +24,46 @@ enum Kind {
 
 impl BlobReader {
     pub(crate) fn file(blob: Blob) -> Self {
-        Self(Kind::File(blob))
+        Self::new(Kind::File(blob))
     }
 
     pub(crate) fn network(session: Session, stream: BlobStream) -> Self {
-        Self(Kind::Network(session, stream))
+        Self::new(Kind::Network(session, stream))
+    }
+
+    fn new(kind: Kind) -> Self {
+        let pieces = Pieces::new(ALONE);
+        Self { kind, pieces }
+    }
+
+    /// Reads within a bound on memory that others share.
+    #[must_use]
+    pub fn within(self, pieces: &Pieces) -> Self {
+        let pieces = pieces.clone();
+        Self { pieces, ..self }
     }
 
     /// Says whether the bytes come over a network, so that they may be others the next time.
     pub const fn is_remote(&self) -> bool {
-        matches!(self.0, Kind::Network(..))
+        matches!(self.kind, Kind::Network(..))
     }
 
-    /// Returns the next piece; nothing at the end.
+    /// Returns the next piece, once there is memory for it; nothing at the end.
     ///
     /// # Errors
     ///
     /// Fails where the bytes cannot be had, or end too early.
     pub fn next_piece(&mut self) -> Result<Option<Bytes>, TransportError> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::File(blob) => {
-                let mut piece = vec![0; PIECE];
-                let read = blob.read(&mut piece)?;
-                piece.truncate(read);
-                Ok((read > 0).then(|| piece.into()))
+                let mut buffer = self.pieces.buffer();
+                let read = blob.read(buffer.room())?;
+                Ok((read > 0).then(|| buffer.filled(read)))
             }
-            Kind::Network(session, stream) => Ok(session.clone().block_on(stream.next())??),
+            Kind::Network(session, stream) => {
+                let piece = session.clone().block_on(stream.next())??;
+                Ok(piece.map(|piece| self.pieces.admit(piece)))
+            }
         }
     }
 }
