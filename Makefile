@@ -34,6 +34,12 @@ sweeps: ## fail each call to the file system once, and kill the tools at each, a
 	cargo build --workspace --locked --bins
 	cargo test --locked -p soci-e2e --test sweeps -- --nocapture
 
+.PHONY: bench
+bench: build ## measure the tools against public ones, and write docs/performance.md; BENCH_ARGS
+	scripts/setup.sh test bench
+	benches/bench.py $(BENCH_ARGS)
+	cargo bench --locked -p soci-ztoc
+
 .PHONY: check
 check: ## formatting, lints, licences and duplicates of dependencies, shell scripts
 	scripts/check.sh

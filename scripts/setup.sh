@@ -4,6 +4,7 @@
 #   setup.sh build            what `make build` and `make demo` need
 #   setup.sh test             what `make test` needs besides
 #   setup.sh check            what `make check` needs besides
+#   setup.sh bench            what `make bench` needs besides, over that for tests
 #   setup.sh image            what building and running the container needs
 #   setup.sh olareg | moto    makes this one test server if it is not there, and prints its path
 set -euo pipefail
@@ -117,10 +118,11 @@ for part in "${@:-build}"; do
     (moto >/dev/null)
     ;;
   image) need dockerd docker.io debootstrap debootstrap ;;
+  bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
   check) check ;;
   olareg | moto) "$part" ;;
   *)
-    say "unknown part \`$part\`: expected build, test, image, check, olareg or moto"
+    say "unknown part \`$part\`: expected build, test, bench, image, check, olareg or moto"
     exit 2
     ;;
   esac

@@ -209,10 +209,10 @@ fn finish(layer: &Descriptor, ztoc: Ztoc, store: &Layout) -> Result<Built, Layer
     }
     let disable_xattrs = ztoc.can_disable_xattrs();
     let entries = ztoc.toc.len();
-    let bytes = ztoc.encode()?;
-    drop(ztoc);
-    let digest = store.write_blob(&bytes)?;
-    let size = bytes.len() as u64;
+    let around = ztoc.encode_around_checkpoints()?;
+    let checkpoints = &ztoc.compression_info.checkpoints;
+    let stored = store.write_blob_of(&[&around.before, checkpoints, &around.after])?;
+    let Descriptor { digest, size, .. } = stored;
     tracing::info!(target: "soci", layer = %layer.digest, ztoc = %digest, bytes = size, entries, "built");
     Ok(Built::Ztoc {
         digest,

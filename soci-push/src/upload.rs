@@ -50,7 +50,9 @@ impl Upload<'_> {
         at_once: NonZeroUsize,
         send: impl Fn(&Destination, &Descriptor) -> Result<u64, Failure> + Sync,
     ) -> Result<(), Failure> {
-        let blobs: Vec<_> = blobs.map(|blob| (blob.digest, blob)).collect();
+        let mut blobs: Vec<_> = blobs.map(|blob| (blob.digest, blob)).collect();
+        // The largest first: it is the one that the others wait for.
+        blobs.sort_by_key(|(_, blob)| std::cmp::Reverse(blob.size));
         in_parallel(&blobs, at_once, |blob, _| {
             self.blob(blob, &send)
                 .map_err(|failure| failure.context(format!("cannot push blob `{}`", blob.digest)))

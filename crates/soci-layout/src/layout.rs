@@ -172,16 +172,34 @@ impl Layout {
     ///
     /// Fails where the blob cannot be written and made durable.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, LayoutError> {
-        let descriptor = Descriptor::of("", bytes);
-        if self.read_blob(&descriptor, descriptor.size).is_ok() {
-            // Whoever has written it may not have come so far.
-            temporary::sync_entry(&self.blob_path(descriptor.digest))?;
-        } else {
-            let mut writer = self.blob_writer(&descriptor)?;
-            writer.write(bytes)?;
-            writer.commit()?;
+        Ok(self.write_blob_of(&[bytes])?.digest)
+    }
+
+    /// Writes `parts`, one behind the other, as a blob, unless it is there and sound. Returns its digest and size.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::write_blob`].
+    pub fn write_blob_of(&self, parts: &[&[u8]]) -> Result<Descriptor, LayoutError> {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part);
         }
-        Ok(descriptor.digest)
+        let digest = Digest::from_bytes(hash.finalize().into());
+        let size = parts.iter().map(|part| part.len() as u64).sum();
+        let descriptor = Descriptor::new("", digest, size);
+        let path = self.blob_path(digest);
+        if self.has(&descriptor) && self.verify(&descriptor).is_ok() {
+            // Whoever has written it may not have come so far.
+            temporary::sync_entry(&path)?;
+        } else {
+            let mut file = temporary::start(&self.root, &path)?;
+            for part in parts {
+                file.write_all(part).during(Action::Write, &path)?;
+            }
+            file.publish(&path, 0o444, Replace::Any)?;
+        }
+        Ok(descriptor)
     }
 
     /// Starts to write the blob `expected`, piece by piece.

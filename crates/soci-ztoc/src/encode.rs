@@ -6,9 +6,11 @@
 //! order nor the kinds of call here are a matter of taste.
 
 use flatbuffers::{
-    FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, VOffsetT, Vector, WIPOffset,
+    FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, UOffsetT, VOffsetT, Vector,
+    WIPOffset,
 };
 
+use crate::around::{AroundCheckpoints, Gap};
 use crate::entry::{FileMetadata, Xattr};
 use crate::scanner::{Compression, DIGEST_COST, MAX_ZTOC};
 use crate::ztoc::{CompressionInfo, Ztoc};
@@ -46,22 +48,37 @@ impl Ztoc {
     ///
     /// [`EncodeError::TooLarge`] beyond 1 GiB; [`EncodeError::Size`].
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        let AroundCheckpoints { before, after } = self.encode_around_checkpoints()?;
+        Ok([&before, &self.compression_info.checkpoints, &after]
+            .map(Vec::as_slice)
+            .concat())
+    }
+
+    /// Returns the bytes of the ztoc that come before and behind [`CompressionInfo::checkpoints`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Ztoc::encode`].
+    pub fn encode_around_checkpoints(&self) -> Result<AroundCheckpoints, EncodeError> {
         let too_large = EncodeError::TooLarge { limit: MAX_ZTOC };
         let estimate = self.size_estimate();
         // The estimate is above the result by a few bytes for each string at most.
         if estimate.saturating_sub(estimate.checked_div(4).unwrap_or(0)) > MAX_ZTOC {
             return Err(too_large);
         }
+        let gap = Gap::of(&self.compression_info.checkpoints);
         let capacity = usize::try_from(estimate).ok().ok_or(too_large)?;
+        let capacity = capacity.saturating_sub(gap.width());
         let mut builder = FlatBufferBuilder::with_capacity(capacity);
-        let root = self.write(&mut builder)?;
+        let (root, checkpoints) = self.write(&mut builder, gap)?;
         builder.finish(root, None);
-        let (mut bytes, start) = builder.collapse();
-        bytes.drain(..start);
-        if bytes.len() as u64 > MAX_ZTOC {
+        let (buffer, start) = builder.collapse();
+        let around = gap.open(buffer, start, checkpoints).ok_or(too_large)?;
+        let size = around.size().saturating_add(gap.length());
+        if size as u64 > MAX_ZTOC {
             return Err(too_large);
         }
-        Ok(bytes)
+        Ok(around)
     }
 
     /// Returns no less than the encoded size, so that the buffer never has to grow.
@@ -94,11 +111,17 @@ impl Ztoc {
             .fold(0, u64::saturating_add)
     }
 
-    fn write(&self, builder: &mut FlatBufferBuilder<'_>) -> Result<Table, EncodeError> {
+    /// Writes all but the checkpoints. Returns the root, and where the checkpoints belong.
+    fn write(
+        &self,
+        builder: &mut FlatBufferBuilder<'_>,
+        gap: Gap,
+    ) -> Result<(Table, UOffsetT), EncodeError> {
         let version = builder.create_byte_string(self.version.as_bytes());
         let tool = builder.create_byte_string(self.build_tool_identifier.as_bytes());
         let toc = write_toc(builder, &self.toc)?;
-        let info = write_compression_info(builder, &self.compression_info);
+        let checkpoints = gap.write(builder);
+        let info = write_compression_info(builder, &self.compression_info, checkpoints);
         let table = builder.start_table();
         builder.push_slot_always(slot(0), version);
         builder.push_slot_always(slot(1), tool);
@@ -106,7 +129,7 @@ impl Ztoc {
         builder.push_slot(slot(2), signed(self.compressed_archive_size)?, 0);
         builder.push_slot(slot(3), signed(self.uncompressed_archive_size)?, 0);
         builder.push_slot_always(slot(5), info);
-        Ok(builder.end_table(table))
+        Ok((builder.end_table(table), checkpoints.value()))
     }
 }
 
@@ -166,8 +189,11 @@ fn write_xattr(builder: &mut FlatBufferBuilder<'_>, xattr: &Xattr) -> Table {
     builder.end_table(table)
 }
 
-fn write_compression_info(builder: &mut FlatBufferBuilder<'_>, info: &CompressionInfo) -> Table {
-    let checkpoints = builder.create_vector(&info.checkpoints);
+fn write_compression_info<'b>(
+    builder: &mut FlatBufferBuilder<'b>,
+    info: &CompressionInfo,
+    checkpoints: WIPOffset<Vector<'b, u8>>,
+) -> Table {
     let digests = info.span_digests.iter();
     let digests: Vec<_> = digests
         .map(|digest| builder.create_byte_string(digest_text(digest).as_bytes()))

@@ -22,6 +22,7 @@
 //! ```
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod around;
 mod checkpoint;
 mod decode;
 mod encode;
@@ -40,6 +41,7 @@ mod time;
 mod violations;
 mod ztoc;
 
+pub use around::AroundCheckpoints;
 pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Measures the tools on an image that it makes, against public tools in the same run; see docs/performance.md.
+
+usage: benches/bench.py [--rounds N] [--no-write] [--only PART]...
+The tools are those in $CARGO_TARGET_DIR/release. What can be used again stays in $CARGO_TARGET_DIR/bench.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import bounds, report, speed
+from bench.measure import run
+from bench.registry import Registry
+
+ROOT = Path(__file__).resolve().parent.parent
+REPOSITORY = "bench/large"
+WHEELS_MB = "600"
+PARTS = ["speed", "memory", "start", "growth"]
+
+
+def say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def make_image(registry: Registry) -> None:
+    """Makes the image, unless the registry's folder holds it from an earlier run."""
+    if registry.manifest(REPOSITORY, "v1"):
+        return
+    say("making an image of a Debian root and large wheels; this takes some minutes")
+    run(["scripts/make-image.sh", f"{registry.name}/{REPOSITORY}:v1", WHEELS_MB])
+
+
+def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, work: Path) -> str:
+    image = speed.prepare(docker, REPOSITORY, work)
+    sizes = (f"{len(image.layers)} layers, {image.compressed / 1e6:,.0f} MB compressed", f"{image.uncompressed / 1e6:,.0f} MB of tar")
+    text = [f"On {report.machine()}; an image of {', '.join(sizes)}.\n"]
+    if "speed" in parts:
+        costs = []
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            costs.append(speed.one_round(image, number, [docker, olareg], work))
+        text += [f"### Time, {rounds} rounds\n", report.ratios(image, costs)]
+    if "memory" in parts:
+        say("memory")
+        rows = bounds.memory(image, work)
+        text += ["### Memory\n", report.memory(rows), "### Disk\n", report.disk(image, rows)]
+    if "start" in parts:
+        say("start")
+        planned = bounds.plan(image, 1000, work, runs=20)
+        text += ["### Start\n", report.start(bounds.start(runs=50), planned)]
+    if "growth" in parts:
+        say("growth")
+        rows = bounds.growth(image, work)
+        text += ["### Growth\n", report.growth(rows, bounds.tiny(docker, 1000, work))]
+    return "\n".join(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-write", action="store_true", help="print the tables only")
+    parser.add_argument("--only", action="append", choices=PARTS, help="leave the other parts out; writes nothing")
+    arguments = parser.parse_args()
+    target = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve()
+    os.environ["PATH"] = f"{target / 'release'}:{os.environ['PATH']}"
+    os.chdir(ROOT)
+    kept = target / "bench"
+    kept.mkdir(parents=True, exist_ok=True)
+    # What an earlier run has pushed would be found again.
+    for repositories in ("round", "tiny"):
+        shutil.rmtree(kept / "registry/docker/registry/v2/repositories" / repositories, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(dir=kept))
+    docker = Registry.docker(work, kept / "registry")
+    olareg = Registry.olareg(work)
+    try:
+        make_image(docker)
+        text = measure(arguments.only or PARTS, arguments.rounds, docker, olareg, work)
+    finally:
+        docker.close()
+        olareg.close()
+        shutil.rmtree(work)
+    print(text)
+    if not (arguments.no_write or arguments.only):
+        report.write(ROOT / "docs/performance.md", text)
+        say("written to docs/performance.md")
+
+
+if __name__ == "__main__":
+    main()

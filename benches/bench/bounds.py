@@ -1,0 +1,113 @@
+"""What does not depend on the other tools: memory, what is written, start, growth."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from . import images
+from .measure import cost, peak, run, shell
+from .registry import Registry
+from .speed import Image
+
+TOOLS = ["soci-pull", "soci-plan", "soci-index", "soci-push"]
+MIB = 1 << 20
+
+
+def ztoc_sizes(document: dict) -> list[int]:
+    layers = (layer for entry in document["manifests"] for layer in entry.get("layers", []))
+    sizes = {layer["ztoc"]["digest"]: layer["ztoc"]["size"] for layer in layers if "ztoc" in layer}
+    return sorted(sizes.values(), reverse=True)
+
+
+def memory(image: Image, work: Path) -> list[dict]:
+    """Peak of `soci-index` for several numbers of jobs, from the store and from the registry."""
+    rows = []
+    script = f"SOCI_STORE='{image.store}' soci-index -q --force <'{image.planned}'"
+    image.ztocs = ztoc_sizes(json.loads(run(shell(script)).stdout))
+    for jobs in (1, 2, 4, 8):
+        for place in ("store", "registry"):
+            store = image.store if place == "store" else work / "fresh"
+            if place == "registry":
+                run(shell(f"SOCI_STORE='{store}' soci-pull -q {image.reference} | soci-plan -q >'{work}/plan.json'"))
+            plan = image.planned if place == "store" else work / "plan.json"
+            command = ["soci-index", "-q", "--force", f"--jobs={jobs}"]
+            used = peak(command, plan, {"SOCI_STORE": str(store)})
+            in_work = sum(image.ztocs[:jobs])
+            bound = 48 * MIB + 1.3 * in_work
+            rows.append({"jobs": jobs, "from": place, "peak": used.memory, "in work": in_work, "bound": bound})
+            if place == "registry":
+                rows[-1]["written"] = written(store)
+                shutil.rmtree(store)
+    return rows
+
+
+def written(store: Path) -> dict[str, int]:
+    """Bytes of all files in a store, and of the largest one that is no JSON (a ztoc or a layer)."""
+    sizes = [file.stat().st_size for file in store.rglob("*") if file.is_file()]
+    return {"all": sum(sizes), "largest": max(sizes)}
+
+
+def start(runs: int) -> dict[str, float]:
+    """Seconds until each tool has said its version."""
+    return {tool: cost([tool, "--version"], runs=runs).wall for tool in TOOLS}
+
+
+def plan(image: Image, layers: int, work: Path, runs: int) -> float:
+    """Seconds that `soci-plan` takes for an image of this many layers."""
+    document = json.loads(run(shell(f"SOCI_STORE='{work}/planning' soci-pull -q {image.reference}")).stdout)
+    entry = next(entry for entry in document["manifests"] if entry.get("layers"))
+    first = entry["layers"][0]
+    entry["layers"] = []
+    for number in range(layers):
+        layer = json.loads(json.dumps(first))
+        layer["descriptor"]["digest"] = f"sha256:{number:064x}"
+        entry["layers"].append(layer)
+    path = work / "many.json"
+    path.write_text(json.dumps(document, separators=(",", ":")) + "\n")
+    return cost(shell(f"soci-plan -q <'{path}'"), {"SOCI_STORE": f"{work}/planning"}, runs=runs).wall
+
+
+def growth(image: Image, work: Path) -> list[dict]:
+    """Seconds and memory for one layer of 10 MB to 10 GB of tar."""
+    rows = []
+    member = work / "member"
+    for most, times in ((10e6, 1), (100e6, 1), (1e9, 1), (1e9, 10)):
+        if times == 1:
+            length = images.piece(image.layers[0], int(most), member)
+        directory = work / "layout"
+        images.layout(directory, member, times)
+        env = {"SOCI_STORE": str(work / "growing")}
+        planned = work / "growing.json"
+        script = f"soci-pull -q oci:{directory} | soci-plan -q --min-layer-size 0 >'{planned}'"
+        run(shell(f"export SOCI_STORE='{work}/growing'; {script}"))
+        used = peak(["soci-index", "-q", "--force"], planned, env)
+        document = json.loads(run(["soci-index", "-q"], stdin=planned.open(), env={**os.environ, **env}).stdout)
+        ztoc = sum(ztoc_sizes(document))
+        rows.append({"tar": length * times, "wall": used.wall, "peak": used.memory, "ztoc": ztoc})
+        shutil.rmtree(directory)
+        shutil.rmtree(work / "growing")
+    return rows
+
+
+def tiny(registry: Registry, count: int, work: Path) -> dict[str, float]:
+    """Seconds for many tiny images in one run of the pipe, and for as many requests of `curl` over one connection.
+
+    The registry has no referrers API, so a push waits before it looks at its tag again: here as short as can be asked for.
+    """
+    references = work / "references"
+    references.write_text("\n".join(images.tiny(registry, count)) + "\n")
+    before = registry.requests()
+    script = f"soci-pull -q <'{references}' | soci-plan -q --min-layer-size 0 | soci-index -q | soci-push -q | wc -l"
+    began = time.monotonic()
+    done = int(run(shell(f"export SOCI_STORE='{work}/tiny' SOCI_RETRY_WAIT=0.001; {script}")).stdout)
+    wall = time.monotonic() - began
+    assert done == count, f"{done} documents of {count}"
+    requests = registry.requests() - before
+    urls = work / "urls"
+    url = f'url = "http://{registry.name}/v2/tiny/{{}}/manifests/v1"\noutput = "/dev/null"\n'
+    urls.write_text("".join(url.format(number % count) for number in range(requests)))
+    curl = cost(["curl", "-sS", "-K", str(urls)])
+    shutil.rmtree(work / "tiny")
+    return {"images": count, "wall": wall, "requests": requests, "curl": curl.wall}

@@ -1,0 +1,119 @@
+"""The tables of a run, in Markdown."""
+
+import os
+import platform
+import subprocess
+from datetime import date
+from pathlib import Path
+
+from .speed import Image, core_of_public_tools, limit, median
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+MIB = 1 << 20
+
+
+def machine() -> str:
+    """Says what all this was measured on."""
+    cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    versions = {
+        "igzip": first_line("igzip", "--version"),
+        "OpenSSL": first_line("openssl", "version").split()[1],
+        "Linux": platform.release().split("-")[0],
+    }
+    named = ", ".join(f"{name} {version.split()[-1]}" for name, version in versions.items())
+    return f"{os.cpu_count()} × {cpu}, {memory:.0f} GiB, {named}, {date.today():%Y-%m-%d}"
+
+
+def first_line(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return (done.stdout or done.stderr).splitlines()[0]
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def verdict(value: float, most: float) -> str:
+    return "met" if value <= most else "**missed**"
+
+
+def ratios(image: Image, rounds: list[dict]) -> str:
+    """The commands, and the tools as multiples of the limit."""
+    seconds = []
+    for name in rounds[0]:
+        wall, core = (median(rounds, lambda costs: getattr(costs[name], kind)) for kind in ("wall", "core"))
+        seconds.append([name, f"{wall:.2f}" if wall else "–", f"{core:.2f}"])
+    index = median(rounds, lambda costs: limit(costs)[0])
+    whole = median(rounds, lambda costs: limit(costs)[1])
+    rows = [
+        ["limit of an index", f"{index:.2f} s", "1.00", "", ""],
+        ratio(rounds, "soci-index", 0, 1.2, "`soci-index`, layers in the store"),
+        ["limit of the pipeline", f"{whole:.2f} s", "1.00", "", ""],
+        ratio(rounds, "pipeline, docker-registry", 1, 1.25, "pipeline, docker-registry (no referrers API)"),
+        ratio(rounds, "pipeline, olareg", 1, 1.25, "pipeline, olareg (referrers API)"),
+        cores(image, rounds),
+    ]
+    head = table(["command, median", "s", "core-s"], seconds)
+    return head + "\n" + table(["figure", "measured", "ratio", "target", ""], rows)
+
+
+def ratio(rounds: list[dict], name: str, which: int, most: float, title: str) -> list[str]:
+    value = median(rounds, lambda costs: costs[name].wall / limit(costs)[which])
+    wall = median(rounds, lambda costs: costs[name].wall)
+    return [title, f"{wall:.2f} s", f"{value:.2f}", f"≤ {most:.2f}", verdict(value, most)]
+
+
+def cores(image: Image, rounds: list[dict]) -> list[str]:
+    value = median(rounds, lambda costs: costs["soci-index"].core / core_of_public_tools(costs))
+    gigabyte = median(rounds, lambda costs: costs["soci-index"].core) / (image.uncompressed / 1e9)
+    return ["core-seconds for a GB of tar, to `igzip` and two `openssl`", f"{gigabyte:.2f}", f"{value:.2f}", "≤ 1.15", verdict(value, 1.15)]
+
+
+def memory(rows: list[dict]) -> str:
+    lines = []
+    for row in rows:
+        numbers = [f"{row[name] / MIB:.1f}" for name in ("peak", "in work", "bound")]
+        lines.append([str(row["jobs"]), row["from"], *numbers, verdict(row["peak"], row["bound"])])
+    return table(["`--jobs`", "layers from", "peak, MiB", "ztocs in work, MiB", "target: 48 + 1.3 × these", ""], lines)
+
+
+def disk(image: Image, rows: list[dict]) -> str:
+    store = next(row["written"] for row in rows if "written" in row)
+    ztocs = sum(image.ztocs)
+    beside = (store["all"] - ztocs) / 1000
+    return (
+        f"Layers of {image.compressed / 1e6:.0f} MB come from a registry; the store then holds {store['all'] / 1e6:.2f} MB: "
+        f"{ztocs / 1e6:.2f} MB of ztocs, and {beside:.0f} kB of manifests, configurations, indexes and notes. Its largest file "
+        f"is the largest ztoc ({store['largest'] / 1e6:.2f} MB).\n"
+    )
+
+
+def start(tools: dict[str, float], plan: float) -> str:
+    rows = [[f"`{tool} --version`", f"{wall * 1000:.1f}", "< 10", verdict(wall, 0.01)] for tool, wall in tools.items()]
+    rows.append(["`soci-plan`, 1,000 layers", f"{plan * 1000:.1f}", "< 50", verdict(plan, 0.05)])
+    return table(["command", "ms", "target", ""], rows)
+
+
+def growth(rows: list[dict], tiny: dict) -> str:
+    lines = []
+    for row in rows:
+        beside = row["peak"] - 1.3 * row["ztoc"]
+        rate = row["tar"] / 1e6 / row["wall"]
+        sizes = [f"{row['tar'] / 1e6:,.0f}", f"{row['wall']:.2f}", f"{rate:,.0f}"]
+        lines.append([*sizes, f"{row['peak'] / MIB:.1f}", f"{row['ztoc'] / MIB:.1f}", f"{beside / MIB:.1f}"])
+    head = ["tar, MB", "s", "MB/s", "peak, MiB", "ztoc, MiB", "peak − 1.3 × ztoc"]
+    return (
+        table(head, lines)
+        + f"\n{tiny['images']:,} tiny images in one run of the pipe: {tiny['wall']:.1f} s with {tiny['requests']:,} requests, "
+        f"{tiny['wall'] / tiny['requests'] * 1000:.2f} ms for each; `curl` takes {tiny['curl'] / tiny['requests'] * 1000:.2f} ms "
+        "for a small GET over a connection that stays open.\n"
+    )
+
+
+def write(document: Path, text: str) -> None:
+    """Puts the tables between their marks."""
+    before, rest = document.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    document.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
