@@ -34,16 +34,31 @@ def make_image(registry: Registry) -> None:
     run(["scripts/make-image.sh", f"{registry.name}/{REPOSITORY}:v1", WHEELS_MB])
 
 
+def rounds_of(image: speed.Image, wanted: int, registries: list[Registry], work: Path) -> tuple[list[dict], int]:
+    """Measures so many rounds; those before or after which there were not two whole cores are left out, and counted."""
+    costs, number = [], 0
+    while len(costs) < wanted and number < 4 * wanted:
+        say(f"round {len(costs) + 1} of {wanted}")
+        before = speed.disturbance(image)
+        measured = speed.one_round(image, number, registries, work)
+        worst = max(before, speed.disturbance(image))
+        number += 1
+        if worst <= speed.QUIET:
+            costs.append(measured)
+        else:
+            say(f"two at once took {worst:.2f} times as long as one: somebody else uses the machine; once more")
+    if not costs:
+        raise SystemExit("bench: the machine never gave two whole cores")
+    return costs, number - len(costs)
+
+
 def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, work: Path) -> str:
     image = speed.prepare(docker, REPOSITORY, work)
     sizes = (f"{len(image.layers)} layers, {image.compressed / 1e6:,.0f} MB compressed", f"{image.uncompressed / 1e6:,.0f} MB of tar")
     text = [f"On {report.machine()}; an image of {', '.join(sizes)}.\n"]
     if "speed" in parts:
-        costs = []
-        for number in range(rounds):
-            say(f"round {number + 1} of {rounds}")
-            costs.append(speed.one_round(image, number, [docker, olareg], work))
-        text += [f"### Time, {rounds} rounds\n", report.ratios(image, costs)]
+        costs, disturbed = rounds_of(image, rounds, [docker, olareg], work)
+        text += [f"### Time, {len(costs)} rounds, {disturbed} left out\n", report.ratios(image, costs)]
     if "memory" in parts:
         say("memory")
         rows = bounds.memory(image, work)

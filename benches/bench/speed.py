@@ -8,7 +8,8 @@ from pathlib import Path
 from .measure import Cost, cost, run, shell
 from .registry import Registry, copy
 
-COMMANDS = ["igzip, longest layer", "igzip, all layers", "openssl, all layers", "curl", "registry", "soci-index"]
+# How much longer two at once may take than one, lest a round be measured again.
+QUIET = 1.12
 
 
 @dataclass
@@ -49,6 +50,13 @@ def prepare(registry: Registry, repository: str, work: Path) -> Image:
 
 def paths(files: list[Path]) -> str:
     return " ".join(f"'{file}'" for file in files)
+
+
+def disturbance(image: Image) -> float:
+    """How much longer two runs of `igzip` take at once than one: 1.0 where the machine gives two whole cores."""
+    longest = image.layers[0]
+    both = shell(f"igzip -dc '{longest}' & igzip -dc '{longest}'; wait")
+    return cost(both).wall / cost(["igzip", "-dc", str(longest)]).wall
 
 
 def one_round(image: Image, number: int, others: list[Registry], work: Path) -> dict[str, Cost]:

@@ -12,7 +12,7 @@ use crate::image::Indexer;
 const TOOL_IDENTIFIER: &str = concat!("soci-index ", env!("CARGO_PKG_VERSION"));
 
 /// What the pieces of all layers that are being read may take at once, in bytes.
-const PIECES: usize = 8 << 20;
+const PIECES: usize = 4 << 20;
 
 /// Build the ztocs and SOCI indexes that a plan asks for
 ///

@@ -81,7 +81,8 @@ pub(crate) fn build(
     store: &Layout,
     (bar, stop): (&Bar, &AtomicBool),
 ) -> Result<Built, LayerError> {
-    let fresh = LayerScanner::new(recipe.compression, recipe.span_size)?;
+    let mut fresh = LayerScanner::new(recipe.compression, recipe.span_size)?;
+    fresh.expect(layer.size);
     let (scanned, digests) = thread::scope(|scope| {
         let (to_scanner, pieces) = sync_channel(WAITING);
         let (to_hasher, scanned_pieces) = sync_channel(WAITING);
@@ -109,7 +110,7 @@ pub(crate) fn build(
     };
     finish(
         layer,
-        Ztoc::assemble(scanned, digests, recipe.build_tool_identifier)?,
+        &Ztoc::assemble(scanned, digests, recipe.build_tool_identifier)?,
         store,
     )
 }
@@ -202,8 +203,8 @@ fn hash(pieces: &Receiver<Scanned>) -> LayerDigests {
 }
 
 /// Stores a ztoc, unless readers would fail on what it describes.
-fn finish(layer: &Descriptor, ztoc: Ztoc, store: &Layout) -> Result<Built, LayerError> {
-    if let Some((first, rules)) = harm(layer, &ztoc) {
+fn finish(layer: &Descriptor, ztoc: &Ztoc, store: &Layout) -> Result<Built, LayerError> {
+    if let Some((first, rules)) = harm(layer, ztoc) {
         tracing::warn!(target: "soci", layer = %layer.digest, rules, "no ztoc, since readers would fail on it: {first}");
         return Ok(Built::Skipped(UnindexableReason::UnreadableBySnapshotter));
     }

@@ -42,6 +42,13 @@ impl CheckpointWriter {
         Self { bytes, count: 0 }
     }
 
+    /// Sets memory aside for so many checkpoints, so that the list need not move when it grows. Where there is not so much
+    /// memory, it grows as it must.
+    pub(crate) fn expect(&mut self, count: usize) {
+        let bytes = count.saturating_mul(CHECKPOINT);
+        drop(self.bytes.try_reserve_exact(bytes));
+    }
+
     /// How many checkpoints there are.
     pub(crate) const fn count(&self) -> i32 {
         self.count

@@ -117,6 +117,14 @@ impl LayerScanner {
         })
     }
 
+    /// Prepares for a layer of `size` bytes, as compressed. That is a hint, and may be wrong: it keeps memory from being held
+    /// twice while what was found grows.
+    pub fn expect(&mut self, size: u64) {
+        if let SpanSource::Gzip(members) = &mut self.spans {
+            members.expect(size);
+        }
+    }
+
     /// Takes the next bytes of the layer and says which spans start at them. A span may share its
     /// first byte with the span before; that byte may have come with an earlier call.
     ///

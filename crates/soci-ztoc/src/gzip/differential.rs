@@ -1,4 +1,9 @@
 //! Both inflaters must see the same in any stream: the own one that scans layers, and zlib-rs, which reads ztocs back.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a panic is a failed test"
+)]
 
 use std::io::Write as _;
 

@@ -12,6 +12,12 @@ use crate::scanner::{DIGEST_COST, Limits, MAX_ZTOC, too_many_bytes};
 use crate::span::SpanStart;
 use crate::tar::reader::TarReader;
 
+/// How much larger the tar of a layer mostly is than the layer, at most.
+const USUAL_RATIO: u64 = 4;
+
+/// What is set aside for checkpoints at most, in bytes: nobody vouches for the size of a layer before it is read.
+const MAX_EXPECTED: u64 = 256 << 20;
+
 /// The first byte of a gzip member.
 const GZIP: u8 = 0x1f;
 
@@ -102,6 +108,15 @@ impl Members {
             checkpoints: CheckpointWriter::new(span_size),
             max_uncompressed: limits.uncompressed_bytes,
         })
+    }
+
+    /// Prepares for `compressed` bytes in all, as a layer mostly has them.
+    pub(crate) fn expect(&mut self, compressed: u64) {
+        let output = compressed.saturating_mul(USUAL_RATIO);
+        let count = output.checked_div(self.span_size).unwrap_or(0);
+        let most = MAX_EXPECTED.checked_div(CHECKPOINT as u64).unwrap_or(0);
+        let count = usize::try_from(count.min(most)).unwrap_or(0);
+        self.checkpoints.expect(count);
     }
 
     /// Inflates the next bytes, hands the output on, and adds the spans that start in them.
