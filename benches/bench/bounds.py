@@ -13,6 +13,7 @@ from .speed import Image
 
 TOOLS = ["soci-pull", "soci-plan", "soci-index", "soci-push"]
 MIB = 1 << 20
+MB = 1000 * 1000
 
 
 def ztoc_sizes(document: dict) -> list[int]:
@@ -70,12 +71,13 @@ def plan(image: Image, layers: int, work: Path, runs: int) -> float:
 
 
 def growth(image: Image, work: Path) -> list[dict]:
-    """Seconds and memory for one layer of 10 MB to 10 GB of tar."""
+    """Seconds and memory for one layer of 10 MB to 10 GB of tar: parts of a layer of the image, and repetitions of it."""
     rows = []
     member = work / "member"
-    for most, times in ((10e6, 1), (100e6, 1), (1e9, 1), (1e9, 10)):
-        if times == 1:
-            length = images.piece(image.layers[0], int(most), member)
+    whole = min(image.layers, key=lambda layer: abs(image.tars[layer] - 100 * MB))
+    for most in (10 * MB, 100 * MB, 1000 * MB, 10000 * MB):
+        length = images.piece(whole, most, member)
+        times = max(1, round(most / length))
         directory = work / "layout"
         images.layout(directory, member, times)
         env = {"SOCI_STORE": str(work / "growing")}

@@ -23,8 +23,13 @@ class Image:
     store: Path
     planned: Path
     compressed: int = 0
-    uncompressed: int = 0
+    # Bytes of the tar of each layer.
+    tars: dict[Path, int] = field(default_factory=dict)
     ztocs: list[int] = field(default_factory=list)
+
+    @property
+    def uncompressed(self) -> int:
+        return sum(self.tars.values())
 
     @property
     def reference(self) -> str:
@@ -44,7 +49,7 @@ def prepare(registry: Registry, repository: str, work: Path) -> Image:
     image = Image(registry, repository, files, digests, store, planned)
     image.compressed = sum(layer["size"] for layer in layers)
     sizes = run(shell(f"for f in {paths(files)}; do igzip -dc \"$f\" | wc -c; done")).stdout.split()
-    image.uncompressed = sum(map(int, sizes))
+    image.tars = dict(zip(files, map(int, sizes), strict=True))
     return image
 
 

@@ -212,7 +212,7 @@ fn finish(layer: &Descriptor, ztoc: &Ztoc, store: &Layout) -> Result<Built, Laye
     let entries = ztoc.toc.len();
     let around = ztoc.encode_around_checkpoints()?;
     let checkpoints = &ztoc.compression_info.checkpoints;
-    let stored = store.write_blob_of(&[&around.before, checkpoints, &around.after])?;
+    let stored = store.write_blob_of(&[around.before(), checkpoints, around.after()])?;
     let Descriptor { digest, size, .. } = stored;
     tracing::info!(target: "soci", layer = %layer.digest, ztoc = %digest, bytes = size, entries, "built");
     Ok(Built::Ztoc {

@@ -19,10 +19,10 @@ const BEHIND: [VOffsetT; 3] = [0, 1, 4];
 /// The bytes of a ztoc but for its checkpoints.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AroundCheckpoints {
-    /// What comes before the checkpoints.
-    pub before: Vec<u8>,
-    /// What comes behind them.
-    pub after: Vec<u8>,
+    before: Vec<u8>,
+    /// A buffer that ends with what comes behind. Only the end was ever written, so only that takes memory.
+    buffer: Vec<u8>,
+    after: usize,
 }
 
 /// Checkpoints for which something shorter stands in, of the same length modulo [`ALIGNMENT`].
@@ -33,9 +33,19 @@ pub(crate) struct Gap {
 }
 
 impl AroundCheckpoints {
+    /// What comes before the checkpoints.
+    pub fn before(&self) -> &[u8] {
+        &self.before
+    }
+
+    /// What comes behind them.
+    pub fn after(&self) -> &[u8] {
+        self.buffer.get(self.after..).unwrap_or_default()
+    }
+
     /// Bytes of both parts.
-    pub(crate) const fn size(&self) -> usize {
-        self.before.len().saturating_add(self.after.len())
+    pub(crate) fn size(&self) -> usize {
+        self.before().len().saturating_add(self.after().len())
     }
 }
 
@@ -69,7 +79,7 @@ impl Gap {
     /// starts, counted from the end. Nothing is returned where that is no ztoc, or a number becomes too large.
     pub(crate) fn open(
         self,
-        mut buffer: Vec<u8>,
+        buffer: Vec<u8>,
         start: usize,
         checkpoints: UOffsetT,
     ) -> Option<AroundCheckpoints> {
@@ -88,10 +98,11 @@ impl Gap {
             let target = word(&before, at)?.checked_add(self.width())?;
             put(&mut before, at, target)?;
         }
-        buffer.drain(..content.checked_add(self.stand_in)?);
+        let after = content.checked_add(self.stand_in)?;
         Some(AroundCheckpoints {
             before,
-            after: buffer,
+            buffer,
+            after,
         })
     }
 }

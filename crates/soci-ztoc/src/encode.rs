@@ -48,10 +48,9 @@ impl Ztoc {
     ///
     /// [`EncodeError::TooLarge`] beyond 1 GiB; [`EncodeError::Size`].
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let AroundCheckpoints { before, after } = self.encode_around_checkpoints()?;
-        Ok([&before, &self.compression_info.checkpoints, &after]
-            .map(Vec::as_slice)
-            .concat())
+        let around = self.encode_around_checkpoints()?;
+        let checkpoints = self.compression_info.checkpoints.as_slice();
+        Ok([around.before(), checkpoints, around.after()].concat())
     }
 
     /// Returns the bytes of the ztoc that come before and behind [`CompressionInfo::checkpoints`].
