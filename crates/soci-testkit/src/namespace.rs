@@ -77,7 +77,10 @@ fn run_inside(hosts: &[(&str, &str)], test: &str) -> Output {
         "bash",
         "-euc",
         "ip link set lo up; mount --bind \"$0\" /etc/hosts
-        for address in $1; do ip address add \"$address\" dev lo; done; shift; exec \"$@\"",
+        for address in $1; do
+          case $address in *:*) nodad=nodad ;; *) nodad='' ;; esac
+          ip address add \"$address\" dev lo $nodad
+        done; shift; exec \"$@\"",
     ]);
     command
         .arg(file)

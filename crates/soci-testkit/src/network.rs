@@ -16,9 +16,14 @@ use tempfile::NamedTempFile;
 #[track_caller]
 pub fn add_addresses(addresses: &[&str]) {
     for address in addresses {
-        let bits = if address.contains(':') { 128 } else { 32 };
+        // An address of version 6 cannot be bound before the kernel has looked for others that have it, unless told not to.
+        let (bits, at_once): (_, &[_]) = match address.contains(':') {
+            true => (128, &["nodad"]),
+            false => (32, &[]),
+        };
         let address = format!("{address}/{bits}");
-        run("ip", &["address", "replace", &address, "dev", "lo"]);
+        let add = ["address", "replace", &address, "dev", "lo"];
+        run("ip", &[&add[..], at_once].concat());
     }
 }
 
