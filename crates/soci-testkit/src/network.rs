@@ -17,9 +17,10 @@ use tempfile::NamedTempFile;
 pub fn add_addresses(addresses: &[&str]) {
     for address in addresses {
         // An address of version 6 cannot be bound before the kernel has looked for others that have it, unless told not to.
-        let (bits, at_once): (_, &[_]) = match address.contains(':') {
-            true => (128, &["nodad"]),
-            false => (32, &[]),
+        let (bits, at_once): (_, &[_]) = if address.contains(':') {
+            (128, &["nodad"])
+        } else {
+            (32, &[])
         };
         let address = format!("{address}/{bits}");
         let add = ["address", "replace", &address, "dev", "lo"];
