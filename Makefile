@@ -38,7 +38,7 @@ sweeps: ## fail each call to the file system once, and kill the tools at each, a
 bench: build ## measure the tools against public ones, and write docs/performance.md; BENCH_ARGS
 	scripts/setup.sh test bench
 	benches/bench.py $(BENCH_ARGS)
-	cargo bench --locked -p soci-ztoc
+	cargo bench --locked -p soci-ztoc --bench ztoc
 
 .PHONY: check
 check: ## formatting, lints, licences and duplicates of dependencies, shell scripts
