@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 /// How much is read from a file at once, in bytes. A scan takes the same time for 64 KiB to 1 MiB; more take more memory.
-pub(crate) const PIECE: usize = 256 * 1024;
+const PIECE: usize = 256 * 1024;
 
 /// A bound on the memory that pieces take, shared by all blobs that are read within it.
 ///
@@ -89,7 +89,8 @@ impl Shared {
     }
 
     fn lend(&self, cost: usize) -> MutexGuard<'_, State> {
-        let full = |state: &mut State| state.lent > 0 && state.lent + cost > self.limit;
+        let full =
+            |state: &mut State| state.lent > 0 && state.lent.saturating_add(cost) > self.limit;
         let waited = self.dropped.wait_while(self.state(), full);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         state.lent += cost;

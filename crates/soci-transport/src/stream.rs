@@ -5,11 +5,8 @@ use futures_util::stream;
 use soci_layout::{Blob, LayoutError};
 use soci_registry::BlobStream;
 
-use crate::pieces::{PIECE, Pieces};
+use crate::pieces::Pieces;
 use crate::{Session, TransportError};
-
-/// What the pieces of a blob may take that is not read within a common bound, in bytes.
-const ALONE: usize = 4 * PIECE;
 
 /// The bytes of a blob, in order, in pieces of any size. Their number is checked, their digest is not.
 pub struct BlobReader {
@@ -32,11 +29,12 @@ impl BlobReader {
     }
 
     fn new(kind: Kind) -> Self {
-        let pieces = Pieces::new(ALONE);
+        // Alone it waits for nobody: who reads it may do so in a thread that must not wait.
+        let pieces = Pieces::new(usize::MAX);
         Self { kind, pieces }
     }
 
-    /// Reads within a bound on memory that others share.
+    /// Reads within a bound on memory that others share; [`BlobReader::next_piece`] then waits for it.
     #[must_use]
     pub fn within(self, pieces: &Pieces) -> Self {
         let pieces = pieces.clone();
