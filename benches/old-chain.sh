@@ -37,7 +37,7 @@ new() {
   export SOCI_STORE=$work/store
   step pull "$tools/soci-pull" "$image" && cp "$work/out" "$work/1"
   step plan "$tools/soci-plan" <"$work/1" && cp "$work/out" "$work/2"
-  step index "$tools/soci-index" --build-tool-identifier 'AWS SOCI CLI v0.2' <"$work/2" && cp "$work/out" "$work/3"
+  step index "$tools/soci-index" --build-tool-identifier 'AWS SOCI CLI v0.2' --force <"$work/2" && cp "$work/out" "$work/3"
   step push "$tools/soci-push" --existing-index allow <"$work/3" && cp "$work/out" "$work/4"
   find "$work" -mindepth 1 -maxdepth 1 -exec rm -rf {} +
 }
