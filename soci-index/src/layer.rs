@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use bytes::Bytes;
-use soci_cli::{Bar, Failure};
-use soci_document::{Exit, UnindexableReason};
+use soci_cli::Bar;
+use soci_document::{Classify, Exit, UnindexableReason};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, TransportError};
@@ -46,18 +46,15 @@ pub(crate) enum LayerError {
     Stopped,
 }
 
-impl From<LayerError> for Failure {
-    fn from(error: LayerError) -> Self {
-        let exit = match &error {
-            LayerError::Read(error) => error.exit(),
-            LayerError::Store(error) => error.exit(),
-            LayerError::Digest { .. } | LayerError::Scan(_) | LayerError::Encode(_) => {
-                Exit::BadData
-            }
-            LayerError::Thread(_) => Exit::Io,
-            LayerError::Assemble(_) | LayerError::Stopped => Exit::Internal,
-        };
-        Self::new(exit, error)
+impl Classify for LayerError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read(error) => error.exit(),
+            Self::Store(error) => error.exit(),
+            Self::Digest { .. } | Self::Scan(_) | Self::Encode(_) => Exit::BadData,
+            Self::Thread(_) => Exit::Io,
+            Self::Assemble(_) | Self::Stopped => Exit::Internal,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use soci_cli::Failure;
-use soci_document::Exit;
+use soci_document::{Classify as _, Exit};
 use soci_layout::{Layout, LayoutError};
 use soci_oci::{Descriptor, Digest, Reference};
 use soci_transport::{Source, TransportError};

@@ -1,6 +1,6 @@
 //! Why a tool, or its work on one image, failed: for the shell and for the person.
 
-use soci_document::Exit;
+use soci_document::{Classify, Exit};
 
 /// A failure in the forms its audiences need.
 #[derive(Debug)]
@@ -43,14 +43,12 @@ impl Failure {
     }
 }
 
-impl From<soci_layout::LayoutError> for Failure {
-    fn from(error: soci_layout::LayoutError) -> Self {
-        Self::new(error.exit(), error)
-    }
-}
-
-impl From<soci_document::DocumentError> for Failure {
-    fn from(error: soci_document::DocumentError) -> Self {
-        Self::new(Exit::BadData, error)
+impl<E: Classify + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            exit: error.exit(),
+            hint: error.hint(),
+            error: error.into(),
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! Exit statuses: the part of the contract between the tools that a scheduler reads.
+//! Exit statuses, and the errors that lead to them.
 
-/// Why a tool ended, by class, so that a scheduler can tell a typo from a throttle.
+/// The exit statuses of the tools, by class, so that a scheduler can tell a typo from a throttle.
 ///
-/// The numbers are those of BSD's `sysexits` where one fits.
+/// The numbers are those of BSD's `sysexits.h` if one fits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum Exit {
@@ -42,5 +42,20 @@ impl Exit {
     /// Returns the exit status.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+}
+
+/// An error that knows with which status a tool ends because of it, and how the user can fix it.
+///
+/// Every library of the workspace implements this for its error type. The tools turn such an error
+/// into a message and an exit status in one place, `soci_cli::Failure`.
+pub trait Classify: std::error::Error {
+    /// Returns the exit status of a tool that fails with this error.
+    fn exit(&self) -> Exit;
+
+    /// Returns what the user can do about the error, as an imperative sentence without its period,
+    /// if that is known.
+    fn hint(&self) -> Option<String> {
+        None
     }
 }

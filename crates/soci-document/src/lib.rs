@@ -9,7 +9,7 @@ pub mod model;
 pub mod schema;
 mod unique;
 
-pub use exit::Exit;
+pub use exit::{Classify, Exit};
 pub use lines::{DocumentError, parse, to_line};
 pub use model::{
     Action, Document, Extra, IndexVersions, Indexes, LayerDecision, LayerEntry, LayerReason,

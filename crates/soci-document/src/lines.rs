@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::model::{Document, VERSION};
 use crate::unique::Unique;
+use crate::{Classify, Exit};
 
 /// The longest line that is read, in bytes.
 pub const LINE_LIMIT: usize = 16 * 1024 * 1024;
@@ -36,6 +37,12 @@ pub enum DocumentError {
         /// The version that the document names.
         found: String,
     },
+}
+
+impl Classify for DocumentError {
+    fn exit(&self) -> Exit {
+        Exit::BadData
+    }
 }
 
 /// What is read of a document before it is known to be of this version.

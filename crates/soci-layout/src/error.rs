@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use soci_document::Exit;
+use soci_document::{Classify, Exit};
 use soci_oci::Digest;
 
 /// What was being done to a file.
@@ -94,9 +94,8 @@ pub enum LayoutError {
     },
 }
 
-impl LayoutError {
-    /// Returns the exit status that tells a scheduler what to do about it.
-    pub fn exit(&self) -> Exit {
+impl Classify for LayoutError {
+    fn exit(&self) -> Exit {
         match self {
             Self::File { action, source, .. } => match (action, source.kind()) {
                 (Action::Lock, _) => Exit::TryAgain,

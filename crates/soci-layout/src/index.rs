@@ -260,6 +260,7 @@ fn is_no_lock(error: &std::io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use soci_document::{Classify as _, Exit};
     use soci_oci::Digest;
     use soci_oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1};
 
@@ -329,7 +330,7 @@ mod tests {
         layout.patience = Duration::from_millis(50);
         let holder = layout.lock().expect("the lock");
         let error = layout.enter(&manifest(b"1"), None).expect_err("it is held");
-        assert_eq!(error.exit(), soci_document::Exit::TryAgain);
+        assert_eq!(error.exit(), Exit::TryAgain);
         assert!(error.to_string().contains("oci-layout"), "{error}");
         // The lock of a process that is gone is gone with it.
         drop(holder);

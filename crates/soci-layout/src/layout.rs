@@ -277,6 +277,7 @@ pub(crate) fn not_a_layout(place: &Path, reason: &str) -> LayoutError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use soci_document::{Classify as _, Exit};
 
     fn layout() -> (tempfile::TempDir, Layout) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -383,9 +384,9 @@ mod tests {
             Err(LayoutError::NotALayout { .. })
         ));
         let absent = Layout::open(&folder.path().join("absent")).expect_err("no folder");
-        assert_eq!(absent.exit(), soci_document::Exit::NotFound);
+        assert_eq!(absent.exit(), Exit::NotFound);
         fs::write(folder.path().join("file"), b"").expect("written");
         let file = Layout::open_or_create(&folder.path().join("file")).expect_err("a file");
-        assert_eq!(file.exit(), soci_document::Exit::StoreUnwritable);
+        assert_eq!(file.exit(), Exit::StoreUnwritable);
     }
 }

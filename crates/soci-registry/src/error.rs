@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use soci_document::{Classify, Exit};
+
 pub use configuration::ConfigurationError;
 pub use fault::{Fault, Tries};
 pub use violation::{Damage, Violation};
@@ -173,9 +175,23 @@ impl RegistryError {
             Self::Content(_) => ErrorClass::Io,
         }
     }
+}
 
-    /// Returns what to do about it, where there is something to do.
-    pub fn hint(&self) -> Option<String> {
+impl Classify for RegistryError {
+    fn exit(&self) -> Exit {
+        match self.class() {
+            ErrorClass::BadData => Exit::BadData,
+            ErrorClass::Configuration => Exit::Configuration,
+            ErrorClass::Denied => Exit::Denied,
+            ErrorClass::Io => Exit::Io,
+            ErrorClass::NotFound => Exit::NotFound,
+            ErrorClass::Protocol => Exit::Protocol,
+            ErrorClass::Throttled => Exit::TryAgain,
+            ErrorClass::Unavailable => Exit::Unavailable,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Denied { hint, .. } => hint.clone(),
             Self::Configuration(ConfigurationError::Http { reason })

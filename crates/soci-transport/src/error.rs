@@ -1,11 +1,10 @@
 //! What can go wrong with a place, whichever it is.
 
-use soci_cli::Failure;
-use soci_document::Exit;
+use soci_document::{Classify, Exit};
 use soci_layout::LayoutError;
 use soci_oci::Digest;
 use soci_oci::manifest::ManifestError;
-use soci_registry::{ErrorClass, RegistryError, Violation};
+use soci_registry::{RegistryError, Violation};
 
 /// Why an image cannot be read from, or written to, a place.
 #[derive(Debug, thiserror::Error)]
@@ -49,20 +48,12 @@ impl TransportError {
             })
         )
     }
+}
 
-    /// Returns the exit status that tells a scheduler what to do about it.
-    pub fn exit(&self) -> Exit {
+impl Classify for TransportError {
+    fn exit(&self) -> Exit {
         match self {
-            Self::Registry(error) => match error.class() {
-                ErrorClass::BadData => Exit::BadData,
-                ErrorClass::Configuration => Exit::Configuration,
-                ErrorClass::Denied => Exit::Denied,
-                ErrorClass::Io => Exit::Io,
-                ErrorClass::NotFound => Exit::NotFound,
-                ErrorClass::Protocol => Exit::Protocol,
-                ErrorClass::Throttled => Exit::TryAgain,
-                ErrorClass::Unavailable => Exit::Unavailable,
-            },
+            Self::Registry(error) => error.exit(),
             Self::Layout(error) => error.exit(),
             Self::Manifest { .. } => Exit::BadData,
             Self::NotFound { .. } => Exit::NotFound,
@@ -70,18 +61,11 @@ impl TransportError {
             Self::Runtime(_) => Exit::Io,
         }
     }
-}
 
-impl From<TransportError> for Failure {
-    fn from(error: TransportError) -> Self {
-        let hint = match &error {
-            TransportError::Registry(error) => error.hint(),
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => error.hint(),
             _ => None,
-        };
-        let failure = Self::new(error.exit(), error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use soci_document::Classify as _;
 use soci_oci::media_type;
 use soci_registry::{ClientOptions, ErrorClass, ManifestName, RegistryError};
 use tempfile::TempDir;

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
+use soci_document::Classify as _;
 use soci_oci::{Descriptor, Digest, media_type};
 use soci_registry::{ErrorClass, ReferrersVia, RegistryError};
 

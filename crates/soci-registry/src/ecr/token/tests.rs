@@ -8,6 +8,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+use soci_document::Classify as _;
+
 use super::*;
 use crate::fake::{Fake, Reply};
 
