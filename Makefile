@@ -20,7 +20,7 @@ test: ## run all tests, with real registries and containers on this machine
 .PHONY: faults
 faults: ## run the tools against a registry that misbehaves, and print how they fare
 	cargo build --workspace --locked --bins
-	cargo test --quiet --locked --package soci-e2e --test faults -- --nocapture
+	cargo test --quiet --locked --package soci-e2e --test fault_table -- --nocapture
 
 .PHONY: soak
 soak: ## a thousand pipelines against registries that fail at random; SOCI_SOAK_RUNS, SOCI_SOAK_SEED

@@ -6,7 +6,6 @@
 mod architecture;
 mod bad_input;
 mod ecr;
-mod faults;
 mod goldens;
 mod layouts;
 mod memory;

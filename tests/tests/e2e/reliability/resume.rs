@@ -3,35 +3,35 @@
 use fastrand::Rng;
 use soci_testkit::faulty::{Fault, Faulty, Reply, Rule};
 
-use super::bench::{Bench, CUT, FETCHERS};
+use super::fixture::{CUT, FETCHERS, Fixture};
 use crate::stages::layer;
 
 #[test]
 fn d1_a_layer_goes_on_where_it_broke() {
-    let mut bench = Bench::new();
-    let size = bench.size;
+    let mut fixture = Fixture::new();
+    let size = fixture.size;
     let mut rng = Rng::with_seed(4);
     let random = std::iter::repeat_with(|| rng.usize(1..size));
     let offsets: Vec<usize> = [0, 1, size - 1].into_iter().chain(random.take(5)).collect();
     for fetcher in FETCHERS {
         for at in &offsets {
-            bench.renew();
-            let rule = bench.on_blob(Fault::reset_after(*at)).once();
-            bench.fetched(bench.fetch_under(fetcher, [rule]));
-            assert_eq!(bench.offsets(), [0, *at], "{fetcher}");
-            assert_eq!(bench.sent(), size, "{fetcher}, {at}");
+            fixture.renew();
+            let rule = fixture.on_blob(Fault::reset_after(*at)).once();
+            fixture.fetched(fixture.fetch_under(fetcher, [rule]));
+            assert_eq!(fixture.offsets(), [0, *at], "{fetcher}");
+            assert_eq!(fixture.sent(), size, "{fetcher}, {at}");
         }
     }
 }
 
 #[test]
 fn d1_a_layer_that_broke_after_its_last_byte_is_whole() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
-        bench.renew();
-        let rule = bench.on_blob(Fault::reset_after(bench.size));
-        bench.fetched(bench.fetch_under(fetcher, [rule]));
-        assert_eq!(bench.offsets(), [0]);
+        fixture.renew();
+        let rule = fixture.on_blob(Fault::reset_after(fixture.size));
+        fixture.fetched(fixture.fetch_under(fetcher, [rule]));
+        assert_eq!(fixture.offsets(), [0]);
     }
 }
 
@@ -39,22 +39,22 @@ fn d1_a_layer_that_broke_after_its_last_byte_is_whole() {
 fn d1_a_layer_may_break_many_times() {
     const MIB: usize = 1 << 20;
     for fetcher in FETCHERS {
-        let bench = Bench::with_layer(Faulty::setup(), layer(3, 10 * MIB));
+        let fixture = Fixture::with_layer(Faulty::setup(), layer(3, 10 * MIB));
         let mut rng = Rng::with_seed(5);
         // Each stretch is long enough to count as progress.
         let cuts: Vec<usize> = (0..7).map(|_| rng.usize(MIB..5 * MIB / 4)).collect();
         let rules: Vec<Rule> = cuts
             .iter()
-            .map(|cut| bench.on_blob(Fault::close_after(*cut)).once())
+            .map(|cut| fixture.on_blob(Fault::close_after(*cut)).once())
             .collect();
-        bench.fetched(bench.fetch_under(fetcher, rules));
+        fixture.fetched(fixture.fetch_under(fetcher, rules));
         let starts = cuts.iter().scan(0, |sum, cut| {
             *sum += cut;
             Some(*sum)
         });
         let expected: Vec<usize> = std::iter::once(0).chain(starts).collect();
-        assert_eq!(bench.offsets(), expected);
-        assert_eq!(bench.sent(), bench.size);
+        assert_eq!(fixture.offsets(), expected);
+        assert_eq!(fixture.sent(), fixture.size);
     }
 }
 
@@ -98,15 +98,15 @@ fn wrong_ranges(size: usize) -> Vec<(&'static str, Fault)> {
 
 #[test]
 fn d2_another_range_than_was_asked_for_is_never_joined() {
-    let mut bench = Bench::new();
-    let size = bench.size;
+    let mut fixture = Fixture::new();
+    let size = fixture.size;
     for fetcher in FETCHERS {
         for (name, fault) in wrong_ranges(size) {
-            bench.renew();
-            let cut = bench.on_blob(Fault::reset_after(CUT)).once();
-            let wrong = bench.on_blob(fault.clone());
-            let ended = bench.fetch_under(fetcher, [cut, wrong]);
-            let ended = bench.fails(ended, 76);
+            fixture.renew();
+            let cut = fixture.on_blob(Fault::reset_after(CUT)).once();
+            let wrong = fixture.on_blob(fault.clone());
+            let ended = fixture.fetch_under(fetcher, [cut, wrong]);
+            let ended = fixture.fails(ended, 76);
             assert!(
                 ended
                     .stderr
@@ -114,28 +114,28 @@ fn d2_another_range_than_was_asked_for_is_never_joined() {
                 "{name}: {}",
                 ended.stderr
             );
-            assert_eq!(bench.offsets(), [0, CUT, CUT], "{fetcher}, {name}");
+            assert_eq!(fixture.offsets(), [0, CUT, CUT], "{fetcher}, {name}");
         }
     }
 }
 
 #[test]
 fn d2_a_range_that_is_right_the_second_time_is_taken() {
-    let mut bench = Bench::new();
-    let size = bench.size;
+    let mut fixture = Fixture::new();
+    let size = fixture.size;
     for (name, fault) in wrong_ranges(size) {
-        bench.renew();
-        let cut = bench.on_blob(Fault::reset_after(CUT)).once();
-        let wrong = bench.on_blob(fault.clone()).once();
-        bench.fetched(bench.fetch_under("soci-index", [cut, wrong]));
-        assert_eq!(bench.offsets(), [0, CUT, CUT], "{name}");
+        fixture.renew();
+        let cut = fixture.on_blob(Fault::reset_after(CUT)).once();
+        let wrong = fixture.on_blob(fault.clone()).once();
+        fixture.fetched(fixture.fetch_under("soci-index", [cut, wrong]));
+        assert_eq!(fixture.offsets(), [0, CUT, CUT], "{name}");
     }
 }
 
 /// Nothing of the part that is thrown away is used, so that it may as well be another one: the digest is of what was used.
 #[test]
 fn d3_without_ranges_what_is_known_is_thrown_away() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
         for (rest, code) in [
             (Fault::ignore_range(), 0),
@@ -145,15 +145,15 @@ fn d3_without_ranges_what_is_known_is_thrown_away() {
                 65,
             ),
         ] {
-            bench.renew();
-            let cut = bench.on_blob(Fault::close_after(CUT)).once();
-            let rest = bench.on_blob(rest);
-            let ended = bench.fetch_under(fetcher, [cut, rest]);
+            fixture.renew();
+            let cut = fixture.on_blob(Fault::close_after(CUT)).once();
+            let rest = fixture.on_blob(rest);
+            let ended = fixture.fetch_under(fetcher, [cut, rest]);
             if code == 0 {
-                bench.fetched(ended);
-                assert_eq!(bench.offsets(), [0, CUT]);
+                fixture.fetched(ended);
+                assert_eq!(fixture.offsets(), [0, CUT]);
             } else {
-                bench.fails(ended, code).says(&bench.layer);
+                fixture.fails(ended, code).says(&fixture.layer);
             }
         }
     }
@@ -168,48 +168,51 @@ fn d4_a_presigned_url_that_expires_is_replaced_by_the_registry() {
             (404, "NoSuchKey"),
         ] {
             let bucket = Faulty::start();
-            let bench = Bench::of(Faulty::setup().ecr().presigned_at(&bucket));
-            let tool = bench.fetch(fetcher);
-            let object = format!("/s3/{}", bench.layer);
+            let fixture = Fixture::of(Faulty::setup().ecr().presigned_at(&bucket));
+            let tool = fixture.fetch(fetcher);
+            let object = format!("/s3/{}", fixture.layer);
             bucket.rule(Rule::on("GET", &object, Fault::reset_after(CUT)).once());
             bucket.rule(Rule::on("GET", &object, Fault::expired_url(status, code)).once());
-            bench.fetched(tool.run());
+            fixture.fetched(tool.run());
             let asked = bucket.requests_to("GET", &object);
             let first: Vec<Option<usize>> = asked
                 .iter()
                 .map(|entry| entry.request.range().map(|range| range.0))
                 .collect();
             assert_eq!(first, [None, Some(CUT), Some(CUT)], "{fetcher}, {status}");
-            assert_eq!(bench.offsets(), [0, CUT, CUT]);
+            assert_eq!(fixture.offsets(), [0, CUT, CUT]);
         }
     }
 }
 
 #[test]
 fn d5_a_range_that_is_refused_makes_the_layer_start_over_once() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
-        bench.renew();
-        let cut = bench.on_blob(Fault::reset_after(CUT)).once();
+        fixture.renew();
+        let cut = fixture.on_blob(Fault::reset_after(CUT)).once();
         let refused = Reply::error(416, "RANGE_INVALID", "no");
-        let refused = bench
+        let refused = fixture
             .on_blob(Fault::reply(refused))
             .when(|request| request.range().is_some());
-        bench.fetched(bench.fetch_under(fetcher, [cut, refused]));
-        assert_eq!(bench.offsets(), [0, CUT, 0]);
+        fixture.fetched(fixture.fetch_under(fetcher, [cut, refused]));
+        assert_eq!(fixture.offsets(), [0, CUT, 0]);
     }
 }
 
 #[test]
 fn d5_nothing_is_asked_for_after_the_last_byte() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
-        bench.renew();
-        let whole = bench.size;
+        fixture.renew();
+        let whole = fixture.size;
         let cut = Fault::edit(move |_, reply| reply.without_length().reset_after(whole));
-        let rules = [bench.on_blob(cut).once(), bench.on_blob(Fault::status(416))];
-        bench.fetched(bench.fetch_under(fetcher, rules));
-        assert_eq!(bench.asked().len(), 1);
+        let rules = [
+            fixture.on_blob(cut).once(),
+            fixture.on_blob(Fault::status(416)),
+        ];
+        fixture.fetched(fixture.fetch_under(fetcher, rules));
+        assert_eq!(fixture.asked().len(), 1);
     }
 }
 
@@ -217,12 +220,12 @@ fn d5_nothing_is_asked_for_after_the_last_byte() {
 fn d6_a_layer_that_breaks_without_getting_on_is_given_up() {
     for fetcher in FETCHERS {
         for (cut, received) in [(CUT, 5 * CUT), (0, 0)] {
-            let bench = Bench::with_layer(Faulty::setup(), layer(1, 1 << 20));
-            let rule = bench.on_blob(Fault::reset_after(cut));
-            let ended = bench.fetch_under(fetcher, [rule]);
-            let words = format!("broke off after {received} of {} bytes", bench.size);
-            bench.fails(ended, 69).says(&words).says("(5 tries, ");
-            assert_eq!(bench.asked().len(), 5);
+            let fixture = Fixture::with_layer(Faulty::setup(), layer(1, 1 << 20));
+            let rule = fixture.on_blob(Fault::reset_after(cut));
+            let ended = fixture.fetch_under(fetcher, [rule]);
+            let words = format!("broke off after {received} of {} bytes", fixture.size);
+            fixture.fails(ended, 69).says(&words).says("(5 tries, ");
+            assert_eq!(fixture.asked().len(), 5);
         }
     }
 }

@@ -21,7 +21,7 @@ use soci_testkit::{
 
 use super::auth::{app, assert_fails, holding, logged_in, pull, quick};
 use crate::{
-    faults::secrets::assert_no_canary,
+    reliability::secrets::assert_no_canary,
     stages::{assert_sound, indexed, stage},
 };
 

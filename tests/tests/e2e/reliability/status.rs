@@ -7,7 +7,7 @@ use soci_testkit::{
     image::{self, Image},
 };
 
-use super::bench::{Bench, FETCHERS, PATIENCE};
+use super::fixture::{FETCHERS, Fixture, PATIENCE};
 use crate::stages::layer;
 
 const MANIFESTS: &str = "*/manifests/*";
@@ -24,8 +24,8 @@ fn waits(entries: &[Entry]) -> Vec<Duration> {
 
 #[test]
 fn c1_what_is_not_there_is_named_and_asked_for_once() {
-    let bench = Bench::new();
-    let host = bench.registry.host();
+    let fixture = Fixture::new();
+    let host = fixture.registry.host();
     let digest = image::digest(b"nothing");
     for (reference, words) in [
         (
@@ -41,38 +41,42 @@ fn c1_what_is_not_there_is_named_and_asked_for_once() {
             format!("repository `{host}/other`"),
         ),
     ] {
-        let before = bench.registry.requests().len();
-        let ended = bench.tool("soci-pull").arg(&reference).run().ends_with(80);
+        let before = fixture.registry.requests().len();
+        let ended = fixture
+            .tool("soci-pull")
+            .arg(&reference)
+            .run()
+            .ends_with(80);
         let ended = ended
             .says(&format!("soci-pull: {reference}: "))
             .says(&words);
         assert!(ended.stdout.is_empty());
-        let asked = bench.registry.requests().split_off(before);
-        assert_eq!(asked.len(), 1, "{}", bench.registry.log());
+        let asked = fixture.registry.requests().split_off(before);
+        assert_eq!(asked.len(), 1, "{}", fixture.registry.log());
     }
 }
 
 #[test]
 fn c2_a_manifest_that_fails_is_not_looked_for_among_the_blobs() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let images =
         ["linux/amd64", "linux/arm64"].map(|platform| Image::new(platform).layer(layer(2, 1000)));
-    let folder = bench.sandbox.path().join("two");
+    let folder = fixture.sandbox.path().join("two");
     image::write_layout(&folder, &images);
-    bench.registry.push(&folder, "app:v1");
-    bench
+    fixture.registry.push(&folder, "app:v1");
+    fixture
         .registry
         .fault("GET", "*/manifests/sha256:*", Fault::status(500));
-    let ended = bench.pull().run();
-    bench.fails(ended, 69).says("500").says("6 tries");
-    let child = bench.registry.requests_to("GET", "*/manifests/sha256:*");
-    assert!(child.len() >= 6, "{}", bench.registry.log());
-    assert_eq!(bench.registry.count("*", "*/blobs/*"), 0);
+    let ended = fixture.pull().run();
+    fixture.fails(ended, 69).says("500").says("6 tries");
+    let child = fixture.registry.requests_to("GET", "*/manifests/sha256:*");
+    assert!(child.len() >= 6, "{}", fixture.registry.log());
+    assert_eq!(fixture.registry.count("*", "*/blobs/*"), 0);
 }
 
 #[test]
 fn c3_a_throttle_is_waited_for_as_long_as_it_says() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     // The words of a header, and how long a client must wait at least.
     let second = Duration::from_secs(1);
     let own = Duration::from_millis(20);
@@ -84,13 +88,13 @@ fn c3_a_throttle_is_waited_for_as_long_as_it_says() {
         ("soon", own, second),
         ("", own, second),
     ] {
-        bench.renew();
+        fixture.renew();
         let fault = throttle().and(move |_, reply| reply.header("Retry-After", retry_after));
-        bench
+        fixture
             .registry
             .rule(Rule::on("GET", MANIFESTS, fault).once());
-        bench.pull().run().succeeds();
-        let waited = waits(&bench.registry.requests_to("GET", MANIFESTS))[0];
+        fixture.pull().run().succeeds();
+        let waited = waits(&fixture.registry.requests_to("GET", MANIFESTS))[0];
         assert!(
             waited >= least && waited < most,
             "{retry_after}: {waited:?}"
@@ -100,7 +104,7 @@ fn c3_a_throttle_is_waited_for_as_long_as_it_says() {
 
 #[test]
 fn c3_a_throttle_may_name_a_time_of_day() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let fault = throttle().and(|_, reply| {
         #[expect(
             clippy::disallowed_methods,
@@ -109,26 +113,26 @@ fn c3_a_throttle_may_name_a_time_of_day() {
         let then = SystemTime::now() + Duration::from_secs(3);
         reply.header("Retry-After", httpdate::fmt_http_date(then))
     });
-    bench
+    fixture
         .registry
         .rule(Rule::on("GET", MANIFESTS, fault).once());
-    bench.pull().run().succeeds();
-    let waited = waits(&bench.registry.requests_to("GET", MANIFESTS))[0];
+    fixture.pull().run().succeeds();
+    let waited = waits(&fixture.registry.requests_to("GET", MANIFESTS))[0];
     // The header has whole seconds, rounded down.
     assert!(waited >= Duration::from_secs(1), "{waited:?}");
 }
 
 #[test]
 fn c3_a_throttle_without_end_is_something_to_try_again() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for (methods, paths, fetcher) in [
         ("GET", MANIFESTS, "soci-pull"),
         ("GET", "*/blobs/*", "soci-pull"),
         ("GET", "*/blobs/*", "soci-index"),
     ] {
-        bench.renew();
-        let ended = bench.fetch_under(fetcher, [Rule::on(methods, paths, throttle())]);
-        let ended = bench
+        fixture.renew();
+        let ended = fixture.fetch_under(fetcher, [Rule::on(methods, paths, throttle())]);
+        let ended = fixture
             .fails(ended, 75)
             .says("throttled")
             .says("TOOMANYREQUESTS");
@@ -138,72 +142,72 @@ fn c3_a_throttle_without_end_is_something_to_try_again() {
 
 #[test]
 fn c4_a_burst_of_throttles_is_met_with_patience() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     let base = Duration::from_millis(20);
     for (paths, fetcher) in [
         (MANIFESTS, "soci-pull"),
         ("*/blobs/sha256:*", "soci-pull"),
         ("*/blobs/*", "soci-index"),
     ] {
-        bench.renew();
-        let tool = bench.fetch(fetcher);
-        bench.registry.clear_requests();
-        bench
+        fixture.renew();
+        let tool = fixture.fetch(fetcher);
+        fixture.registry.clear_requests();
+        fixture
             .registry
             .rule(Rule::on("GET", paths, throttle()).times(6));
-        bench.fetched(tool.run());
-        let asked = bench.registry.requests_to("GET", paths);
+        fixture.fetched(tool.run());
+        let asked = fixture.registry.requests_to("GET", paths);
         for (wait, doubled) in waits(&asked).into_iter().zip(0..6) {
-            assert!(wait >= base * (1 << doubled), "{}", bench.registry.log());
+            assert!(wait >= base * (1 << doubled), "{}", fixture.registry.log());
         }
     }
 }
 
 #[test]
 fn c4_a_push_is_as_patient() {
-    let bench = Bench::new();
-    let indexed = bench.fetch("soci-index").run().succeeds().stdout;
-    bench
+    let fixture = Fixture::new();
+    let indexed = fixture.fetch("soci-index").run().succeeds().stdout;
+    fixture
         .registry
         .rule(Rule::on("PUT", MANIFESTS, throttle()).times(6));
-    bench.tool("soci-push").stdin(indexed).run().succeeds();
-    assert!(bench.registry.broken("app", "v1-soci").is_empty());
+    fixture.tool("soci-push").stdin(indexed).run().succeeds();
+    assert!(fixture.registry.broken("app", "v1-soci").is_empty());
 }
 
 const PASSING: [u16; 6] = [408, 500, 502, 503, 504, 522];
 
 #[test]
 fn c5_up_to_five_failures_in_a_row_are_got_over() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for (status, times) in PASSING.into_iter().zip([1, 2, 3, 4, 5, 5]) {
-        bench.renew();
-        bench
+        fixture.renew();
+        fixture
             .registry
             .rule(Rule::on("GET", "*/manifests/v1", Fault::status(status)).times(times));
-        bench.fetched(bench.fetch("soci-pull").run());
-        assert_eq!(bench.registry.count("GET", "*/manifests/v1"), times + 1);
+        fixture.fetched(fixture.fetch("soci-pull").run());
+        assert_eq!(fixture.registry.count("GET", "*/manifests/v1"), times + 1);
         for fetcher in FETCHERS {
-            bench.renew();
-            let rule = bench.on_blob(Fault::status(status)).times(times);
-            bench.fetched(bench.fetch_under(fetcher, [rule]));
-            assert_eq!(bench.asked().len(), times + 1, "{status}");
+            fixture.renew();
+            let rule = fixture.on_blob(Fault::status(status)).times(times);
+            fixture.fetched(fixture.fetch_under(fetcher, [rule]));
+            assert_eq!(fixture.asked().len(), times + 1, "{status}");
         }
     }
 }
 
 #[test]
 fn c5_failures_without_end_are_an_outage() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for status in PASSING {
         for fetcher in FETCHERS {
-            bench.renew();
-            let rule = bench.on_blob(Fault::status(status));
-            let ended = bench.fetch_under(fetcher, [rule]);
-            bench
+            fixture.renew();
+            let rule = fixture.on_blob(Fault::status(status));
+            let ended = fixture.fetch_under(fetcher, [rule]);
+            fixture
                 .fails(ended, 69)
                 .says(&format!("answered status {status}"))
                 .says("(6 tries, ");
-            assert_eq!(bench.asked().len(), 6);
+            assert_eq!(fixture.asked().len(), 6);
         }
     }
 }
@@ -211,19 +215,19 @@ fn c5_failures_without_end_are_an_outage() {
 #[test]
 fn c6_a_reply_that_does_not_begin_is_asked_for_again() {
     let never = || Fault::stall_head(Duration::MAX);
-    let mut bench = Bench::new().impatient();
+    let mut fixture = Fixture::new().impatient();
     for fetcher in FETCHERS {
-        bench.renew();
-        let rule = bench.on_blob(never()).times(2);
-        bench.fetched(bench.fetch_under(fetcher, [rule]));
-        assert_eq!(bench.asked().len(), 3);
+        fixture.renew();
+        let rule = fixture.on_blob(never()).times(2);
+        fixture.fetched(fixture.fetch_under(fetcher, [rule]));
+        assert_eq!(fixture.asked().len(), 3);
     }
-    bench.renew();
-    bench.registry.fault("GET", MANIFESTS, never());
-    let ended = bench.pull().run();
-    bench
+    fixture.renew();
+    fixture.registry.fault("GET", MANIFESTS, never());
+    let ended = fixture.pull().run();
+    fixture
         .fails(ended, 69)
         .says(&format!("gave no reply within {PATIENCE} s"))
         .says("6 tries");
-    assert_eq!(bench.registry.count("GET", MANIFESTS), 6);
+    assert_eq!(fixture.registry.count("GET", MANIFESTS), 6);
 }

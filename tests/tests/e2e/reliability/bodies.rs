@@ -9,24 +9,24 @@ use soci_testkit::{
     process::Finished,
 };
 
-use super::bench::{Bench, CUT, FETCHERS};
+use super::fixture::{CUT, FETCHERS, Fixture};
 
 /// A fault with its name.
 type Case = (&'static str, Fault);
 
 /// Lets each fault befall the first request for a layer, and asserts that the layer still arrives by a second one.
 #[track_caller]
-fn all_pass(mut bench: Bench, cases: &[Case]) {
+fn all_pass(mut fixture: Fixture, cases: &[Case]) {
     for fetcher in FETCHERS {
         for (name, fault) in cases {
-            bench.renew();
-            let rule = bench.on_blob(fault.clone()).once();
-            bench.fetched(bench.fetch_under(fetcher, [rule]));
+            fixture.renew();
+            let rule = fixture.on_blob(fault.clone()).once();
+            fixture.fetched(fixture.fetch_under(fetcher, [rule]));
             assert_eq!(
-                bench.asked().len(),
+                fixture.asked().len(),
                 2,
                 "{fetcher}, {name}: {}",
-                bench.registry.log()
+                fixture.registry.log()
             );
         }
     }
@@ -34,26 +34,28 @@ fn all_pass(mut bench: Bench, cases: &[Case]) {
 
 #[test]
 fn c7_a_body_that_stops_or_trickles_is_resumed() {
-    let bench = Bench::new().impatient();
+    let fixture = Fixture::new().impatient();
     let silent = |offset| Fault::stall_after(offset, Duration::MAX);
     let cases = [
         ("silence at once", silent(0)),
         ("silence after a byte", silent(1)),
         ("silence on the way", silent(CUT)),
-        ("silence before the last byte", silent(bench.size - 1)),
+        ("silence before the last byte", silent(fixture.size - 1)),
         ("a trickle", Fault::drip(1, Duration::from_millis(20))),
     ];
-    all_pass(bench, &cases);
+    all_pass(fixture, &cases);
 }
 
 #[test]
 fn c7_what_had_arrived_before_a_body_stopped_is_not_asked_for_again() {
-    let mut bench = Bench::new().impatient();
+    let mut fixture = Fixture::new().impatient();
     for fetcher in FETCHERS {
-        bench.renew();
-        let rule = bench.on_blob(Fault::stall_after(CUT, Duration::MAX)).once();
-        bench.fetched(bench.fetch_under(fetcher, [rule]));
-        assert_eq!(bench.offsets(), [0, CUT]);
+        fixture.renew();
+        let rule = fixture
+            .on_blob(Fault::stall_after(CUT, Duration::MAX))
+            .once();
+        fixture.fetched(fixture.fetch_under(fetcher, [rule]));
+        assert_eq!(fixture.offsets(), [0, CUT]);
     }
 }
 
@@ -68,14 +70,14 @@ fn c8_a_broken_body_is_resumed_and_never_taken_for_a_whole_one() {
             Fault::edit(|_, reply| reply.without_length().close_after(CUT)),
         ),
     ];
-    all_pass(Bench::new(), &cases);
+    all_pass(Fixture::new(), &cases);
     // With TLS, the end is one without a close_notify.
-    all_pass(Bench::of(Faulty::setup().tls(&[])), &cases);
+    all_pass(Fixture::of(Faulty::setup().tls(&[])), &cases);
 }
 
 #[test]
 fn c9_another_length_is_refused_before_the_body() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
         for (name, fault) in [
             ("shorter", Fault::edit(|_, reply| reply.truncate(CUT))),
@@ -93,91 +95,95 @@ fn c9_another_length_is_refused_before_the_body() {
                 Fault::edit(|_, reply| reply.extend(usize::MAX).without_length()),
             ),
         ] {
-            bench.renew();
-            let rule = bench.on_blob(fault);
-            let ended = bench.fetch_under(fetcher, [rule]);
-            let ended = bench.fails(ended, 65);
+            fixture.renew();
+            let rule = fixture.on_blob(fault);
+            let ended = fixture.fetch_under(fetcher, [rule]);
+            let ended = fixture.fails(ended, 65);
             assert!(
                 ended.stderr.contains("bytes, found"),
                 "{name}: {}",
                 ended.stderr
             );
-            assert!(bench.asked().len() <= 2, "{name}: {}", bench.registry.log());
+            assert!(
+                fixture.asked().len() <= 2,
+                "{name}: {}",
+                fixture.registry.log()
+            );
         }
     }
 }
 
 #[test]
 fn c9_a_length_that_is_not_said_is_counted() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
-        bench.renew();
-        let rule = bench.on_blob(Fault::edit(|_, reply| reply.without_length()));
-        bench.fetched(bench.fetch_under(fetcher, [rule]));
-        assert_eq!(bench.asked().len(), 1);
+        fixture.renew();
+        let rule = fixture.on_blob(Fault::edit(|_, reply| reply.without_length()));
+        fixture.fetched(fixture.fetch_under(fetcher, [rule]));
+        assert_eq!(fixture.asked().len(), 1);
     }
 }
 
 #[test]
 fn c9_two_lengths_are_no_reply() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
-        bench.renew();
-        let size = bench.size;
-        let rule = bench.on_blob(Fault::edit(move |_, reply| {
+        fixture.renew();
+        let size = fixture.size;
+        let rule = fixture.on_blob(Fault::edit(move |_, reply| {
             reply.two_lengths(size, size + 1)
         }));
-        let ended = bench.fetch_under(fetcher, [rule]);
-        bench.fails(ended, 69);
+        let ended = fixture.fetch_under(fetcher, [rule]);
+        fixture.fails(ended, 69);
     }
 }
 
 #[test]
 fn c10_wrong_bytes_are_fetched_once_more_and_then_named() {
-    let mut bench = Bench::new();
-    let size = bench.size;
+    let mut fixture = Fixture::new();
+    let size = fixture.size;
     for fetcher in FETCHERS {
         for at in [0, size / 2, size - 1] {
-            bench.renew();
-            let mut bytes = bench.registry.blob(&bench.layer).unwrap();
+            fixture.renew();
+            let mut bytes = fixture.registry.blob(&fixture.layer).unwrap();
             bytes[at] ^= FLIPPED;
-            let rule = bench.on_blob(Fault::flip(at));
-            let ended = bench.fetch_under(fetcher, [rule]);
-            let ended = bench.fails(ended, 65);
+            let rule = fixture.on_blob(Fault::flip(at));
+            let ended = fixture.fetch_under(fetcher, [rule]);
+            let ended = fixture.fails(ended, 65);
             let last = ended.stderr.lines().next_back().unwrap();
-            let named = last.contains(&bench.layer) && last.contains(&image::digest(&bytes));
+            let named = last.contains(&fixture.layer) && last.contains(&image::digest(&bytes));
             assert!(named, "{at}: {}", ended.stderr);
-            assert_eq!(bench.offsets(), [0, 0], "{fetcher}, {at}");
+            assert_eq!(fixture.offsets(), [0, 0], "{fetcher}, {at}");
         }
     }
 }
 
 #[test]
 fn c10_bytes_that_are_right_the_second_time_are_taken() {
-    let bench = Bench::new();
-    let flips = [0, bench.size / 2, bench.size - 1];
+    let fixture = Fixture::new();
+    let flips = [0, fixture.size / 2, fixture.size - 1];
     let cases = flips.map(|at| ("a flipped byte", Fault::flip(at)));
-    all_pass(bench, &cases);
+    all_pass(fixture, &cases);
 }
 
 #[test]
 fn c10_a_wrong_manifest_is_fetched_once_more() {
-    let bench = Bench::new();
-    let digest = bench.registry.tags("app")["v1"].clone();
-    let reference = format!("{}/app@{digest}", bench.registry.host());
-    bench
+    let fixture = Fixture::new();
+    let digest = fixture.registry.tags("app")["v1"].clone();
+    let reference = format!("{}/app@{digest}", fixture.registry.host());
+    fixture
         .registry
         .rule(Rule::on("GET", "*/manifests/*", Fault::flip(30)).once());
-    bench.tool("soci-pull").arg(&reference).run().succeeds();
-    assert_eq!(bench.registry.count("GET", "*/manifests/*"), 2);
-    let bench = Bench::new();
-    bench
+    fixture.tool("soci-pull").arg(&reference).run().succeeds();
+    assert_eq!(fixture.registry.count("GET", "*/manifests/*"), 2);
+    let fixture = Fixture::new();
+    fixture
         .registry
         .fault("GET", "*/manifests/*", Fault::flip(30));
-    let reference = format!("{}/app@{digest}", bench.registry.host());
-    let ended = bench.tool("soci-pull").arg(reference).run().ends_with(65);
+    let reference = format!("{}/app@{digest}", fixture.registry.host());
+    let ended = fixture.tool("soci-pull").arg(reference).run().ends_with(65);
     assert!(ended.says(&digest).stdout.is_empty());
-    assert_eq!(bench.registry.count("GET", "*/manifests/*"), 2);
+    assert_eq!(fixture.registry.count("GET", "*/manifests/*"), 2);
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -189,30 +195,31 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// No encoding is asked for, so that a reply's bytes are what its digest is of, whatever it says of them.
 #[test]
 fn c11_an_encoding_is_neither_asked_for_nor_undone() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
-        bench.renew();
+        fixture.renew();
         let rule = Rule::on("GET", "*", Fault::header("Content-Encoding", "gzip"));
-        bench.fetched(bench.fetch_under(fetcher, [rule]));
-        for entry in bench.registry.requests() {
+        fixture.fetched(fixture.fetch_under(fetcher, [rule]));
+        for entry in fixture.registry.requests() {
             let accepted = entry.request.header("accept-encoding");
             assert!(matches!(accepted, None | Some("identity")), "{accepted:?}");
         }
     }
     let bomb = gzip(&vec![0; 100 << 20]);
     for glob in ["*/manifests/*", "*/blobs/*"] {
-        bench.renew();
+        fixture.renew();
         let encoded = Reply::new(200)
             .header("Content-Encoding", "gzip")
             .body(bomb.clone());
-        let ended = bench.fetch_under("soci-pull", [Rule::on("GET", glob, Fault::reply(encoded))]);
-        bench.fails(ended, 65);
+        let ended =
+            fixture.fetch_under("soci-pull", [Rule::on("GET", glob, Fault::reply(encoded))]);
+        fixture.fails(ended, 65);
     }
 }
 
 #[test]
 fn c15_what_a_refusal_says_is_cut_and_harmless() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     let escapes = "\u{1b}[31mred\u{1b}]0;title\u{7}\r\n\u{202e}turned";
     let document = format!(
         "{{\"errors\":[{{\"code\":\"DENIED\\u001b[2J\",\"message\":\"{}\"}}]}}",
@@ -236,27 +243,30 @@ fn c15_what_a_refusal_says_is_cut_and_harmless() {
         ("a document", reply().body(document)),
     ] {
         for glob in ["*/manifests/*", "*/blobs/*"] {
-            bench.renew();
+            fixture.renew();
             let rule = Rule::on("GET", glob, Fault::reply(reply.clone()));
-            let ended = bench.fetch_under("soci-pull", [rule]);
-            let ended = bench.fails(ended, 76).says("400");
+            let ended = fixture.fetch_under("soci-pull", [rule]);
+            let ended = fixture.fails(ended, 76).says("400");
             assert_harmless(name, &ended);
             // The rest of what went out is what the connection holds.
-            assert!(bench.registry.bytes_sent("GET", glob) < 64 << 20, "{name}");
+            assert!(
+                fixture.registry.bytes_sent("GET", glob) < 64 << 20,
+                "{name}"
+            );
         }
     }
 }
 
 #[test]
 fn c15_a_head_without_end_is_no_reply() {
-    let bench = Bench::new();
-    bench.registry.fault(
+    let fixture = Fixture::new();
+    fixture.registry.fault(
         "GET",
         "*/manifests/*",
         Fault::edit(|_, reply| reply.more_headers(100_000)),
     );
-    let ended = bench.pull().run();
-    assert_harmless("header lines", &bench.fails(ended, 69));
+    let ended = fixture.pull().run();
+    assert_harmless("header lines", &fixture.fails(ended, 69));
 }
 
 /// Asserts that a message is of a readable length and leaves a terminal alone.

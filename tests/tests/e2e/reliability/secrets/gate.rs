@@ -17,7 +17,7 @@ use soci_testkit::{
 
 use super::{assert_hidden, assert_no_canary};
 use crate::{
-    faults::auth::{
+    reliability::auth::{
         PASSWORD, USER, app,
         aws::ECR,
         helpers::{helper, with_helpers},

@@ -5,36 +5,36 @@ use soci_testkit::{
     namespace,
 };
 
-use super::bench::{Bench, FETCHERS};
+use super::fixture::{FETCHERS, Fixture};
 
 const USER: &str = "AWS";
 const PASSWORD: &str = "canary-password";
 
 #[test]
 fn c12_no_more_than_five_steps_are_taken() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for fetcher in FETCHERS {
-        bench.renew();
-        let blob = bench.blob();
-        let rule = bench.on_blob(Fault::redirect(307, &blob));
-        let ended = bench.fetch_under(fetcher, [rule]);
-        bench.fails(ended, 76).says("more than 5 redirects");
-        assert_eq!(bench.asked().len(), 6);
+        fixture.renew();
+        let blob = fixture.blob();
+        let rule = fixture.on_blob(Fault::redirect(307, &blob));
+        let ended = fixture.fetch_under(fetcher, [rule]);
+        fixture.fails(ended, 76).says("more than 5 redirects");
+        assert_eq!(fixture.asked().len(), 6);
     }
     for (steps, code) in [(5, 0), (6, 76)] {
-        bench.renew();
-        let tool = bench.fetch("soci-pull");
-        bench
+        fixture.renew();
+        let tool = fixture.fetch("soci-pull");
+        fixture
             .registry
-            .rule(bench.on_blob(Fault::redirect(307, "/step/1")).once());
+            .rule(fixture.on_blob(Fault::redirect(307, "/step/1")).once());
         for step in 1..steps - 1 {
             let next = format!("/step/{}", step + 1);
-            bench
+            fixture
                 .registry
                 .fault("GET", &format!("/step/{step}"), Fault::redirect(302, &next));
         }
-        let last = Fault::redirect(307, &bench.blob());
-        bench
+        let last = Fault::redirect(307, &fixture.blob());
+        fixture
             .registry
             .fault("GET", &format!("/step/{}", steps - 1), last);
         let ended = tool.run();
@@ -43,14 +43,14 @@ fn c12_no_more_than_five_steps_are_taken() {
             code,
             "{}{}",
             ended.stderr,
-            bench.registry.log()
+            fixture.registry.log()
         );
     }
 }
 
 #[test]
 fn c12_a_redirect_to_nowhere_breaks_the_protocol() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     let nowhere = Fault::status(307);
     let file = Fault::redirect(307, "file:///etc/passwd");
     let ftp = Fault::redirect(301, "ftp://127.0.0.1/layer");
@@ -62,36 +62,36 @@ fn c12_a_redirect_to_nowhere_breaks_the_protocol() {
         (login, "refused: it carries credentials"),
     ] {
         for glob in ["*/manifests/*", "*/blobs/*"] {
-            bench.renew();
-            let ended = bench.fetch_under("soci-pull", [Rule::on("GET", glob, fault.clone())]);
-            bench.fails(ended, 76).says(says);
-            assert_eq!(bench.registry.count("GET", glob), 1);
+            fixture.renew();
+            let ended = fixture.fetch_under("soci-pull", [Rule::on("GET", glob, fault.clone())]);
+            fixture.fails(ended, 76).says(says);
+            assert_eq!(fixture.registry.count("GET", glob), 1);
         }
     }
 }
 
 #[test]
 fn c12_an_upload_is_not_led_round_in_circles() {
-    let bench = Bench::new();
-    let indexed = bench.fetch("soci-index").run().succeeds().stdout;
+    let fixture = Fixture::new();
+    let indexed = fixture.fetch("soci-index").run().succeeds().stdout;
     for methods in ["POST", "PUT"] {
-        bench.registry.clear_rules();
-        bench
+        fixture.registry.clear_rules();
+        fixture
             .registry
             .fault(methods, "*", Fault::redirect(307, "/v2/app/blobs/uploads/"));
-        let before = bench.registry.count(methods, "*");
-        let ended = bench
+        let before = fixture.registry.count(methods, "*");
+        let ended = fixture
             .tool("soci-push")
             .stdin(indexed.clone())
             .run()
             .ends_with(76);
         assert!(ended.says("307").stdout.is_empty());
         assert!(
-            bench.registry.count(methods, "*") - before <= 6,
+            fixture.registry.count(methods, "*") - before <= 6,
             "{}",
-            bench.registry.log()
+            fixture.registry.log()
         );
-        assert!(!bench.registry.tags("app").contains_key("v1-soci"));
+        assert!(!fixture.registry.tags("app").contains_key("v1-soci"));
     }
 }
 
@@ -101,20 +101,20 @@ fn c13_credentials_stay_with_the_registry() {
     let other_port = Faulty::start();
     for elsewhere in [&other_host, &other_port] {
         for fetcher in FETCHERS {
-            let bench = Bench::of(
+            let fixture = Fixture::of(
                 Faulty::setup()
                     .basic(USER, PASSWORD)
                     .presigned_at(elsewhere),
             );
             let before = elsewhere.requests().len();
             let tool = |name: &str| {
-                bench
+                fixture
                     .tool(name)
                     .env("SOCI_USERNAME", USER)
                     .env("SOCI_PASSWORD", PASSWORD)
             };
             let mut line = tool("soci-pull")
-                .arg(bench.reference())
+                .arg(fixture.reference())
                 .run()
                 .succeeds()
                 .stdout;
@@ -126,9 +126,9 @@ fn c13_credentials_stay_with_the_registry() {
             } else {
                 tool(fetcher)
             };
-            bench.fetched(fetch.stdin(line).run());
+            fixture.fetched(fetch.stdin(line).run());
             let seen = elsewhere.requests().split_off(before);
-            assert!(!seen.is_empty(), "{}", bench.registry.log());
+            assert!(!seen.is_empty(), "{}", fixture.registry.log());
             for entry in seen {
                 for name in ["authorization", "cookie", "proxy-authorization"] {
                     assert_eq!(entry.request.header(name), None, "{entry}");
@@ -142,11 +142,11 @@ fn c13_credentials_stay_with_the_registry() {
 fn c13_no_redirect_leaves_tls() {
     let plain = Faulty::start();
     for fetcher in FETCHERS {
-        let bench = Bench::of(Faulty::setup().tls(&[]));
-        let target = format!("{}{}", plain.url(), bench.blob());
-        let rule = bench.on_blob(Fault::redirect(307, &target));
-        let ended = bench.fetch_under(fetcher, [rule]);
-        bench.fails(ended, 76).says("refused: it is plain HTTP");
+        let fixture = Fixture::of(Faulty::setup().tls(&[]));
+        let target = format!("{}{}", plain.url(), fixture.blob());
+        let rule = fixture.on_blob(Fault::redirect(307, &target));
+        let ended = fixture.fetch_under(fetcher, [rule]);
+        fixture.fails(ended, 76).says("refused: it is plain HTTP");
     }
     assert!(plain.requests().is_empty());
 }
@@ -176,7 +176,7 @@ fn c14_a_public_registry_points_at_nothing_internal() {
                 .sharing(&registry)
                 .start()
         });
-        let bench = Bench::of(Faulty::setup().address(PUBLIC));
+        let fixture = Fixture::of(Faulty::setup().address(PUBLIC));
         for (host, by_name) in [
             ("127.0.0.1", false),
             ("[::1]", false),
@@ -190,13 +190,13 @@ fn c14_a_public_registry_points_at_nothing_internal() {
             ("metadata.example", true),
             ("here.example", true),
         ] {
-            bench.registry.clear_rules();
-            let target = format!("http://{host}:{port}{}", bench.blob());
-            bench
+            fixture.registry.clear_rules();
+            let target = format!("http://{host}:{port}{}", fixture.blob());
+            fixture
                 .registry
-                .rule(bench.on_blob(Fault::redirect(307, &target)));
-            let pull = bench.pull().args(["--layers", "--plain-http"]).run();
-            let ended = bench.fails(pull, 76);
+                .rule(fixture.on_blob(Fault::redirect(307, &target)));
+            let pull = fixture.pull().args(["--layers", "--plain-http"]).run();
+            let ended = fixture.fails(pull, 76);
             assert!(
                 ended.stderr.contains("the address is internal"),
                 "{host}: {}",
@@ -214,23 +214,23 @@ fn c14_a_registry_of_ones_own_network_may_point_into_it() {
         &[("registry.example", INSIDE), ("bucket.example", "10.0.0.3")],
         || {
             let bucket = Faulty::setup().address("10.0.0.3").start();
-            let bench = Bench::of(Faulty::setup().address(INSIDE).presigned_at(&bucket));
+            let fixture = Fixture::of(Faulty::setup().address(INSIDE).presigned_at(&bucket));
             for host in ["10.0.0.3", "bucket.example"] {
-                bench.registry.clear_rules();
-                let target = format!("http://{host}:{}{}", bucket.port(), bench.blob());
-                bench
+                fixture.registry.clear_rules();
+                let target = format!("http://{host}:{}{}", bucket.port(), fixture.blob());
+                fixture
                     .registry
-                    .rule(bench.on_blob(Fault::redirect(307, &target)));
-                bench.fetched(bench.pull().args(["--layers", "--plain-http"]).run());
+                    .rule(fixture.on_blob(Fault::redirect(307, &target)));
+                fixture.fetched(fixture.pull().args(["--layers", "--plain-http"]).run());
             }
             let local = Faulty::start();
-            bench.registry.clear_rules();
-            bench.registry.rule(Rule::on(
+            fixture.registry.clear_rules();
+            fixture.registry.rule(Rule::on(
                 "GET",
                 "*/manifests/*",
                 Fault::redirect(307, &format!("{}/x", local.url())),
             ));
-            bench
+            fixture
                 .pull()
                 .arg("--plain-http")
                 .run()

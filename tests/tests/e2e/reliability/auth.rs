@@ -13,7 +13,7 @@ use soci_testkit::{
 };
 
 use crate::{
-    faults::secrets::assert_no_canary,
+    reliability::secrets::assert_no_canary,
     stages::{Stages, assert_sound, indexed, layer, planned, stage},
 };
 

@@ -12,7 +12,7 @@ use soci_testkit::{
 
 use super::{USER, app, assert_fails, holding, logged_in, pull, push_image};
 use crate::{
-    faults::secrets::{assert_hidden, assert_no_canary},
+    reliability::secrets::{assert_hidden, assert_no_canary},
     stages::{Stages, indexed, layers, stage},
 };
 

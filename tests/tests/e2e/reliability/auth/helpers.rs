@@ -10,7 +10,7 @@ use soci_testkit::{
 
 use super::{PASSWORD, USER, app, assert_fails, holding, pull, quick};
 use crate::{
-    faults::{connect::timed, secrets::assert_no_canary},
+    reliability::{connect::timed, secrets::assert_no_canary},
     stages::{assert_sound, indexed, stage},
 };
 

@@ -12,7 +12,7 @@ use soci_testkit::{
 };
 
 use crate::{
-    faults::{
+    reliability::{
         auth::{PASSWORD, USER, app, assert_fails, holding, logged_in, quick},
         secrets::assert_no_canary,
     },

@@ -24,7 +24,7 @@ pub(super) const CUT: usize = 64 << 10;
 pub(super) const PATIENCE: &str = "0.5";
 
 /// A registry with an image `app:v1` of one layer, and a place to run the tools in.
-pub(super) struct Bench {
+pub(super) struct Fixture {
     pub(super) registry: Faulty,
     pub(super) sandbox: Sandbox,
     /// The layer's digest.
@@ -37,7 +37,7 @@ pub(super) struct Bench {
     patience: &'static str,
 }
 
-impl Bench {
+impl Fixture {
     /// A registry that keeps to the specification, and a layer of 256 KiB.
     pub(super) fn new() -> Self {
         Self::of(Faulty::setup())

@@ -13,7 +13,7 @@ use soci_testkit::{
 
 use super::{FIRST, NAME, SECOND};
 use crate::{
-    faults::{
+    reliability::{
         auth::{PASSWORD, USER, app, assert_fails, holding, logged_in, pull, push_image},
         secrets::{assert_hidden, assert_no_canary},
     },

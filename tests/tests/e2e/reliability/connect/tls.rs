@@ -22,7 +22,7 @@ use soci_testkit::{
 
 use super::timed;
 use crate::{
-    faults::auth::{app, assert_fails, holding, logged_in, pull, quick},
+    reliability::auth::{app, assert_fails, holding, logged_in, pull, quick},
     stages::{indexed, stage},
 };
 

@@ -12,7 +12,7 @@ use soci_testkit::{
 
 use super::{PASSWORD, USER, app, assert_fails, holding, pull, quick};
 use crate::{
-    faults::secrets::{assert_hidden, assert_no_canary},
+    reliability::secrets::{assert_hidden, assert_no_canary},
     stages::{Stages, indexed, stage},
 };
 
