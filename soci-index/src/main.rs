@@ -1,4 +1,4 @@
-//! `soci-index`: everything lives in the library.
+//! The `soci-index` executable, which only calls its library.
 
 use std::process::ExitCode;
 

@@ -8,12 +8,13 @@ use soci_cli::{ByteSize, Common, Failure, Io, Tool, flag};
 use soci_document::{Document, Exit, Extra, IndexVersions, Optimization, Plan};
 use soci_oci::Platform;
 
-use crate::plan::{Request, plan};
+use crate::plan::{PlanRequest, plan_document};
 use crate::{explain, prefetch, reuse};
 
 /// Decide which manifests and layers of an image are indexed
 ///
-/// Reads documents from stdin and writes them to stdout with a decision, and the reason for it, on every manifest and layer.
+/// Reads documents from stdin and writes them to stdout. Each manifest and layer gets a decision:
+/// index it, or skip it for the reason that is named.
 #[derive(Debug, Parser)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -25,7 +26,7 @@ use crate::{explain, prefetch, reuse};
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json | jq -c '(.manifests[].layers[0].plan) = {action: \"skip\", reason: \"excluded\"}' | soci-index"
 )]
 pub struct Args {
-    /// Platform to index, os/arch[/variant]; may be repeated [default: linux/amd64]
+    /// Platform to index, as os/arch[/variant]; may be repeated [default: linux/amd64]
     #[arg(
         long,
         value_name = "PLATFORM",
@@ -48,7 +49,7 @@ pub struct Args {
     )]
     min_layer_size: ByteSize,
 
-    /// Distance between checkpoints in the uncompressed layer
+    /// Uncompressed bytes between two checkpoints of a ztoc
     #[arg(
         long,
         value_name = "SIZE",
@@ -57,20 +58,20 @@ pub struct Args {
     )]
     span_size: ByteSize,
 
-    /// SOCI indexes to make
+    /// Versions of SOCI indexes to build
     #[arg(
         long,
         value_name = "VERSION",
         env = "SOCI_INDEX_VERSION",
         default_value = "both"
     )]
-    index_version: Version,
+    index_version: VersionArg,
 
-    /// Tell readers which layers have no extended attributes
+    /// Mark layers without extended attributes, so that the snapshotter need not look for any
     #[arg(long, env = "SOCI_XATTR_OPTIMIZATION", value_parser = flag)]
     xattr_optimization: bool,
 
-    /// File of the image to fetch before the container starts; may be repeated
+    /// Path in the image of a file to fetch before the container starts; may be repeated
     #[arg(
         long,
         value_name = "PATH",
@@ -79,11 +80,12 @@ pub struct Args {
     )]
     prefetch_file: Vec<String>,
 
-    /// JSON array of files to fetch before the container starts
+    /// File with a JSON array of paths, each as for --prefetch-file
     #[arg(long, value_name = "FILE", env = "SOCI_PREFETCH_FILES_JSON")]
     prefetch_files_json: Option<PathBuf>,
 
-    /// Image whose SOCI index has ztocs that may be taken over, such as the tag before; may be repeated
+    /// Image whose ztocs are reused for layers that both images have, such as the previous tag; may
+    /// be repeated
     #[arg(
         long,
         value_name = "REF",
@@ -92,11 +94,11 @@ pub struct Args {
     )]
     reuse_from: Vec<String>,
 
-    /// Fail where no layer is to be indexed
+    /// Fail if no layer is to be indexed
     #[arg(long, env = "SOCI_REQUIRE_LAYERS", value_parser = flag)]
     require_layers: bool,
 
-    /// Print a table of the decisions to stderr [default: where that is a terminal]
+    /// Print a table of the decisions to stderr [default: only if stderr is a terminal]
     #[arg(long, env = "SOCI_EXPLAIN", value_parser = flag)]
     explain: bool,
 
@@ -104,15 +106,25 @@ pub struct Args {
     common: Common,
 }
 
-/// The SOCI indexes to make, as the command line spells them.
+/// The versions of SOCI indexes to build, as the command line spells them.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Version {
-    /// An index found by the referrers API
+enum VersionArg {
+    /// An index that readers find through the referrers API
     V1,
     /// A converted image that names its index
     V2,
     /// Both, over the same ztocs
     Both,
+}
+
+impl From<VersionArg> for IndexVersions {
+    fn from(version: VersionArg) -> Self {
+        match version {
+            VersionArg::V1 => Self::V1,
+            VersionArg::V2 => Self::V2,
+            VersionArg::Both => Self::Both,
+        }
+    }
 }
 
 impl Tool for Args {
@@ -123,17 +135,17 @@ impl Tool for Args {
     fn run(self, io: &mut Io) -> Result<(), Failure> {
         let explain = !self.common.quiet && (self.explain || std::io::stderr().is_terminal());
         let require_layers = self.require_layers;
-        let request = self.request()?;
+        let request = self.into_request()?;
         io.each_document(|mut document, _| {
-            plan(&mut document, &request)?;
-            let planned = count(&document);
-            tracing::info!(target: "soci", image = document.image, layers = planned, "planned");
+            plan_document(&mut document, &request)?;
+            let layers = count_planned_layers(&document);
+            tracing::info!(image = document.image, layers, "planned");
             if explain {
-                // A table that nobody sees is no failure.
-                drop(std::io::stderr().write_all(explain::table(&document).as_bytes()));
+                // A table that cannot be printed does not fail the run.
+                drop(std::io::stderr().write_all(explain::format_table(&document).as_bytes()));
             }
-            if planned == 0 {
-                nothing(&document, require_layers)?;
+            if layers == 0 {
+                report_no_layers(&document, require_layers)?;
             }
             Ok(document)
         })
@@ -141,64 +153,57 @@ impl Tool for Args {
 }
 
 impl Args {
-    /// Turns the command line into what is asked for.
-    fn request(self) -> Result<Request, Failure> {
+    /// Converts the command line into the request that is applied to every document.
+    fn into_request(self) -> Result<PlanRequest, Failure> {
         let mut prefetch_files = self.prefetch_file;
-        if let Some(path) = &self.prefetch_files_json {
-            prefetch_files.extend(prefetch::read(path)?);
+        if let Some(list) = &self.prefetch_files_json {
+            prefetch_files.extend(prefetch::read_paths(list)?);
         }
         let platforms = match (self.all_platforms, self.platform) {
             (true, _) => None,
             (false, named) if named.is_empty() => Some(vec![Platform::new("linux", "amd64", "")]),
             (false, named) => Some(named),
         };
-        let spelled =
-            |platforms: &Vec<Platform>| platforms.iter().map(ToString::to_string).collect();
         let plan = Plan {
-            platforms: platforms
-                .as_ref()
-                .map_or_else(|| vec!["all".to_owned()], spelled),
+            platforms: platforms.as_ref().map_or_else(
+                || vec!["all".to_owned()],
+                |platforms| platforms.iter().map(ToString::to_string).collect(),
+            ),
             min_layer_size: self.min_layer_size.0,
             span_size: self.span_size.0,
-            index_version: match self.index_version {
-                Version::V1 => IndexVersions::V1,
-                Version::V2 => IndexVersions::V2,
-                Version::Both => IndexVersions::Both,
-            },
+            index_version: self.index_version.into(),
             optimizations: if self.xattr_optimization {
                 vec![Optimization::Xattr]
             } else {
                 Vec::new()
             },
-            prefetch_files: prefetch::normalized(&prefetch_files),
-            reuse_from: reuse::references(&self.reuse_from)?,
+            prefetch_files: prefetch::normalize_paths(&prefetch_files),
+            reuse_from: reuse::parse_references(&self.reuse_from)?,
             extra: Extra::new(),
         };
-        Ok(Request { plan, platforms })
+        Ok(PlanRequest { plan, platforms })
     }
 }
 
-/// Counts the layers that are to be indexed.
-fn count(document: &Document) -> usize {
-    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
-    planned
-        .map(|entry| {
-            entry
-                .layers
-                .iter()
-                .filter(|layer| layer.is_planned())
-                .count()
-        })
-        .sum()
+/// Counts the layers that are to be indexed. A layer of two manifests counts twice.
+fn count_planned_layers(document: &Document) -> usize {
+    document
+        .manifests
+        .iter()
+        .filter(|entry| entry.is_planned())
+        .flat_map(|entry| &entry.layers)
+        .filter(|layer| layer.is_planned())
+        .count()
 }
 
-/// Says that an image has no layer to index: a warning, or a failure where layers are required.
-fn nothing(document: &Document, require_layers: bool) -> Result<(), Failure> {
+/// Reports that no layer of an image is to be indexed: as a warning, or as a failure if the command
+/// line requires layers.
+fn report_no_layers(document: &Document, require_layers: bool) -> Result<(), Failure> {
     const MESSAGE: &str = "no layer is to be indexed";
     const HINT: &str = "see each layer's reason with --explain, or lower --min-layer-size";
     if require_layers {
         return Err(Failure::message(Exit::NothingMatches, MESSAGE).hint(HINT));
     }
-    tracing::warn!(target: "soci", image = document.image, hint = HINT, "{MESSAGE}");
+    tracing::warn!(image = document.image, hint = HINT, "{MESSAGE}");
     Ok(())
 }

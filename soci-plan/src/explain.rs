@@ -1,46 +1,44 @@
-//! The decisions as a table for people.
+//! The table of decisions that `--explain` prints.
 
 use soci_cli::{ByteSize, printable};
 use soci_document::{Action, Document, LayerEntry, ManifestEntry};
 
-/// Returns a table of the decisions, one line for each manifest and for each of its layers.
-pub(crate) fn table(document: &Document) -> String {
-    let mut text = printable(&document.image) + "\n";
+/// Formats the decisions of a planned document: one line for the image, below it one for each
+/// manifest, and below each manifest one for each of its layers.
+pub(crate) fn format_table(document: &Document) -> String {
+    let mut table = printable(&document.image) + "\n";
     for entry in &document.manifests {
-        manifest(&mut text, entry);
-        for layer in &entry.layers {
-            if let Some(line) = decision(layer) {
-                text.push_str(&line);
-            }
-        }
+        table.extend(format_manifest(entry));
+        table.extend(entry.layers.iter().filter_map(format_layer));
     }
-    text
+    table
 }
 
-fn manifest(text: &mut String, entry: &ManifestEntry) {
+/// Formats the line of a manifest, or nothing if the manifest has no decision.
+fn format_manifest(entry: &ManifestEntry) -> Option<String> {
+    let decision = entry.plan.as_ref()?;
     let platform = entry.platform().map_or_else(
         || "no platform".to_owned(),
         |platform| printable(&platform.to_string()),
     );
-    let Some(plan) = &entry.plan else { return };
-    let reason = plan
+    let reason = decision
         .reason
         .map(|reason| format!(" ({reason})"))
         .unwrap_or_default();
-    let action = plan.action;
+    let action = decision.action;
     let digest = entry.descriptor.digest;
-    let line = format!("  {platform:<20} {action}{reason}  {digest}\n");
-    text.push_str(&line);
+    Some(format!("  {platform:<20} {action}{reason}  {digest}\n"))
 }
 
-fn decision(layer: &LayerEntry) -> Option<String> {
-    let plan = layer.plan.as_ref()?;
+/// Formats the line of a layer, or nothing if the layer has no decision.
+fn format_layer(layer: &LayerEntry) -> Option<String> {
+    let decision = layer.plan.as_ref()?;
     let size = ByteSize(layer.descriptor.size).to_string();
-    let what = match (plan.action, plan.reason) {
+    let action = match (decision.action, decision.reason) {
         (Action::Index, _) => "index".to_owned(),
         (Action::Skip, Some(reason)) => format!("skip: {reason}"),
         (Action::Skip, None) => "skip".to_owned(),
     };
     let digest = layer.descriptor.digest.short();
-    Some(format!("    {size:>12}  {digest}  {what}\n"))
+    Some(format!("    {size:>12}  {digest}  {action}\n"))
 }

@@ -1,7 +1,7 @@
 //! Decides which manifests and layers of an image are indexed, and how.
 //!
-//! Every decision of a run is made here and written into the document; the later stages only carry it out. Nothing here
-//! reads a layer, a store or a network.
+//! Every decision of a run is made here and written into the document; the later stages only carry
+//! it out. `soci-plan` reads no layer and no store, and sends no request.
 
 mod args;
 mod explain;

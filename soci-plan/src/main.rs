@@ -1,4 +1,4 @@
-//! `soci-plan`: everything lives in the library.
+//! The `soci-plan` executable, which only calls its library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The decisions.
+//! The decisions: which manifests and layers of an image are indexed.
 
 use soci_cli::Failure;
 use soci_document::{
@@ -9,130 +9,123 @@ use soci_oci::layer::{Packing, is_layer};
 use soci_oci::media_type::{is_image_config, is_manifest, is_soci_index};
 use soci_oci::{Platform, convert};
 
-/// What is asked for.
-pub(crate) struct Request {
-    /// The decisions that hold for the whole image.
+/// What the command line asks for, the same for every document.
+pub(crate) struct PlanRequest {
+    /// The plan that is written into the document.
     pub(crate) plan: Plan,
-    /// The platforms to index; all of them where none are named.
+    /// The platforms to index, or `None` for all platforms of the image.
     pub(crate) platforms: Option<Vec<Platform>>,
 }
 
-/// Decides on every manifest and layer of a document.
-pub(crate) fn plan(document: &mut Document, request: &Request) -> Result<(), Failure> {
-    let mut decisions: Vec<ManifestDecision> = document.manifests.iter().map(by_kind).collect();
-    match &request.platforms {
-        Some(platforms) => choose(document, platforms, &mut decisions)?,
-        None => choose_all(document, &mut decisions),
-    }
-    for (entry, decision) in document.manifests.iter_mut().zip(decisions) {
-        let planned = decision.action == Action::Index;
-        entry.plan = Some(decision);
+/// Writes the plan, and a decision for each manifest and layer, into a document. Decisions of an
+/// earlier run are replaced.
+pub(crate) fn plan_document(document: &mut Document, request: &PlanRequest) -> Result<(), Failure> {
+    let manifests = &mut document.manifests;
+    let chosen = match &request.platforms {
+        Some(platforms) => choose_platforms(manifests, platforms)?,
+        None => choose_all(manifests),
+    };
+    for (entry, platform) in manifests.iter_mut().zip(chosen) {
         for layer in &mut entry.layers {
-            layer.plan = planned.then(|| judge(layer, &request.plan));
+            layer.plan = platform
+                .is_some()
+                .then(|| decide_layer(layer, &request.plan));
         }
+        entry.plan = Some(match platform {
+            Some(platform) => ManifestDecision {
+                action: Action::Index,
+                reason: None,
+                platform: Some(platform),
+            },
+            None => ManifestDecision {
+                action: Action::Skip,
+                reason: Some(find_obstacle(entry).unwrap_or(ManifestReason::Platform)),
+                platform: None,
+            },
+        });
     }
     document.plan = Some(request.plan.clone());
     Ok(())
 }
 
-/// Decides on a manifest by what it is: an image may be indexed, if its platform is asked for.
-fn by_kind(entry: &ManifestEntry) -> ManifestDecision {
-    let skip = |reason| ManifestDecision {
-        action: Action::Skip,
-        reason: Some(reason),
-        platform: None,
-    };
-    let soci = |kind: Option<&str>| kind.is_some_and(is_soci_index);
-    let config = entry
+/// Chooses the first manifest that matches each of `platforms`. Returns, for each manifest, the
+/// platform that it was chosen for; if several match, the first of them.
+fn choose_platforms(
+    manifests: &[ManifestEntry],
+    platforms: &[Platform],
+) -> Result<Vec<Option<Platform>>, Failure> {
+    let mut chosen = vec![None; manifests.len()];
+    for platform in platforms {
+        let at = manifests
+            .iter()
+            .position(|entry| is_image_for(entry, platform))
+            .ok_or_else(|| no_such_platform(manifests, platform))?;
+        if chosen[at].is_none() {
+            check_indexable(&manifests[at], platform)?;
+            chosen[at] = Some(platform.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+/// Chooses every image whose platform is known. Returns, for each manifest, its platform if it was
+/// chosen.
+fn choose_all(manifests: &[ManifestEntry]) -> Vec<Option<Platform>> {
+    manifests
+        .iter()
+        .map(|entry| match find_obstacle(entry) {
+            None if entry.config.is_some() => entry.platform().cloned(),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Returns whether a manifest is listed for `platform`, other than as an attestation or as a SOCI
+/// index of the image for that platform.
+fn is_image_for(entry: &ManifestEntry, platform: &Platform) -> bool {
+    let matches = entry
+        .platform()
+        .is_some_and(|offered| platform.matches(offered));
+    matches
+        && !matches!(
+            find_obstacle(entry),
+            Some(ManifestReason::AlreadyConverted | ManifestReason::Attestation)
+        )
+}
+
+/// Returns why a manifest cannot be indexed, or `None` if it can be, provided that its platform is
+/// asked for and that its configuration was fetched.
+fn find_obstacle(entry: &ManifestEntry) -> Option<ManifestReason> {
+    let config_type = entry
         .config
         .as_ref()
         .map(|config| config.media_type.as_str());
-    let artifact = entry
+    let artifact_type = entry
         .artifact_type
         .as_deref()
         .or(entry.descriptor.artifact_type.as_deref());
-    if soci(artifact) || soci(config) {
-        skip(ManifestReason::AlreadyConverted)
+    // A manifest without a configuration is an image that was not fetched, unless it says that it
+    // is an artifact.
+    let is_image = is_manifest(&entry.descriptor.media_type)
+        && config_type.map_or(artifact_type.is_none(), is_image_config);
+    if artifact_type.is_some_and(is_soci_index) || config_type.is_some_and(is_soci_index) {
+        Some(ManifestReason::AlreadyConverted)
     } else if convert::is_attestation(&entry.descriptor)
         || entry.platform().is_some_and(Platform::is_unknown)
     {
-        skip(ManifestReason::Attestation)
+        Some(ManifestReason::Attestation)
     } else if entry.missing {
-        skip(ManifestReason::Missing)
-    } else if !is_manifest(&entry.descriptor.media_type)
-        || config.map_or(artifact.is_some(), |config| !is_image_config(config))
-    {
-        skip(ManifestReason::NotAnImage)
+        Some(ManifestReason::Missing)
+    } else if is_image {
+        None
     } else {
-        skip(ManifestReason::Platform)
+        Some(ManifestReason::NotAnImage)
     }
 }
 
-/// Says whether a manifest is that of an image which the source holds.
-fn may_be_indexed(entry: &ManifestEntry, decision: &ManifestDecision) -> bool {
-    matches!(decision.reason, Some(ManifestReason::Platform)) && entry.config.is_some()
-}
-
-/// Chooses, for each platform that is asked for, the first manifest that matches.
-fn choose(
-    document: &Document,
-    platforms: &[Platform],
-    decisions: &mut [ManifestDecision],
-) -> Result<(), Failure> {
-    for platform in platforms {
-        let matches = |entry: &ManifestEntry| {
-            entry
-                .platform()
-                .is_some_and(|offered| platform.matches(offered))
-        };
-        let image = |(entry, decision): &(&ManifestEntry, &ManifestDecision)| {
-            matches(entry)
-                && !matches!(
-                    decision.reason,
-                    Some(ManifestReason::AlreadyConverted | ManifestReason::Attestation)
-                )
-        };
-        let found = document
-            .manifests
-            .iter()
-            .zip(decisions.iter())
-            .position(|pair| image(&pair));
-        let Some(at) = found else {
-            return Err(no_such_platform(document, platform));
-        };
-        let (entry, decision) = (&document.manifests[at], &mut decisions[at]);
-        if decision.action == Action::Index {
-            continue;
-        }
-        if !may_be_indexed(entry, decision) {
-            return Err(unusable(entry, decision, platform));
-        }
-        *decision = ManifestDecision {
-            action: Action::Index,
-            reason: None,
-            platform: Some(platform.clone()),
-        };
-    }
-    Ok(())
-}
-
-/// Chooses every image whose platform is known.
-fn choose_all(document: &Document, decisions: &mut [ManifestDecision]) {
-    for (entry, decision) in document.manifests.iter().zip(decisions) {
-        if may_be_indexed(entry, decision) && entry.platform().is_some() {
-            *decision = ManifestDecision {
-                action: Action::Index,
-                reason: None,
-                platform: entry.platform().cloned(),
-            };
-        }
-    }
-}
-
-/// Says that no manifest is for a platform, and which there are.
-fn no_such_platform(document: &Document, platform: &Platform) -> Failure {
-    let mut offered: Vec<String> = document
-        .manifests
+/// Returns the error for a platform that no manifest matches.
+fn no_such_platform(manifests: &[ManifestEntry], platform: &Platform) -> Failure {
+    let mut offered: Vec<String> = manifests
         .iter()
         .filter_map(ManifestEntry::platform)
         .map(ToString::to_string)
@@ -148,55 +141,64 @@ fn no_such_platform(document: &Document, platform: &Platform) -> Failure {
         Exit::NothingMatches,
         format_args!("no manifest for platform {platform}; the image is for {offered}"),
     )
-    .hint("choose one with --platform, or take --all-platforms")
+    .hint("choose one of these with --platform, or all with --all-platforms")
 }
 
-/// Says why the manifest of a platform that was asked for cannot be indexed.
-fn unusable(entry: &ManifestEntry, decision: &ManifestDecision, platform: &Platform) -> Failure {
+/// Returns an error if the manifest for a platform that was asked for cannot be indexed.
+fn check_indexable(entry: &ManifestEntry, platform: &Platform) -> Result<(), Failure> {
     let digest = entry.descriptor.digest;
-    match decision.reason {
-        Some(ManifestReason::Missing) => Failure::message(
-            Exit::NothingMatches,
-            format_args!(
-                "manifest `{digest}` for platform {platform} is listed, but the source does not hold it"
-            ),
+    let (problem, hint) = match find_obstacle(entry) {
+        None if entry.config.is_some() => return Ok(()),
+        None => (
+            "was not fetched, or its configuration is damaged",
+            Some("give soci-pull the same --platform, or none"),
         ),
-        Some(ManifestReason::Platform) => Failure::message(
-            Exit::NothingMatches,
-            format_args!("manifest `{digest}` for platform {platform} was not fetched, or its configuration is damaged"),
-        )
-        .hint("give soci-pull the same --platform, or none"),
-        _ => Failure::message(
-            Exit::NothingMatches,
-            format_args!("manifest `{digest}` for platform {platform} is not an image"),
+        Some(ManifestReason::Missing) => (
+            "is listed in the image index, but the source does not hold it",
+            None,
         ),
+        Some(_) => ("is not an image", None),
+    };
+    let failure = Failure::message(
+        Exit::NothingMatches,
+        format_args!("manifest `{digest}` for platform {platform} {problem}"),
+    );
+    Err(match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    })
+}
+
+/// Decides whether a layer of a chosen manifest is indexed.
+fn decide_layer(layer: &LayerEntry, plan: &Plan) -> LayerDecision {
+    let reason = find_layer_obstacle(layer, plan);
+    LayerDecision {
+        action: if reason.is_some() {
+            Action::Skip
+        } else {
+            Action::Index
+        },
+        reason,
     }
 }
 
-/// Decides on a layer.
-fn judge(layer: &LayerEntry, plan: &Plan) -> LayerDecision {
-    let skip = |reason| LayerDecision {
-        action: Action::Skip,
-        reason: Some(reason),
-    };
+/// Returns why a layer is not indexed, or `None` if it is.
+fn find_layer_obstacle(layer: &LayerEntry, plan: &Plan) -> Option<LayerReason> {
     let media_type = layer.descriptor.media_type.as_str();
     if !is_layer(media_type) {
-        return skip(LayerReason::UnknownMediaType);
+        return Some(LayerReason::UnknownMediaType);
     }
     if layer.held == Some(false) {
-        return skip(LayerReason::Foreign);
+        return Some(LayerReason::Foreign);
     }
     if layer.descriptor.size < plan.min_layer_size {
-        return skip(LayerReason::BelowMinLayerSize);
+        return Some(LayerReason::BelowMinLayerSize);
     }
     match Packing::of(media_type) {
-        Packing::Gzip | Packing::Tar => LayerDecision {
-            action: Action::Index,
-            reason: None,
-        },
-        Packing::Encrypted => skip(LayerReason::Encrypted),
-        Packing::Unsupported => skip(LayerReason::UnsupportedCompression),
-        Packing::Unknown => skip(LayerReason::UnknownMediaType),
+        Packing::Gzip | Packing::Tar => None,
+        Packing::Encrypted => Some(LayerReason::Encrypted),
+        Packing::Unsupported => Some(LayerReason::UnsupportedCompression),
+        Packing::Unknown => Some(LayerReason::UnknownMediaType),
     }
 }
 
@@ -207,7 +209,7 @@ mod tests {
     use soci_oci::Descriptor;
     use soci_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 
-    fn request(platforms: Option<&[&str]>) -> Request {
+    fn request(platforms: Option<&[&str]>) -> PlanRequest {
         let plan = Plan {
             platforms: Vec::new(),
             min_layer_size: 100,
@@ -224,13 +226,13 @@ mod tests {
                 .map(|name| name.parse().expect("a platform"))
                 .collect()
         };
-        Request {
+        PlanRequest {
             plan,
             platforms: platforms.map(parse),
         }
     }
 
-    fn entry(platform: &str, layers: &[(&str, u64)]) -> serde_json::Value {
+    fn manifest_entry(platform: &str, layers: &[(&str, u64)]) -> serde_json::Value {
         let (os, rest) = platform.split_once('/').expect("a platform");
         let (architecture, variant) = rest.split_once('/').unwrap_or((rest, ""));
         let mut descriptor = Descriptor::of(OCI_MANIFEST, platform.as_bytes());
@@ -247,7 +249,7 @@ mod tests {
         serde_json::from_value(value).expect("a document")
     }
 
-    fn planned(document: &Document) -> Vec<Option<String>> {
+    fn planned_platforms(document: &Document) -> Vec<Option<String>> {
         let platform = |entry: &ManifestEntry| {
             entry
                 .plan
@@ -259,34 +261,37 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_first_match_of_each_platform_once() {
+    fn chooses_the_first_match_of_each_platform_once() {
         let mut document = document(&[
-            entry("linux/amd64/v1", &[]),
-            entry("linux/arm64", &[]),
-            entry("linux/amd64", &[]),
+            manifest_entry("linux/amd64/v1", &[]),
+            manifest_entry("linux/arm64", &[]),
+            manifest_entry("linux/amd64", &[]),
         ]);
-        plan(
+        plan_document(
             &mut document,
             &request(Some(&["linux/amd64", "linux/x86_64", "linux/arm64/v8"])),
         )
         .expect("planned");
         assert_eq!(
-            planned(&document),
+            planned_platforms(&document),
             [
                 Some("linux/amd64".to_owned()),
                 Some("linux/arm64/v8".to_owned()),
                 None
             ]
         );
-        plan(&mut document, &request(None)).expect("planned");
-        assert_eq!(planned(&document).iter().flatten().count(), 3);
+        plan_document(&mut document, &request(None)).expect("planned");
+        assert_eq!(planned_platforms(&document).iter().flatten().count(), 3);
     }
 
     #[test]
-    fn names_the_platforms_that_there_are() {
-        let mut document = document(&[entry("linux/arm64", &[]), entry("unknown/unknown", &[])]);
-        let failure =
-            plan(&mut document, &request(Some(&["linux/amd64"]))).expect_err("no such platform");
+    fn names_the_platforms_of_the_image_if_none_matches() {
+        let mut document = document(&[
+            manifest_entry("linux/arm64", &[]),
+            manifest_entry("unknown/unknown", &[]),
+        ]);
+        let failure = plan_document(&mut document, &request(Some(&["linux/amd64"])))
+            .expect_err("no such platform");
         assert_eq!(failure.exit, Exit::NothingMatches);
         assert!(
             failure
@@ -309,13 +314,13 @@ mod tests {
             ("application/vnd.oci.image.layer.v2.tar", 100),
             ("application/vnd.in-toto+json", 1),
         ];
-        let mut document = document(&[entry("linux/amd64", &layers)]);
+        let mut document = document(&[manifest_entry("linux/amd64", &layers)]);
         let elsewhere = LayerEntry {
             held: Some(false),
             ..document.manifests[0].layers[0].clone()
         };
         document.manifests[0].layers.push(elsewhere);
-        plan(&mut document, &request(Some(&["linux/amd64"]))).expect("planned");
+        plan_document(&mut document, &request(Some(&["linux/amd64"]))).expect("planned");
         let reason = |layer: &LayerEntry| layer.plan.as_ref().expect("a decision").reason;
         let reasons: Vec<_> = document.manifests[0].layers.iter().map(reason).collect();
         let expected = [
@@ -331,10 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_platform_that_the_source_does_not_hold() {
-        let mut document = document(&[entry("linux/amd64", &[]), entry("linux/arm64", &[])]);
+    fn rejects_a_platform_whose_manifest_is_missing() {
+        let mut document = document(&[
+            manifest_entry("linux/amd64", &[]),
+            manifest_entry("linux/arm64", &[]),
+        ]);
         document.manifests[0].missing = true;
-        plan(&mut document, &request(None)).expect("the other one");
+        plan_document(&mut document, &request(None)).expect("the other manifest is planned");
         assert_eq!(
             document.manifests[0]
                 .plan
@@ -343,7 +351,8 @@ mod tests {
                 .reason,
             Some(ManifestReason::Missing)
         );
-        let failure = plan(&mut document, &request(Some(&["linux/amd64"]))).expect_err("missing");
+        let failure =
+            plan_document(&mut document, &request(Some(&["linux/amd64"]))).expect_err("missing");
         assert_eq!(failure.exit, Exit::NothingMatches);
     }
 }

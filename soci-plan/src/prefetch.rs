@@ -1,29 +1,34 @@
-//! Files to fetch before the container starts, as users name them.
+//! The files to fetch before the container starts, as given on the command line.
 
 use std::path::Path;
 
 use soci_cli::Failure;
 use soci_document::Exit;
 
-/// Reads a JSON array of paths.
-pub(crate) fn read(path: &Path) -> Result<Vec<String>, Failure> {
-    let context = format!("cannot read the list of files `{}`", path.display());
-    let text = std::fs::read(path)
+/// Reads the JSON array of paths in the file `list`.
+pub(crate) fn read_paths(list: &Path) -> Result<Vec<String>, Failure> {
+    let context = format!(
+        "cannot read the list of files to prefetch `{}`",
+        list.display()
+    );
+    let text = std::fs::read(list)
         .map_err(|error| Failure::new(Exit::Configuration, error).context(context.clone()))?;
     serde_json::from_slice(&text)
         .map_err(|error| Failure::new(Exit::Configuration, error).context(context))
 }
 
-/// Returns the paths without what does not tell them apart: blanks around them, `.`, `..`, doubled and outer slashes.
-pub(crate) fn normalized(paths: &[String]) -> Vec<String> {
+/// Normalizes each path and drops those that name no file.
+pub(crate) fn normalize_paths(paths: &[String]) -> Vec<String> {
     paths
         .iter()
-        .map(|path| clean(path))
+        .map(|path| normalize_path(path))
         .filter(|path| !path.is_empty())
         .collect()
 }
 
-fn clean(path: &str) -> String {
+/// Returns a path relative to the root of the image, without surrounding blanks, `.`, `..` or
+/// repeated slashes: `/etc//./hosts` becomes `etc/hosts`. A `..` never leaves the root.
+fn normalize_path(path: &str) -> String {
     let mut parts = Vec::new();
     for part in path.trim().split('/') {
         match part {
@@ -40,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cleans_paths_as_the_ecosystem_does() {
+    fn normalizes_paths() {
         for (path, expected) in [
             ("/a/b", "a/b"),
             ("dir/", "dir"),
@@ -49,7 +54,7 @@ mod tests {
             (" a ", "a"),
             ("/", ""),
         ] {
-            assert_eq!(clean(path), expected);
+            assert_eq!(normalize_path(path), expected, "{path}");
         }
     }
 }

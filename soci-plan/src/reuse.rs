@@ -1,13 +1,13 @@
-//! Images whose indexes may be taken from, as users name them.
+//! The images of `--reuse-from`.
 
 use soci_cli::Failure;
 use soci_document::Exit;
 use soci_oci::Reference;
 
-/// Checks references and returns them in full, each once. Nobody is asked whether they exist.
-pub(crate) fn references(texts: &[String]) -> Result<Vec<String>, Failure> {
+/// Parses references and returns each once, in its full form. Whether they exist is not checked.
+pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<String>, Failure> {
     let mut references = Vec::new();
-    // A build without a predecessor leaves the name empty.
+    // A script leaves the name empty for the first build, which has no previous image.
     for text in texts.iter().map(|text| text.trim()) {
         if text.is_empty() {
             continue;
@@ -27,21 +27,21 @@ pub(crate) fn references(texts: &[String]) -> Result<Vec<String>, Failure> {
 mod tests {
     use super::*;
 
-    fn of(texts: &[&str]) -> Result<Vec<String>, Failure> {
+    fn parse(texts: &[&str]) -> Result<Vec<String>, Failure> {
         let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
-        references(&texts)
+        parse_references(&texts)
     }
 
     #[test]
-    fn are_full_and_stand_once() {
-        let short = of(&["app:v0", "", " docker.io/library/app:v0", "oci:build:v0"]);
+    fn returns_full_references_without_duplicates() {
+        let references = parse(&["app:v0", "", " docker.io/library/app:v0", "oci:build:v0"]);
         let expected = ["docker.io/library/app:v0", "oci:build:v0"];
-        assert_eq!(short.expect("references"), expected);
+        assert_eq!(references.expect("references"), expected);
     }
 
     #[test]
-    fn are_checked() {
-        let failure = of(&["app:v0", "App:v0"]).expect_err("malformed");
+    fn rejects_malformed_references() {
+        let failure = parse(&["app:v0", "App:v0"]).expect_err("malformed");
         assert_eq!(failure.exit, Exit::Usage);
         let message = format!("{:#}", failure.error);
         assert!(

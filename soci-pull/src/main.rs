@@ -1,4 +1,4 @@
-//! `soci-pull`: everything lives in the library.
+//! The `soci-pull` executable, which only calls its library.
 
 use std::process::ExitCode;
 

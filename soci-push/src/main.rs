@@ -1,4 +1,4 @@
-//! `soci-push`: everything lives in the library.
+//! The `soci-push` executable, which only calls its library.
 
 use std::process::ExitCode;
 
