@@ -79,7 +79,7 @@ pub(crate) fn build(
     (bar, stop): (&Bar, &AtomicBool),
 ) -> Result<Built, LayerError> {
     let mut fresh = LayerScanner::new(recipe.compression, recipe.span_size)?;
-    fresh.expect(layer.size);
+    fresh.reserve_for(layer.size);
     let (scanned, digests) = thread::scope(|scope| {
         let (to_scanner, pieces) = sync_channel(WAITING);
         let (to_hasher, scanned_pieces) = sync_channel(WAITING);
@@ -207,9 +207,9 @@ fn finish(layer: &Descriptor, ztoc: &Ztoc, store: &Layout) -> Result<Built, Laye
     }
     let disable_xattrs = ztoc.can_disable_xattrs();
     let entries = ztoc.toc.len();
-    let around = ztoc.encode_around_checkpoints()?;
+    let encoding = ztoc.encode_split()?;
     let checkpoints = &ztoc.compression_info.checkpoints;
-    let stored = store.write_blob_of(&[around.before(), checkpoints, around.after()])?;
+    let stored = store.write_blob_of(&[encoding.prefix(), checkpoints, encoding.suffix()])?;
     let Descriptor { digest, size, .. } = stored;
     tracing::info!(target: "soci", layer = %layer.digest, ztoc = %digest, bytes = size, entries, "built");
     Ok(Built::Ztoc {

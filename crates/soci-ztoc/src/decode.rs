@@ -4,10 +4,9 @@
 //! length, digests are digests. Whether readers would accept it is a question for
 //! [`Ztoc::reader_violations`].
 
-use crate::encode::algorithm_code;
+use crate::compression::Compression;
 use crate::entry::{EntryType, FileMetadata, Xattr, printable};
 use crate::flat::{FlatError, FlatReader, FlatTable};
-use crate::scanner::Compression;
 use crate::ztoc::{CompressionInfo, SpanError, Ztoc};
 
 /// Why bytes are not a ztoc.
@@ -97,7 +96,7 @@ impl Ztoc {
             uncompressed_archive_size: unsigned(root.i64(3)?, "uncompressed archive size")?,
             toc: entries(&toc)?,
             compression_info: compression_info(&info)?,
-            cut_ids: Vec::new(),
+            truncated_ids: Vec::new(),
         };
         ztoc.spans()?;
         Ok(ztoc)
@@ -154,12 +153,8 @@ fn xattr(table: &FlatTable<'_, '_>) -> Result<Xattr, DecodeError> {
 }
 
 fn compression_info(table: &FlatTable<'_, '_>) -> Result<CompressionInfo, DecodeError> {
-    let code = table.i8(0, algorithm_code(Compression::Gzip))?;
-    let algorithm = match code {
-        1 => Compression::Gzip,
-        2 => Compression::Uncompressed,
-        _ => return Err(DecodeError::Algorithm { code }),
-    };
+    let code = table.i8(0, Compression::Gzip.to_code())?;
+    let algorithm = Compression::from_code(code).ok_or(DecodeError::Algorithm { code })?;
     let digests = table.vector(2)?;
     let mut span_digests = Vec::with_capacity(digests.len());
     for (span, text) in digests.strings().enumerate() {

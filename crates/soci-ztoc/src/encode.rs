@@ -6,13 +6,13 @@
 //! order nor the kinds of call here are a matter of taste.
 
 use flatbuffers::{
-    FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, UOffsetT, VOffsetT, Vector,
-    WIPOffset,
+    FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, UOffsetT, Vector, WIPOffset,
 };
 
-use crate::around::{AroundCheckpoints, Gap};
 use crate::entry::{FileMetadata, Xattr};
-use crate::scanner::{Compression, DIGEST_COST, MAX_ZTOC};
+use crate::flat::slot;
+use crate::limits::{MAX_ZTOC_SIZE, SPAN_DIGEST_COST};
+use crate::split_encoding::{Placeholder, SplitEncoding};
 use crate::ztoc::{CompressionInfo, Ztoc};
 
 /// Why a ztoc has no bytes.
@@ -36,11 +36,6 @@ pub enum EncodeError {
 type Table = WIPOffset<TableFinishedWIPOffset>;
 type Tables<'b> = WIPOffset<Vector<'b, ForwardsUOffset<TableFinishedWIPOffset>>>;
 
-/// Position of a field in a vtable, which starts with two 16-bit sizes.
-pub(crate) const fn slot(field: VOffsetT) -> VOffsetT {
-    field.saturating_mul(2).saturating_add(4)
-}
-
 impl Ztoc {
     /// Returns the bytes of the ztoc.
     ///
@@ -48,36 +43,38 @@ impl Ztoc {
     ///
     /// [`EncodeError::TooLarge`] beyond 1 GiB; [`EncodeError::Size`].
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let around = self.encode_around_checkpoints()?;
+        let split = self.encode_split()?;
         let checkpoints = self.compression_info.checkpoints.as_slice();
-        Ok([around.before(), checkpoints, around.after()].concat())
+        Ok([split.prefix(), checkpoints, split.suffix()].concat())
     }
 
-    /// Returns the bytes of the ztoc that come before and behind [`CompressionInfo::checkpoints`].
+    /// Returns the bytes of the ztoc before and after [`CompressionInfo::checkpoints`].
     ///
     /// # Errors
     ///
     /// As [`Ztoc::encode`].
-    pub fn encode_around_checkpoints(&self) -> Result<AroundCheckpoints, EncodeError> {
-        let too_large = EncodeError::TooLarge { limit: MAX_ZTOC };
+    pub fn encode_split(&self) -> Result<SplitEncoding, EncodeError> {
+        let too_large = EncodeError::TooLarge {
+            limit: MAX_ZTOC_SIZE,
+        };
         let estimate = self.size_estimate();
         // The estimate is above the result by a few bytes for each string at most.
-        if estimate.saturating_sub(estimate.checked_div(4).unwrap_or(0)) > MAX_ZTOC {
+        if estimate.saturating_sub(estimate.checked_div(4).unwrap_or(0)) > MAX_ZTOC_SIZE {
             return Err(too_large);
         }
-        let gap = Gap::of(&self.compression_info.checkpoints);
+        let gap = Placeholder::for_checkpoints(&self.compression_info.checkpoints);
         let capacity = usize::try_from(estimate).ok().ok_or(too_large)?;
-        let capacity = capacity.saturating_sub(gap.width());
+        let capacity = capacity.saturating_sub(gap.saved());
         let mut builder = FlatBufferBuilder::with_capacity(capacity);
         let (root, checkpoints) = self.write(&mut builder, gap)?;
         builder.finish(root, None);
         let (buffer, start) = builder.collapse();
-        let around = gap.open(buffer, start, checkpoints).ok_or(too_large)?;
-        let size = around.size().saturating_add(gap.length());
-        if size as u64 > MAX_ZTOC {
+        let split = gap.cut_out(buffer, start, checkpoints).ok_or(too_large)?;
+        let size = split.size().saturating_add(gap.replaced());
+        if size as u64 > MAX_ZTOC_SIZE {
             return Err(too_large);
         }
-        Ok(around)
+        Ok(split)
     }
 
     /// Returns no less than the encoded size, so that the buffer never has to grow.
@@ -96,7 +93,7 @@ impl Ztoc {
         };
         let entries = self.toc.iter().map(entry);
         let info = &self.compression_info;
-        let spans = (info.span_digests.len() as u64).saturating_mul(DIGEST_COST);
+        let spans = (info.span_digests.len() as u64).saturating_mul(SPAN_DIGEST_COST);
         let fixed = [
             1024,
             text(self.version.as_bytes()),
@@ -114,7 +111,7 @@ impl Ztoc {
     fn write(
         &self,
         builder: &mut FlatBufferBuilder<'_>,
-        gap: Gap,
+        gap: Placeholder,
     ) -> Result<(Table, UOffsetT), EncodeError> {
         let version = builder.create_byte_string(self.version.as_bytes());
         let tool = builder.create_byte_string(self.build_tool_identifier.as_bytes());
@@ -203,16 +200,8 @@ fn write_compression_info<'b>(
     builder.push_slot_always(slot(2), digests);
     builder.push_slot_always(slot(3), checkpoints);
     // Last, and left out for gzip, which is the default.
-    builder.push_slot(slot(0), algorithm_code(info.algorithm), 1_i8);
+    builder.push_slot(slot(0), info.algorithm.to_code(), 1_i8);
     builder.end_table(table)
-}
-
-/// The number the format has for a compression.
-pub(crate) const fn algorithm_code(compression: Compression) -> i8 {
-    match compression {
-        Compression::Gzip => 1,
-        Compression::Uncompressed => 2,
-    }
 }
 
 fn digest_text(digest: &[u8; 32]) -> String {

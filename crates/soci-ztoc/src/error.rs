@@ -43,7 +43,7 @@ pub enum ScanError {
     },
     /// An extended header, long name or sparse map is larger than any reader accepts.
     #[error("{part} before uncompressed offset {offset} is longer than {limit} bytes")]
-    SpecialEntryTooLong {
+    ExtensionTooLong {
         /// Uncompressed bytes consumed when the limit was passed.
         offset: u64,
         /// What is too long.
@@ -89,36 +89,7 @@ pub enum ScanError {
     OutOfMemory,
 }
 
-/// What a layer is made of, as far as the fault matters to whoever plans what to index.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum ScanErrorClass {
-    /// The bytes are damaged or hostile; no tool could use the layer.
-    DamagedData,
-    /// The layer is sound but larger than a ztoc, or this library, can hold.
-    TooLarge,
-    /// The layer is sound, but a ztoc cannot describe it: leave it without one.
-    Unindexable,
-    /// The caller's arguments or the machine are at fault, not the layer.
-    Environment,
-}
-
 impl ScanError {
-    /// Sorts the error by what to do about it.
-    pub const fn class(&self) -> ScanErrorClass {
-        match self {
-            Self::GzipData { .. }
-            | Self::TarHeader { .. }
-            | Self::TarTruncated { .. }
-            | Self::SpecialEntryTooLong { .. } => ScanErrorClass::DamagedData,
-            Self::GzipHeader { .. } | Self::UnsupportedEntryType { .. } => {
-                ScanErrorClass::Unindexable
-            }
-            Self::Limit { .. } => ScanErrorClass::TooLarge,
-            Self::SpanSize { .. } | Self::OutOfMemory => ScanErrorClass::Environment,
-        }
-    }
-
     /// Says whether the tar is sound but of a kind that a ztoc cannot describe, so that the layer
     /// may be left without one while others are indexed.
     pub const fn is_unindexable_tar(&self) -> bool {

@@ -6,8 +6,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::Checkpoint;
+use crate::compression::Compression;
 use crate::gzip::inflate::{InflateError, Inflater, Pace, Stop};
-use crate::scanner::Compression;
 use crate::ztoc::{Span, SpanError, Ztoc};
 
 /// How much output is made room for at a time, in bytes.

@@ -6,6 +6,13 @@
 
 use std::cell::Cell;
 
+use flatbuffers::VOffsetT;
+
+/// Returns the position of a field's offset in a vtable, which starts with two 16-bit sizes.
+pub(crate) const fn slot(field: VOffsetT) -> VOffsetT {
+    field.saturating_mul(2).saturating_add(4)
+}
+
 /// A flatbuffer that breaks the rules.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum FlatError {

@@ -22,8 +22,8 @@
 //! ```
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-mod around;
 mod checkpoint;
+mod compression;
 mod decode;
 mod encode;
 mod entry;
@@ -31,9 +31,11 @@ mod error;
 pub mod extract;
 mod flat;
 mod gzip;
+mod limits;
 mod provenance;
 mod scanner;
 mod span;
+mod split_encoding;
 mod tar;
 mod tar_info;
 mod tar_spans;
@@ -41,13 +43,15 @@ mod time;
 mod violations;
 mod ztoc;
 
-pub use around::AroundCheckpoints;
+pub use compression::Compression;
 pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};
-pub use error::{GzipHeaderFault, LimitKind, ScanError, ScanErrorClass, TarFault};
+pub use error::{GzipHeaderFault, LimitKind, ScanError, TarFault};
+pub use limits::Limits;
 pub use provenance::{Provenance, ProvenanceError};
-pub use scanner::{Compression, LayerScanner, Limits, ScannedLayer};
+pub use scanner::{LayerScanner, ScannedLayer};
 pub use span::{LayerDigests, SpanHasher, SpanStart};
+pub use split_encoding::SplitEncoding;
 pub use violations::ReaderViolation;
 pub use ztoc::{AssembleError, BuildError, CompressionInfo, Span, SpanError, Ztoc, build};

@@ -1,7 +1,7 @@
 //! Whether a ztoc from elsewhere is what a scan of the layer would give, as far as that shows without the layer.
 
 use crate::checkpoint::CheckpointList;
-use crate::scanner::Compression;
+use crate::compression::Compression;
 use crate::tar_info::TarInfo;
 use crate::ztoc::{VERSION, Ztoc};
 

@@ -1,49 +1,14 @@
 //! The one pass over a layer: finds spans and tar headers, hashes nothing.
 
+use crate::compression::Compression;
 use crate::entry::FileMetadata;
-use crate::error::{LimitKind, ScanError};
+use crate::error::ScanError;
 use crate::gzip::members::Members;
+use crate::limits::Limits;
 use crate::span::SpanStart;
 use crate::tar::reader::TarReader;
 use crate::tar::toc::Toc;
 use crate::tar_spans::TarSpans;
-
-/// The largest ztoc that the reference can build, in bytes.
-pub(crate) const MAX_ZTOC: u64 = 1 << 30;
-
-/// Bytes of a ztoc that a span costs besides its checkpoint: a digest of 71 characters with its
-/// NUL and length, and the offset to it.
-pub(crate) const DIGEST_COST: u64 = 80;
-
-/// How a layer is compressed; decided by its media type, not by its bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Compression {
-    /// gzip, of any number of members.
-    Gzip,
-    /// A plain tar.
-    Uncompressed,
-}
-
-/// How much of a layer a scanner accepts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// Tar entries; default 5,000,000.
-    pub entries: u64,
-    /// Bytes of names, owners and extended header records, in sum; default 1 GiB.
-    pub string_bytes: u64,
-    /// Bytes after decompression, those beyond the end of the tar included; default 256 GiB.
-    pub uncompressed_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            entries: 5_000_000,
-            string_bytes: 1 << 30,
-            uncompressed_bytes: 256 << 30,
-        }
-    }
-}
 
 /// Scans a layer that arrives in pieces. Any split of the same bytes gives the same result.
 ///
@@ -72,7 +37,7 @@ pub struct ScannedLayer {
     pub(crate) compressed_size: u64,
     pub(crate) uncompressed_size: u64,
     pub(crate) entries: Vec<FileMetadata>,
-    pub(crate) cut_ids: Vec<usize>,
+    pub(crate) truncated_ids: Vec<usize>,
 }
 
 impl LayerScanner {
@@ -117,11 +82,11 @@ impl LayerScanner {
         })
     }
 
-    /// Prepares for a layer of `size` bytes, as compressed. That is a hint, and may be wrong: it keeps memory from being held
-    /// twice while what was found grows.
-    pub fn expect(&mut self, size: u64) {
+    /// Reserves memory for the checkpoints of a layer of `compressed_size` bytes, so that the list
+    /// is not copied while it grows. The size is a hint and may be wrong.
+    pub fn reserve_for(&mut self, compressed_size: u64) {
         if let SpanSource::Gzip(members) = &mut self.spans {
-            members.expect(size);
+            members.expect(compressed_size);
         }
     }
 
@@ -165,7 +130,7 @@ impl LayerScanner {
         let Toc {
             entries,
             uncompressed_size,
-            cut_ids,
+            truncated_ids,
         } = self.tar.finish()?;
         Ok(ScannedLayer {
             compression,
@@ -175,7 +140,7 @@ impl LayerScanner {
             compressed_size,
             uncompressed_size,
             entries,
-            cut_ids,
+            truncated_ids,
         })
     }
 }
@@ -200,13 +165,5 @@ impl ScannedLayer {
     /// which at most two are read. Padding behind them does not count.
     pub const fn uncompressed_size(&self) -> u64 {
         self.uncompressed_size
-    }
-}
-
-/// The error for a layer with more than `limit` bytes in it.
-pub(crate) const fn too_many_bytes(limit: u64) -> ScanError {
-    ScanError::Limit {
-        what: LimitKind::UncompressedBytes,
-        limit,
     }
 }

@@ -2,8 +2,7 @@
 
 use flatbuffers::FlatBufferBuilder;
 
-use crate::encode::slot;
-use crate::flat::FlatReader;
+use crate::flat::{FlatReader, slot};
 
 /// The only version there is.
 const VERSION: i32 = 2;

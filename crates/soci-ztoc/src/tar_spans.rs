@@ -1,7 +1,7 @@
 //! Spans of a plain tar: pieces of equal length.
 
-use crate::error::{LimitKind, ScanError};
-use crate::scanner::{DIGEST_COST, MAX_ZTOC, too_many_bytes};
+use crate::error::ScanError;
+use crate::limits::{SPAN_DIGEST_COST, check_span_count, check_uncompressed_size};
 use crate::span::SpanStart;
 
 /// Counts bytes and cuts spans.
@@ -34,9 +34,7 @@ impl TarSpans {
         starts: &mut Vec<SpanStart>,
     ) -> Result<(), ScanError> {
         self.position = self.position.saturating_add(length as u64);
-        if self.position > self.max_bytes {
-            return Err(too_many_bytes(self.max_bytes));
-        }
+        check_uncompressed_size(self.position, self.max_bytes)?;
         while self.next < self.position {
             starts.push(SpanStart {
                 start: self.next,
@@ -44,13 +42,7 @@ impl TarSpans {
             });
             self.next = self.next.saturating_add(self.span_size);
             self.count = self.count.saturating_add(1);
-            if u64::from(self.count.unsigned_abs()).saturating_mul(DIGEST_COST) > MAX_ZTOC {
-                let what = LimitKind::SpanBytes;
-                return Err(ScanError::Limit {
-                    what,
-                    limit: MAX_ZTOC,
-                });
-            }
+            check_span_count(self.count.unsigned_abs().into(), SPAN_DIGEST_COST)?;
         }
         Ok(())
     }

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::compression::Compression;
 use crate::entry::{EntryType, FileMetadata, XATTR_PREFIX, printable};
-use crate::scanner::Compression;
+
 use crate::tar::pax;
 use crate::tar::sparse::Version;
 use crate::ztoc::Ztoc;
@@ -33,7 +34,7 @@ pub enum ReaderViolation {
     },
     /// Owner or group do not fit 32 bits, so that the tar header differs from the ztoc.
     #[error("entry {entry} `{}` has an owner or group beyond 32 bits", printable(.name))]
-    CutId {
+    TruncatedId {
         /// Position of the entry.
         entry: usize,
         /// Its name.
@@ -167,9 +168,9 @@ impl Ztoc {
             check_entry(index, entry, &mut found);
         }
         self.check_hardlinks(&mut found);
-        for &index in &self.cut_ids {
+        for &index in &self.truncated_ids {
             if let Some(entry) = self.toc.get(index) {
-                found.push(ReaderViolation::CutId {
+                found.push(ReaderViolation::TruncatedId {
                     entry: index,
                     name: entry.name.clone(),
                 });

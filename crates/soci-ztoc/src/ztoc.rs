@@ -1,9 +1,10 @@
 //! The ztoc as a value.
 
 use crate::checkpoint::{Checkpoint, CheckpointList};
+use crate::compression::Compression;
 use crate::entry::{FileMetadata, XATTR_PREFIX};
 use crate::error::ScanError;
-use crate::scanner::{Compression, LayerScanner, ScannedLayer};
+use crate::scanner::{LayerScanner, ScannedLayer};
 use crate::span::{LayerDigests, SpanHasher};
 use crate::tar_info::TarInfo;
 
@@ -32,7 +33,7 @@ pub struct Ztoc {
     pub compression_info: CompressionInfo,
     /// Entries (by position in `toc`) whose owner or group lost bits. Only a scan can tell, so
     /// this is empty after decoding.
-    pub(crate) cut_ids: Vec<usize>,
+    pub(crate) truncated_ids: Vec<usize>,
 }
 
 /// How to start reading in the middle of a layer.
@@ -198,7 +199,7 @@ impl Ztoc {
                 span_digests: digests.spans,
                 checkpoints,
             },
-            cut_ids: scanned.cut_ids,
+            truncated_ids: scanned.truncated_ids,
         })
     }
 

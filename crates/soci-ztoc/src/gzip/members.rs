@@ -7,8 +7,8 @@ use super::deflate::{Deflate, Output, Stop, WINDOW};
 use super::header::HeaderCheck;
 use super::inflate::{self, InflateError, Inflater, Pace};
 use crate::checkpoint::{CHECKPOINT, Checkpoint, CheckpointWriter};
-use crate::error::{LimitKind, ScanError};
-use crate::scanner::{DIGEST_COST, Limits, MAX_ZTOC, too_many_bytes};
+use crate::error::ScanError;
+use crate::limits::{Limits, SPAN_DIGEST_COST, check_span_count, check_uncompressed_size};
 use crate::span::SpanStart;
 use crate::tar::reader::TarReader;
 
@@ -242,9 +242,7 @@ impl Members {
         self.checksum.add(new);
         tar.feed(new);
         self.produced = self.produced.saturating_add(new.len() as u64);
-        if self.produced > self.max_uncompressed {
-            return Err(too_many_bytes(self.max_uncompressed));
-        }
+        check_uncompressed_size(self.produced, self.max_uncompressed)?;
         match stop {
             Stop::Starved => return Ok(false),
             Stop::Full => self.move_history(),
@@ -299,14 +297,9 @@ impl Members {
         if self.produced > 0 && since <= self.span_size {
             return Ok(());
         }
-        let cost = DIGEST_COST.saturating_add(CHECKPOINT as u64);
+        let cost = SPAN_DIGEST_COST.saturating_add(CHECKPOINT as u64);
         let count = u64::from(self.checkpoints.count().unsigned_abs());
-        if count.saturating_add(1).saturating_mul(cost) > MAX_ZTOC {
-            return Err(ScanError::Limit {
-                what: LimitKind::SpanBytes,
-                limit: MAX_ZTOC,
-            });
-        }
+        check_span_count(count.saturating_add(1), cost)?;
         let (input, bits) = (self.consumed(), self.body.bits.unused());
         let history = self.at.saturating_sub(WINDOW)..self.at;
         self.checkpoints.push(Checkpoint {

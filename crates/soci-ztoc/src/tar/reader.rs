@@ -8,7 +8,7 @@ use super::sparse::{self, Progress, Version};
 use super::toc::{Toc, TocBuilder};
 use super::{BLOCK, SPECIAL_LIMIT};
 use crate::error::{ScanError, TarFault};
-use crate::scanner::Limits;
+use crate::limits::Limits;
 
 /// Collects the entries of a tar. Errors are kept until [`TarReader::finish`]: what is wrong with
 /// the compressed stream around the tar comes first, even when it comes later.
@@ -352,7 +352,7 @@ impl TarReader {
     }
 
     const fn too_long(&self, part: &'static str) -> ScanError {
-        ScanError::SpecialEntryTooLong {
+        ScanError::ExtensionTooLong {
             offset: self.position,
             part,
             limit: SPECIAL_LIMIT,

@@ -4,7 +4,7 @@ use super::header::Header;
 use super::pax::Records;
 use crate::entry::{EntryType, FileMetadata, Xattr};
 use crate::error::{LimitKind, ScanError};
-use crate::scanner::Limits;
+use crate::limits::Limits;
 
 /// What the tar holds.
 #[derive(Debug)]
@@ -14,14 +14,14 @@ pub(crate) struct Toc {
     /// Where the reader stopped, in uncompressed bytes: after the end-of-archive blocks it needed.
     pub(crate) uncompressed_size: u64,
     /// Entries (by position) whose owner or group does not fit 32 bits.
-    pub(crate) cut_ids: Vec<usize>,
+    pub(crate) truncated_ids: Vec<usize>,
 }
 
 /// Collects entries within limits.
 #[derive(Debug)]
 pub(crate) struct TocBuilder {
     entries: Vec<FileMetadata>,
-    cut_ids: Vec<usize>,
+    truncated_ids: Vec<usize>,
     string_bytes: u64,
     limits: Limits,
 }
@@ -30,7 +30,7 @@ impl TocBuilder {
     pub(crate) const fn new(limits: Limits) -> Self {
         Self {
             entries: Vec::new(),
-            cut_ids: Vec::new(),
+            truncated_ids: Vec::new(),
             string_bytes: 0,
             limits,
         }
@@ -51,7 +51,7 @@ impl TocBuilder {
             });
         };
         if u32::try_from(header.uid).is_err() || u32::try_from(header.gid).is_err() {
-            self.cut_ids.push(self.entries.len());
+            self.truncated_ids.push(self.entries.len());
         }
         let xattrs = records.into_iter().map(|(key, value)| Xattr { key, value });
         let entry = FileMetadata {
@@ -98,7 +98,7 @@ impl TocBuilder {
         Toc {
             entries: self.entries,
             uncompressed_size,
-            cut_ids: self.cut_ids,
+            truncated_ids: self.truncated_ids,
         }
     }
 }

@@ -58,7 +58,7 @@ fn kind_of(error: &ScanError) -> &'static str {
         ScanError::GzipHeader { .. } => "gzip_member_header",
         ScanError::TarHeader { .. } => "tar_invalid_header",
         ScanError::TarTruncated { .. } => "tar_unexpected_eof",
-        ScanError::SpecialEntryTooLong { .. } => "tar_field_too_long",
+        ScanError::ExtensionTooLong { .. } => "tar_field_too_long",
         ScanError::UnsupportedEntryType { .. } => "unsupported_tar_entry_type",
         // The reference divides by zero.
         ScanError::SpanSize { .. } => "reference_panics",

@@ -15,7 +15,7 @@ fn violations(case: &LayerCase) -> Vec<ReaderViolation> {
 fn kind(violation: &ReaderViolation) -> &'static str {
     match violation {
         ReaderViolation::BeyondEnd { .. } => "beyond end",
-        ReaderViolation::CutId { .. } => "cut id",
+        ReaderViolation::TruncatedId { .. } => "truncated id",
         ReaderViolation::EmptyXattrName { .. } => "empty xattr name",
         ReaderViolation::EmptyXattrValue { .. } => "empty xattr value",
         ReaderViolation::HardlinkTarget { .. } => "hard link",
@@ -38,7 +38,7 @@ tar-dir-with-size: invalid toc entry, size without contents
 tar-gnu-long: hard link
 tar-hardlink-with-size: invalid toc entry, size without contents
 tar-hardlinks: hard link
-tar-ids-overflow: cut id
+tar-ids-overflow: truncated id
 tar-mtime-huge: mtime
 tar-pax-empty-values: empty xattr value
 tar-sparse-pax-0.0: beyond end, sparse
