@@ -3,8 +3,8 @@
 //! One [`Authenticator`] serves a registry for the whole run. Its state has one lock, held while a token is fetched, so
 //! requests that fail together share one fetch.
 
-pub(crate) mod basic;
 pub(crate) mod challenge;
+pub(crate) mod header;
 pub(crate) mod scope;
 pub(crate) mod token;
 
@@ -19,9 +19,10 @@ use url::Url;
 use crate::credentials::{Chain, Credential, Renewal};
 use crate::ecr;
 use crate::error::{ConfigurationError, Denial, Operation, RegistryError, Violation};
-use crate::guard::{self, Guard};
-use crate::http::{Request, Transport};
-use crate::reply::{Answer, Refused, Sender};
+use crate::http::egress::{self, Guard};
+use crate::http::request::Request;
+use crate::http::response::{Answer, Refused, Sender};
+use crate::http::transport::Transport;
 use challenge::Challenge;
 use scope::Scope;
 
@@ -211,7 +212,7 @@ impl Authenticator {
         let credential = self.credential(state, desk).await?;
         keep_off_the_wire(&credential, desk.guard.origin())?;
         let value = match challenge {
-            Challenge::Basic => basic::value(&credential).map_err(|denial| desk.denied(denial))?,
+            Challenge::Basic => header::value(&credential).map_err(|denial| desk.denied(denial))?,
             Challenge::Bearer {
                 realm,
                 service,
@@ -298,9 +299,9 @@ impl Desk<'_> {
 /// Refuses to send a secret in the clear, beyond this machine.
 fn keep_off_the_wire(credential: &Credential, url: &Url) -> Result<(), ConfigurationError> {
     let is_secret = !matches!(credential, Credential::Anonymous { .. });
-    if is_secret && url.scheme() == "http" && !guard::is_loopback(url) {
+    if is_secret && url.scheme() == "http" && !egress::is_loopback(url) {
         return Err(ConfigurationError::PlainHttp {
-            host: guard::host(url),
+            host: egress::host(url),
         });
     }
     Ok(())

@@ -1,62 +1,31 @@
 //! Blobs: streams that mend themselves, and small ones read whole.
 
+pub(crate) mod content_range;
 mod download;
-mod pace;
-mod ranges;
-
-use std::fmt;
-use std::io;
-use std::pin::Pin;
+mod parallel;
+mod stall;
+pub(crate) mod stream;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::TryStreamExt as _;
 use reqwest::Method;
 use soci_oci::{Descriptor, Digest};
 
 use crate::client::Repository;
 use crate::error::{Damage, RegistryError};
-use crate::http::Request;
-use crate::reply::Answer;
+use crate::http::request::Request;
+use crate::http::response::Answer;
 use download::Download;
-
-/// The bytes of a blob, in pieces as the network delivers them.
-///
-/// Not verified against a digest: whoever reads digests in the same pass. The length is.
-pub struct BlobStream(Pin<Box<dyn Stream<Item = Result<Bytes, RegistryError>> + Send>>);
+use stream::BlobStream;
 
 impl BlobStream {
-    /// Returns the next piece, or nothing at the end.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError::BadData`] where the blob has another length than its descriptor says;
-    /// [`RegistryError::Unavailable`] where it broke off and could not be resumed.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        self.0.next().await.transpose()
-    }
-
-    /// Makes a stream of content from elsewhere, such as a file.
-    pub fn from_stream(content: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
-        Self(Box::pin(
-            content.map(|piece| piece.map_err(RegistryError::Content)),
-        ))
-    }
-
     /// Makes a stream of a blob that is opened when the first piece is asked for.
     pub fn of_blob(repository: Repository, descriptor: Descriptor) -> Self {
         let opened = async move { repository.blob(&descriptor, 0).await };
-        let pieces = stream::once(opened).map_ok(|blob| blob.0).try_flatten();
+        let pieces = futures_util::stream::once(opened)
+            .map_ok(|blob| blob.0)
+            .try_flatten();
         Self(Box::pin(pieces))
-    }
-
-    fn empty() -> Self {
-        Self(Box::pin(stream::empty()))
-    }
-}
-
-impl fmt::Debug for BlobStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BlobStream")
     }
 }
 
@@ -84,13 +53,13 @@ impl Repository {
         }
         let connections = self.connections();
         if connections.get() > 1 {
-            download.end_before(ranges::RANGE);
+            download.end_before(parallel::RANGE);
         }
         download.open_first().await?;
         Ok(BlobStream(if download.is_last() {
             Box::pin(download.into_stream())
         } else {
-            Box::pin(ranges::stream(download, connections))
+            Box::pin(parallel::stream(download, connections))
         }))
     }
 

@@ -20,14 +20,16 @@ use crate::ecr::{self, EcrHost};
 use crate::error::{
     ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, Tries, Violation,
 };
-use crate::guard::{self, Guard};
-use crate::http::{Request, Transport, pause};
-use crate::open_uploads::OpenUploads;
+use crate::http::clients;
+use crate::http::egress::{self, Guard};
+use crate::http::rate_limit::Pacing;
+use crate::http::request::Request;
+use crate::http::response::{self, Answer, ReadError};
+use crate::http::retry::pause;
+use crate::http::retry::{Budget, Cause};
+use crate::http::transport::Transport;
 use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
-use crate::pacing::Pacing;
-use crate::reply::{self, Answer, ReadError};
-use crate::retry::{Budget, Cause};
-use crate::trust;
+use crate::push::sessions::OpenUploads;
 
 /// What a run shares: connections, credentials, tokens. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -79,9 +81,9 @@ impl Client {
         options: ClientOptions,
         environment: Environment,
     ) -> Result<Self, RegistryError> {
-        let certificates = trust::read_certificates(&options.ca_files)?;
+        let certificates = clients::read_certificates(&options.ca_files)?;
         let transport = Transport {
-            clients: trust::http_clients(&options, &certificates, &environment.proxies)?,
+            clients: clients::http_clients(&options, &certificates, &environment.proxies)?,
             timeouts: options.timeouts.clone(),
             budget: Budget::new(&options.retries),
             retries: options.retries.clone(),
@@ -157,7 +159,7 @@ impl Client {
         let secure: Url = format!("https://{host}/").parse().ok()?;
         let is_plain = match options.plain_http {
             PlainHttp::Always => true,
-            PlainHttp::Loopback => guard::is_loopback(&secure),
+            PlainHttp::Loopback => egress::is_loopback(&secure),
             PlainHttp::Never => false,
         };
         let origin = if is_plain {
@@ -197,7 +199,7 @@ impl Repository {
         self.registry
             .as_deref()
             .ok_or_else(|| ConfigurationError::Registry {
-                registry: reply::printable(&self.reference.registry),
+                registry: crate::error::sanitize::sanitize(&self.reference.registry),
             })
     }
 
@@ -278,9 +280,9 @@ impl Repository {
                 Answer::Refused(refused) => return Ok(Err(refused.refusal)),
             };
             let headers = response.headers().clone();
-            let host = guard::host(response.url());
+            let host = egress::host(response.url());
             let expected = response.content_length().unwrap_or_default();
-            match reply::read(response, limit, transport.timeouts.idle).await {
+            match response::read(response, limit, transport.timeouts.idle).await {
                 Ok(bytes) => {
                     backoff.succeed();
                     return Ok(Ok(Document { headers, bytes }));
@@ -326,8 +328,8 @@ impl Repository {
                 if refusal.message.contains("HTTP request to an HTTPS server") =>
             {
                 let fault = Fault::Tls {
-                    host: guard::host(&request.url),
-                    reason: crate::http::SPEAKS_TLS.to_owned(),
+                    host: egress::host(&request.url),
+                    reason: crate::http::error::SPEAKS_TLS.to_owned(),
                 };
                 operation.unavailable(fault, Tries::once())
             }

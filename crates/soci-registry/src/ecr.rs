@@ -1,5 +1,6 @@
 //! Amazon ECR: which hosts it has, and which permission is missing.
 
+pub(crate) mod http;
 mod token;
 
 use reqwest::Method;

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod fault;
+pub(crate) mod sanitize;
 mod violation;
 
 use std::fmt;
@@ -217,7 +218,7 @@ impl Classify for RegistryError {
 /// Returns what to do about a connection that is not secure.
 fn tls_hint(reason: &str) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if reason == crate::http::SPEAKS_TLS {
+    if reason == crate::http::error::SPEAKS_TLS {
         return Some(
             "do without --plain-http, or on this machine with --plain-http=false".to_owned(),
         );

@@ -25,27 +25,17 @@
 //! resuming and throttling need; `tests/why_not_oci_client.rs` shows it and fails once that is no longer so.
 
 mod auth;
-mod aws_http;
 mod blob;
 mod client;
 mod credentials;
 mod ecr;
 mod error;
-mod guard;
 mod http;
 mod manifest;
-mod open_uploads;
 mod options;
-mod pacing;
 mod push;
-mod range;
-mod redirect;
 mod referrers;
-mod reply;
-mod retry;
 mod secret;
-mod trust;
-mod upload;
 
 #[cfg(test)]
 #[path = "../tests/registry/fake.rs"]
@@ -55,13 +45,13 @@ mod upload;
 )]
 mod fake;
 
-pub use blob::BlobStream;
+pub use blob::stream::BlobStream;
 pub use client::{Client, Repository};
 pub use error::{
     ConfigurationError, Damage, Denial, ErrorClass, Fault, Operation, Refusal, RegistryError,
     Tries, Violation,
 };
-pub use http::Content;
+pub use http::request::Content;
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
 pub use push::{Copied, PushedManifest};

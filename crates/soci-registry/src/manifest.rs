@@ -9,9 +9,10 @@ use serde::Deserialize;
 use soci_oci::{Descriptor, Digest, media_type};
 
 use crate::client::{Document, Repository};
+use crate::error::sanitize::sanitize;
 use crate::error::{Damage, Operation, RegistryError};
-use crate::http::Request;
-use crate::reply::{Answer, printable};
+use crate::http::request::Request;
+use crate::http::response::Answer;
 
 /// The largest manifest that is read or sent, in bytes: what ECR takes.
 pub(crate) const LIMIT: u64 = 4 << 20;
@@ -178,8 +179,8 @@ fn agree(served: &str, own: Option<&str>) -> Result<String, Damage> {
     match own {
         Some(own) if is_vague || own == served => Ok(own.to_owned()),
         Some(own) => Err(Damage::MediaType {
-            served: printable(served),
-            found: printable(own),
+            served: sanitize(served),
+            found: sanitize(own),
         }),
         None => Ok(served.to_owned()),
     }

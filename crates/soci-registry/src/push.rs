@@ -3,6 +3,8 @@
 //! Parts are not used: ECR's answers to them are its own, and what this project sends is small. A session that failed is
 //! never used again.
 
+pub(crate) mod sessions;
+
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response};
@@ -12,12 +14,14 @@ use url::Url;
 
 use crate::auth::scope::Scope;
 use crate::client::Repository;
+use crate::error::sanitize::sanitize;
 use crate::error::{Damage, Fault, Operation, Refusal, RegistryError, Tries, Violation};
-use crate::http::{Body, Content, Request, pause};
+use crate::http::redirect;
+use crate::http::request::{Body, Content, Request};
+use crate::http::response::Answer;
+use crate::http::retry::Cause;
+use crate::http::retry::pause;
 use crate::manifest::{self, ManifestName};
-use crate::redirect;
-use crate::reply::{Answer, printable};
-use crate::retry::Cause;
 
 /// How a registry came to hold a blob.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -107,7 +111,7 @@ impl Repository {
             let found = size;
             return Err(operation.bad_data(Damage::Size { expected, found }));
         }
-        let pieces: Content = Arc::new(move || crate::upload::pieces(content.clone()));
+        let pieces: Content = Arc::new(move || crate::http::upload_body::pieces(content.clone()));
         self.upload(&operation, descriptor, None, &pieces).await
     }
 
@@ -313,7 +317,7 @@ fn stored(
     }
     Err(operation.protocol(Violation::Digest {
         expected,
-        found: printable(found),
+        found: sanitize(found),
     }))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A registry without the API keeps the list in an index under the tag `sha256-<hex>`, which its clients must maintain.
 
-mod fallback;
+mod tag;
 
 use std::sync::atomic::Ordering;
 
@@ -15,10 +15,10 @@ use url::Url;
 
 use crate::client::{Document, Repository};
 use crate::error::{Operation, Refusal, RegistryError, Violation};
-use crate::guard;
-use crate::http::Request;
+use crate::http::egress;
+use crate::http::request::Request;
 use crate::manifest::LIMIT;
-use fallback::Tagged;
+use tag::Tagged;
 
 /// The manifests of one type that have a subject.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ impl Repository {
 fn malformed(operation: &Operation, reason: impl std::fmt::Display) -> RegistryError {
     operation.protocol(Violation::Document {
         what: "the list of referrers",
-        reason: crate::reply::printable(&reason.to_string()),
+        reason: crate::error::sanitize::sanitize(&reason.to_string()),
     })
 }
 
@@ -188,7 +188,7 @@ fn next_page(
         name: "Link",
     };
     let url = from.join(link).ok();
-    let url = url.filter(|url| guard::same_origin(from, url));
+    let url = url.filter(|url| egress::same_origin(from, url));
     url.map(Some).ok_or_else(|| operation.protocol(missing))
 }
 

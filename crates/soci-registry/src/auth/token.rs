@@ -5,13 +5,13 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::{Desk, basic};
+use super::{Desk, header};
 use crate::auth::scope::Scope;
 use crate::credentials::Credential;
 use crate::error::{Denial, Fault, RegistryError, Tries, Violation};
-use crate::guard;
-use crate::http::{Body, Request};
-use crate::reply::{self, Answer, ReadError};
+use crate::http::egress;
+use crate::http::request::{Body, Request};
+use crate::http::response::{self, Answer, ReadError};
 use crate::secret::Secret;
 
 /// What to ask for, and where.
@@ -42,13 +42,13 @@ pub(crate) async fn fetch(
 ) -> Result<HeaderValue, RegistryError> {
     let realm = realm(desk, wanted.realm).await?;
     super::keep_off_the_wire(credential, &realm)?;
-    let server = guard::host(&realm);
+    let server = egress::host(&realm);
     let request = match credential {
         Credential::IdentityToken { token, .. } => by_identity(realm, wanted, token),
         Credential::Anonymous { .. } => by_name(realm, wanted),
         Credential::Password {
             username, password, ..
-        } => by_name(realm, wanted).header(AUTHORIZATION, basic::encode(username, password)),
+        } => by_name(realm, wanted).header(AUTHORIZATION, header::encode(username, password)),
     };
     let Desk {
         transport,
@@ -77,7 +77,7 @@ pub(crate) async fn fetch(
             reason: reason.to_owned(),
         })
     };
-    let body = match reply::read(response, REPLY, transport.timeouts.idle).await {
+    let body = match response::read(response, REPLY, transport.timeouts.idle).await {
         Ok(body) => body,
         Err(ReadError::TooLarge) => return Err(malformed("it is too large")),
         Err(ReadError::Cut { reason, .. }) => {
@@ -98,7 +98,7 @@ pub(crate) async fn fetch(
     let token = reply.token.or(reply.access_token);
     let token = token.filter(|token| is_token(token.reveal()));
     let token = token.ok_or_else(|| malformed("it holds no token"))?;
-    Ok(basic::sensitive("Bearer", token.reveal()))
+    Ok(header::sensitive("Bearer", token.reveal()))
 }
 
 /// Checks the place where a token is to be had: it is sent a password.

@@ -7,14 +7,16 @@ use reqwest::{Method, Response, StatusCode};
 use soci_oci::{Descriptor, Digest};
 use tokio::time::Instant;
 
-use super::pace::Pace;
+use super::stall::Pace;
+use crate::blob::content_range::ContentRange;
 use crate::client::Repository;
 use crate::error::{Damage, Fault, Operation, RegistryError, Tries, Violation};
-use crate::guard;
-use crate::http::{self, Request, pause};
-use crate::range::ContentRange;
-use crate::reply::Answer;
-use crate::retry;
+use crate::http;
+use crate::http::egress;
+use crate::http::request::Request;
+use crate::http::response::Answer;
+use crate::http::retry;
+use crate::http::retry::pause;
 
 /// A stretch of a blob on its way. `position <= end <= size`.
 pub(super) struct Download {
@@ -110,10 +112,10 @@ impl Download {
                 }
                 Ok(Ok(Some(_))) => "it all but stopped".to_owned(),
                 Ok(Ok(None)) => "it ended".to_owned(),
-                Ok(Err(error)) => http::causes(&error),
+                Ok(Err(error)) => http::error::causes(&error),
                 Err(_elapsed) => format!("nothing for {} s", idle.as_secs_f64()),
             };
-            let host = guard::host(response.url());
+            let host = egress::host(response.url());
             self.response = None;
             self.rest(host, reason).await?;
         }
@@ -276,7 +278,7 @@ impl Download {
         Err(self.operation.protocol(Violation::ContentRange {
             expected: self.position,
             size: self.size,
-            found: crate::reply::printable(text.unwrap_or_default()),
+            found: crate::error::sanitize::sanitize(text.unwrap_or_default()),
         }))
     }
 }

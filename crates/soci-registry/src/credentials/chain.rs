@@ -9,8 +9,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::{Credential, Renewal, helper};
-use crate::aws_http;
-use crate::ecr::EcrHost;
+use crate::ecr::{self, EcrHost};
 use crate::error::{ConfigurationError, Operation, RegistryError};
 use crate::options::ClientOptions;
 
@@ -87,7 +86,7 @@ impl Chain {
     }
 
     fn aws_http(&self) -> SharedHttpClient {
-        aws_http::client(&self.certificates)
+        ecr::http::client(&self.certificates)
     }
 
     fn variables(&self, tried: &mut Vec<String>) -> Result<Option<Credential>, ConfigurationError> {

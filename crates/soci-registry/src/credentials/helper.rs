@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use super::{Credential, Renewal};
 use crate::error::ConfigurationError;
-use crate::reply::printable;
+use crate::error::sanitize::sanitize;
 use crate::secret::Secret;
 
 /// How much of a helper's output is read.
@@ -34,7 +34,7 @@ pub(crate) async fn get(
     server: &str,
     limit: Duration,
 ) -> Result<Option<Credential>, ConfigurationError> {
-    let program = format!("docker-credential-{}", printable(name));
+    let program = format!("docker-credential-{}", sanitize(name));
     let failed = |reason: String| ConfigurationError::Helper {
         program: program.clone(),
         reason,
@@ -85,7 +85,7 @@ async fn ask(
         said if said.contains("credentials not found") => Ok(None),
         "" => Err("it failed without a word".to_owned()),
         said if said.contains('{') => Err("it failed after it had answered".to_owned()),
-        said => Err(printable(said)),
+        said => Err(sanitize(said)),
     }
 }
 

@@ -19,8 +19,8 @@ use futures_util::future::BoxFuture;
 
 use super::{EcrHost, Endpoints};
 use crate::credentials::{Credential, Renewal};
+use crate::error::sanitize::sanitize;
 use crate::error::{Denial, Fault, Operation, Refusal, RegistryError, Tries, clock_hint};
-use crate::reply::printable;
 use crate::secret::Secret;
 
 /// How often the SDK tries.
@@ -158,8 +158,8 @@ impl Failure {
             SdkError::ConstructionFailure(_) => return Self::Denied(reason),
             SdkError::ServiceError(context) => Refusal {
                 status: context.raw().status().as_u16(),
-                code: printable(error.code().unwrap_or_default()),
-                message: printable(error.message().unwrap_or_default()),
+                code: sanitize(error.code().unwrap_or_default()),
+                message: sanitize(error.message().unwrap_or_default()),
             },
             _ => return Self::Unavailable(Fault::Connection { host, reason }, tries),
         };
@@ -261,7 +261,7 @@ fn chain(error: &dyn Error) -> String {
         text.push_str(&cause.to_string());
         next = cause.source();
     }
-    printable(&text)
+    sanitize(&text)
 }
 
 /// Says whether AWS complains about the time at which a request was signed.

@@ -5,7 +5,7 @@
 
 use crate::credentials::environment::PROXIES;
 use crate::ecr::EcrHost;
-use crate::trust;
+use crate::http::clients;
 
 /// Helpers that open a store on this machine, and so ask no proxy.
 const STORES: [&str; 4] = ["osxkeychain", "pass", "secretservice", "wincred"];
@@ -32,7 +32,7 @@ pub(super) fn is_withheld(helper: &str, server: &str, variable: &str, value: &st
 
 /// Says whether a proxy's URL may hold a password. One that cannot be read may.
 fn has_password(proxy: &str) -> bool {
-    trust::proxy_url(proxy).map_or(true, |url| url.password().is_some())
+    clients::proxy_url(proxy).map_or(true, |url| url.password().is_some())
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
-use crate::error::Tries;
+use crate::error::{Operation, Tries};
+use crate::http::response::{Refused, Sender};
 use crate::options::RetryPolicy;
-use crate::reply::{Refused, Sender};
 
 /// Why a try failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -160,6 +160,16 @@ fn jittered(longest: Duration) -> Duration {
 fn grown(base: Duration, failures: u32, cap: Duration) -> Duration {
     let factor = 1_u32 << failures.saturating_sub(1).min(16);
     base.saturating_mul(factor).min(cap)
+}
+
+/// Says once what goes wrong, and waits.
+pub(crate) async fn pause(operation: &Operation, reason: &str, tries: Tries, wait: Duration) {
+    tracing::warn!(
+        "{operation}: {reason}; try {} failed, next one in {:.1} s",
+        tries.count,
+        wait.as_secs_f64()
+    );
+    tokio::time::sleep(wait).await;
 }
 
 /// Says why a registry refused.

@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use url::Url;
 
 use crate::error::ConfigurationError;
-use crate::guard;
+use crate::http::egress;
 use crate::options::ClientOptions;
 use crate::secret::Secret;
 
@@ -25,7 +25,7 @@ pub(crate) struct Clients {
 impl Clients {
     /// Returns the client for a URL.
     pub(crate) fn towards(&self, url: &Url) -> &reqwest::Client {
-        if guard::is_loopback(url) {
+        if egress::is_loopback(url) {
             &self.direct
         } else {
             &self.world
@@ -75,7 +75,7 @@ fn builder(options: &ClientOptions, certificates: &[Vec<u8>]) -> reqwest::Client
 
 fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ConfigurationError> {
     builder.build().map_err(|error| ConfigurationError::Http {
-        reason: crate::http::causes(&error),
+        reason: crate::http::error::causes(&error),
     })
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn read_certificates(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Confi
                 Err(malformed("expected PEM, found no certificate".to_owned()))
             }
             Ok(_) => Ok(pem),
-            Err(error) => Err(malformed(crate::http::causes(&error))),
+            Err(error) => Err(malformed(crate::http::error::causes(&error))),
         }
     };
     files.iter().map(read).collect()

@@ -9,7 +9,7 @@ use reqwest::Method;
 use url::Url;
 
 use crate::client::{Client, Repository};
-use crate::http::Request;
+use crate::http::request::Request;
 
 /// How long giving back may take.
 const LIMIT: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 use crate::error::Refusal;
+use crate::error::sanitize::sanitize;
 
 /// The reply to a request that got one.
 #[derive(Debug)]
@@ -56,9 +57,6 @@ pub(crate) enum ReadError {
 /// How many bytes of an error's body are read.
 const ERROR_BODY: u64 = 64 << 10;
 
-/// How many characters of a registry's words are shown.
-const SHOWN: usize = 300;
-
 /// Reads a body of at most `limit` bytes, each piece within `idle`.
 pub(crate) async fn read(
     mut response: Response,
@@ -85,7 +83,7 @@ pub(crate) async fn read(
                 body.extend_from_slice(&bytes);
             }
             Ok(Ok(None)) => return Ok(body.freeze()),
-            Ok(Err(error)) => return Err(cut(crate::http::causes(&error))),
+            Ok(Err(error)) => return Err(cut(crate::http::error::causes(&error))),
             Err(_elapsed) => return Err(cut(format!("nothing for {} s", idle.as_secs_f64()))),
         }
     }
@@ -95,7 +93,7 @@ pub(crate) async fn read(
 pub(crate) async fn refused(response: Response, sender: Sender, idle: Duration) -> Refused {
     let status = response.status();
     let headers = response.headers().clone();
-    let host = crate::guard::host(response.url());
+    let host = crate::http::egress::host(response.url());
     let body = beginning(response, idle).await;
     Refused {
         refusal: refusal(status, &body),
@@ -148,8 +146,8 @@ fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     let (code, message) = words(body);
     Refusal {
         status: status.as_u16(),
-        code: printable(&code),
-        message: printable(&message),
+        code: sanitize(&code),
+        message: sanitize(&message),
     }
 }
 
@@ -179,26 +177,6 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (inner, _) = rest.split_once(&format!("</{name}>"))?;
     Some(inner)
-}
-
-/// Returns text that cannot harm a terminal or flood it.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for character in text.trim().chars() {
-        if shown.chars().count() >= SHOWN {
-            shown.push('…');
-            break;
-        }
-        match character {
-            '"' | '\'' | '`' => shown.push(character),
-            // Also format characters, which can turn the rest of a line around.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                shown.extend(character.escape_unicode());
-            }
-            _ => shown.extend(character.escape_debug()),
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

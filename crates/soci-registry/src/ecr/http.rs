@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-use crate::guard;
+use crate::http::egress;
 
 /// Asks what is near directly, and all else by the proxy that the environment names.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl HttpClient for Routes<SharedHttpClient> {
 impl HttpConnector for Routes<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let url = request.uri().parse();
-        if url.is_ok_and(|url| guard::is_near(&url)) {
+        if url.is_ok_and(|url| egress::is_near(&url)) {
             self.direct.call(request)
         } else {
             self.proxied.call(request)

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::malformed;
 use crate::client::Repository;
 use crate::error::{Damage, Operation, RegistryError, Violation};
-use crate::http::pause;
+use crate::http::retry::Cause;
+use crate::http::retry::pause;
 use crate::manifest::ManifestName;
-use crate::retry::Cause;
 
 /// How often a tag is written that others write at the same time.
 const ROUNDS: u32 = 5;

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, LOCATION};
 use url::Url;
 
 use crate::error::Violation;
-use crate::guard::Guard;
+use crate::http::egress::Guard;
 
 /// How many steps are taken.
 pub(crate) const LIMIT: u32 = 5;
@@ -38,7 +38,7 @@ pub(crate) fn target(
     if from.scheme() == "https" && url.scheme() == "http" {
         return Err(Violation::Target {
             what,
-            target: crate::guard::shown(&url),
+            target: crate::http::egress::shown(&url),
             reason: "it leaves TLS",
         });
     }

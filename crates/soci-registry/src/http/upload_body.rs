@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::time::Instant;
 
-use crate::blob::BlobStream;
+use crate::blob::stream::BlobStream;
 use crate::error::{Damage, Operation, RegistryError};
 use crate::options::Timeouts;
 
