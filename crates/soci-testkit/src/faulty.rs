@@ -7,6 +7,7 @@
 mod access;
 mod blobs;
 mod bucket;
+mod contents;
 mod holdings;
 mod log;
 mod manifests;
@@ -36,6 +37,7 @@ use tempfile::TempDir;
 
 use self::{access::Tokens, bucket::Bucket, log::Log, place::Place, rule::Rules, storage::Storage};
 pub use self::{
+    contents::Contents,
     log::Entry,
     reply::Reply,
     request::Request,

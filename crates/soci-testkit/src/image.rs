@@ -9,7 +9,8 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-const OCI: &str = "application/vnd.oci.image";
+/// The beginning of the media types of the OCI image specification.
+pub(crate) const OCI: &str = "application/vnd.oci.image";
 const DOCKER: &str = "application/vnd.docker";
 
 /// Which media types a manifest and what it names have.
@@ -182,6 +183,12 @@ pub fn digest(bytes: &[u8]) -> String {
             write!(text, "{byte:02x}").expect("a string");
             text
         })
+}
+
+/// Returns a gzip layer with a file of `length` bytes that do not compress. Each seed gives another layer.
+pub fn random_layer(seed: u64, length: usize) -> Layer {
+    let name = format!("srv/data-{seed}");
+    Layer::gzip(&[("etc/name", b"content"), (&name, &noise(seed, length))])
 }
 
 /// Returns bytes that do not compress, the same ones for the same seed (xorshift64*).

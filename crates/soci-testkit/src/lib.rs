@@ -9,7 +9,10 @@
 pub mod aws;
 pub mod canary;
 pub mod certificate;
+pub mod credential_helper;
+pub mod damage;
 pub mod dns;
+pub mod document;
 pub mod faulty;
 pub mod golden;
 pub mod http;
@@ -20,5 +23,7 @@ pub mod network;
 pub mod process;
 pub mod proxy;
 pub mod registry;
+pub mod running;
 mod server;
+pub mod store;
 pub mod wiretap;

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod bad_input;
+mod documents;
 mod ecr;
 mod goldens;
 mod layouts;

@@ -1,16 +1,10 @@
 //! The stages as a pipe or one by one, images to send through them, and the state in which they leave the store.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
 use serde_json::Value;
-pub(crate) use soci_testkit::image::noise;
-use soci_testkit::{
-    canary::assert_hidden,
-    image::{self, Layer},
-    process::{Finished, Sandbox, Tool, pipeline},
+use soci_testkit::process::{Finished, Sandbox, Tool, pipeline};
+pub(crate) use soci_testkit::{
+    image::{noise, random_layer as layer},
+    store::{assert_sound, blob_file, blob_json, cached_ztocs as notes, files_below},
 };
 
 /// Runs `soci-pull REF… | soci-plan … | soci-index | soci-push …`. Layers of every size are indexed.
@@ -142,64 +136,6 @@ pub(crate) fn planned(sandbox: &Sandbox, reference: &str) -> Vec<u8> {
     let pulled = stage(sandbox, "soci-pull").arg(reference).run().succeeds();
     let plan = stage(sandbox, "soci-plan").stdin(pulled.stdout).run();
     plan.succeeds().stdout
-}
-
-/// A gzip layer with a file of `length` bytes that do not compress; each `seed` gives another one.
-pub(crate) fn layer(seed: u64, length: usize) -> Layer {
-    let name = format!("srv/data-{seed}");
-    Layer::gzip(&[("etc/name", b"content"), (&name, &noise(seed, length))])
-}
-
-/// Returns the file of a blob in a layout.
-pub(crate) fn blob_file(layout: &Path, digest: &Value) -> PathBuf {
-    let digest = digest.as_str().expect("a digest");
-    layout.join("blobs").join(digest.replace(':', "/"))
-}
-
-/// Reads a JSON blob of a layout.
-#[track_caller]
-pub(crate) fn blob_json(layout: &Path, digest: &Value) -> Value {
-    let path = blob_file(layout, digest);
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_slice(&bytes).expect("JSON")
-}
-
-/// Returns all files below a folder; none if there is no such folder.
-pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let paths = entries.map(|entry| entry.expect("a readable folder").path());
-    paths
-        .flat_map(|path| {
-            if path.is_dir() {
-                files_below(&path)
-            } else {
-                vec![path]
-            }
-        })
-        .collect()
-}
-
-/// Asserts that nothing half-done lies in a layout: every blob is what its name says, and no file is unfinished.
-#[track_caller]
-pub(crate) fn assert_sound(layout: &Path) {
-    let blobs = layout.join("blobs/sha256");
-    for file in files_below(layout) {
-        let name = file.file_name().expect("a file").to_string_lossy();
-        let left_behind = name.starts_with('.');
-        assert!(!left_behind, "{} was left behind", file.display());
-        let bytes = fs::read(&file).expect("a readable file");
-        assert_hidden(&file.display().to_string(), &bytes);
-        if file.starts_with(&blobs) {
-            assert_eq!(image::digest(&bytes), format!("sha256:{name}"));
-        }
-    }
-}
-
-/// Returns how many layers the store remembers.
-pub(crate) fn notes(sandbox: &Sandbox) -> usize {
-    files_below(&sandbox.store().join("ztocs")).len()
 }
 
 /// Returns the layers that a document names, of all its manifests.

@@ -1,14 +1,10 @@
-//! Pushes to a registry that misbehaves: the rows E1 to E13.
+//! Pushes to real registries, across networks, and from many pipelines. What one push does alone is tested in `soci-push`.
 
-mod crash;
-mod manifests;
-mod mounts;
-mod races;
-mod referrers;
+mod killed;
+mod networks;
 mod throttled;
-mod uploads;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use soci_testkit::{
@@ -17,7 +13,7 @@ use soci_testkit::{
     process::{Finished, Sandbox, Tool, pipeline},
 };
 
-use crate::read_back::{array, text};
+use crate::read_back::text;
 use crate::stages::{layer, one, stage};
 
 /// A first wait that costs tests no time.
@@ -108,12 +104,6 @@ impl Indexed {
         self.publish(registry);
         self.push_to(&registry.host())
     }
-
-    /// Returns what lies in a good registry after a push.
-    fn undisturbed(&self, registry: &Faulty) -> State {
-        self.push(registry).run().succeeds();
-        State::of(registry)
-    }
 }
 
 /// One platform with two layers.
@@ -121,36 +111,6 @@ fn simple() -> [Image; 1] {
     [Image::new("linux/amd64")
         .layer(layer(1, 3000))
         .layer(layer(2, 4000))]
-}
-
-/// What lies in a registry: the digests of all blobs and manifests, and the tags of `app`.
-#[derive(Debug, Eq, PartialEq)]
-struct State {
-    digests: BTreeSet<String>,
-    tags: Vec<(String, String)>,
-}
-
-impl State {
-    /// Asserts that no manifest lacks anything, and returns what there is.
-    #[track_caller]
-    fn of(registry: &Faulty) -> Self {
-        let digests = registry.digests();
-        for digest in &digests {
-            let Some(manifest) = registry.manifest("app", digest) else {
-                continue;
-            };
-            let manifest = manifest.json();
-            let lists = ["layers", "manifests"].map(|field| array(&manifest[field]));
-            let named = lists.into_iter().flatten().chain(manifest.get("config"));
-            for named in named.map(|named| text(&named["digest"])) {
-                assert!(digests.contains(named), "{digest} lacks {named}");
-            }
-        }
-        Self {
-            digests,
-            tags: registry.tags("app").into_iter().collect(),
-        }
-    }
 }
 
 /// Returns the one document that a push wrote.

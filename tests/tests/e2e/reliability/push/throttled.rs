@@ -3,12 +3,12 @@
 use std::{thread, time::Duration};
 
 use soci_testkit::{
-    faulty::{Faulty, Setup},
+    faulty::{Contents, Faulty, Setup},
     image,
     process::Sandbox,
 };
 
-use super::{State, simple};
+use super::simple;
 use crate::stages::{Stages, layer};
 
 /// How many pipelines run.
@@ -45,12 +45,12 @@ fn run_all(setup: Setup) -> Faulty {
 #[test]
 fn twenty_pipelines_against_ten_manifests_a_second_all_finish_and_waste_little() {
     let free = run_all(Faulty::setup());
-    let expected = State::of(&free);
+    let expected = Contents::of(&free);
     let least = free.requests().len();
     let limited = || Faulty::setup().manifest_puts_per_second(10);
     for setup in [limited(), limited().retry_after(Duration::from_secs(1))] {
         let registry = run_all(setup);
-        assert_eq!(State::of(&registry), expected);
+        assert_eq!(Contents::of(&registry), expected);
         let requests = registry.requests();
         let refused = requests.iter().filter(|entry| entry.status == Some(429));
         let (requests, refused) = (requests.len(), refused.count());

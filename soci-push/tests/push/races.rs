@@ -11,14 +11,12 @@ use std::{
 
 use serde_json::json;
 use soci_testkit::{
-    faulty::{Fault, Faulty, Habit, Rule, Setup},
-    http, image,
+    faulty::{Contents, Fault, Faulty, Habit, Rule, Setup},
+    image,
     process::Tool,
-    registry::Registry,
 };
 
-use super::{Indexed, State, assert_fails, simple};
-use crate::read_back::{OCI_INDEX, OCI_MANIFEST, array, text};
+use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, array, assert_fails, text, two_layers};
 
 /// Runs two tools at the same moment, and asserts that both succeed.
 fn both_succeed(tools: [Tool; 2]) {
@@ -35,9 +33,10 @@ fn both_succeed(tools: [Tool; 2]) {
     });
 }
 
+/// E10: two pushes of the same image at the same time both succeed.
 #[test]
-fn e10_two_pushers_of_one_artefact_both_succeed_and_leave_one() {
-    let indexed = Indexed::of(&simple());
+fn pushes_the_same_image_twice_at_the_same_time() {
+    let indexed = IndexedImage::of(&two_layers());
     let setups: [fn() -> Setup; 2] = [Faulty::setup, || Faulty::setup().without_referrers()];
     for setup in setups {
         let expected = indexed.undisturbed(&setup().start());
@@ -47,7 +46,7 @@ fn e10_two_pushers_of_one_artefact_both_succeed_and_leave_one() {
             let host = registry.host();
             let tools = [(); 2].map(|()| indexed.push_to(&host));
             both_succeed(tools);
-            assert_eq!(State::of(&registry), expected);
+            assert_eq!(Contents::of(&registry), expected);
         }
     }
 }
@@ -66,13 +65,13 @@ fn listed(registry: &Faulty, tag: &str) -> BTreeSet<String> {
 
 /// Lets two builders add an index each to a fallback tag, twenty times.
 fn two_builders(setup: impl Fn() -> Setup) {
-    let builders = ["one", "two"].map(|builder| Indexed::by(builder, &simple()));
-    let both: BTreeSet<String> = builders.iter().map(Indexed::version_1).collect();
+    let builders = ["one", "two"].map(|builder| IndexedImage::by(builder, &two_layers()));
+    let both: BTreeSet<String> = builders.iter().map(IndexedImage::version_1).collect();
     assert_eq!(both.len(), 2);
     for _ in 0..20 {
         let registry = setup().start();
         builders[0].publish(&registry);
-        let push = |builder: &Indexed| {
+        let push = |builder: &IndexedImage| {
             let push = builder
                 .push_to(&registry.host())
                 .args(["--existing-index", "allow"]);
@@ -85,12 +84,13 @@ fn two_builders(setup: impl Fn() -> Setup) {
             "{}",
             registry.log()
         );
-        State::of(&registry);
+        Contents::of(&registry);
     }
 }
 
+/// E11: two builders that write one fallback tag lose no entry when the registry obeys `If-Match`.
 #[test]
-fn e11_two_builders_that_share_a_fallback_tag_lose_no_entry_by_its_entity_tag() {
+fn loses_no_referrer_with_conditional_writes() {
     two_builders(|| {
         Faulty::setup()
             .without_referrers()
@@ -98,8 +98,10 @@ fn e11_two_builders_that_share_a_fallback_tag_lose_no_entry_by_its_entity_tag() 
     });
 }
 
+/// E11: two builders that write one fallback tag lose no entry when the registry ignores `If-
+/// Match`.
 #[test]
-fn e11_nor_do_they_where_the_registry_knows_no_conditions() {
+fn loses_no_referrer_without_conditional_writes() {
     two_builders(|| Faulty::setup().without_referrers());
 }
 
@@ -130,9 +132,10 @@ fn contested(tag: &str, times: usize, habit: Option<Habit>) -> Arc<Faulty> {
     registry
 }
 
+/// E11: an entry that another client overwrote is written again beside the other client's.
 #[test]
-fn e11_an_entry_that_others_overwrite_is_written_again_beside_theirs() {
-    let indexed = Indexed::of(&simple());
+fn writes_an_overwritten_referrer_again() {
+    let indexed = IndexedImage::of(&two_layers());
     let tag = indexed.fallback_tag();
     for habit in [None, Some(Habit::ConditionalPuts)] {
         for times in 1..=4 {
@@ -151,9 +154,10 @@ fn e11_an_entry_that_others_overwrite_is_written_again_beside_theirs() {
     }
 }
 
+/// E11: after five lost rounds the push fails with the status for "try again".
 #[test]
-fn e11_who_loses_five_times_is_told_to_try_again() {
-    let indexed = Indexed::of(&simple());
+fn gives_up_after_five_overwritten_referrers() {
+    let indexed = IndexedImage::of(&two_layers());
     let tag = indexed.fallback_tag();
     let registry = contested(&tag, usize::MAX, None);
     let ended = assert_fails(indexed.push(&registry).run(), 75);
@@ -164,15 +168,18 @@ fn e11_who_loses_five_times_is_told_to_try_again() {
     assert_eq!(registry.count("PUT", &format!("*/manifests/{tag}")), 5);
     // The index itself is there, and nothing else of it is lost.
     assert!(registry.manifest("app", &indexed.version_1()).is_some());
-    State::of(&registry);
+    Contents::of(&registry);
     registry.clear_rules();
     indexed.push(&registry).run().succeeds();
     assert!(listed(&registry, &tag).contains(&indexed.version_1()));
 }
 
+/// E11: an entry whose index was deleted is dropped when the registry refuses the list because of
+/// it.
 #[test]
-fn e11_an_entry_of_what_is_gone_stands_in_nobodys_way() {
-    let [gone, stays, ours] = ["one", "two", "three"].map(|name| Indexed::by(name, &simple()));
+fn drops_referrers_that_were_deleted() {
+    let [gone, stays, ours] =
+        ["one", "two", "three"].map(|name| IndexedImage::by(name, &two_layers()));
     let tag = ours.fallback_tag();
     let registry = Faulty::setup().without_referrers().start();
     for builder in [&gone, &stays] {
@@ -180,28 +187,8 @@ fn e11_an_entry_of_what_is_gone_stands_in_nobodys_way() {
     }
     registry.remove(&gone.version_1());
     ours.push(&registry).run().succeeds();
-    let expected = BTreeSet::from([&stays, &ours].map(Indexed::version_1));
+    let expected = BTreeSet::from([&stays, &ours].map(IndexedImage::version_1));
     assert_eq!(listed(&registry, &tag), expected);
     // Once with the entry, and once without.
     assert_eq!(registry.count("PUT", &format!("*/manifests/{tag}")), 2 + 2);
-}
-
-#[test]
-fn e11_so_it_is_with_a_real_registry() {
-    let [gone, stays, ours] = ["one", "two", "three"].map(|name| Indexed::by(name, &simple()));
-    let registry = Registry::distribution();
-    registry.push(&ours.folder(), "app:v1");
-    for builder in [&gone, &stays] {
-        builder.push_to(&registry.host()).run().succeeds();
-    }
-    let path = format!("/v2/app/manifests/{}", gone.version_1());
-    let deleted = http::request(&registry.host(), "DELETE", &path, &[]).expect("a registry");
-    assert_eq!(deleted.status, 202);
-    ours.push_to(&registry.host()).run().succeeds();
-    let list = registry.manifest("app", &ours.fallback_tag()).json();
-    let digests = array(&list["manifests"])
-        .iter()
-        .map(|entry| text(&entry["digest"]).to_owned());
-    let expected = [&stays, &ours].map(Indexed::version_1);
-    assert_eq!(digests.collect::<Vec<_>>(), expected);
 }

@@ -2,16 +2,9 @@
 
 use std::time::Duration;
 
-use soci_testkit::{
-    faulty::{Fault, Faulty, Habit, Reply, Rule},
-    image::Image,
-    namespace,
-    registry::{PASSWORD, USER},
-};
+use soci_testkit::faulty::{Contents, Fault, Faulty, Habit, Reply, Rule};
 
-use super::{Indexed, State, assert_fails, pushed, simple};
-use crate::read_back::OCI_INDEX;
-use crate::stages::layer;
+use crate::{IndexedImage, OCI_INDEX, assert_fails, pushed, two_layers};
 
 const UPLOADS: &str = "*/blobs/uploads/*";
 const TAG: &str = "*/manifests/v1-soci";
@@ -26,9 +19,10 @@ fn unknown_blob() -> [Fault; 3] {
     ]
 }
 
+/// E9: a blob that a manifest names and the registry lost is sent again.
 #[test]
-fn e9_a_blob_that_the_registry_lost_is_pushed_again() {
-    let indexed = Indexed::of(&simple());
+fn sends_a_lost_blob_again() {
+    let indexed = IndexedImage::of(&two_layers());
     let expected = indexed.undisturbed(&Faulty::start());
     // It says that it has stored one, and has not.
     let lie = Fault::reply(Reply::new(201));
@@ -36,22 +30,23 @@ fn e9_a_blob_that_the_registry_lost_is_pushed_again() {
         .rule(Rule::on("PUT", UPLOADS, lie).once())
         .start();
     let document = pushed(indexed.push(&registry).run());
-    assert_eq!(State::of(&registry), expected);
+    assert_eq!(Contents::of(&registry), expected);
     assert_eq!(registry.count("PUT", UPLOADS), 3 + 1);
     // All blobs are looked for again, and only the lost one is sent.
     assert_eq!(registry.count("HEAD", "*/blobs/*"), 2 * 3);
     assert_eq!(document["push"]["uploaded"], 7);
 }
 
+/// E9: a manifest is sent up to three times while the registry does not know its blobs.
 #[test]
-fn e9_a_manifest_whose_blobs_are_known_late_is_sent_three_times_at_most() {
-    let indexed = Indexed::of(&simple());
+fn sends_a_manifest_at_most_three_times_while_blobs_are_unknown() {
+    let indexed = IndexedImage::of(&two_layers());
     let expected = indexed.undisturbed(&Faulty::start());
     for (glob, manifests) in [("*/manifests/sha256:*", 3), (TAG, 1)] {
         for (times, rule) in unknown_blobs(1..=2, glob) {
             let registry = Faulty::setup().rule(rule).start();
             indexed.push(&registry).run().succeeds();
-            assert_eq!(State::of(&registry), expected);
+            assert_eq!(Contents::of(&registry), expected);
             assert_eq!(registry.count("PUT", glob), manifests + times);
             assert_eq!(registry.count("PUT", UPLOADS), 3, "nothing was missing");
             assert_eq!(registry.count("HEAD", "*/blobs/*"), 3 * (1 + times));
@@ -60,14 +55,14 @@ fn e9_a_manifest_whose_blobs_are_known_late_is_sent_three_times_at_most() {
     for fault in unknown_blob() {
         let registry = Faulty::start();
         indexed.publish(&registry);
-        let before = State::of(&registry);
+        let before = Contents::of(&registry);
         registry.fault("PUT", "*/manifests/*", fault);
         let ended = assert_fails(indexed.push(&registry).run(), 76);
         ended
             .says("BLOB_UNKNOWN")
             .says("cannot push manifest `sha256:");
         assert_eq!(registry.count("PUT", "*/manifests/*"), 3);
-        assert_eq!(State::of(&registry).tags, before.tags);
+        assert_eq!(Contents::of(&registry).tags, before.tags);
     }
 }
 
@@ -78,9 +73,10 @@ fn unknown_blobs(times: std::ops::RangeInclusive<usize>, glob: &str) -> Vec<(usi
         .collect()
 }
 
+/// E9: the first wait for blobs that are not known yet is a second.
 #[test]
-fn e9_the_wait_for_a_blob_is_a_second_at_first() {
-    let indexed = Indexed::of(&simple());
+fn waits_a_second_before_it_sends_a_manifest_again() {
+    let indexed = IndexedImage::of(&two_layers());
     let [fault, ..] = unknown_blob();
     let rule = Rule::on("PUT", "*/manifests/sha256:*", fault).once();
     let registry = Faulty::setup().rule(rule).start();
@@ -97,9 +93,10 @@ fn e9_the_wait_for_a_blob_is_a_second_at_first() {
     );
 }
 
+/// E13: an immutable tag that already names the image is left as it is, without a write.
 #[test]
-fn e13_an_immutable_tag_that_is_right_is_unchanged() {
-    let indexed = Indexed::of(&simple());
+fn leaves_an_immutable_tag_with_the_same_digest() {
+    let indexed = IndexedImage::of(&two_layers());
     let registry = Faulty::setup().habit(Habit::ImmutableTags).start();
     let expected = indexed.undisturbed(&registry);
     let before = registry.requests().len();
@@ -112,7 +109,7 @@ fn e13_an_immutable_tag_that_is_right_is_unchanged() {
             .iter()
             .all(|entry| matches!(&*entry.request.method, "GET" | "HEAD"))
     );
-    assert_eq!(State::of(&registry), expected);
+    assert_eq!(Contents::of(&registry), expected);
 }
 
 /// What registries say to a push to a tag that must not change.
@@ -133,9 +130,10 @@ fn immutable() -> [Fault; 6] {
     ]
 }
 
+/// E13: an immutable tag with another digest is tried once and stays.
 #[test]
-fn e13_an_immutable_tag_that_is_another_is_refused_once_and_stays() {
-    let indexed = Indexed::of(&simple());
+fn reports_an_immutable_tag_with_another_digest() {
+    let indexed = IndexedImage::of(&two_layers());
     for fault in immutable() {
         let registry = Faulty::start();
         let list =
@@ -147,13 +145,14 @@ fn e13_an_immutable_tag_that_is_another_is_refused_once_and_stays() {
         ended.says("cannot set the tag `v1-soci`");
         assert_eq!(registry.count("PUT", TAG), 1);
         assert_eq!(registry.tags("app")["v1-soci"], other);
-        State::of(&registry);
+        Contents::of(&registry);
     }
 }
 
+/// E13: an immutable tag that another client set to the same digest in the meantime is no error.
 #[test]
-fn e13_an_immutable_tag_that_somebody_has_just_set_to_the_same_is_no_error() {
-    let indexed = Indexed::of(&simple());
+fn accepts_an_immutable_tag_that_was_just_set_to_the_same() {
+    let indexed = IndexedImage::of(&two_layers());
     for fault in immutable() {
         let registry = Faulty::start();
         let expected = indexed.undisturbed(&registry);
@@ -163,13 +162,14 @@ fn e13_an_immutable_tag_that_somebody_has_just_set_to_the_same_is_no_error() {
         let before = registry.count("PUT", TAG);
         indexed.push(&registry).run().succeeds();
         assert_eq!(registry.count("PUT", TAG) - before, 1);
-        assert_eq!(State::of(&registry), expected);
+        assert_eq!(Contents::of(&registry), expected);
     }
 }
 
+/// E13: a manifest that the registry rejects for good is sent once.
 #[test]
-fn e13_what_a_registry_refuses_for_good_is_sent_once() {
-    let indexed = Indexed::of(&simple());
+fn sends_a_rejected_manifest_once() {
+    let indexed = IndexedImage::of(&two_layers());
     let unsupported =
         "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'";
     let quota = "The repository with name 'app' already has the maximum allowed number of images (LimitExceededException)";
@@ -208,14 +208,15 @@ fn e13_what_a_registry_refuses_for_good_is_sent_once() {
             assert_fails(indexed.push(&registry).run(), code).says(says);
             assert_eq!(registry.count("PUT", glob), 1, "{says}: {}", registry.log());
             assert!(!registry.tags("app").contains_key("v1-soci"));
-            State::of(&registry);
+            Contents::of(&registry);
         }
     }
 }
 
+/// E13: a blob that the registry rejects for good is sent once.
 #[test]
-fn e13_a_blob_that_a_registry_refuses_for_good_is_sent_once() {
-    let indexed = Indexed::of(&simple());
+fn sends_a_rejected_blob_once() {
+    let indexed = IndexedImage::of(&two_layers());
     for (method, fault, code, says) in [
         (
             "POST",
@@ -260,13 +261,14 @@ fn e13_a_blob_that_a_registry_refuses_for_good_is_sent_once() {
     }
 }
 
+/// E13: a registry that behaves as ECR gets the same content, each blob in one request.
 #[test]
-fn a_registry_with_the_habits_of_ecr_gets_what_others_get() {
-    let indexed = Indexed::of(&simple());
+fn pushes_the_same_content_to_ecr() {
+    let indexed = IndexedImage::of(&two_layers());
     let expected = indexed.undisturbed(&Faulty::start());
     let registry = Faulty::setup().ecr().habit(Habit::ImmutableTags).start();
     indexed.push(&registry).run().succeeds();
-    assert_eq!(State::of(&registry), expected);
+    assert_eq!(Contents::of(&registry), expected);
     let document = pushed(indexed.push(&registry).run());
     assert_eq!(document["push"]["uploaded"], 0);
     // One request opens an upload, and one has all of its content.
@@ -290,47 +292,4 @@ fn a_registry_with_the_habits_of_ecr_gets_what_others_get() {
         "create the repository `{}/nowhere`",
         registry.host()
     ));
-}
-
-const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-
-#[test]
-fn ecr_gets_no_more_than_ten_manifests_a_second() {
-    namespace::isolated(&[ECR], || {
-        let platforms = [(1, "linux/amd64"), (2, "linux/arm64"), (3, "linux/riscv64")];
-        let images =
-            platforms.map(|(seed, platform)| Image::new(platform).layer(layer(seed, 3000)));
-        let indexed = Indexed::for_all_platforms(&images);
-        let setup = Faulty::setup()
-            .ecr()
-            .basic(USER, PASSWORD)
-            .manifest_puts_per_second(10);
-        let registry = setup.tls(&[ECR]).port(443).start();
-        indexed.publish(&registry);
-        let tags: Vec<String> = (0..16).map(|tag| format!("{{tag}}-{tag}")).collect();
-        let push = indexed.push_to(ECR).args(["--tag", &tags.join(",")]);
-        let push = push.env("SOCI_CA_FILE", registry.ca_file());
-        let push = push
-            .env("SOCI_USERNAME", USER)
-            .env("SOCI_PASSWORD", PASSWORD);
-        let document = pushed(push.run());
-        assert_eq!(
-            document["push"]["tags"].as_array().map(Vec::len),
-            Some(tags.len())
-        );
-        let puts = registry.requests_to("PUT", "*/manifests/*");
-        assert_eq!(puts.len(), 3 * 3 + tags.len());
-        assert!(
-            puts.iter().all(|put| put.status == Some(201)),
-            "{}",
-            registry.log()
-        );
-        for (first, put) in puts.iter().enumerate() {
-            let second = puts[first..]
-                .iter()
-                .take_while(|later| later.at < put.at + Duration::from_secs(1));
-            assert!(second.count() <= 11, "{}", registry.log());
-        }
-        State::of(&registry);
-    });
 }

@@ -1,11 +1,11 @@
-//! A push that is killed: nothing in the registry is ever incomplete, and the next push does the rest.
+//! Real registries, and a push that is killed or meets what another client deleted.
 
 use std::{
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     process::{Child, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
@@ -13,22 +13,17 @@ use std::{
     time::Duration,
 };
 
-use soci_testkit::{
-    faulty::{Fault, Faulty, Rule, Setup},
-    process::Tool,
-    registry::Registry,
-};
+use soci_testkit::{http, registry::Registry};
 
-use super::{Indexed, State, pushed, simple};
-use crate::read_back::{Place as _, Repository, assert_pushed};
+use super::{Indexed, pushed, simple};
+use crate::read_back::{Place as _, Repository, array, assert_pushed, text};
 
 /// How long a test waits for the moment at which it kills.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts a push with its document on a pipe.
 fn start(indexed: &Indexed, host: &str) -> Child {
-    let tool: Tool = indexed.push_to(host);
-    let mut command = tool.into_command();
+    let mut command = indexed.push_to(host).into_command();
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -45,62 +40,6 @@ fn kill(mut child: Child) {
     child.kill().expect("a child that runs");
     let status = child.wait().expect("a child that was not waited for");
     assert_eq!(status.code(), None, "it ended by itself: {status}");
-}
-
-/// Kills a push once the registry has done its `n`-th request, for every `n`, and pushes again.
-fn kill_after_each_request(setup: impl Fn() -> Setup) {
-    let indexed = Indexed::of(&simple());
-    let good = setup().start();
-    let expected = indexed.undisturbed(&good);
-    let requests = good.requests().len();
-    assert!(requests > 15, "{}", good.log());
-    for n in 0..requests {
-        let registry = setup().start();
-        let (done, when_done) = mpsc::channel();
-        let done = Mutex::new(done);
-        let stall = Fault::edit(move |_, reply| {
-            done.lock()
-                .expect("no panic")
-                .send(())
-                .expect("a test that waits");
-            reply.stall_head(Duration::MAX)
-        });
-        registry.rule(Rule::on("*", "*", stall).skip(n).once());
-        indexed.publish(&registry);
-        let child = start(&indexed, &registry.host());
-        when_done.recv_timeout(PATIENCE).expect("the request");
-        kill(child);
-        registry.clear_rules();
-        // What was sent before the end is still done.
-        registry.settle();
-        let left = State::of(&registry);
-        let before = registry.requests().len();
-        indexed.push(&registry).run().succeeds();
-        assert_eq!(State::of(&registry), expected, "killed after request {n}");
-        let again = registry.requests().split_off(before);
-        let puts = again.iter().filter(|entry| entry.request.method == "PUT");
-        let mut missing = expected.digests.difference(&left.digests).count();
-        // A tag may be all that is missing of what it names, where something else has the same bytes.
-        if missing == 0 && left.tags != expected.tags {
-            missing = 1;
-        }
-        assert_eq!(
-            puts.count(),
-            missing,
-            "after request {n}:\n{}",
-            registry.log()
-        );
-    }
-}
-
-#[test]
-fn e8_a_push_that_is_killed_after_any_request_is_completed_by_the_next() {
-    kill_after_each_request(Faulty::setup);
-}
-
-#[test]
-fn e8_so_it_is_where_the_list_of_referrers_is_a_tag() {
-    kill_after_each_request(|| Faulty::setup().without_referrers());
 }
 
 /// Passes connections on to a server, until so many bytes have gone there: then it holds back all that follows.
@@ -194,4 +133,24 @@ fn e8_real_registries_stay_whole_when_a_push_is_killed() {
             assert_eq!(count("uploaded") + count("existing"), total(&whole));
         }
     }
+}
+
+#[test]
+fn e11_so_it_is_with_a_real_registry() {
+    let [gone, stays, ours] = ["one", "two", "three"].map(|name| Indexed::by(name, &simple()));
+    let registry = Registry::distribution();
+    registry.push(&ours.folder(), "app:v1");
+    for builder in [&gone, &stays] {
+        builder.push_to(&registry.host()).run().succeeds();
+    }
+    let path = format!("/v2/app/manifests/{}", gone.version_1());
+    let deleted = http::request(&registry.host(), "DELETE", &path, &[]).expect("a registry");
+    assert_eq!(deleted.status, 202);
+    ours.push_to(&registry.host()).run().succeeds();
+    let list = registry.manifest("app", &ours.fallback_tag()).json();
+    let digests = array(&list["manifests"])
+        .iter()
+        .map(|entry| text(&entry["digest"]).to_owned());
+    let expected = [&stays, &ours].map(Indexed::version_1);
+    assert_eq!(digests.collect::<Vec<_>>(), expected);
 }

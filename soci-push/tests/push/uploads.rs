@@ -3,12 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use soci_testkit::{
-    faulty::{Fault, Faulty, Habit, Rule},
-    image, namespace,
-    process::Sandbox,
+    faulty::{Contents, Fault, Faulty, Habit, Reply, Rule},
+    image,
 };
 
-use super::{Indexed, State, assert_fails, pushed, simple};
+use crate::{IndexedImage, assert_fails, pushed, two_layers};
 
 const UPLOADS: &str = "*/blobs/uploads/*";
 
@@ -31,9 +30,10 @@ fn assert_fresh_sessions(registry: &Faulty) {
     assert_eq!(sessions.len(), puts.len(), "{}", registry.log());
 }
 
+/// E1: a session that the registry no longer knows is replaced, and the whole blob is sent again.
 #[test]
-fn e1_a_session_that_the_registry_forgets_is_replaced_three_times() {
-    let image = Indexed::of(&simple());
+fn replaces_an_unknown_upload_session_three_times() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
     for forgotten in 1..=3 {
         let rule = Rule::on("PUT", UPLOADS, unknown_session()).times(forgotten);
@@ -42,7 +42,7 @@ fn e1_a_session_that_the_registry_forgets_is_replaced_three_times() {
             .push(&registry)
             .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
         let document = pushed(push.run());
-        assert_eq!(State::of(&registry), expected);
+        assert_eq!(Contents::of(&registry), expected);
         assert_eq!(registry.count("POST", UPLOADS), BLOBS + forgotten);
         assert_eq!(registry.count("PUT", UPLOADS), BLOBS + forgotten);
         assert_fresh_sessions(&registry);
@@ -54,12 +54,13 @@ fn e1_a_session_that_the_registry_forgets_is_replaced_three_times() {
     }
 }
 
+/// E1: a registry that knows none of its upload sessions breaks the protocol.
 #[test]
-fn e1_a_registry_that_forgets_every_session_breaks_the_protocol() {
-    let image = Indexed::of(&simple());
+fn gives_up_when_every_upload_session_is_unknown() {
+    let image = IndexedImage::of(&two_layers());
     let registry = Faulty::start();
     image.publish(&registry);
-    let before = State::of(&registry);
+    let before = Contents::of(&registry);
     registry.fault("PUT", UPLOADS, unknown_session());
     let push = image
         .push(&registry)
@@ -70,12 +71,13 @@ fn e1_a_registry_that_forgets_every_session_breaks_the_protocol() {
         .says("cannot push blob `sha256:");
     assert_eq!(registry.count("PUT", UPLOADS), 4);
     assert_fresh_sessions(&registry);
-    assert_eq!(State::of(&registry), before);
+    assert_eq!(Contents::of(&registry), before);
 }
 
+/// E2: a session is not used again after its upload failed.
 #[test]
-fn e2_no_session_is_used_again_once_its_upload_failed() {
-    let image = Indexed::of(&simple());
+fn opens_a_new_session_after_a_failed_upload() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
     let stale = "First byte of the layer part is 0 instead of 100";
     for fault in [
@@ -91,38 +93,39 @@ fn e2_no_session_is_used_again_once_its_upload_failed() {
         let said = format!("{fault:?}");
         let registry = setup.rule(Rule::on("PUT", UPLOADS, fault).once()).start();
         image.push(&registry).run().succeeds();
-        assert_eq!(State::of(&registry), expected, "{said}");
+        assert_eq!(Contents::of(&registry), expected, "{said}");
         assert_eq!(registry.count("POST", UPLOADS), BLOBS + 1, "{said}");
         assert_eq!(registry.count("PUT", UPLOADS), BLOBS + 1, "{said}");
         assert_fresh_sessions(&registry);
     }
 }
 
+/// E2: an upload without progress starts over in a new session.
 #[test]
-fn e2_an_upload_that_does_not_move_starts_over() {
-    let image = Indexed::of(&simple());
+fn restarts_an_upload_that_makes_no_progress() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
-    let stall = Fault::reply(soci_testkit::faulty::Reply::new(201))
-        .and(|_, reply| reply.stall_head(Duration::MAX));
+    let stall = Fault::reply(Reply::new(201)).and(|_, reply| reply.stall_head(Duration::MAX));
     let registry = Faulty::setup()
         .rule(Rule::on("PUT", UPLOADS, stall).once())
         .start();
     // The reply may take five times as long.
     let push = image.push(&registry).env("SOCI_UPLOAD_TIMEOUT", "0.1");
     push.run().succeeds();
-    assert_eq!(State::of(&registry), expected);
+    assert_eq!(Contents::of(&registry), expected);
     assert_eq!(registry.count("PUT", UPLOADS), BLOBS + 1);
     assert_fresh_sessions(&registry);
 }
 
+/// E3: a blob whose reply was lost is looked for before it is sent again.
 #[test]
-fn e3_a_blob_whose_reply_was_lost_is_not_pushed_twice() {
-    let image = Indexed::of(&simple());
+fn finds_a_blob_whose_reply_was_lost() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
     let lost = Rule::on("PUT", UPLOADS, Fault::lose_reply());
     let registry = Faulty::setup().rule(lost).start();
     let document = pushed(image.push(&registry).run());
-    assert_eq!(State::of(&registry), expected);
+    assert_eq!(Contents::of(&registry), expected);
     assert_eq!(registry.count("POST", UPLOADS), BLOBS);
     assert_eq!(registry.count("PUT", UPLOADS), BLOBS);
     // Once to see whether it is there, and once whether it came.
@@ -130,27 +133,29 @@ fn e3_a_blob_whose_reply_was_lost_is_not_pushed_twice() {
     assert_eq!(document["push"]["uploaded"], 7);
 }
 
+/// E3: a tag that was set although the reply was lost counts as set.
 #[test]
-fn e3_a_manifest_whose_reply_was_lost_is_found() {
-    let image = Indexed::of(&simple());
+fn finds_a_manifest_whose_reply_was_lost() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
     // A tag that must not change refuses even what it has.
     let setup = Faulty::setup().habit(Habit::ImmutableTags);
     let lost = Rule::on("PUT", "*/manifests/v1-soci", Fault::lose_reply()).once();
     let registry = setup.rule(lost).start();
     image.push(&registry).run().succeeds();
-    assert_eq!(State::of(&registry), expected);
+    assert_eq!(Contents::of(&registry), expected);
     assert_eq!(registry.count("PUT", "*/manifests/v1-soci"), 2);
 }
 
+/// E4: a blob is uploaded when the registry does not answer whether it has the blob.
 #[test]
-fn e4_a_blob_of_which_nothing_is_said_is_uploaded() {
-    let image = Indexed::of(&simple());
+fn uploads_a_blob_when_head_is_denied() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
     let registry = Faulty::setup().habit(Habit::NoHeadOfBlobs).start();
     for round in 1..=2 {
         image.push(&registry).run().succeeds();
-        assert_eq!(State::of(&registry), expected);
+        assert_eq!(Contents::of(&registry), expected);
         assert_eq!(registry.count("PUT", UPLOADS), round * BLOBS);
         assert_eq!(registry.count("HEAD", "*/blobs/*"), round * BLOBS);
     }
@@ -169,9 +174,11 @@ fn location(form: &str) -> Rule {
     Rule::on("POST", "*/blobs/uploads/", fault)
 }
 
+/// E5: absolute, relative and protocol-relative upload locations are followed, and their query is
+/// kept.
 #[test]
-fn e5_an_upload_goes_where_the_registry_says() {
-    let image = Indexed::of(&simple());
+fn follows_every_form_of_upload_location() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
     for form in [
         "{}",
@@ -184,7 +191,7 @@ fn e5_an_upload_goes_where_the_registry_says() {
         let registry = Faulty::start();
         registry.rule(location(&form.replace("{host}", &registry.host())));
         image.push(&registry).run().succeeds();
-        assert_eq!(State::of(&registry), expected, "{form}");
+        assert_eq!(Contents::of(&registry), expected, "{form}");
         for put in registry.requests_to("PUT", UPLOADS) {
             // The registry's own query as it was, and then the digest.
             let (own, digest) = put.request.query.rsplit_once('&').expect("two parameters");
@@ -199,9 +206,10 @@ fn e5_an_upload_goes_where_the_registry_says() {
     }
 }
 
+/// E5: an upload location on another host gets the content but no credentials.
 #[test]
-fn e5_another_host_gets_the_content_and_no_credentials() {
-    let image = Indexed::of(&simple());
+fn sends_no_credentials_to_another_upload_host() {
+    let image = IndexedImage::of(&two_layers());
     let expected = image.undisturbed(&Faulty::start());
     let registry = Faulty::setup().basic("user", "canary-password").start();
     let elsewhere = Faulty::setup().sharing(&registry).start();
@@ -213,7 +221,7 @@ fn e5_another_host_gets_the_content_and_no_credentials() {
         .run();
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
     ended.succeeds();
-    assert_eq!(State::of(&registry), expected);
+    assert_eq!(Contents::of(&registry), expected);
     let sent = elsewhere.requests();
     assert_eq!(sent.len(), BLOBS);
     assert!(
@@ -225,7 +233,7 @@ fn e5_another_host_gets_the_content_and_no_credentials() {
 
 /// Asserts that nothing is uploaded by a push to a registry that names a bad place.
 #[track_caller]
-fn assert_refused(image: &Indexed, registry: &Faulty, arguments: &[&str], why: &str) {
+fn assert_refused(image: &IndexedImage, registry: &Faulty, arguments: &[&str], why: &str) {
     let push = image
         .push(registry)
         .args(arguments)
@@ -236,16 +244,17 @@ fn assert_refused(image: &Indexed, registry: &Faulty, arguments: &[&str], why: &
     } else {
         push.env_remove("SOCI_CA_FILE")
     };
-    let before = State::of(registry);
+    let before = Contents::of(registry);
     assert_fails(push.run(), 76).says(why);
     assert_eq!(registry.count("POST", UPLOADS), 1, "{}", registry.log());
     assert_eq!(registry.count("PUT", "*"), 0, "{}", registry.log());
-    assert_eq!(State::of(registry), before);
+    assert_eq!(Contents::of(registry), before);
 }
 
+/// E5: locations at internal addresses, with credentials or without HTTP are refused.
 #[test]
-fn e5_nothing_goes_to_a_place_that_no_registry_has_business_with() {
-    let image = Indexed::of(&simple());
+fn refuses_upload_locations_that_are_internal_or_not_http() {
+    let image = IndexedImage::of(&two_layers());
     for (form, why) in [
         ("http://169.254.169.254/latest{}", "internal"),
         ("http://[fe80::1]{}", "internal"),
@@ -269,9 +278,10 @@ fn e5_nothing_goes_to_a_place_that_no_registry_has_business_with() {
     );
 }
 
+/// E5: an upload does not go from HTTPS to plain HTTP.
 #[test]
-fn e5_an_upload_does_not_leave_tls() {
-    let image = Indexed::of(&simple());
+fn refuses_an_upload_location_without_tls() {
+    let image = IndexedImage::of(&two_layers());
     let plain = Faulty::start();
     let registry = Faulty::setup().tls(&[]).start();
     registry.rule(location(&format!("{}{{}}", plain.url())));
@@ -279,34 +289,10 @@ fn e5_an_upload_does_not_leave_tls() {
     assert!(plain.requests().is_empty());
 }
 
+/// E6: a registry that reports another digest for stored content breaks the protocol.
 #[test]
-fn e5_a_public_registry_points_at_no_private_address() {
-    namespace::isolated(&[], || {
-        let public = "203.0.113.7";
-        let sandbox = Sandbox::new();
-        let ip = sandbox
-            .program("ip")
-            .args(["addr", "add", &format!("{public}/32"), "dev", "lo"]);
-        ip.run().succeeds();
-        let image = Indexed::of(&simple());
-        let inner = Faulty::start();
-        let local = format!("{}{{}}", inner.url());
-        for form in [
-            "http://10.0.0.1{}",
-            "http://192.168.0.1{}",
-            "http://[fd00::1]{}",
-            &local,
-        ] {
-            let registry = Faulty::setup().address(public).rule(location(form)).start();
-            assert_refused(&image, &registry, &["--plain-http"], "internal");
-        }
-        assert!(inner.requests().is_empty());
-    });
-}
-
-#[test]
-fn e6_a_registry_that_stored_something_else_breaks_the_protocol() {
-    let image = Indexed::of(&simple());
+fn fails_when_the_registry_stored_another_digest() {
+    let image = IndexedImage::of(&two_layers());
     let other = image::digest(b"something else");
     for glob in [UPLOADS, "*/manifests/sha256:*", "*/manifests/v1-soci"] {
         let fault = Fault::header("Docker-Content-Digest", &other);

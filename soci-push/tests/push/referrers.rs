@@ -1,9 +1,8 @@
 //! Lists of referrers that are something else, and indexes that are there already.
 
-use soci_testkit::faulty::{Faulty, Habit, Setup};
+use soci_testkit::faulty::{Contents, Faulty, Habit, Setup};
 
-use super::{Indexed, State, assert_fails, pushed, simple};
-use crate::read_back::{OCI_INDEX, OCI_MANIFEST};
+use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, assert_fails, pushed, two_layers};
 
 /// What somebody has put under a fallback tag: its media type and content.
 fn strange_tags() -> [(&'static str, String); 5] {
@@ -25,7 +24,7 @@ fn strange_tags() -> [(&'static str, String); 5] {
 
 /// Asserts that a push says what it could not do, that it pushed the index, and that it left a fallback tag alone.
 #[track_caller]
-fn assert_left_alone(indexed: &Indexed, registry: &Faulty, existing: &str) {
+fn assert_left_alone(indexed: &IndexedImage, registry: &Faulty, existing: &str) {
     let tag = indexed.fallback_tag();
     let before = registry.tags("app")[&tag].clone();
     let index = indexed.version_1();
@@ -44,9 +43,10 @@ fn assert_left_alone(indexed: &Indexed, registry: &Faulty, existing: &str) {
     assert_eq!(registry.tags("app")[&tag], before);
 }
 
+/// E12: a fallback tag that names something else is not overwritten.
 #[test]
-fn e12_a_fallback_tag_that_is_something_else_is_left_alone() {
-    let indexed = Indexed::of(&simple());
+fn leaves_a_fallback_tag_with_other_content() {
+    let indexed = IndexedImage::of(&two_layers());
     for (media_type, content) in strange_tags() {
         for existing in ["warn", "allow", "skip"] {
             let registry = Faulty::setup().without_referrers().start();
@@ -61,9 +61,10 @@ fn e12_a_fallback_tag_that_is_something_else_is_left_alone() {
     }
 }
 
+/// E12: an immutable fallback tag is written once and stays.
 #[test]
-fn e12_an_immutable_fallback_tag_is_refused_once() {
-    let indexed = Indexed::of(&simple());
+fn tries_an_immutable_fallback_tag_once() {
+    let indexed = IndexedImage::of(&two_layers());
     let list =
         format!("{{\"schemaVersion\": 2, \"mediaType\": \"{OCI_INDEX}\", \"manifests\": []}}");
     for existing in ["warn", "allow"] {
@@ -84,8 +85,8 @@ fn e12_an_immutable_fallback_tag_is_refused_once() {
 const LISTS: &str = "*/referrers/*";
 
 #[test]
-fn referrers_are_asked_for_no_more_than_once() {
-    let indexed = Indexed::of(&simple());
+fn lists_referrers_at_most_once() {
+    let indexed = IndexedImage::of(&two_layers());
     // The registry says with the push of an index that it lists it, and so it need not be asked.
     for (existing, first, again) in [("warn", 1, 1), ("skip", 1, 1), ("allow", 0, 1)] {
         let registry = Faulty::start();
@@ -118,9 +119,9 @@ fn referrers_are_asked_for_no_more_than_once() {
 }
 
 #[test]
-fn another_index_is_warned_of_skipped_or_allowed_with_the_least_requests() {
-    let ours = Indexed::of(&simple());
-    let theirs = Indexed::by("another builder", &simple());
+fn obeys_existing_index_with_few_requests() {
+    let ours = IndexedImage::of(&two_layers());
+    let theirs = IndexedImage::by("another builder", &two_layers());
     let setups: [fn() -> Setup; 2] = [Faulty::setup, || Faulty::setup().without_referrers()];
     for setup in setups {
         for (existing, says, pushes) in [
@@ -152,15 +153,15 @@ fn another_index_is_warned_of_skipped_or_allowed_with_the_least_requests() {
                 "a HEAD and a PUT"
             );
             assert_eq!(document["push"]["referrers"] == "none", !pushes);
-            State::of(&registry);
+            Contents::of(&registry);
         }
     }
 }
 
 #[test]
-fn an_index_that_is_gone_is_no_reason_to_skip_another() {
-    let ours = Indexed::of(&simple());
-    let theirs = Indexed::by("another builder", &simple());
+fn does_not_skip_for_a_deleted_index() {
+    let ours = IndexedImage::of(&two_layers());
+    let theirs = IndexedImage::by("another builder", &two_layers());
     let registry = Faulty::setup().without_referrers().start();
     theirs.push(&registry).run().succeeds();
     registry.remove(&theirs.version_1());

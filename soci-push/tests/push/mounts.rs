@@ -5,7 +5,7 @@ use soci_testkit::{
     image,
 };
 
-use super::{Indexed, pushed, simple};
+use crate::{IndexedImage, pushed, two_layers};
 
 const UPLOADS: &str = "*/blobs/uploads/*";
 const MOUNTS: &str = "*/blobs/uploads/?mount=*";
@@ -28,9 +28,10 @@ fn cases() -> [(&'static str, Faulty, usize, usize); 5] {
     ]
 }
 
+/// E7: a blob of another repository is mounted, or sent when the registry does not mount it.
 #[test]
-fn e7_a_blob_is_mounted_or_else_sent_and_the_outcome_is_the_same() {
-    let indexed = Indexed::of(&simple());
+fn mounts_a_blob_or_sends_it() {
+    let indexed = IndexedImage::of(&two_layers());
     let mut expected = None;
     for (answer, registry, posts, puts) in cases() {
         let to = format!("{}/other:lazy", registry.host());
@@ -77,9 +78,10 @@ fn e7_a_blob_is_mounted_or_else_sent_and_the_outcome_is_the_same() {
     }
 }
 
+/// E7: an upload session that answered a mount request is replaced when it fails.
 #[test]
-fn e7_a_failing_session_of_a_mount_is_replaced() {
-    let indexed = Indexed::of(&simple());
+fn replaces_a_failed_session_that_a_mount_opened() {
+    let indexed = IndexedImage::of(&two_layers());
     let lost = Fault::error(404, "BLOB_UPLOAD_UNKNOWN", "gone");
     let setup = Faulty::setup().habit(Habit::NoMounts);
     let registry = setup.rule(Rule::on("PUT", UPLOADS, lost).times(2)).start();

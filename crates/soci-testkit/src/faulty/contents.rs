@@ -1,0 +1,36 @@
+//! What a registry holds, for comparison with another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Faulty;
+
+/// The digests of all blobs and manifests of a registry, and the tags of its repository `app`.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Contents {
+    /// The digests of all blobs and manifests.
+    pub digests: BTreeSet<String>,
+    /// The tags of `app`, with the digest that each names.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Contents {
+    /// Lists the contents of a registry, and asserts that it holds everything that the manifests of `app` name.
+    #[track_caller]
+    pub fn of(registry: &Faulty) -> Self {
+        let digests = registry.digests();
+        for digest in &digests {
+            let Some(manifest) = registry.manifest("app", digest) else {
+                continue;
+            };
+            let manifest = manifest.json();
+            for named in super::storage::named_by(&manifest) {
+                let named = named["digest"].as_str().expect("a digest");
+                assert!(digests.contains(named), "{digest} lacks {named}");
+            }
+        }
+        Self {
+            digests,
+            tags: registry.tags("app"),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The documents that the tests of single tools make for themselves are those that the real tools write.
+
+use serde_json::Value;
+use soci_testkit::{
+    document::DocumentBuilder,
+    image::{self, Image},
+    process::Sandbox,
+};
+
+use crate::stages::{indexed, layer, stage};
+
+/// Returns a document without what differs from run to run, or from a stand-in of a ztoc to a real one.
+fn without_values(mut document: Value) -> Value {
+    fn erase(value: &mut Value) {
+        match value {
+            Value::Object(fields) => fields.values_mut().for_each(erase),
+            Value::Array(entries) => entries.iter_mut().for_each(erase),
+            other => *other = Value::Null,
+        }
+    }
+    erase(&mut document);
+    document
+}
+
+fn parsed(line: &[u8]) -> Value {
+    let mut document: Value = serde_json::from_slice(line).expect("a document");
+    document["timing"] = Value::Null;
+    document
+}
+
+#[test]
+fn the_documents_of_the_testkit_are_those_of_the_tools() {
+    for images in [
+        vec![Image::new("linux/amd64").layer(layer(1, 3000))],
+        vec![
+            Image::new("linux/amd64").layer(layer(1, 3000)),
+            Image::new("linux/arm64").layer(layer(2, 3000)),
+        ],
+    ] {
+        let (real, made) = (Sandbox::new(), Sandbox::new());
+        let layout = real.path().join("image");
+        image::write_layout(&layout, &images);
+        let builder = DocumentBuilder::new(&made, "oci:image");
+        let pulled = stage(&real, "soci-pull").arg("oci:image").run().succeeds();
+        let made_pulled = parsed(&builder.pulled(layout.as_path()));
+        assert_eq!(made_pulled, parsed(&pulled.stdout));
+        let planned = stage(&real, "soci-plan").stdin(pulled.stdout).run();
+        let planned = parsed(&planned.succeeds().stdout);
+        assert_eq!(parsed(&builder.planned(layout.as_path())), planned);
+        let made_indexed = parsed(&builder.indexed(layout.as_path()));
+        let indexed = parsed(&indexed(&real, "oci:image"));
+        assert_eq!(without_values(made_indexed), without_values(indexed));
+    }
+}
