@@ -1,139 +1,150 @@
-//! Getting in: challenges, tokens, and credentials that are asked for only once they are needed.
+//! Authentication: challenges, tokens, and credentials that are resolved only when a registry asks
+//! for them.
 //!
-//! One [`Authenticator`] serves a registry for the whole run. Its state has one lock, held while a token is fetched, so
-//! requests that fail together share one fetch.
+//! One [`Authenticator`] serves a registry for the whole run. One lock protects its state and is
+//! held while a token is fetched, so that requests which are rejected together share one token.
 
 pub(crate) mod challenge;
+pub(crate) mod context;
 pub(crate) mod header;
 pub(crate) mod scope;
-pub(crate) mod token;
+mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{self, MutexGuard, PoisonError};
 
 use reqwest::Method;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use tokio::sync::Mutex;
-use url::Url;
 
-use crate::credentials::{Chain, Credential, Renewal};
+use crate::credentials::{Credential, CredentialChain, Renewal};
 use crate::ecr;
-use crate::error::{ConfigurationError, Denial, Operation, RegistryError, Violation};
-use crate::http::egress::{self, Guard};
+use crate::error::{Denial, RegistryError, Violation};
 use crate::http::request::Request;
 use crate::http::response::{Answer, Refused, Sender};
-use crate::http::transport::Transport;
-use challenge::Challenge;
+use challenge::{Challenge, parse_challenge};
+use context::{AuthContext, forbid_plain_http};
 use scope::Scope;
+use token::TokenParameters;
 
-/// Lets requests into one registry.
+/// Authenticates the requests to one registry.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    chain: Chain,
+    chain: CredentialChain,
     state: Mutex<State>,
-    /// The numbers of the passes that the registry has accepted.
-    accepted: sync::Mutex<BTreeSet<u64>>,
+    /// The generations of the authorizations that the registry has accepted at least once.
+    valid: sync::Mutex<BTreeSet<u64>>,
 }
 
-/// How often a pass is renewed for one request.
-const RENEWALS: u32 = 4;
+/// How many times one request is sent again with a new authorization.
+const MAX_RENEWALS: u32 = 4;
 
 #[derive(Debug, Default)]
 struct State {
+    /// The registry's last challenge.
     challenge: Option<Challenge>,
     credential: Option<Credential>,
-    /// Passes by scope; with Basic, the one for the empty scope serves all.
-    passes: BTreeMap<Scope, Pass>,
-    /// Counts the passes, so that one which was rejected is told from its successor.
-    issued: u64,
+    /// Authorizations by scope. A Basic authorization has the empty scope and serves all requests.
+    cached: BTreeMap<Scope, Authorization>,
+    /// The generation of the newest authorization.
+    generation: u64,
 }
 
-/// The value of an `Authorization` header, and which one it is.
+/// The value of an `Authorization` header.
 #[derive(Clone, Debug)]
-pub(crate) struct Pass {
+struct Authorization {
     value: HeaderValue,
-    number: u64,
+    /// Distinguishes a rejected authorization from the one that has replaced it. Later ones have
+    /// higher numbers.
+    generation: u64,
 }
 
 impl Authenticator {
-    pub(crate) fn new(chain: Chain) -> Self {
+    /// Returns an authenticator that takes its credential from `chain`.
+    pub(crate) fn new(chain: CredentialChain) -> Self {
         Self {
             chain,
             state: Mutex::default(),
-            accepted: sync::Mutex::default(),
+            valid: sync::Mutex::default(),
         }
     }
 
-    /// Sends a request with credentials as the registry asks for them. A pass that is rejected is renewed once, and again
-    /// where it had been good before: then it has expired, be it while the request was tried.
+    /// Sends a request, with credentials if the registry asks for them.
+    ///
+    /// A rejected authorization is renewed once. One that the registry has accepted before has
+    /// expired, perhaps during the retries of the request, and is renewed again, up to
+    /// [`MAX_RENEWALS`] times. Requests to another origin get no credentials.
     pub(crate) async fn send(
         &self,
-        desk: &Desk<'_>,
+        context: &AuthContext<'_>,
         request: &Request,
     ) -> Result<Answer, RegistryError> {
-        if !desk.guard.is_home(&request.url) {
-            return desk.exchange(request, None).await;
+        if !context.guard.is_home(&request.url) {
+            return context.exchange(request, None).await;
         }
-        let mut pass = self.pass(desk).await?;
-        let mut answer = desk.exchange(request, pass.as_ref()).await?;
-        let (mut asked, mut doubts) = (None, 0);
-        for _ in 0..RENEWALS {
+        let mut authorization = self.initial_authorization(context).await?;
+        let mut answer = exchange(context, request, authorization.as_ref()).await?;
+        let (mut last_challenge, mut rejections) = (None, 0);
+        for _ in 0..MAX_RENEWALS {
             let Answer::Refused(refused) = answer else {
-                self.accept(pass.as_ref());
+                self.mark_valid(authorization.as_ref());
                 return Ok(answer);
             };
-            let challenge = challenge::read(&refused.headers);
-            // To be told what is wanted is no rejection yet; one may follow, if something else is wanted then.
-            let is_told_before = asked.is_some() && asked == challenge;
-            let has_expired = self.has_accepted(pass.as_ref());
-            doubts += u32::from(pass.is_some() && !has_expired);
-            let is_final = !has_expired && (is_told_before || doubts > 1);
-            if !self.is_rejected(request, &refused) || is_final {
+            let challenge = parse_challenge(&refused.headers);
+            // The first 401 only announces the challenge and does not count as a rejection. If the
+            // registry then announces another challenge, that one is answered too.
+            let is_repeated = last_challenge.is_some() && last_challenge == challenge;
+            let has_expired = self.was_valid(authorization.as_ref());
+            rejections += u32::from(authorization.is_some() && !has_expired);
+            let is_final = !has_expired && (is_repeated || rejections > 1);
+            if is_final || !self.is_about_credentials(request, &refused) {
                 return Ok(Answer::Refused(refused));
             }
-            let Some(renewed) = self.renew(desk, pass, &refused).await? else {
+            let renewed = self.renew_authorization(context, authorization, &refused);
+            let Some(renewed) = renewed.await? else {
                 return Ok(Answer::Refused(refused));
             };
-            answer = desk.exchange(request, Some(&renewed)).await?;
-            pass = Some(renewed);
-            asked = challenge;
+            answer = exchange(context, request, Some(&renewed)).await?;
+            authorization = Some(renewed);
+            last_challenge = challenge;
         }
         Ok(answer)
     }
 
-    /// Notes that a pass is good.
-    fn accept(&self, pass: Option<&Pass>) {
-        if let Some(pass) = pass {
-            self.accepted().insert(pass.number);
+    /// Records that the registry has accepted an authorization.
+    fn mark_valid(&self, authorization: Option<&Authorization>) {
+        if let Some(authorization) = authorization {
+            self.lock_valid().insert(authorization.generation);
         }
     }
 
-    /// Says whether a pass was good at some time.
-    fn has_accepted(&self, pass: Option<&Pass>) -> bool {
-        pass.is_some_and(|pass| self.accepted().contains(&pass.number))
+    /// Returns whether the registry has accepted an authorization before.
+    fn was_valid(&self, authorization: Option<&Authorization>) -> bool {
+        authorization
+            .is_some_and(|authorization| self.lock_valid().contains(&authorization.generation))
     }
 
-    fn accepted(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_valid(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.valid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whether a refusal is about the pass. ECR says so of an expired one with 403 and without a challenge, and to a
-    /// `HEAD` without a word.
-    fn is_rejected(&self, request: &Request, refused: &Refused) -> bool {
+    /// Returns whether other credentials may change a refusal. ECR answers an expired token with
+    /// status 403 and no challenge, and a `HEAD` request with status 403 and no message at all.
+    fn is_about_credentials(&self, request: &Request, refused: &Refused) -> bool {
         let Refused {
             refusal, sender, ..
         } = refused;
-        let is_mute = request.method == Method::HEAD && refusal.message.is_empty();
+        let has_no_message = request.method == Method::HEAD && refusal.message.is_empty();
         *sender == Sender::Registry
             && match refusal.status {
                 401 => true,
-                403 => ecr::says_expired(refusal) || (is_mute && self.chain.is_for_ecr()),
+                403 => ecr::says_expired(refusal) || (has_no_message && self.chain.is_for_ecr()),
                 _ => false,
             }
     }
 
-    /// Returns what to do about a refusal, where it came to somebody without credentials.
-    pub(crate) fn hint(&self) -> Option<String> {
+    /// Returns advice for a request that was refused because no credentials were found.
+    pub(crate) fn missing_credentials_hint(&self) -> Option<String> {
         let state = self.state.try_lock().ok()?;
         match &state.credential {
             Some(Credential::Anonymous { tried }) => {
@@ -144,165 +155,165 @@ impl Authenticator {
         }
     }
 
-    /// Returns the pass to try first, where the registry has said before what it wants.
-    async fn pass(&self, desk: &Desk<'_>) -> Result<Option<Pass>, RegistryError> {
+    /// Returns the authorization for the first try of a request: none before the registry has sent
+    /// a challenge.
+    async fn initial_authorization(
+        &self,
+        context: &AuthContext<'_>,
+    ) -> Result<Option<Authorization>, RegistryError> {
         let mut state = self.state.lock().await;
-        let key = match &state.challenge {
-            None => return Ok(None),
-            Some(Challenge::Basic) => Scope::default(),
-            Some(Challenge::Bearer { .. }) => desk.scope.clone(),
+        let Some(challenge) = state.challenge.clone() else {
+            return Ok(None);
         };
-        match state.passes.get(&key) {
-            Some(pass) => Ok(Some(pass.clone())),
-            None => self.issue(&mut state, desk, key).await,
+        if let Some(cached) = state.cached.get(&cache_key(&challenge, context)) {
+            return Ok(Some(cached.clone()));
         }
+        let authorization = self.authorize(&mut state, context, &challenge).await?;
+        Ok(Some(authorization))
     }
 
-    /// Replaces a pass that was rejected. Nothing, where there is no other.
-    async fn renew(
+    /// Returns the authorization that replaces a rejected one. Returns `None` if the registry sent
+    /// no challenge, or if it rejected a password and the credential source has no other.
+    async fn renew_authorization(
         &self,
-        desk: &Desk<'_>,
-        rejected: Option<Pass>,
+        context: &AuthContext<'_>,
+        rejected: Option<Authorization>,
         refused: &Refused,
-    ) -> Result<Option<Pass>, RegistryError> {
+    ) -> Result<Option<Authorization>, RegistryError> {
         let mut state = self.state.lock().await;
-        if let Some(challenge) = challenge::read(&refused.headers) {
+        if let Some(challenge) = parse_challenge(&refused.headers) {
             state.challenge = Some(challenge);
         }
-        let key = match &state.challenge {
-            None if refused.headers.contains_key("www-authenticate") => {
-                return Err(desk.operation.protocol(Violation::Challenge));
-            }
-            None => return Ok(None),
-            Some(Challenge::Basic) => Scope::default(),
-            Some(Challenge::Bearer { .. }) => desk.scope.clone(),
+        let Some(challenge) = state.challenge.clone() else {
+            return if refused.headers.contains_key(WWW_AUTHENTICATE) {
+                Err(context.operation.protocol(Violation::Challenge))
+            } else {
+                Ok(None)
+            };
         };
-        let known = state.passes.get(&key).cloned();
-        if let Some(known) = known {
-            let is_newer = rejected
-                .as_ref()
-                .is_none_or(|pass| known.number > pass.number);
-            if is_newer {
-                return Ok(Some(known));
-            }
+        let key = cache_key(&challenge, context);
+        let rejected_generation = rejected.map(|rejected| rejected.generation);
+        if let Some(cached) = state.cached.get(&key)
+            && rejected_generation.is_none_or(|rejected| cached.generation > rejected)
+        {
+            // Another request has renewed it in the meantime.
+            return Ok(Some(cached.clone()));
         }
-        state.passes.remove(&key);
-        let is_basic = matches!(state.challenge, Some(Challenge::Basic));
-        if is_basic && rejected.is_some() {
-            // The credential itself was rejected: another try makes sense where the source makes new ones.
-            let renewable = state.credential.as_ref().map(Credential::renewal);
-            if renewable != Some(Renewal::Possible) {
+        state.cached.remove(&key);
+        if challenge == Challenge::Basic && rejected_generation.is_some() {
+            // The registry rejected the password itself, so a fixed one cannot succeed.
+            let renewal = state.credential.as_ref().map(Credential::renewal);
+            if renewal != Some(Renewal::Possible) {
                 return Ok(None);
             }
             state.credential = None;
         }
-        self.issue(&mut state, desk, key).await
+        let authorization = self.authorize(&mut state, context, &challenge).await?;
+        Ok(Some(authorization))
     }
 
-    /// Makes a pass for `key` from the credential.
-    async fn issue(
+    /// Creates an authorization for a challenge and caches it.
+    async fn authorize(
         &self,
         state: &mut State,
-        desk: &Desk<'_>,
-        key: Scope,
-    ) -> Result<Option<Pass>, RegistryError> {
-        let Some(challenge) = state.challenge.clone() else {
-            return Ok(None);
-        };
-        let credential = self.credential(state, desk).await?;
-        keep_off_the_wire(&credential, desk.guard.origin())?;
+        context: &AuthContext<'_>,
+        challenge: &Challenge,
+    ) -> Result<Authorization, RegistryError> {
+        let credential = self.resolve_credential(state, context).await?;
+        forbid_plain_http(&credential, context.guard.origin())?;
         let value = match challenge {
-            Challenge::Basic => header::value(&credential).map_err(|denial| desk.denied(denial))?,
+            Challenge::Basic => {
+                answer_basic(&credential).map_err(|denial| context.denied(denial))?
+            }
             Challenge::Bearer {
                 realm,
                 service,
-                scope: asked,
+                scope: challenge_scope,
             } => {
-                let mut scope = desk.scope.clone();
-                scope.widen(&asked);
-                let wanted = token::Wanted {
-                    realm: &realm,
+                let mut scope = context.scope.clone();
+                scope.add_from_challenge(challenge_scope);
+                let parameters = TokenParameters {
+                    realm,
                     service: service.as_deref(),
                     scope: &scope,
                 };
-                match token::fetch(desk, &wanted, &credential).await {
-                    Err(RegistryError::Denied { .. })
-                        if credential.renewal() == Renewal::Possible =>
-                    {
-                        state.credential = None;
-                        let credential = self.credential(state, desk).await?;
-                        token::fetch(desk, &wanted, &credential).await?
-                    }
-                    other => other?,
-                }
+                self.answer_bearer(state, context, &parameters, &credential)
+                    .await?
             }
         };
-        state.issued += 1;
-        let pass = Pass {
+        state.generation += 1;
+        let authorization = Authorization {
             value,
-            number: state.issued,
+            generation: state.generation,
         };
-        state.passes.insert(key, pass.clone());
-        Ok(Some(pass))
+        let key = cache_key(challenge, context);
+        state.cached.insert(key, authorization.clone());
+        Ok(authorization)
     }
 
-    async fn credential(
+    /// Returns the header that answers a Bearer challenge. If the token server rejects a credential
+    /// that its source can renew, this tries once more with a new one.
+    async fn answer_bearer(
         &self,
         state: &mut State,
-        desk: &Desk<'_>,
+        context: &AuthContext<'_>,
+        parameters: &TokenParameters<'_>,
+        credential: &Credential,
+    ) -> Result<HeaderValue, RegistryError> {
+        let mut token = token::fetch_token(context, parameters, credential).await;
+        if matches!(token, Err(RegistryError::Denied { .. }))
+            && credential.renewal() == Renewal::Possible
+        {
+            state.credential = None;
+            let credential = self.resolve_credential(state, context).await?;
+            token = token::fetch_token(context, parameters, &credential).await;
+        }
+        Ok(header::bearer_header(&token?))
+    }
+
+    /// Returns the credential, which is resolved only once unless it is renewed.
+    async fn resolve_credential(
+        &self,
+        state: &mut State,
+        context: &AuthContext<'_>,
     ) -> Result<Credential, RegistryError> {
         if let Some(credential) = &state.credential {
             return Ok(credential.clone());
         }
-        let credential = self.chain.resolve(desk.operation).await?;
+        let credential = self.chain.resolve(context.operation).await?;
         state.credential = Some(credential.clone());
         Ok(credential)
     }
 }
 
-/// What it takes to ask for a token.
-#[derive(Clone, Copy)]
-pub(crate) struct Desk<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) operation: &'a Operation,
-    pub(crate) guard: &'a Guard,
-    pub(crate) scope: &'a Scope,
-}
-
-impl Desk<'_> {
-    async fn exchange(
-        &self,
-        request: &Request,
-        pass: Option<&Pass>,
-    ) -> Result<Answer, RegistryError> {
-        let value = pass.map(|pass| &pass.value);
-        let Self {
-            transport,
-            operation,
-            guard,
-            ..
-        } = self;
-        transport.exchange(operation, request, value, guard).await
-    }
-
-    pub(crate) fn denied(&self, denial: Denial) -> RegistryError {
-        let hint = matches!(denial, Denial::NoCredentials { .. }).then(|| {
-            format!(
-                "log in to `{}` with docker login, or set SOCI_USERNAME and SOCI_PASSWORD",
-                self.operation.registry
-            )
-        });
-        self.operation.denied(denial, hint)
+/// Returns the scope under which an authorization for `challenge` is cached.
+fn cache_key(challenge: &Challenge, context: &AuthContext<'_>) -> Scope {
+    match challenge {
+        Challenge::Basic => Scope::default(),
+        Challenge::Bearer { .. } => context.scope.clone(),
     }
 }
 
-/// Refuses to send a secret in the clear, beyond this machine.
-fn keep_off_the_wire(credential: &Credential, url: &Url) -> Result<(), ConfigurationError> {
-    let is_secret = !matches!(credential, Credential::Anonymous { .. });
-    if is_secret && url.scheme() == "http" && !egress::is_loopback(url) {
-        return Err(ConfigurationError::PlainHttp {
-            host: egress::host(url),
-        });
+async fn exchange(
+    context: &AuthContext<'_>,
+    request: &Request,
+    authorization: Option<&Authorization>,
+) -> Result<Answer, RegistryError> {
+    let value = authorization.map(|authorization| &authorization.value);
+    context.exchange(request, value).await
+}
+
+/// Returns the header that answers a Basic challenge.
+fn answer_basic(credential: &Credential) -> Result<HeaderValue, Denial> {
+    match credential {
+        Credential::Anonymous { tried } => Err(Denial::NoCredentials {
+            tried: tried.clone(),
+        }),
+        Credential::IdentityToken { .. } => Err(Denial::NoCredentials {
+            tried: vec!["an identity token, which only a token server accepts".to_owned()],
+        }),
+        Credential::Password {
+            username, password, ..
+        } => Ok(header::basic_header(username, password)),
     }
-    Ok(())
 }

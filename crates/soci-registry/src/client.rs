@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use soci_oci::reference::RegistryReference;
 use url::Url;
 
+use crate::auth::Authenticator;
 use crate::auth::scope::Scope;
-use crate::auth::{Authenticator, Desk};
-use crate::credentials::Chain;
+use crate::credentials::CredentialChain;
 use crate::credentials::environment::Environment;
 use crate::ecr::{self, EcrHost};
 use crate::error::{
@@ -29,7 +27,9 @@ use crate::http::retry::pause;
 use crate::http::retry::{Budget, Cause};
 use crate::http::transport::Transport;
 use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
-use crate::push::sessions::OpenUploads;
+use crate::push::sessions::OpenSessions;
+use crate::referrers::support::ApiSupport;
+use crate::registry::Registry;
 
 /// What a run shares: connections, credentials, tokens. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,19 +43,7 @@ struct Shared {
     certificates: Arc<[Vec<u8>]>,
     transport: Transport,
     registries: Arc<Mutex<BTreeMap<String, Arc<Registry>>>>,
-    open_uploads: OpenUploads,
-}
-
-/// One registry.
-#[derive(Debug)]
-pub(crate) struct Registry {
-    pub(crate) guard: Guard,
-    pub(crate) authenticator: Authenticator,
-    pub(crate) is_ecr: bool,
-    /// How fast it takes manifests, where that is known.
-    pub(crate) manifest_pacing: Option<Pacing>,
-    /// What is known of its referrers API: see [`crate::referrers`].
-    pub(crate) referrers: AtomicU8,
+    open_sessions: OpenSessions,
 }
 
 /// A repository of a registry. Cheap to clone.
@@ -94,7 +82,7 @@ impl Client {
             certificates: certificates.into(),
             transport,
             registries: Arc::default(),
-            open_uploads: OpenUploads::default(),
+            open_sessions: OpenSessions::default(),
         })))
     }
 
@@ -108,7 +96,7 @@ impl Client {
             certificates,
             transport,
             registries,
-            open_uploads: _,
+            open_sessions: _,
         } = &*self.0;
         let transport = Transport {
             clients: transport.clients.clone(),
@@ -125,7 +113,7 @@ impl Client {
             certificates: Arc::clone(certificates),
             transport,
             registries: Arc::clone(registries),
-            open_uploads: OpenUploads::default(),
+            open_sessions: OpenSessions::default(),
         }))
     }
 
@@ -149,8 +137,10 @@ impl Client {
         }
     }
 
-    pub(crate) fn open_uploads(&self) -> &OpenUploads {
-        &self.0.open_uploads
+    /// Cancels the upload sessions that are open, within one second. A session that is not
+    /// cancelled expires at its registry after a while.
+    pub async fn cancel_uploads(&self) {
+        self.0.open_sessions.cancel_all(&self.0.transport).await;
     }
 
     fn registry(&self, reference: &RegistryReference) -> Option<Registry> {
@@ -169,14 +159,14 @@ impl Client {
         };
         let certificates = Arc::clone(&self.0.certificates);
         let environment = self.0.environment.clone();
-        let chain = Chain::new(&reference.registry, options, environment, certificates);
+        let chain = CredentialChain::new(&reference.registry, options, environment, certificates);
         let is_ecr = EcrHost::parse(host).is_some();
         Some(Registry {
             guard: Guard::new(origin),
             authenticator: Authenticator::new(chain),
             is_ecr,
             manifest_pacing: is_ecr.then(|| Pacing::new(ecr::MANIFESTS_PER_SECOND)),
-            referrers: AtomicU8::default(),
+            referrers_support: ApiSupport::default(),
         })
     }
 }
@@ -187,17 +177,17 @@ impl Repository {
         &self.reference
     }
 
-    pub(crate) fn open_uploads(&self) -> &OpenUploads {
-        self.client.open_uploads()
+    pub(crate) fn open_sessions(&self) -> &OpenSessions {
+        &self.client.0.open_sessions
     }
 
     pub(crate) fn transport(&self) -> &Transport {
         &self.client.0.transport
     }
 
-    pub(crate) fn registry(&self) -> Result<&Registry, ConfigurationError> {
+    pub(crate) fn registry(&self) -> Result<&Arc<Registry>, ConfigurationError> {
         self.registry
-            .as_deref()
+            .as_ref()
             .ok_or_else(|| ConfigurationError::Registry {
                 registry: crate::error::sanitize::sanitize(&self.reference.registry),
             })
@@ -253,15 +243,9 @@ impl Repository {
         scope: &Scope,
     ) -> Result<Answer, RegistryError> {
         let registry = self.registry()?;
-        let desk = Desk {
-            transport: self.transport(),
-            operation,
-            guard: &registry.guard,
-            scope,
-        };
-        // Boxed, so that the depth of what lies below ends here for all callers.
-        let sent: BoxFuture<'_, _> = Box::pin(registry.authenticator.send(&desk, request));
-        sent.await
+        registry
+            .send(self.transport(), operation, request, scope)
+            .await
     }
 
     /// Fetches a document of at most `limit` bytes. A refusal comes back as it is.
@@ -346,7 +330,7 @@ impl Repository {
 
     fn hint(&self, request: &Request) -> Option<String> {
         let registry = self.registry.as_ref()?;
-        if let Some(hint) = registry.authenticator.hint() {
+        if let Some(hint) = registry.authenticator.missing_credentials_hint() {
             return Some(hint);
         }
         let is_ecr = registry.is_ecr;

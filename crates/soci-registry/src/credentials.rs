@@ -1,28 +1,29 @@
-//! Where credentials come from. Nothing here speaks to a registry.
+//! Credential sources. This module sends nothing to a registry.
 //!
-//! Docker's configuration and its helpers are read by our own small modules: the crate `docker_credential` runs helpers
-//! without a limit of time or output, and does not check a helper's name.
+//! Docker's configuration and its credential helpers are read by modules of this crate. The crate
+//! `docker_credential` runs helpers without a timeout or an output limit and does not check a
+//! helper's name.
 
 pub(crate) mod chain;
-pub(crate) mod config;
+mod docker_config;
+mod docker_helper;
 pub(crate) mod environment;
-pub(crate) mod helper;
 
-pub(crate) use chain::Chain;
+pub(crate) use chain::CredentialChain;
 
 use crate::secret::Secret;
 
-/// What a source says about a registry.
+/// A credential for one registry.
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
-    /// No source knows anything.
+    /// No source has a credential.
     Anonymous {
-        /// The sources that were asked, each with what came of it.
+        /// The sources that were tried, each with its result, for messages.
         tried: Vec<String>,
     },
-    /// A token that a token server takes in place of a password.
+    /// A token that a token server accepts instead of a password.
     IdentityToken { token: Secret, renewal: Renewal },
-    /// A name with a password.
+    /// A user name with a password.
     Password {
         username: String,
         password: Secret,
@@ -35,24 +36,28 @@ pub(crate) enum Credential {
 pub(crate) enum Renewal {
     /// The source holds one fixed credential.
     Fixed,
-    /// The source makes credentials that expire.
+    /// The source creates credentials that expire.
     Possible,
 }
 
 impl Credential {
-    /// Makes a credential of a name and a secret, as Docker's configuration and helpers give them.
-    pub(crate) fn from_pair(username: String, password: Secret, renewal: Renewal) -> Self {
+    /// Creates a credential from a user name and a secret, as Docker's configuration and its
+    /// helpers give them. The user name `<token>` marks an identity token.
+    pub(crate) fn from_pair(username: String, secret: Secret, renewal: Renewal) -> Self {
         if username == "<token>" {
-            let token = password;
-            return Self::IdentityToken { token, renewal };
+            return Self::IdentityToken {
+                token: secret,
+                renewal,
+            };
         }
         Self::Password {
             username,
-            password,
+            password: secret,
             renewal,
         }
     }
 
+    /// Returns whether the source may give another credential.
     pub(crate) const fn renewal(&self) -> Renewal {
         match self {
             Self::Anonymous { .. } => Renewal::Fixed,

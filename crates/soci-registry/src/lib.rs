@@ -14,7 +14,7 @@
 //!     return Err("not in a registry".into());
 //! };
 //! let repository = Client::new(ClientOptions::default())?.repository(&reference);
-//! if let Some(manifest) = repository.manifest(ManifestName::Tag("12")).await? {
+//! if let Some(manifest) = repository.fetch_manifest(ManifestName::Tag("12")).await? {
 //!     println!("{}", manifest.descriptor.digest);
 //! }
 //! # Ok(())
@@ -35,6 +35,7 @@ mod manifest;
 mod options;
 mod push;
 mod referrers;
+mod registry;
 mod secret;
 
 #[cfg(test)]
@@ -54,5 +55,5 @@ pub use error::{
 pub use http::request::Content;
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
-pub use push::{Copied, PushedManifest};
-pub use referrers::{Referrers, ReferrersVia};
+pub use push::{PushedBlob, PushedManifest};
+pub use referrers::Referrers;

@@ -1,4 +1,4 @@
-//! Manifests and indexes: small documents that are read whole and verified.
+//! Fetches manifests and indexes: small documents that are read completely and verified.
 
 use std::fmt;
 
@@ -14,25 +14,33 @@ use crate::error::{Damage, Operation, RegistryError};
 use crate::http::request::Request;
 use crate::http::response::Answer;
 
-/// The largest manifest that is read or sent, in bytes: what ECR takes.
-pub(crate) const LIMIT: u64 = 4 << 20;
+/// Largest manifest that is read or sent, in bytes. This is the limit of Amazon ECR, and the size
+/// that every registry is expected to accept (OCI distribution-spec, "Pushing Manifests").
+pub(crate) const MAX_MANIFEST_SIZE: u64 = 4 << 20;
 
 /// Names a manifest in a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ManifestName<'a> {
-    /// By the digest of its bytes.
+    /// The digest of its bytes.
     Digest(Digest),
-    /// By a tag, which may point elsewhere the next time.
+    /// A tag, which may point to another manifest the next time.
     Tag(&'a str),
 }
 
-/// A manifest or an index as it came.
+/// A manifest or an index.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// Its media type, the digest of its bytes, and their number.
+    /// Its media type, and digest and length of its bytes.
     pub descriptor: Descriptor,
-    /// The document. Its digest is right where it was asked for by digest.
+    /// The document. If it was fetched by digest, its digest has been verified.
     pub bytes: Bytes,
+}
+
+/// A manifest with the entity tag of the reply (RFC 9110, section 8.8.3).
+#[derive(Debug)]
+pub(crate) struct ManifestReply {
+    pub(crate) manifest: Manifest,
+    pub(crate) entity_tag: Option<String>,
 }
 
 impl fmt::Display for ManifestName<'_> {
@@ -45,68 +53,73 @@ impl fmt::Display for ManifestName<'_> {
 }
 
 impl Repository {
-    /// Fetches a manifest of at most 4 MiB. `None` where the repository does not hold it.
+    /// Fetches a manifest of at most 4 MiB. Returns `None` if the repository does not contain it.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NotFound`] where the registry says that there is no such repository;
-    /// [`RegistryError::BadData`] where it is too large, is not what its digest says, or has two media types; else as the
-    /// registry fails.
-    pub async fn manifest(
+    /// Returns [`RegistryError::NotFound`] if the registry has no such repository, and
+    /// [`RegistryError::BadData`] if the manifest is too large, differs from its digest, or has two
+    /// media types. Returns another error if the request fails.
+    pub async fn fetch_manifest(
         &self,
         name: ManifestName<'_>,
     ) -> Result<Option<Manifest>, RegistryError> {
-        Ok(self
-            .tagged_manifest(name)
-            .await?
-            .map(|(manifest, _)| manifest))
+        let reply = self.fetch_manifest_reply(name).await?;
+        Ok(reply.map(|reply| reply.manifest))
     }
 
-    /// Fetches a manifest with its entity tag, where the registry gives one.
-    pub(crate) async fn tagged_manifest(
+    /// Fetches a manifest with its entity tag.
+    pub(crate) async fn fetch_manifest_reply(
         &self,
         name: ManifestName<'_>,
-    ) -> Result<Option<(Manifest, Option<String>)>, RegistryError> {
+    ) -> Result<Option<ManifestReply>, RegistryError> {
         let operation = self.operation("fetch manifest", name);
         let request = self.manifest_request(Method::GET, name)?;
-        let mut refetched = false;
+        let mut is_refetched = false;
         loop {
-            let document = match self.document(&operation, &request, LIMIT).await? {
+            let document = match self
+                .document(&operation, &request, MAX_MANIFEST_SIZE)
+                .await?
+            {
                 Ok(document) => document,
                 Err(refusal) if refusal.status == 404 && refusal.code != "NAME_UNKNOWN" => {
                     return Ok(None);
                 }
                 Err(refusal) => return Err(self.refuse(&operation, &request, refusal)),
             };
-            match check(&operation, name, &document) {
-                // Once more: caches on the way have been seen to serve damaged content.
+            match verify_manifest(&operation, name, &document) {
+                // A cache on the way may have served a damaged copy, so the manifest is fetched
+                // once more.
                 Err(RegistryError::BadData {
                     damage: Damage::Digest { .. },
                     ..
-                }) if !refetched => refetched = true,
+                }) if !is_refetched => is_refetched = true,
                 Err(error) => return Err(error),
                 Ok(descriptor) => {
-                    let tag = document.header("etag").map(str::to_owned);
+                    let entity_tag = document.header("etag").map(str::to_owned);
                     let bytes = document.bytes;
-                    return Ok(Some((Manifest { descriptor, bytes }, tag)));
+                    return Ok(Some(ManifestReply {
+                        manifest: Manifest { descriptor, bytes },
+                        entity_tag,
+                    }));
                 }
             }
         }
     }
 
-    /// Returns the digest of a manifest without fetching it, where the registry can say. `None` where it does not hold it.
+    /// Returns the digest of a manifest, with a `HEAD` request if the registry answers it. Returns
+    /// `None` if the repository does not contain the manifest.
     ///
     /// # Errors
     ///
-    /// As [`Repository::manifest`].
-    pub async fn manifest_digest(
+    /// Returns the errors of [`Repository::fetch_manifest`].
+    pub async fn resolve_digest(
         &self,
         name: ManifestName<'_>,
     ) -> Result<Option<Digest>, RegistryError> {
         let operation = self.operation("look up manifest", name);
         let request = self.manifest_request(Method::HEAD, name)?;
-        let answer = self.send(&operation, &request).await?;
-        match answer {
+        match self.send(&operation, &request).await? {
             Answer::Refused(refused) if refused.refusal.status == 404 => return Ok(None),
             Answer::Done(response) => {
                 let digest = response.headers().get("docker-content-digest");
@@ -117,8 +130,9 @@ impl Repository {
             }
             Answer::Elsewhere | Answer::Refused(_) => {}
         }
-        // A refused `HEAD` has no body that says why, and some registries give no digest: ask again in full.
-        let manifest = self.manifest(name).await?;
+        // The rejection of a `HEAD` request has no body with a reason, and some registries send no
+        // digest, so this fetches the manifest.
+        let manifest = self.fetch_manifest(name).await?;
         Ok(manifest.map(|manifest| manifest.descriptor.digest))
     }
 
@@ -135,12 +149,12 @@ impl Repository {
 /// The one field that every kind of manifest may have.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Typed {
+struct TypedDocument {
     media_type: Option<String>,
 }
 
-/// Verifies what came, and returns its descriptor.
-fn check(
+/// Verifies a manifest and returns its descriptor.
+fn verify_manifest(
     operation: &Operation,
     name: ManifestName<'_>,
     document: &Document,
@@ -148,7 +162,7 @@ fn check(
     let found = Digest::of(&document.bytes);
     let expected = match name {
         ManifestName::Digest(digest) => Some(digest),
-        // What the registry itself says that it sends.
+        // The digest that the registry itself announces.
         ManifestName::Tag(_) => document
             .header("docker-content-digest")
             .and_then(|text| text.parse().ok()),
@@ -158,29 +172,31 @@ fn check(
     {
         return Err(operation.bad_data(Damage::Digest { expected, found }));
     }
-    let typed: Typed = serde_json::from_slice(&document.bytes).map_err(|error| {
+    let typed: TypedDocument = serde_json::from_slice(&document.bytes).map_err(|error| {
         operation.bad_data(Damage::Document {
             what: "the manifest",
             reason: error.to_string(),
         })
     })?;
-    let media_type = agree(document.media_type(), typed.media_type.as_deref())
+    let media_type = reconcile_media_types(document.media_type(), typed.media_type.as_deref())
         .map_err(|damage| operation.bad_data(damage))?;
     let size = document.bytes.len() as u64;
     Ok(Descriptor::new(&media_type, found, size))
 }
 
-/// Returns the media type on which reply and document agree (CVE-2021-41190: they must not differ).
-fn agree(served: &str, own: Option<&str>) -> Result<String, Damage> {
-    let is_vague = matches!(
+/// Returns the media type of a document whose reply has the type `served` and whose `mediaType`
+/// field is `declared`. The two must not differ, or the same digest could stand for two documents
+/// (CVE-2021-41190). A general type such as `application/json` contradicts nothing.
+fn reconcile_media_types(served: &str, declared: Option<&str>) -> Result<String, Damage> {
+    let is_general = matches!(
         served,
         "" | "application/json" | "application/octet-stream" | "text/plain"
     );
-    match own {
-        Some(own) if is_vague || own == served => Ok(own.to_owned()),
-        Some(own) => Err(Damage::MediaType {
+    match declared {
+        Some(declared) if is_general || declared == served => Ok(declared.to_owned()),
+        Some(declared) => Err(Damage::MediaType {
             served: sanitize(served),
-            found: sanitize(own),
+            found: sanitize(declared),
         }),
         None => Ok(served.to_owned()),
     }
@@ -191,12 +207,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_no_manifest_for_an_index() {
-        let both = agree(media_type::OCI_INDEX, Some(media_type::OCI_MANIFEST));
-        assert!(matches!(both, Err(Damage::MediaType { .. })));
-        let vague = agree("application/json", Some(media_type::OCI_INDEX));
-        assert_eq!(vague.as_deref(), Ok(media_type::OCI_INDEX));
-        let silent = agree(media_type::OCI_MANIFEST, None);
-        assert_eq!(silent.as_deref(), Ok(media_type::OCI_MANIFEST));
+    fn rejects_a_manifest_that_is_served_as_an_index() {
+        let differing =
+            reconcile_media_types(media_type::OCI_INDEX, Some(media_type::OCI_MANIFEST));
+        assert!(matches!(differing, Err(Damage::MediaType { .. })));
+        let general = reconcile_media_types("application/json", Some(media_type::OCI_INDEX));
+        assert_eq!(general.as_deref(), Ok(media_type::OCI_INDEX));
+        let undeclared = reconcile_media_types(media_type::OCI_MANIFEST, None);
+        assert_eq!(undeclared.as_deref(), Ok(media_type::OCI_MANIFEST));
     }
 }

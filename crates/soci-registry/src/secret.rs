@@ -1,17 +1,19 @@
-//! A value that must not be seen.
+//! A value that must not appear in logs, messages or documents.
 
 use std::fmt;
 
-/// A password or a token. Has no `Display`, and its `Debug` shows only that it is there.
+/// A password or a token. It has no `Display`, and its `Debug` output hides the value.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Secret(String);
 
 impl Secret {
+    /// Wraps a secret text.
     pub(crate) const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// Returns the secret, for a header or a form and nothing else.
+    /// Returns the secret. Use it only to build a header or a form, or to test whether it is empty
+    /// or well-formed.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -34,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_nothing() {
+    fn debug_output_hides_the_secret() {
         assert_eq!(format!("{:?}", Secret::new("x".into())), "Secret(***)");
     }
 }

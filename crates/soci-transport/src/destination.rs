@@ -8,7 +8,7 @@ use soci_layout::{ArchiveWriter, Layout, LayoutError, Select};
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
-use soci_registry::{Copied, ManifestName, Repository};
+use soci_registry::{ManifestName, PushedBlob, Repository};
 
 use crate::referrers::{self, Referrers};
 use crate::{Session, Source, TransportError};
@@ -86,7 +86,7 @@ impl Destination {
             } => {
                 let name = ManifestName::Digest(descriptor.digest);
                 Ok(session
-                    .block_on(repository.manifest_digest(name))??
+                    .block_on(repository.resolve_digest(name))??
                     .is_some())
             }
             _ => self.has_blob(descriptor),
@@ -150,7 +150,7 @@ impl Destination {
                 };
                 let copied = session
                     .block_on(repository.mount_or_push_blob(descriptor, from, &content))??;
-                if copied == Copied::Mounted {
+                if copied == PushedBlob::Mounted {
                     return Ok(0);
                 }
             }
@@ -235,7 +235,7 @@ impl Destination {
                 session,
                 repository,
             } => {
-                return Ok(session.block_on(repository.manifest_digest(ManifestName::Tag(tag)))??);
+                return Ok(session.block_on(repository.resolve_digest(ManifestName::Tag(tag)))??);
             }
             Self::Layout(layout) => layout.index()?,
             Self::Archive(archive) => locked(archive).index().to_vec(),
@@ -298,10 +298,11 @@ impl Destination {
                 session,
                 repository,
             } => {
-                let found = session.block_on(repository.referrers(subject, artifact_type))??;
+                let found =
+                    session.block_on(repository.list_referrers(subject, artifact_type))??;
                 return Ok(Referrers {
                     descriptors: found.descriptors,
-                    via: via(found.via),
+                    via: found.via,
                 });
             }
             Self::Layout(layout) => layout.index()?,
@@ -388,13 +389,5 @@ fn unreadable(source: std::io::Error) -> LayoutError {
         action: soci_layout::Action::Read,
         path: "memory".into(),
         source,
-    }
-}
-
-const fn via(via: soci_registry::ReferrersVia) -> ReferrersVia {
-    match via {
-        soci_registry::ReferrersVia::Api => ReferrersVia::Api,
-        soci_registry::ReferrersVia::Tag => ReferrersVia::Tag,
-        soci_registry::ReferrersVia::None => ReferrersVia::None,
     }
 }

@@ -61,7 +61,7 @@ impl Source {
                 let name = wanted
                     .digest
                     .map_or(ManifestName::Tag(tag), ManifestName::Digest);
-                let found = session.block_on(repository.manifest(name))??;
+                let found = session.block_on(repository.fetch_manifest(name))??;
                 let what = match wanted.digest {
                     Some(digest) => format!(
                         "digest `{digest}` of {}/{}",
@@ -114,8 +114,9 @@ impl Source {
     pub fn manifest(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
         match self {
             Self::Registry(session, repository) => {
-                let found = session
-                    .block_on(repository.manifest(ManifestName::Digest(descriptor.digest)))??;
+                let found = session.block_on(
+                    repository.fetch_manifest(ManifestName::Digest(descriptor.digest)),
+                )??;
                 Ok(found.map(|manifest| manifest.bytes.to_vec()))
             }
             _ => self.small_blob(descriptor),
@@ -169,7 +170,8 @@ impl Source {
         let read = |entry: &Descriptor| self.manifest(entry).ok().flatten();
         match self {
             Self::Registry(session, repository) => {
-                let found = session.block_on(repository.referrers(subject, artifact_type))??;
+                let found =
+                    session.block_on(repository.list_referrers(subject, artifact_type))??;
                 Ok(found.descriptors)
             }
             Self::Layout(layout) => {

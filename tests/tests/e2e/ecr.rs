@@ -126,7 +126,7 @@ fn without_credentials_the_sources_that_were_tried_are_named() {
         let ended = ended.says(&format!("soci-pull: {}: ", reference()));
         let ended = ended.says("SOCI_USERNAME and SOCI_PASSWORD: not set");
         let ended = ended
-            .says(".docker/config.json`: not there")
+            .says(".docker/config.json`: not found")
             .says("AWS: no credentials");
         assert!(ended.stdout.is_empty());
         assert_sound(&sandbox.store());

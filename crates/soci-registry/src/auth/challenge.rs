@@ -1,52 +1,57 @@
-//! What a registry asks for in `WWW-Authenticate`.
+//! Parses the `WWW-Authenticate` headers of a registry (RFC 9110, section 11.6.1).
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-/// A challenge that can be met.
+/// An authentication challenge that this client can answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Challenge {
-    /// Name and password in every request.
+    /// User name and password in every request (RFC 7617).
     Basic,
-    /// A token from a server (distribution's "Token Authentication Specification").
+    /// A token from a token server (distribution's "Token Authentication Specification").
     Bearer {
-        /// The server's URL, not yet checked.
+        /// The token server's URL, not yet checked.
         realm: String,
-        /// What the token server calls the registry.
+        /// The registry's name at the token server.
         service: Option<String>,
-        /// The scopes that the registry asks for, separated by blanks.
+        /// The scopes that the registry asks for, separated by spaces.
         scope: String,
     },
 }
 
-/// How many challenges are looked at.
-const LIMIT: usize = 8;
+/// Number of `WWW-Authenticate` headers that are parsed.
+const MAX_HEADERS: usize = 8;
 
-/// How long one header may be.
-const HEADER: usize = 8 << 10;
+/// Longest `WWW-Authenticate` header that is parsed, in bytes.
+const MAX_HEADER_LEN: usize = 8 << 10;
 
-/// Returns the challenge to meet: Bearer before Basic, as a token is worth less than a password.
-pub(crate) fn read(headers: &HeaderMap) -> Option<Challenge> {
-    let values = headers.get_all(WWW_AUTHENTICATE).iter().take(LIMIT);
-    let texts = values
+/// Returns the challenge to answer. Bearer is preferred to Basic, because a leaked token does less
+/// harm than a leaked password.
+pub(crate) fn parse_challenge(headers: &HeaderMap) -> Option<Challenge> {
+    let values = headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .take(MAX_HEADERS)
         .filter_map(|value| value.to_str().ok())
-        .filter(|text| text.len() <= HEADER);
-    let mut found = None;
-    for text in texts {
+        .filter(|text| text.len() <= MAX_HEADER_LEN);
+    let mut basic = None;
+    for text in values {
         for challenge in http_auth::parse_challenges(text).unwrap_or_default() {
-            match understand(&challenge) {
+            match convert_challenge(&challenge) {
                 Some(bearer @ Challenge::Bearer { .. }) => return Some(bearer),
-                Some(Challenge::Basic) => found = Some(Challenge::Basic),
+                Some(Challenge::Basic) => basic = Some(Challenge::Basic),
                 None => {}
             }
         }
     }
-    found
+    basic
 }
 
-fn understand(challenge: &http_auth::ChallengeRef<'_>) -> Option<Challenge> {
+/// Converts a parsed challenge. Returns `None` for other schemes and for a Bearer challenge without
+/// a realm.
+fn convert_challenge(challenge: &http_auth::ChallengeRef<'_>) -> Option<Challenge> {
     let parameter = |name: &str| {
         let mut parameters = challenge.params.iter();
-        let (_, value) = parameters.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+        let (_, value) = parameters.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         Some(value.to_unescaped())
     };
     if challenge.scheme.eq_ignore_ascii_case("basic") {
@@ -66,12 +71,12 @@ fn understand(challenge: &http_auth::ChallengeRef<'_>) -> Option<Challenge> {
 mod tests {
     use super::*;
 
-    fn of(values: &[&str]) -> Option<Challenge> {
+    fn parse_values(values: &[&str]) -> Option<Challenge> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(WWW_AUTHENTICATE, value.parse().expect("a header value"));
         }
-        read(&headers)
+        parse_challenge(&headers)
     }
 
     fn bearer(realm: &str, service: Option<&str>, scope: &str) -> Challenge {
@@ -83,15 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_registries_send() {
+    fn parses_the_challenges_of_real_registries() {
         assert_eq!(
-            of(&[
+            parse_values(&[
                 r#"Basic realm="https://1.dkr.ecr.us-east-1.amazonaws.com/",service="ecr.amazonaws.com""#
             ]),
             Some(Challenge::Basic)
         );
         assert_eq!(
-            of(&[
+            parse_values(&[
                 r#"Bearer realm="https://public.ecr.aws/token/",service="public.ecr.aws",scope="aws""#
             ]),
             Some(bearer(
@@ -101,7 +106,7 @@ mod tests {
             ))
         );
         assert_eq!(
-            of(&[
+            parse_values(&[
                 r#"bearer realm="https://a/t",scope="repository:a:pull,push",error="insufficient_scope""#
             ]),
             Some(bearer("https://a/t", None, "repository:a:pull,push"))
@@ -109,20 +114,20 @@ mod tests {
     }
 
     #[test]
-    fn prefers_tokens() {
+    fn prefers_bearer_to_basic() {
         let both = r#"Basic realm="a", Bearer realm="https://a/t""#;
-        assert_eq!(of(&[both]), Some(bearer("https://a/t", None, "")));
+        assert_eq!(parse_values(&[both]), Some(bearer("https://a/t", None, "")));
         assert_eq!(
-            of(&["Negotiate", r#"Basic realm="a""#]),
+            parse_values(&["Negotiate", r#"Basic realm="a""#]),
             Some(Challenge::Basic)
         );
     }
 
     #[test]
-    fn passes_over_what_it_does_not_know() {
-        let long = format!(r#"Bearer realm="{}""#, "x".repeat(HEADER));
+    fn ignores_unknown_and_malformed_challenges() {
+        let long = format!(r#"Bearer realm="{}""#, "x".repeat(MAX_HEADER_LEN));
         for text in ["", "Bearer", r#"Digest realm="a",nonce="b""#, "=,=", &long] {
-            assert_eq!(of(&[text]), None, "{text:.40}");
+            assert_eq!(parse_values(&[text]), None, "{text:.40}");
         }
     }
 }

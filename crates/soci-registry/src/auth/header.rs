@@ -1,35 +1,25 @@
-//! Basic authentication (RFC 7617): what ECR and many private registries want.
+//! Values of the `Authorization` header: Basic (RFC 7617) and Bearer (RFC 6750).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
-use crate::credentials::Credential;
-use crate::error::Denial;
 use crate::secret::Secret;
 
-/// Returns the header's value for a credential.
-pub(crate) fn value(credential: &Credential) -> Result<HeaderValue, Denial> {
-    match credential {
-        Credential::Anonymous { tried } => Err(Denial::NoCredentials {
-            tried: tried.clone(),
-        }),
-        Credential::IdentityToken { .. } => Err(Denial::NoCredentials {
-            tried: vec!["an identity token, which a token server would take".to_owned()],
-        }),
-        Credential::Password {
-            username, password, ..
-        } => Ok(encode(username, password)),
-    }
-}
-
-pub(crate) fn encode(username: &str, password: &Secret) -> HeaderValue {
+/// Returns `Basic` with the encoded user name and password.
+pub(crate) fn basic_header(username: &str, password: &Secret) -> HeaderValue {
     let plain = format!("{username}:{}", password.reveal());
-    sensitive("Basic", &STANDARD.encode(plain))
+    sensitive_header("Basic", &STANDARD.encode(plain))
 }
 
-/// Returns `scheme token` as a value that no log shows. Base64 and checked tokens can always stand in a header.
-pub(crate) fn sensitive(scheme: &str, token: &str) -> HeaderValue {
+/// Returns `Bearer` with a token, which must consist of visible ASCII characters.
+pub(crate) fn bearer_header(token: &Secret) -> HeaderValue {
+    sensitive_header("Bearer", token.reveal())
+}
+
+/// Returns `scheme token`, marked as sensitive so that no log shows it. Base64 text and checked
+/// tokens are always valid in a header; any other value gives an empty header.
+fn sensitive_header(scheme: &str, token: &str) -> HeaderValue {
     let mut value = HeaderValue::try_from(format!("{scheme} {token}"))
         .unwrap_or_else(|_| HeaderValue::from_static(""));
     value.set_sensitive(true);

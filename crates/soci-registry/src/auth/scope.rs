@@ -1,46 +1,52 @@
-//! What a token is for.
+//! The scopes of a token (distribution's "Token Scope Documentation").
 
 use std::collections::BTreeSet;
 
-/// The scopes of a token: the narrowest that will do, with what the registry itself adds.
+/// The scopes to request for a token, such as `repository:team/app:pull`.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Scope(BTreeSet<String>);
 
+/// Number of scopes of a challenge that are considered.
+const MAX_CHALLENGE_SCOPES: usize = 8;
+
 impl Scope {
-    /// Reading from a repository.
+    /// Returns the scope for reading from `repository`.
     pub(crate) fn pull(repository: &str) -> Self {
         Self(BTreeSet::from([format!("repository:{repository}:pull")]))
     }
 
-    /// Reading from and writing to a repository.
+    /// Returns the scope for reading from and writing to `repository`.
     pub(crate) fn push(repository: &str) -> Self {
         Self(BTreeSet::from([format!(
             "repository:{repository}:pull,push"
         )]))
     }
 
-    /// Reading from another repository, too.
+    /// Adds the scope for reading from another repository, as a cross-repository mount needs it.
     pub(crate) fn and_pull(mut self, repository: &str) -> Self {
         self.0.insert(format!("repository:{repository}:pull"));
         self
     }
 
-    /// Adds what a challenge asks for, but for other repositories: which ones are needed is known better here.
-    pub(crate) fn widen(&mut self, asked: &str) {
-        for scope in asked.split_ascii_whitespace().take(8) {
+    /// Adds the scopes that a challenge asks for. Scopes of repositories that are not in `self` are
+    /// ignored: the client knows which repositories its request concerns, and a registry must not
+    /// obtain tokens for others.
+    pub(crate) fn add_from_challenge(&mut self, challenge_scope: &str) {
+        let scopes = challenge_scope.split_ascii_whitespace();
+        for scope in scopes.take(MAX_CHALLENGE_SCOPES) {
             let Some(repository) = scope.strip_prefix("repository:") else {
                 self.0.insert(scope.to_owned());
                 continue;
             };
             let (name, actions) = repository.rsplit_once(':').unwrap_or_default();
-            let reading = Self::pull(name);
-            if actions.split(',').any(|action| action == "push") && reading.0.is_subset(&self.0) {
-                self.0 = &(&self.0 - &reading.0) | &Self::push(name).0;
+            let pull = Self::pull(name);
+            if actions.split(',').any(|action| action == "push") && pull.0.is_subset(&self.0) {
+                self.0 = &(&self.0 - &pull.0) | &Self::push(name).0;
             }
         }
     }
 
-    /// Returns the scopes, each for one parameter.
+    /// Returns the scopes. Each one becomes a `scope` parameter of its own.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -51,9 +57,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn widens_by_what_is_no_repository() {
+    fn adds_scopes_that_concern_no_repository() {
         let mut scope = Scope::pull("a/b");
-        scope.widen("aws repository:other:pull,push");
+        scope.add_from_challenge("aws repository:other:pull,push");
         assert_eq!(
             scope.iter().collect::<Vec<_>>(),
             ["aws", "repository:a/b:pull"]
@@ -61,16 +67,16 @@ mod tests {
     }
 
     #[test]
-    fn widens_to_writing_where_its_own_repository_wants_that() {
-        for (asked, expected) in [
+    fn adds_push_only_for_its_own_repository() {
+        for (challenge, expected) in [
             ("repository:a/b:pull", "repository:a/b:pull"),
             ("repository:a/b:pull,push", "repository:a/b:pull,push"),
             ("repository:a/b:pull,delete", "repository:a/b:pull"),
             ("repository:push", "repository:a/b:pull"),
         ] {
             let mut scope = Scope::pull("a/b");
-            scope.widen(asked);
-            assert_eq!(scope.iter().collect::<Vec<_>>(), [expected], "{asked}");
+            scope.add_from_challenge(challenge);
+            assert_eq!(scope.iter().collect::<Vec<_>>(), [expected], "{challenge}");
         }
     }
 }

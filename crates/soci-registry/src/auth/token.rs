@@ -1,83 +1,164 @@
-//! Tokens: a name and a password, or an identity token, or nothing, in exchange for the right to do one thing.
+//! Fetches tokens from a token server (distribution's "Token Authentication Specification"): in
+//! exchange for a user name and password, for an identity token, or without any credential.
 
-use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Method, Response};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::{Desk, header};
-use crate::auth::scope::Scope;
+use super::context::{AuthContext, forbid_plain_http};
+use super::header::basic_header;
+use super::scope::Scope;
 use crate::credentials::Credential;
-use crate::error::{Denial, Fault, RegistryError, Tries, Violation};
+use crate::error::{Denial, Fault, Refusal, RegistryError, Tries, Violation};
 use crate::http::egress;
 use crate::http::request::{Body, Request};
 use crate::http::response::{self, Answer, ReadError};
 use crate::secret::Secret;
 
-/// What to ask for, and where.
-pub(crate) struct Wanted<'a> {
-    pub(crate) realm: &'a str,
-    pub(crate) service: Option<&'a str>,
-    pub(crate) scope: &'a Scope,
+/// The parameters of a Bearer challenge, with the scope to request.
+pub(super) struct TokenParameters<'a> {
+    /// The token server's URL, not yet checked.
+    pub(super) realm: &'a str,
+    /// The registry's name at the token server.
+    pub(super) service: Option<&'a str>,
+    pub(super) scope: &'a Scope,
 }
 
-/// What a token server is called where it is refused.
-const WHAT: &str = "token server";
+/// What messages call the token server.
+const TOKEN_SERVER: &str = "token server";
 
-/// How long a token server's reply may be.
-const REPLY: u64 = 128 << 10;
+/// Longest reply of a token server, in bytes.
+const MAX_REPLY: u64 = 128 << 10;
 
-/// A token server's reply. How long the token lasts is not read: it is good until the registry says otherwise.
+/// A token server's reply. `expires_in` is not read: a token is used until the registry rejects it.
 #[derive(Deserialize)]
-struct Reply {
+struct TokenReply {
     token: Option<Secret>,
     access_token: Option<Secret>,
 }
 
-/// Fetches a token and returns it as a header's value.
-pub(crate) async fn fetch(
-    desk: &Desk<'_>,
-    wanted: &Wanted<'_>,
+/// Fetches a token that may be sent in a `Bearer` header.
+///
+/// # Errors
+///
+/// Returns an error if the realm is not a safe place for a credential, if the token server does not
+/// answer or refuses, or if its reply holds no usable token.
+pub(super) async fn fetch_token(
+    context: &AuthContext<'_>,
+    parameters: &TokenParameters<'_>,
     credential: &Credential,
-) -> Result<HeaderValue, RegistryError> {
-    let realm = realm(desk, wanted.realm).await?;
-    super::keep_off_the_wire(credential, &realm)?;
+) -> Result<Secret, RegistryError> {
+    let realm = check_realm(context, parameters.realm).await?;
+    forbid_plain_http(credential, &realm)?;
     let server = egress::host(&realm);
-    let request = match credential {
-        Credential::IdentityToken { token, .. } => by_identity(realm, wanted, token),
-        Credential::Anonymous { .. } => by_name(realm, wanted),
-        Credential::Password {
-            username, password, ..
-        } => by_name(realm, wanted).header(AUTHORIZATION, header::encode(username, password)),
-    };
-    let Desk {
-        transport,
-        operation,
-        guard,
-        ..
-    } = desk;
-    let response = match transport.exchange(operation, &request, None, guard).await? {
+    let request = token_request(realm, parameters, credential);
+    let response = match context.exchange(&request, None).await? {
         Answer::Done(response) => response,
-        Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
+        Answer::Elsewhere => return Err(context.operation.protocol(Violation::Redirected)),
         Answer::Refused(refused) => {
-            let refusal = refused.refusal;
-            let is_ours = matches!(refusal.status, 400 | 401 | 403);
-            return Err(match credential {
-                Credential::Anonymous { tried } if is_ours => desk.denied(Denial::NoCredentials {
-                    tried: tried.clone(),
-                }),
-                _ if is_ours => desk.denied(Denial::Token { server, refusal }),
-                _ => operation.protocol(Violation::Refused(refusal)),
-            });
+            return Err(refusal_error(context, credential, server, refused.refusal));
         }
     };
+    read_token(context, response, server).await
+}
+
+/// Parses and checks the token server's URL, because a password is sent there.
+async fn check_realm(context: &AuthContext<'_>, text: &str) -> Result<Url, RegistryError> {
+    let protocol = |violation| context.operation.protocol(violation);
+    let url: Url = text.parse().map_err(|error: url::ParseError| {
+        protocol(Violation::Document {
+            what: "the token server's URL",
+            reason: error.to_string(),
+        })
+    })?;
+    context.guard.check(TOKEN_SERVER, &url).map_err(protocol)?;
+    let named = tokio::time::timeout(
+        context.transport.timeouts.connect,
+        context.guard.check_name(TOKEN_SERVER, &url),
+    );
+    // A name that takes so long is a matter of the connection.
+    named.await.unwrap_or(Ok(())).map_err(protocol)?;
+    Ok(url)
+}
+
+/// Returns the request for a token. A credential travels in it, never in its URL.
+fn token_request(realm: Url, parameters: &TokenParameters<'_>, credential: &Credential) -> Request {
+    match credential {
+        Credential::IdentityToken { token, .. } => refresh_request(realm, parameters, token),
+        Credential::Anonymous { .. } => query_request(realm, parameters),
+        Credential::Password {
+            username, password, ..
+        } => {
+            query_request(realm, parameters).header(AUTHORIZATION, basic_header(username, password))
+        }
+    }
+}
+
+/// Returns the `GET` request that asks for a token, without a credential.
+fn query_request(mut realm: Url, parameters: &TokenParameters<'_>) -> Request {
+    {
+        let mut query = realm.query_pairs_mut();
+        if let Some(service) = parameters.service {
+            query.append_pair("service", service);
+        }
+        for scope in parameters.scope.iter() {
+            query.append_pair("scope", scope);
+        }
+    }
+    Request::new(Method::GET, realm)
+}
+
+/// Returns the `POST` request that trades an identity token, which OAuth 2 calls a refresh token,
+/// for an access token (RFC 6749, section 6).
+fn refresh_request(realm: Url, parameters: &TokenParameters<'_>, token: &Secret) -> Request {
+    let scopes: Vec<&str> = parameters.scope.iter().collect();
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "refresh_token")
+        .append_pair("service", parameters.service.unwrap_or_default())
+        .append_pair("scope", &scopes.join(" "))
+        .append_pair("client_id", "soci")
+        .append_pair("refresh_token", token.reveal())
+        .finish();
+    Request::new(Method::POST, realm)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::Bytes(form.into()))
+}
+
+/// Returns the error for a refusal by the token server.
+fn refusal_error(
+    context: &AuthContext<'_>,
+    credential: &Credential,
+    server: String,
+    refusal: Refusal,
+) -> RegistryError {
+    let is_denied = matches!(refusal.status, 400 | 401 | 403);
+    match credential {
+        _ if !is_denied => context.operation.protocol(Violation::Refused(refusal)),
+        Credential::Anonymous { tried } => context.denied(Denial::NoCredentials {
+            tried: tried.clone(),
+        }),
+        Credential::IdentityToken { .. } | Credential::Password { .. } => {
+            context.denied(Denial::Token { server, refusal })
+        }
+    }
+}
+
+/// Reads the token from the reply of the token server with the host name `server`.
+async fn read_token(
+    context: &AuthContext<'_>,
+    response: Response,
+    server: String,
+) -> Result<Secret, RegistryError> {
+    let operation = context.operation;
     let malformed = |reason: &str| {
         operation.protocol(Violation::Document {
             what: "the token server's reply",
             reason: reason.to_owned(),
         })
     };
-    let body = match response::read(response, REPLY, transport.timeouts.idle).await {
+    let idle = context.transport.timeouts.idle;
+    let body = match response::read(response, MAX_REPLY, idle).await {
         Ok(body) => body,
         Err(ReadError::TooLarge) => return Err(malformed("it is too large")),
         Err(ReadError::Cut { reason, .. }) => {
@@ -88,68 +169,20 @@ pub(crate) async fn fetch(
             return Err(operation.unavailable(fault, Tries::once()));
         }
     };
-    // The parser's own message would repeat the document, and so the token.
-    let reply: Reply = serde_json::from_slice(&body).map_err(|error| {
-        malformed(&format!(
-            "not the expected JSON, at column {}",
-            error.column()
-        ))
+    // The parser's own message would quote the document, and so the token.
+    let reply: TokenReply = serde_json::from_slice(&body).map_err(|error| {
+        let column = error.column();
+        malformed(&format!("not the expected JSON, at column {column}"))
     })?;
-    let token = reply.token.or(reply.access_token);
-    let token = token.filter(|token| is_token(token.reveal()));
-    let token = token.ok_or_else(|| malformed("it holds no token"))?;
-    Ok(header::sensitive("Bearer", token.reveal()))
+    reply
+        .token
+        .or(reply.access_token)
+        .filter(|token| is_header_safe(token.reveal()))
+        .ok_or_else(|| malformed("it holds no token"))
 }
 
-/// Checks the place where a token is to be had: it is sent a password.
-async fn realm(desk: &Desk<'_>, text: &str) -> Result<Url, RegistryError> {
-    let protocol = |violation| desk.operation.protocol(violation);
-    let url: Url = text.parse().map_err(|error: url::ParseError| {
-        protocol(Violation::Document {
-            what: "the token server's URL",
-            reason: error.to_string(),
-        })
-    })?;
-    desk.guard.check(WHAT, &url).map_err(protocol)?;
-    let named = tokio::time::timeout(
-        desk.transport.timeouts.connect,
-        desk.guard.check_name(WHAT, &url),
-    );
-    // A name that takes so long is a matter of the connection.
-    named.await.unwrap_or(Ok(())).map_err(protocol)?;
-    Ok(url)
-}
-
-/// Returns the request with which name and password get a token, or nobody does.
-fn by_name(mut realm: Url, wanted: &Wanted<'_>) -> Request {
-    {
-        let mut query = realm.query_pairs_mut();
-        if let Some(service) = wanted.service {
-            query.append_pair("service", service);
-        }
-        for scope in wanted.scope.iter() {
-            query.append_pair("scope", scope);
-        }
-    }
-    Request::new(Method::GET, realm)
-}
-
-/// Returns the request with which an identity token gets one (RFC 6749, 6).
-fn by_identity(realm: Url, wanted: &Wanted<'_>, token: &Secret) -> Request {
-    let scopes: Vec<&str> = wanted.scope.iter().collect();
-    let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "refresh_token")
-        .append_pair("service", wanted.service.unwrap_or_default())
-        .append_pair("scope", &scopes.join(" "))
-        .append_pair("client_id", "soci")
-        .append_pair("refresh_token", token.reveal())
-        .finish();
-    Request::new(Method::POST, realm)
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Body::Bytes(form.into()))
-}
-
-/// Says whether a text can stand behind `Bearer` (RFC 6750, 2.1), or at least harms no header.
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+/// Returns whether a token can be sent in a `Bearer` header. This is wider than the token syntax of
+/// RFC 6750, section 2.1: every visible ASCII character is accepted.
+fn is_header_safe(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
 }

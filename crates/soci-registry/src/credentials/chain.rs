@@ -1,4 +1,5 @@
-//! The order of the sources. The first one that knows the registry wins.
+//! The order of the credential sources. The first source that has a credential for the registry
+//! wins.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,55 +7,72 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use super::config::{self, Config};
+use super::docker_config::{DockerConfig, server_address};
+use super::docker_helper::ask_helper;
 use super::environment::Environment;
-use super::{Credential, Renewal, helper};
+use super::{Credential, Renewal};
 use crate::ecr::{self, EcrHost};
 use crate::error::{ConfigurationError, Operation, RegistryError};
 use crate::options::ClientOptions;
 
-/// The sources for one registry, in their order.
+/// The credential sources for one registry.
 #[derive(Clone, Debug)]
-pub(crate) struct Chain {
+pub(crate) struct CredentialChain {
     /// The registry as users write it.
     registry: String,
+    /// The credential file that the user has named.
     authfile: Option<PathBuf>,
     environment: Environment,
     ecr: Option<EcrHost>,
-    /// Certificates (PEM) that are trusted besides the system's.
+    /// Certificates (PEM) that are trusted in addition to the system's.
     certificates: Arc<[Vec<u8>]>,
-    helper_limit: Duration,
+    helper_timeout: Duration,
 }
 
-impl Chain {
+/// The result of a look-up in a credential file.
+enum FileLookup {
+    MissingFile,
+    NoEntry,
+    Found(Credential),
+}
+
+impl CredentialChain {
+    /// Returns the sources for `registry`. An authfile among the options overrides the one that the
+    /// environment names.
     pub(crate) fn new(
         registry: &str,
         options: &ClientOptions,
         environment: Environment,
         certificates: Arc<[Vec<u8>]>,
     ) -> Self {
-        let named = options.authfile.clone();
+        let authfile = options.authfile.clone();
         Self {
             registry: registry.to_owned(),
-            authfile: named.or_else(|| environment.authfile.clone()),
+            authfile: authfile.or_else(|| environment.authfile.clone()),
             environment,
             ecr: EcrHost::parse(registry),
             certificates,
-            helper_limit: options.timeouts.helper,
+            helper_timeout: options.timeouts.helper,
         }
     }
 
-    /// Says whether the registry is one of ECR.
+    /// Returns whether the registry is an Amazon ECR registry.
     pub(crate) const fn is_for_ecr(&self) -> bool {
         self.ecr.is_some()
     }
 
-    /// Asks one source after the other.
+    /// Returns the credential of the first source that has one: the authfile, the environment
+    /// variables, the default files, and AWS credentials for an ECR registry.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the authfile does not exist, or if a source holds something that cannot
+    /// be used. A source without a credential is not an error.
     pub(crate) async fn resolve(&self, operation: &Operation) -> Result<Credential, RegistryError> {
         let mut tried = Vec::new();
         if let Some(path) = &self.authfile {
-            match self.file(path, &mut tried).await? {
-                Looked::Absent => {
+            match self.look_up_in_file(path, &mut tried).await? {
+                FileLookup::MissingFile => {
                     return Err(ConfigurationError::File {
                         what: "credential file",
                         path: path.clone(),
@@ -62,15 +80,16 @@ impl Chain {
                     }
                     .into());
                 }
-                Looked::Nothing => {}
-                Looked::Found(credential) => return Ok(credential),
+                FileLookup::NoEntry => {}
+                FileLookup::Found(credential) => return Ok(credential),
             }
         }
-        if let Some(credential) = self.variables(&mut tried)? {
+        if let Some(credential) = self.read_variables(&mut tried)? {
             return Ok(credential);
         }
         for path in self.default_files() {
-            if let Looked::Found(credential) = self.file(&path, &mut tried).await? {
+            let lookup = self.look_up_in_file(&path, &mut tried).await?;
+            if let FileLookup::Found(credential) = lookup {
                 return Ok(credential);
             }
         }
@@ -89,7 +108,11 @@ impl Chain {
         ecr::http::client(&self.certificates)
     }
 
-    fn variables(&self, tried: &mut Vec<String>) -> Result<Option<Credential>, ConfigurationError> {
+    /// Returns the credential in `SOCI_USERNAME` and `SOCI_PASSWORD`.
+    fn read_variables(
+        &self,
+        tried: &mut Vec<String>,
+    ) -> Result<Option<Credential>, ConfigurationError> {
         let missing = |present, missing| ConfigurationError::Variable { present, missing };
         match (&self.environment.username, &self.environment.password) {
             (Some(username), Some(password)) => Ok(Some(Credential::from_pair(
@@ -106,41 +129,40 @@ impl Chain {
         }
     }
 
-    /// Returns the files that are read without being named, Docker's first.
+    /// Returns the files that are read although the user has named none: Docker's, then podman's.
     fn default_files(&self) -> Vec<PathBuf> {
         let environment = &self.environment;
         let home = environment.home.as_ref().map(|home| home.join(".docker"));
         let docker = environment.docker_config.clone().or(home);
-        let runtime = environment.runtime.as_ref();
         let docker = docker.map(|folder| folder.join("config.json"));
+        let runtime = environment.runtime.as_ref();
         let podman = runtime.map(|folder| folder.join("containers/auth.json"));
         docker.into_iter().chain(podman).collect()
     }
 
-    async fn file(&self, path: &Path, tried: &mut Vec<String>) -> Result<Looked, RegistryError> {
-        let Some(config) = Config::read(path)? else {
-            tried.push(format!("`{}`: not there", path.display()));
-            return Ok(Looked::Absent);
+    /// Looks up the registry in a credential file: first with the helper that the file names, then
+    /// in the file itself.
+    async fn look_up_in_file(
+        &self,
+        path: &Path,
+        tried: &mut Vec<String>,
+    ) -> Result<FileLookup, RegistryError> {
+        let Some(config) = DockerConfig::read(path)? else {
+            tried.push(format!("`{}`: not found", path.display()));
+            return Ok(FileLookup::MissingFile);
         };
-        if let Some(name) = config.helper(&self.registry) {
-            let server = config::server(&self.registry);
-            match helper::get(name, server, self.helper_limit).await? {
-                Some(credential) => return Ok(Looked::Found(credential)),
-                None => tried.push(format!("helper `{name}`: nothing for `{server}`")),
+        if let Some(helper) = config.helper_for(&self.registry) {
+            let server = server_address(&self.registry);
+            match ask_helper(helper, server, self.helper_timeout).await? {
+                Some(credential) => return Ok(FileLookup::Found(credential)),
+                None => tried.push(format!("helper `{helper}`: no credentials for `{server}`")),
             }
         }
-        if let Some(credential) = config.entry(&self.registry, path)? {
-            return Ok(Looked::Found(credential));
+        if let Some(credential) = config.credential_for(&self.registry, path)? {
+            return Ok(FileLookup::Found(credential));
         }
         let registry = &self.registry;
-        tried.push(format!("`{}`: nothing for `{registry}`", path.display()));
-        Ok(Looked::Nothing)
+        tried.push(format!("`{}`: no entry for `{registry}`", path.display()));
+        Ok(FileLookup::NoEntry)
     }
-}
-
-/// What came of looking into a file.
-enum Looked {
-    Absent,
-    Nothing,
-    Found(Credential),
 }

@@ -1,13 +1,13 @@
-//! The variables that name credentials, read once when a client is made.
+//! The environment variables that concern credentials, read once when a client is created.
 
 use std::path::PathBuf;
 
 use crate::secret::Secret;
 
-/// What the environment says.
+/// The values of the environment variables that concern credentials.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
-    /// `REGISTRY_AUTH_FILE`.
+    /// `REGISTRY_AUTH_FILE`: a credential file, as podman and skopeo read it.
     pub(crate) authfile: Option<PathBuf>,
     /// `SOCI_USERNAME`.
     pub(crate) username: Option<String>,
@@ -17,14 +17,14 @@ pub(crate) struct Environment {
     pub(crate) docker_config: Option<PathBuf>,
     /// `HOME`.
     pub(crate) home: Option<PathBuf>,
-    /// `XDG_RUNTIME_DIR`: where podman and skopeo keep what they log in with.
+    /// `XDG_RUNTIME_DIR`: the folder in which podman and skopeo store their logins.
     pub(crate) runtime: Option<PathBuf>,
-    /// The variables that name proxies, with their values, which may hold passwords.
+    /// The variables of [`PROXY_VARIABLES`] that are set. A proxy's URL may hold a password.
     pub(crate) proxies: Vec<(&'static str, Secret)>,
 }
 
-/// The variables that name proxies. `NO_PROXY` names none.
-pub(crate) const PROXIES: [&str; 6] = [
+/// The variables that name a proxy. `NO_PROXY` is not among them: it names hosts.
+pub(crate) const PROXY_VARIABLES: [&str; 6] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
@@ -34,24 +34,25 @@ pub(crate) const PROXIES: [&str; 6] = [
 ];
 
 impl Environment {
+    /// Reads the variables of this process.
     pub(crate) fn read() -> Self {
         Self {
-            authfile: variable("REGISTRY_AUTH_FILE").map(PathBuf::from),
-            username: variable("SOCI_USERNAME"),
-            password: variable("SOCI_PASSWORD").map(Secret::new),
-            docker_config: variable("DOCKER_CONFIG").map(PathBuf::from),
-            home: variable("HOME").map(PathBuf::from),
-            runtime: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
-            proxies: PROXIES
+            authfile: read_variable("REGISTRY_AUTH_FILE").map(PathBuf::from),
+            username: read_variable("SOCI_USERNAME"),
+            password: read_variable("SOCI_PASSWORD").map(Secret::new),
+            docker_config: read_variable("DOCKER_CONFIG").map(PathBuf::from),
+            home: read_variable("HOME").map(PathBuf::from),
+            runtime: read_variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+            proxies: PROXY_VARIABLES
                 .into_iter()
-                .filter_map(|name| Some((name, Secret::new(variable(name)?))))
+                .filter_map(|name| Some((name, Secret::new(read_variable(name)?))))
                 .collect(),
         }
     }
 }
 
-/// Returns a variable's value, unless it is empty.
-fn variable(name: &str) -> Option<String> {
+/// Returns a variable's value. An empty variable counts as not set.
+fn read_variable(name: &str) -> Option<String> {
     #[expect(
         clippy::disallowed_methods,
         reason = "credentials come from the environment, and only from here"

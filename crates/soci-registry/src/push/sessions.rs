@@ -1,68 +1,82 @@
-//! The upload sessions that are open, so that a program which must end can give them back.
+//! The upload sessions that are open, so that a program which is interrupted can cancel them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use url::Url;
 
-use crate::client::{Client, Repository};
+use crate::auth::scope::Scope;
+use crate::error::Operation;
 use crate::http::request::Request;
+use crate::http::transport::Transport;
+use crate::registry::Registry;
 
-/// How long giving back may take.
-const LIMIT: Duration = Duration::from_secs(1);
+/// How long cancelling may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The sessions that are open, by a number of their own.
+/// The upload sessions of a client that are open.
 #[derive(Debug, Default)]
-pub(crate) struct OpenUploads(Mutex<State>);
+pub(crate) struct OpenSessions(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    next: u64,
-    open: BTreeMap<u64, (Repository, Url)>,
+    next_id: u64,
+    sessions: BTreeMap<u64, Session>,
 }
 
-/// A session that is open until this is dropped.
-pub(crate) struct OpenUpload<'a> {
-    all: &'a OpenUploads,
-    number: u64,
+/// An upload session on a registry.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) registry: Arc<Registry>,
+    /// What cancelling the session is called in messages.
+    pub(crate) operation: Operation,
+    pub(crate) url: Url,
 }
 
-impl OpenUploads {
-    /// Notes a session.
-    pub(crate) fn enter(&self, repository: Repository, url: Url) -> OpenUpload<'_> {
-        let mut state = self.state();
-        let number = state.next;
-        state.next += 1;
-        state.open.insert(number, (repository, url));
-        OpenUpload { all: self, number }
+/// Keeps a session in [`OpenSessions`] until it is dropped.
+pub(crate) struct SessionGuard<'a> {
+    sessions: &'a OpenSessions,
+    id: u64,
+}
+
+impl OpenSessions {
+    /// Adds a session.
+    pub(crate) fn add(&self, session: Session) -> SessionGuard<'_> {
+        let mut state = self.lock_state();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.sessions.insert(id, session);
+        SessionGuard { sessions: self, id }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Cancels all sessions (`DELETE`), within [`CANCEL_TIMEOUT`]. Errors are ignored, because the
+    /// registry removes abandoned sessions after a while.
+    pub(crate) async fn cancel_all(&self, transport: &Transport) {
+        let sessions = std::mem::take(&mut self.lock_state().sessions);
+        let cancel = |session: Session| async move {
+            let Session {
+                registry,
+                operation,
+                url,
+            } = session;
+            let request = Request::new(Method::DELETE, url);
+            let scope = Scope::push(&operation.repository);
+            drop(registry.send(transport, &operation, &request, &scope).await);
+        };
+        let all = join_all(sessions.into_values().map(cancel));
+        drop(tokio::time::timeout(CANCEL_TIMEOUT, all).await);
+    }
+
+    fn lock_state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for OpenUpload<'_> {
+impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
-        self.all.state().open.remove(&self.number);
-    }
-}
-
-impl Client {
-    /// Gives the upload sessions that are open back to their registries, as far as that takes no more than a second. One
-    /// that is not given back expires there by itself.
-    pub async fn cancel_uploads(&self) {
-        let open = std::mem::take(&mut self.open_uploads().state().open);
-        let cancel = |(repository, url): (Repository, Url)| async move {
-            let operation = repository.operation("cancel upload", repository.name());
-            let request = Request::new(Method::DELETE, url);
-            // Whatever comes of it, the program ends.
-            drop(repository.send(&operation, &request).await);
-        };
-        let all = join_all(open.into_values().map(cancel));
-        drop(tokio::time::timeout(LIMIT, all).await);
+        self.sessions.lock_state().sessions.remove(&self.id);
     }
 }

@@ -1,6 +1,8 @@
-//! The tag `sha256-<hex>`, in which clients keep the list of referrers where the registry does not.
+//! The fallback tag `sha256-<hex>`, under which clients keep the list of referrers if the registry
+//! has no referrers API.
 //!
-//! Several may write it at the same time, and few registries obey a condition: so what was written is looked at again.
+//! Several clients may write the tag at the same time, and few registries honour conditional
+//! writes. So this module reads the tag again after each write.
 
 use bytes::Bytes;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
@@ -8,181 +10,230 @@ use serde_json::{Map, Value, json};
 use soci_oci::{Descriptor, Digest, media_type};
 use tokio::time::Instant;
 
-use super::malformed;
+use super::entries::malformed_list;
 use crate::client::Repository;
 use crate::error::{Damage, Operation, RegistryError, Violation};
-use crate::http::retry::Cause;
-use crate::http::retry::pause;
-use crate::manifest::ManifestName;
+use crate::http::retry::{Cause, pause};
+use crate::manifest::{ManifestName, ManifestReply};
+use crate::push::manifest::PutOutcome;
 
-/// How often a tag is written that others write at the same time.
-const ROUNDS: u32 = 5;
+/// How many times the tag is written if other clients change it at the same time.
+const MAX_ROUNDS: u32 = 5;
 
-/// How many rounds of ours somebody else is given between reading the tag and writing it, and how many first waits at most.
-const SETTLING: u32 = 4;
-const LONGEST_SETTLING: u32 = 8;
+/// How long another client may take between reading the tag and writing it, as a multiple of the
+/// time that one round of this client took.
+const SETTLING_ROUNDS: u32 = 4;
 
-/// What lies under a fallback tag.
-pub(super) struct Tagged {
-    pub(super) list: Map<String, Value>,
-    digest: Digest,
-    /// Its entity tag, where the registry gives one.
-    entity: Option<String>,
+/// The longest wait for another client's write, as a multiple of the first wait of a retry.
+const MAX_SETTLING_WAITS: u32 = 8;
+
+/// The fallback tag of one subject.
+pub(super) struct FallbackTag<'a> {
+    repository: &'a Repository,
+    operation: &'a Operation,
+    name: String,
 }
 
-/// On what condition a tag is written.
+/// The image index under a fallback tag.
+pub(super) struct TaggedIndex {
+    /// Kept as JSON, so that fields and entries of other clients survive.
+    pub(super) document: Map<String, Value>,
+    digest: Digest,
+    entity_tag: Option<String>,
+}
+
+/// The condition of a write (RFC 9110, section 13.1).
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Condition {
-    /// None: the registry gives no entity tags.
+enum Precondition {
+    /// None, because the registry sent no entity tag.
     None,
-    /// There is no such tag.
+    /// The tag does not exist.
     Absent,
-    /// The tag is what this entity tag says.
+    /// The tag still has this entity tag.
     Unchanged(String),
 }
 
-/// What became of a write on a condition.
+/// The result of a conditional write.
 #[derive(Debug)]
-enum Written {
-    /// The tag is written.
-    Done,
-    /// The condition does not hold, or so the registry says: some refuse a tag that must not change like this.
-    Refused(RegistryError),
+enum WriteOutcome {
+    Written,
+    /// The registry answered 412: the condition does not hold, or the tag is immutable, which some
+    /// registries report in the same way.
+    PreconditionFailed(RegistryError),
 }
 
 impl Repository {
-    /// Reads the index under the fallback tag. `None` where there is none.
-    pub(super) async fn read_tag(
-        &self,
-        operation: &Operation,
-        subject: Digest,
-    ) -> Result<Option<Tagged>, RegistryError> {
-        let tag = fallback_tag(subject);
-        let refuse = |reason: &str| Err(malformed(operation, format!("tag `{tag}`: {reason}")));
-        let (manifest, entity) = match self.tagged_manifest(ManifestName::Tag(&tag)).await {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(None),
-            // Nothing is damaged on its way: somebody has put something else there.
-            Err(RegistryError::BadData { damage, .. })
-                if !matches!(damage, Damage::Digest { .. }) =>
-            {
-                return refuse(&damage.to_string());
-            }
-            Err(error) => return Err(error),
-        };
-        if manifest.descriptor.media_type != media_type::OCI_INDEX {
-            return refuse("it is no image index");
-        }
-        match serde_json::from_slice(&manifest.bytes) {
-            Ok(Value::Object(list)) if list.get("manifests").is_none_or(Value::is_array) => {
-                Ok(Some(Tagged {
-                    list,
-                    digest: manifest.descriptor.digest,
-                    entity,
-                }))
-            }
-            _ => refuse("its entries are no list"),
-        }
-    }
-
-    /// Adds a manifest to the list under the fallback tag of its subject. Entries of others stay as they are, but for those of
-    /// manifests that are gone, where the registry wants a list without them.
+    /// Adds a manifest to the list under the fallback tag of its subject. Other entries stay, with
+    /// one exception: if the registry refuses a list with entries of deleted manifests, those are
+    /// removed.
     ///
-    /// The index that the tag pointed to before is left behind: deleting it could take away what somebody else has just
-    /// tagged again.
+    /// The index that the tag pointed to before is not deleted, because another client may have
+    /// tagged the same index again.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::Protocol`] where the tag holds something else, which is not touched, or where others change it in
-    /// every round; else as the registry fails.
+    /// Returns [`RegistryError::Protocol`] if the tag holds something other than a list, which is
+    /// then not overwritten, or if other clients change the tag in each of five rounds. Returns
+    /// another error if a request fails.
     pub async fn add_to_referrers_tag(
         &self,
         subject: Digest,
         referrer: Descriptor,
     ) -> Result<(), RegistryError> {
         let operation = self.operation("update referrers", subject);
-        let tag = fallback_tag(subject);
+        let tag = FallbackTag::new(self, &operation, subject);
         let mut backoff = self.transport().backoff();
-        let mut refused = None;
-        for round in 0..ROUNDS {
+        let mut rejected = None;
+        for round in 0..MAX_ROUNDS {
             if round > 0 {
                 let wait = backoff.wait(Cause::Transient).unwrap_or_default();
-                let reason = "others changed the tag at the same time";
+                let reason = "another client changed the tag at the same time";
                 pause(&operation, reason, backoff.tries(), wait).await;
             }
             let started = Instant::now();
-            let before = self.read_tag(&operation, subject).await?;
+            let before = tag.read_index().await?;
             if before
                 .as_ref()
-                .is_some_and(|tagged| holds(&tagged.list, &referrer))
+                .is_some_and(|index| index.contains(&referrer))
             {
                 backoff.succeed();
                 return Ok(());
             }
-            let digest = before.as_ref().map(|tagged| tagged.digest);
-            // Where the tag is what it was, its change is not why the write was refused.
-            if let Some((seen, error)) = refused.take()
-                && seen == digest
+            let digest = before.as_ref().map(|index| index.digest);
+            // If the tag has not changed since the rejected write, the condition held, and the
+            // registry had another reason.
+            if let Some((digest_then, error)) = rejected.take()
+                && digest_then == digest
             {
                 return Err(error);
             }
-            let (list, condition) = Tagged::to_be_replaced(before);
-            let write = self.write_list(&operation, &tag, (list, &referrer), &condition);
-            if let Written::Refused(error) = write.await? {
-                refused = Some((digest, error));
-            } else if self.keeps(&operation, subject, &referrer, started).await? {
-                backoff.succeed();
-                return Ok(());
+            match tag.write_with_entry(before, &referrer).await? {
+                WriteOutcome::PreconditionFailed(error) => rejected = Some((digest, error)),
+                WriteOutcome::Written => {
+                    if tag.keeps_entry(&referrer, started).await? {
+                        backoff.succeed();
+                        return Ok(());
+                    }
+                }
             }
         }
-        let rounds = ROUNDS;
-        Err(operation.protocol(Violation::Lost { tag, rounds }))
+        Err(operation.protocol(Violation::Lost {
+            tag: tag.name,
+            rounds: MAX_ROUNDS,
+        }))
     }
+}
 
-    /// Says whether an entry that was just written stays in the list under the tag.
-    ///
-    /// Many registries ignore conditions, even with entity tags. There somebody may have read the list before our write, and
-    /// write after it: so this looks only once that had its time, which is taken to be a few of our own rounds.
-    async fn keeps(
-        &self,
-        operation: &Operation,
+impl<'a> FallbackTag<'a> {
+    /// Returns the fallback tag of `subject` (OCI distribution-spec, "Referrers Tag Schema").
+    pub(super) fn new(
+        repository: &'a Repository,
+        operation: &'a Operation,
         subject: Digest,
-        referrer: &Descriptor,
-        started: Instant,
-    ) -> Result<bool, RegistryError> {
-        let base = self.transport().retries.base;
-        let settling = started.elapsed() * SETTLING;
-        tokio::time::sleep(settling.clamp(base, base * LONGEST_SETTLING)).await;
-        let now = self.read_tag(operation, subject).await?;
-        Ok(now.is_some_and(|tagged| holds(&tagged.list, referrer)))
+    ) -> Self {
+        Self {
+            repository,
+            operation,
+            name: format!("sha256-{}", subject.hex()),
+        }
     }
 
-    /// Writes a list with an entry more. Where the registry refuses it for what is gone, entries of that are left out.
-    async fn write_list(
+    /// Reads the index under the tag. Returns `None` if the tag does not exist.
+    pub(super) async fn read_index(&self) -> Result<Option<TaggedIndex>, RegistryError> {
+        let malformed = |reason: &str| {
+            let tag = &self.name;
+            Err(malformed_list(
+                self.operation,
+                format!("tag `{tag}`: {reason}"),
+            ))
+        };
+        let name = ManifestName::Tag(&self.name);
+        let reply = match self.repository.fetch_manifest_reply(name).await {
+            Ok(Some(reply)) => reply,
+            Ok(None) => return Ok(None),
+            // The content arrived undamaged; another client has stored something else there.
+            Err(RegistryError::BadData { damage, .. })
+                if !matches!(damage, Damage::Digest { .. }) =>
+            {
+                return malformed(&damage.to_string());
+            }
+            Err(error) => return Err(error),
+        };
+        let ManifestReply {
+            manifest,
+            entity_tag,
+        } = reply;
+        if manifest.descriptor.media_type != media_type::OCI_INDEX {
+            return malformed("it is not an image index");
+        }
+        match serde_json::from_slice(&manifest.bytes) {
+            Ok(Value::Object(document))
+                if document.get("manifests").is_none_or(Value::is_array) =>
+            {
+                Ok(Some(TaggedIndex {
+                    document,
+                    digest: manifest.descriptor.digest,
+                    entity_tag,
+                }))
+            }
+            _ => malformed("its field `manifests` is not a list"),
+        }
+    }
+
+    /// Returns whether the list still contains an entry that was just written.
+    ///
+    /// Many registries ignore conditions, even if they send entity tags. Another client may have
+    /// read the list before this client's write and may write it afterwards. So this waits a few
+    /// times as long as a round of this client took, and then reads the list.
+    async fn keeps_entry(
         &self,
-        operation: &Operation,
-        tag: &str,
-        (list, referrer): (Map<String, Value>, &Descriptor),
-        condition: &Condition,
-    ) -> Result<Written, RegistryError> {
-        let bytes = |list| with_entry(list, referrer).map_err(|error| malformed(operation, error));
-        match self.write_tag(tag, bytes(list.clone())?, condition).await {
+        referrer: &Descriptor,
+        round_started: Instant,
+    ) -> Result<bool, RegistryError> {
+        let base = self.repository.transport().retries.base;
+        let settling = round_started.elapsed() * SETTLING_ROUNDS;
+        tokio::time::sleep(settling.clamp(base, base * MAX_SETTLING_WAITS)).await;
+        let index = self.read_index().await?;
+        Ok(index.is_some_and(|index| index.contains(referrer)))
+    }
+
+    /// Writes the index with one more entry. If the registry refuses it because it names deleted
+    /// manifests, writes it without their entries.
+    async fn write_with_entry(
+        &self,
+        before: Option<TaggedIndex>,
+        referrer: &Descriptor,
+    ) -> Result<WriteOutcome, RegistryError> {
+        let precondition = Precondition::of(before.as_ref());
+        let document = before.map(|index| index.document).unwrap_or_default();
+        let bytes = self.serialize_with_entry(document.clone(), referrer)?;
+        match self.write_index(bytes, &precondition).await {
             Err(error) if is_blob_unknown(&error) => {
-                let Some(list) = self.without_gone(list).await? else {
+                let Some(document) = self.without_deleted(document).await? else {
                     return Err(error);
                 };
-                self.write_tag(tag, bytes(list)?, condition).await
+                let bytes = self.serialize_with_entry(document, referrer)?;
+                self.write_index(bytes, &precondition).await
             }
-            written => written,
+            outcome => outcome,
         }
     }
 
-    /// Returns a list without the entries of what the registry does not hold. Nothing, where it holds everything.
-    async fn without_gone(
+    fn serialize_with_entry(
         &self,
-        mut list: Map<String, Value>,
+        document: Map<String, Value>,
+        referrer: &Descriptor,
+    ) -> Result<Bytes, RegistryError> {
+        add_entry(document, referrer).map_err(|error| malformed_list(self.operation, error))
+    }
+
+    /// Returns an index without the entries of manifests that the repository does not contain.
+    /// Returns `None` if it contains all of them.
+    async fn without_deleted(
+        &self,
+        mut document: Map<String, Value>,
     ) -> Result<Option<Map<String, Value>>, RegistryError> {
-        let Some(Value::Array(entries)) = list.get_mut("manifests") else {
+        let Some(Value::Array(entries)) = document.get_mut("manifests") else {
             return Ok(None);
         };
         let mut kept = Vec::new();
@@ -190,60 +241,74 @@ impl Repository {
             let digest = entry
                 .get("digest")
                 .and_then(|digest| digest.as_str()?.parse().ok());
-            let is_gone = match digest {
-                Some(digest) => self
-                    .manifest_digest(ManifestName::Digest(digest))
-                    .await?
-                    .is_none(),
+            let is_deleted = match digest {
+                Some(digest) => {
+                    let name = ManifestName::Digest(digest);
+                    self.repository.resolve_digest(name).await?.is_none()
+                }
                 None => false,
             };
-            if !is_gone {
+            if !is_deleted {
                 kept.push(entry.clone());
             }
         }
         let is_shorter = kept.len() < entries.len();
         *entries = kept;
-        Ok(is_shorter.then_some(list))
+        Ok(is_shorter.then_some(document))
     }
 
-    /// Writes an image index to a tag, on a condition that the registry may ignore.
-    async fn write_tag(
+    /// Writes an image index to the tag, on a condition that the registry may ignore.
+    async fn write_index(
         &self,
-        tag: &str,
         bytes: Bytes,
-        condition: &Condition,
-    ) -> Result<Written, RegistryError> {
-        let name = ManifestName::Tag(tag);
-        let operation = self.operation("push manifest", name);
-        let request = self.put_manifest(&operation, name, media_type::OCI_INDEX, &bytes)?;
-        let request = match condition {
-            Condition::None => request,
-            Condition::Absent => request.header(IF_NONE_MATCH, "*"),
-            Condition::Unchanged(entity) => request.header(IF_MATCH, entity.as_str()),
+        precondition: &Precondition,
+    ) -> Result<WriteOutcome, RegistryError> {
+        let name = ManifestName::Tag(&self.name);
+        let operation = self.repository.operation("push manifest", name);
+        let request =
+            self.repository
+                .put_request(&operation, name, media_type::OCI_INDEX, &bytes)?;
+        let request = match precondition {
+            Precondition::None => request,
+            Precondition::Absent => request.header(IF_NONE_MATCH, "*"),
+            Precondition::Unchanged(entity_tag) => request.header(IF_MATCH, entity_tag.as_str()),
         };
-        match self.put(&operation, &request, &bytes).await? {
-            Ok(_) => Ok(Written::Done),
-            Err(refusal) => {
-                let is_changed = refusal.status == 412;
-                let error = self.refuse(&operation, &request, refusal);
-                if is_changed {
-                    Ok(Written::Refused(error))
-                } else {
-                    Err(error)
-                }
-            }
+        let refusal = match self
+            .repository
+            .send_put(&operation, &request, &bytes)
+            .await?
+        {
+            PutOutcome::Stored(_) => return Ok(WriteOutcome::Written),
+            PutOutcome::Rejected(refusal) => refusal,
+        };
+        let is_precondition_failed = refusal.status == 412;
+        let error = self.repository.refuse(&operation, &request, refusal);
+        if is_precondition_failed {
+            Ok(WriteOutcome::PreconditionFailed(error))
+        } else {
+            Err(error)
         }
     }
 }
 
-impl Tagged {
-    /// Returns the list to start from, and on which condition it is replaced.
-    fn to_be_replaced(before: Option<Self>) -> (Map<String, Value>, Condition) {
+impl TaggedIndex {
+    /// Returns whether the list has an entry for a manifest.
+    fn contains(&self, referrer: &Descriptor) -> bool {
+        let digest = referrer.digest.to_string();
+        let entries = self.document.get("manifests").and_then(Value::as_array);
+        entries.is_some_and(|entries| {
+            let mut digests = entries.iter().filter_map(|entry| entry.get("digest"));
+            digests.any(|found| found == digest.as_str())
+        })
+    }
+}
+
+impl Precondition {
+    /// Returns the condition for replacing the index that was read.
+    fn of(before: Option<&TaggedIndex>) -> Self {
         match before {
-            None => (Map::new(), Condition::Absent),
-            Some(Self { list, entity, .. }) => {
-                (list, entity.map_or(Condition::None, Condition::Unchanged))
-            }
+            None => Self::Absent,
+            Some(index) => index.entity_tag.clone().map_or(Self::None, Self::Unchanged),
         }
     }
 }
@@ -255,31 +320,16 @@ fn is_blob_unknown(error: &RegistryError) -> bool {
     matches!(violation, Violation::BlobUnknown(_))
 }
 
-/// Returns the tag under which clients keep the list, where the registry does not.
-fn fallback_tag(subject: Digest) -> String {
-    format!("sha256-{}", subject.hex())
-}
-
-/// Says whether a list has an entry for a manifest.
-fn holds(list: &Map<String, Value>, referrer: &Descriptor) -> bool {
-    let digest = referrer.digest.to_string();
-    let entries = list.get("manifests").and_then(Value::as_array);
-    entries.is_some_and(|entries| {
-        let mut digests = entries.iter().filter_map(|entry| entry.get("digest"));
-        digests.any(|found| found == digest.as_str())
-    })
-}
-
-/// Returns the bytes of a list with an entry more.
-fn with_entry(mut list: Map<String, Value>, referrer: &Descriptor) -> serde_json::Result<Bytes> {
-    if list.is_empty() {
-        list.insert("schemaVersion".to_owned(), json!(2));
-        list.insert("mediaType".to_owned(), json!(media_type::OCI_INDEX));
+/// Returns the bytes of an index with one more entry.
+fn add_entry(mut document: Map<String, Value>, referrer: &Descriptor) -> serde_json::Result<Bytes> {
+    if document.is_empty() {
+        document.insert("schemaVersion".to_owned(), json!(2));
+        document.insert("mediaType".to_owned(), json!(media_type::OCI_INDEX));
     }
     let entry = serde_json::to_value(referrer)?;
-    let entries = list.entry("manifests").or_insert_with(|| json!([]));
+    let entries = document.entry("manifests").or_insert_with(|| json!([]));
     if let Some(entries) = entries.as_array_mut() {
         entries.push(entry);
     }
-    Ok(serde_json::to_vec(&list)?.into())
+    Ok(serde_json::to_vec(&document)?.into())
 }

@@ -64,7 +64,7 @@ async fn gets_a_token_once_and_renews_it_when_told() {
     let (_folder, options) = logged_in(&fake, "u", "p");
     let repository = repository_with(&fake, options);
     for tag in ["v1", "v2", "late", "late"] {
-        let found = repository.manifest(ManifestName::Tag(tag)).await;
+        let found = repository.fetch_manifest(ManifestName::Tag(tag)).await;
         assert!(found.expect("an answer").is_some(), "{tag}");
     }
     let seen = fake.seen();
@@ -99,11 +99,20 @@ async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
     });
     let repository = repository(&fake);
     let name = ManifestName::Tag("v1");
-    let error = repository.manifest(name).await.expect_err("one renewal");
+    let error = repository
+        .fetch_manifest(name)
+        .await
+        .expect_err("one renewal");
     assert_eq!(error.class(), ErrorClass::Denied);
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("no credentials were found"), "{hint}");
-    assert!(repository.manifest(name).await.expect("one more").is_some());
+    assert!(
+        repository
+            .fetch_manifest(name)
+            .await
+            .expect("one more")
+            .is_some()
+    );
     assert_eq!(fake.seen().len(), 8);
 }
 
@@ -115,7 +124,7 @@ async fn shares_one_token_between_requests() {
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let repository = repository.clone();
-            tokio::spawn(async move { repository.manifest(ManifestName::Tag("v1")).await })
+            tokio::spawn(async move { repository.fetch_manifest(ManifestName::Tag("v1")).await })
         })
         .collect();
     for task in tasks {
@@ -137,7 +146,7 @@ async fn trades_an_identity_token_for_another() {
     // The realm of a POST has no query, so the fake takes it for something else: what matters is what it was sent.
     drop(
         repository_with(&fake, options)
-            .manifest(ManifestName::Tag("v1"))
+            .fetch_manifest(ManifestName::Tag("v1"))
             .await,
     );
     let seen = fake.seen();
@@ -152,7 +161,7 @@ async fn says_where_it_looked_for_credentials() {
     let fake = Fake::start(|_, _| Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#));
     let (folder, options) = with_file("{}");
     let error = repository_with(&fake, options)
-        .manifest(ManifestName::Tag("v1"))
+        .fetch_manifest(ManifestName::Tag("v1"))
         .await
         .expect_err("no way in");
     assert_eq!(error.class(), ErrorClass::Denied);
@@ -171,7 +180,7 @@ async fn does_not_repeat_a_wrong_password() {
     });
     let (_folder, options) = logged_in(&fake, "u", "hunter2");
     let error = repository_with(&fake, options)
-        .manifest(ManifestName::Tag("v1"))
+        .fetch_manifest(ManifestName::Tag("v1"))
         .await
         .expect_err("no way in");
     assert_eq!(error.class(), ErrorClass::Denied);
@@ -189,7 +198,9 @@ async fn believes_no_token_server_in_a_strange_place() {
     ] {
         let challenge = format!(r#"Bearer realm="{realm}""#);
         let fake = Fake::start(move |_, _| Reply::new(401).header("WWW-Authenticate", &challenge));
-        let error = repository(&fake).manifest(ManifestName::Tag("v1")).await;
+        let error = repository(&fake)
+            .fetch_manifest(ManifestName::Tag("v1"))
+            .await;
         let error = error.expect_err("a refusal");
         assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
     }
@@ -202,7 +213,7 @@ async fn says_which_helper_is_missing() {
             Fake::start(|_, _| Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#));
         let (_folder, options) = with_file(&format!(r#"{{"credsStore":"{name}"}}"#));
         let error = repository_with(&fake, options)
-            .manifest(ManifestName::Tag("v1"))
+            .fetch_manifest(ManifestName::Tag("v1"))
             .await
             .expect_err("no way in");
         assert_eq!(error.class(), ErrorClass::Configuration);
@@ -240,7 +251,7 @@ async fn waits_no_longer_than_allowed() {
     options.timeouts.first_byte = Duration::from_millis(50);
     options.retries.tries = 2;
     let error = repository_with(&fake, options)
-        .manifest(ManifestName::Tag("v1"))
+        .fetch_manifest(ManifestName::Tag("v1"))
         .await
         .expect_err("silence");
     assert_eq!(error.class(), ErrorClass::Unavailable);

@@ -60,8 +60,8 @@ fn moves_between_threads() {
     let content: Content = Arc::new(stream);
     let name = ManifestName::Tag("v1");
     check(&stream());
-    check(&repository.manifest(name));
-    check(&repository.manifest_digest(name));
+    check(&repository.fetch_manifest(name));
+    check(&repository.resolve_digest(name));
     check(&repository.blob(&blob, 0));
     check(&repository.blob_bytes(&blob, 0));
     check(&repository.blob_exists(blob.digest));
@@ -69,6 +69,6 @@ fn moves_between_threads() {
     check(&repository.push_blob(&blob, Bytes::new()));
     check(&repository.push_blob_stream(&blob, &content));
     check(&repository.push_manifest(name, "x", Bytes::new()));
-    check(&repository.referrers(blob.digest, "x"));
+    check(&repository.list_referrers(blob.digest, "x"));
     check(&repository.add_to_referrers_tag(blob.digest, blob.clone()));
 }

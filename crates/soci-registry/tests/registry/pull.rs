@@ -64,11 +64,11 @@ async fn fetches_manifests_by_tag_and_by_digest() {
         ManifestName::Tag("v1"),
         ManifestName::Digest(Digest::of(MANIFEST)),
     ] {
-        let found = repository.manifest(name).await.expect("an answer");
+        let found = repository.fetch_manifest(name).await.expect("an answer");
         let found = found.expect("a manifest");
         let expected = Descriptor::of(media_type::OCI_MANIFEST, MANIFEST);
         assert_eq!((found.descriptor, &*found.bytes), (expected, MANIFEST));
-        let digest = repository.manifest_digest(name).await.expect("an answer");
+        let digest = repository.resolve_digest(name).await.expect("an answer");
         assert_eq!(digest, Some(Digest::of(MANIFEST)));
     }
     let seen = fake.seen();
@@ -85,7 +85,7 @@ async fn asks_in_full_where_a_head_says_nothing() {
             .body(MANIFEST)
     });
     let digest = repository(&fake)
-        .manifest_digest(ManifestName::Tag("v1"))
+        .resolve_digest(ManifestName::Tag("v1"))
         .await;
     assert_eq!(digest.expect("an answer"), Some(Digest::of(MANIFEST)));
 }
@@ -97,12 +97,12 @@ async fn knows_what_is_not_there() {
     let name = ManifestName::Tag("v1");
     assert!(
         repository
-            .manifest(name)
+            .fetch_manifest(name)
             .await
             .expect("an answer")
             .is_none()
     );
-    assert_eq!(repository.manifest_digest(name).await.expect("one"), None);
+    assert_eq!(repository.resolve_digest(name).await.expect("one"), None);
     let blob = Descriptor::of(media_type::OCTET_STREAM, b"x");
     assert!(!repository.blob_exists(blob.digest).await.expect("one"));
     assert!(
@@ -121,7 +121,10 @@ async fn knows_what_is_not_there() {
 async fn refuses_a_manifest_with_another_digest() {
     let fake = Fake::start(|_, _| manifest());
     let name = ManifestName::Digest(Digest::of(b"another"));
-    let error = repository(&fake).manifest(name).await.expect_err("damage");
+    let error = repository(&fake)
+        .fetch_manifest(name)
+        .await
+        .expect_err("damage");
     assert!(
         matches!(&error, RegistryError::BadData { damage: Damage::Digest { found, .. }, .. }
             if *found == Digest::of(MANIFEST)),
@@ -138,7 +141,10 @@ async fn refuses_a_manifest_of_two_types() {
             .body(MANIFEST)
     });
     let name = ManifestName::Tag("v1");
-    let error = repository(&fake).manifest(name).await.expect_err("doubt");
+    let error = repository(&fake)
+        .fetch_manifest(name)
+        .await
+        .expect_err("doubt");
     assert_eq!(error.class(), ErrorClass::BadData);
 }
 
@@ -150,7 +156,10 @@ async fn refuses_a_manifest_that_is_too_large() {
             .body(vec![b' '; (4 << 20) + 1])
     });
     let name = ManifestName::Tag("v1");
-    let error = repository(&fake).manifest(name).await.expect_err("a limit");
+    let error = repository(&fake)
+        .fetch_manifest(name)
+        .await
+        .expect_err("a limit");
     assert!(
         matches!(&error, RegistryError::BadData { damage: Damage::TooLarge { limit }, .. } if *limit == 4 << 20),
         "{error}"
@@ -261,7 +270,9 @@ async fn waits_as_long_as_it_is_told() {
         _ => manifest(),
     });
     let started = std::time::Instant::now();
-    let found = repository(&fake).manifest(ManifestName::Tag("v1")).await;
+    let found = repository(&fake)
+        .fetch_manifest(ManifestName::Tag("v1"))
+        .await;
     assert!(found.expect("an answer").is_some());
     assert!(started.elapsed().as_millis() >= 1000);
 }
@@ -276,9 +287,9 @@ async fn survives_a_few_server_errors_and_not_more() {
         _ => manifest(),
     });
     let repository = repository(&fake);
-    let found = repository.manifest(ManifestName::Tag("v1")).await;
+    let found = repository.fetch_manifest(ManifestName::Tag("v1")).await;
     assert!(found.expect("an answer").is_some());
-    let error = repository.manifest(ManifestName::Tag("broken")).await;
+    let error = repository.fetch_manifest(ManifestName::Tag("broken")).await;
     let error = error.expect_err("an end");
     assert_eq!(error.class(), ErrorClass::Unavailable);
     assert!(error.to_string().contains("6 tries"), "{error}");
@@ -333,7 +344,7 @@ async fn follows_no_loop_and_nothing_unsafe() {
     });
     let repository = repository(&fake);
     for tag in ["loop", "metadata", "nowhere"] {
-        let error = repository.manifest(ManifestName::Tag(tag)).await;
+        let error = repository.fetch_manifest(ManifestName::Tag(tag)).await;
         let error = error.expect_err("a refusal");
         assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
     }
@@ -343,7 +354,9 @@ async fn follows_no_loop_and_nothing_unsafe() {
 #[tokio::test]
 async fn shows_no_more_of_an_error_than_is_safe() {
     let fake = Fake::start(|_, _| Reply::new(418).body("\u{1b}[2J".repeat(1 << 20)));
-    let error = repository(&fake).manifest(ManifestName::Tag("v1")).await;
+    let error = repository(&fake)
+        .fetch_manifest(ManifestName::Tag("v1"))
+        .await;
     let text = error.expect_err("a refusal").to_string();
     assert!(text.len() < 600 && !text.contains('\u{1b}'), "{text}");
 }
@@ -362,12 +375,12 @@ async fn what_a_run_can_do_without_leaves_its_retries_alone() {
     };
     let aside = crate::repository_of(&client.with_retries(few), &fake);
     for _ in 0..5 {
-        let error = aside.manifest(ManifestName::Tag("aside")).await;
+        let error = aside.fetch_manifest(ManifestName::Tag("aside")).await;
         assert_eq!(error.expect_err("no luck").class(), ErrorClass::Unavailable);
     }
     assert_eq!(fake.count("GET", &path("manifests/aside")), 10);
     let found = crate::repository_of(&client, &fake)
-        .manifest(ManifestName::Tag("v1"))
+        .fetch_manifest(ManifestName::Tag("v1"))
         .await;
     assert!(found.expect("an answer").is_some());
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures_util::stream;
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, Content, Copied, ErrorClass, ManifestName};
+use soci_registry::{BlobStream, Content, ErrorClass, ManifestName, PushedBlob};
 
 use crate::fake::{Fake, Reply};
 use crate::{path, repository};
@@ -116,11 +116,11 @@ async fn sends_nothing_to_a_strange_upload_location() {
 #[tokio::test]
 async fn mounts_or_uploads_with_no_more_requests_than_it_takes() {
     for (status, expected, posts) in [
-        (201, Copied::Mounted, 1),
+        (201, PushedBlob::Mounted, 1),
         // The session that was opened in place of the mount is used.
-        (202, Copied::Uploaded, 1),
-        (404, Copied::Uploaded, 2),
-        (403, Copied::Uploaded, 2),
+        (202, PushedBlob::Uploaded, 1),
+        (404, PushedBlob::Uploaded, 2),
+        (403, PushedBlob::Uploaded, 2),
     ] {
         let fake = Fake::start(move |seen, _| match seen.method.as_str() {
             "PUT" => Reply::new(201),

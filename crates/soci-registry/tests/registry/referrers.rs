@@ -4,8 +4,9 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use soci_document::Classify as _;
+use soci_document::ReferrersVia;
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{ErrorClass, ReferrersVia, RegistryError};
+use soci_registry::{ErrorClass, RegistryError};
 
 use crate::fake::{Fake, Reply};
 use crate::{path, repository};
@@ -42,7 +43,7 @@ async fn lists_all_pages_of_the_api() {
         }
         list(&[entry("a", TYPE), entry("b", "other")]).header("Link", r#"<?page=2>; rel="next""#)
     });
-    let found = repository(&fake).referrers(subject(), TYPE).await;
+    let found = repository(&fake).list_referrers(subject(), TYPE).await;
     let found = found.expect("a list");
     assert_eq!(found.via, ReferrersVia::Api);
     let digests: Vec<_> = found.descriptors.iter().map(|found| found.digest).collect();
@@ -57,7 +58,7 @@ async fn lists_all_pages_of_the_api() {
 async fn reads_no_page_of_another_host_and_no_endless_list() {
     for link in ["<http://127.0.0.2:1/x>; rel=next", "<?again>; rel=next"] {
         let fake = Fake::start(move |_, _| list(&[]).header("Link", link));
-        let error = repository(&fake).referrers(subject(), TYPE).await;
+        let error = repository(&fake).list_referrers(subject(), TYPE).await;
         let error = error.expect_err("a refusal");
         assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
         assert!(fake.seen().len() <= 100);
@@ -81,7 +82,10 @@ async fn falls_back_to_the_tag() {
         });
         let repository = repository(&fake);
         for _ in 0..2 {
-            let found = repository.referrers(subject(), TYPE).await.expect("one");
+            let found = repository
+                .list_referrers(subject(), TYPE)
+                .await
+                .expect("one");
             assert_eq!(found.via, ReferrersVia::Tag);
             assert_eq!(found.descriptors[0].digest, Digest::of(b"a"));
             assert_eq!(found.descriptors.len(), 1);
@@ -93,10 +97,10 @@ async fn falls_back_to_the_tag() {
 #[tokio::test]
 async fn tells_no_list_from_no_repository() {
     let fake = Fake::start(|_, _| Reply::error(404, "MANIFEST_UNKNOWN"));
-    let found = repository(&fake).referrers(subject(), TYPE).await;
+    let found = repository(&fake).list_referrers(subject(), TYPE).await;
     assert_eq!(found.expect("an answer").via, ReferrersVia::None);
     let fake = Fake::start(|_, _| Reply::error(404, "NAME_UNKNOWN"));
-    let error = repository(&fake).referrers(subject(), TYPE).await;
+    let error = repository(&fake).list_referrers(subject(), TYPE).await;
     let error = error.expect_err("no repository");
     assert_eq!(error.class(), ErrorClass::NotFound);
     assert!(error.hint().is_some());

@@ -99,7 +99,7 @@ fn a1_no_credentials_anywhere() {
             host.as_str(),
             "denied",
             "SOCI_USERNAME and SOCI_PASSWORD: not set",
-            ".docker/config.json`: not there",
+            ".docker/config.json`: not found",
             "docker login",
         ];
         let ended = pull(&sandbox, &app(&registry)).run();

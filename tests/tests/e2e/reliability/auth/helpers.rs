@@ -42,7 +42,7 @@ const FAILURES: [(&str, Option<&str>, &str); 10] = [
     (
         "mute",
         Some("echo canary-stderr >&2; exit 3"),
-        "it failed without a word",
+        "it failed without an error message",
     ),
     (
         "prose",
@@ -129,7 +129,7 @@ fn a10_a_helper_that_knows_nothing_is_no_failure() {
         let ended = with_helpers(&sandbox, pull(&sandbox, &app(&open))).run();
         ended.succeeds();
         let ended = with_helpers(&sandbox, pull(&sandbox, &app(&closed))).run();
-        assert_fails(&sandbox, ended, 77, &["helper `e2e`: nothing for"]);
+        assert_fails(&sandbox, ended, 77, &["helper `e2e`: no credentials for"]);
     }
 }
 

@@ -1,17 +1,18 @@
-//! Which of this tool's variables a helper does not get.
+//! The environment variables that a credential helper does not inherit.
 //!
-//! A helper is whatever program the user trusts with secrets, and may need any variable to find or to open its own: `PATH`,
-//! `HOME`, `GNUPGHOME`, `GOOGLE_APPLICATION_CREDENTIALS`. What it does not need is the secrets that are here for others.
+//! The user trusts the helper, and it may need any variable to find or open its store: `PATH`,
+//! `HOME`, `GNUPGHOME`, `GOOGLE_APPLICATION_CREDENTIALS`. It does not need secrets that are meant
+//! for other programs or registries.
 
-use crate::credentials::environment::PROXIES;
+use crate::credentials::environment::PROXY_VARIABLES;
 use crate::ecr::EcrHost;
 use crate::http::clients;
 
-/// Helpers that open a store on this machine, and so ask no proxy.
-const STORES: [&str; 4] = ["osxkeychain", "pass", "secretservice", "wincred"];
+/// Helpers that open a store on this machine and need no proxy.
+const LOCAL_HELPERS: [&str; 4] = ["osxkeychain", "pass", "secretservice", "wincred"];
 
-/// The variables in which AWS credentials come, as values or as the way to them.
-const AWS: [&str; 7] = [
+/// The variables that hold AWS credentials, or that lead to them.
+const AWS_VARIABLES: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -21,17 +22,18 @@ const AWS: [&str; 7] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
-/// Says whether a helper that is asked about `server` goes without a variable.
+/// Returns whether a variable is removed from the environment of `helper` when it is asked for a
+/// credential of `server`: this tool's own variables, AWS credentials unless the server is an ECR
+/// registry, and a proxy's password for a local helper.
 pub(super) fn is_withheld(helper: &str, server: &str, variable: &str, value: &str) -> bool {
-    let is_proxy = PROXIES.contains(&variable);
-    // Ours: they name a password, and mean nothing to others.
+    let is_proxy = PROXY_VARIABLES.contains(&variable);
     variable.starts_with("SOCI_")
-        || (AWS.contains(&variable) && EcrHost::parse(server).is_none())
-        || (is_proxy && STORES.contains(&helper) && has_password(value))
+        || (AWS_VARIABLES.contains(&variable) && EcrHost::parse(server).is_none())
+        || (is_proxy && LOCAL_HELPERS.contains(&helper) && may_have_password(value))
 }
 
-/// Says whether a proxy's URL may hold a password. One that cannot be read may.
-fn has_password(proxy: &str) -> bool {
+/// Returns whether a proxy's URL may hold a password. A URL that cannot be parsed may.
+fn may_have_password(proxy: &str) -> bool {
     clients::proxy_url(proxy).map_or(true, |url| url.password().is_some())
 }
 
@@ -40,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn withholds_what_is_for_others() {
+    fn withholds_secrets_that_the_helper_does_not_need() {
         let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
         let proxy = "http://u:p@proxy.example:3128";
         for (helper, server, variable, value, expected) in [

@@ -1,0 +1,257 @@
+//! Docker's `config.json`. Podman's `auth.json` has the same format.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::{Credential, Renewal};
+use crate::error::ConfigurationError;
+use crate::secret::Secret;
+
+/// The part of the file that concerns credentials.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DockerConfig {
+    auths: BTreeMap<String, AuthEntry>,
+    #[serde(rename = "credsStore")]
+    default_helper: Option<String>,
+    #[serde(rename = "credHelpers")]
+    helpers: BTreeMap<String, String>,
+}
+
+/// One entry of `auths`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct AuthEntry {
+    /// `username:password` in Base64.
+    auth: Option<Secret>,
+    identitytoken: Option<Secret>,
+    username: Option<String>,
+    password: Option<Secret>,
+}
+
+/// Largest file that is read, in bytes.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// What messages call the file.
+const CREDENTIAL_FILE: &str = "credential file";
+
+impl DockerConfig {
+    /// Reads the file at `path`. Returns `None` if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be read, is larger than [`MAX_SIZE`], or is malformed.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, ConfigurationError> {
+        let failed = |source| ConfigurationError::File {
+            what: CREDENTIAL_FILE,
+            path: path.to_owned(),
+            source,
+        };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut text = Vec::new();
+        file.take(MAX_SIZE + 1)
+            .read_to_end(&mut text)
+            .map_err(failed)?;
+        if text.len() as u64 > MAX_SIZE {
+            return Err(malformed(path, format!("larger than {MAX_SIZE} bytes")));
+        }
+        // The parser's own message may quote the file, and so a secret.
+        serde_json::from_slice(&text).map(Some).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let reason = format!("not the expected JSON at line {line}, column {column}");
+            malformed(path, reason)
+        })
+    }
+
+    /// Returns the credential helper for a registry: its own one, or else the default one.
+    pub(super) fn helper_for(&self, registry: &str) -> Option<&str> {
+        let mut helpers = self.helpers.iter();
+        let own = helpers.find(|(key, _)| is_key_of(key, registry));
+        own.map(|(_, helper)| helper)
+            .or(self.default_helper.as_ref())
+            .map(String::as_str)
+            .filter(|helper| !helper.is_empty())
+    }
+
+    /// Returns the credential that the file itself holds for a registry. `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the registry's entry is neither a credential nor empty.
+    pub(super) fn credential_for(
+        &self,
+        registry: &str,
+        path: &Path,
+    ) -> Result<Option<Credential>, ConfigurationError> {
+        let find_alias = || {
+            let mut entries = self.auths.iter();
+            let (_, entry) = entries.find(|(key, _)| is_key_of(key, registry))?;
+            Some(entry)
+        };
+        let Some(entry) = self.auths.get(registry).or_else(find_alias) else {
+            return Ok(None);
+        };
+        match entry.to_credential() {
+            Some(credential) => Ok(Some(credential)),
+            // `docker login` with a helper leaves an empty entry behind.
+            None if entry.is_empty() => Ok(None),
+            None => {
+                let reason = format!("the entry for `{registry}` holds no usable credential");
+                Err(malformed(path, reason))
+            }
+        }
+    }
+}
+
+impl AuthEntry {
+    const fn is_empty(&self) -> bool {
+        self.auth.is_none() && self.identitytoken.is_none() && self.username.is_none()
+    }
+
+    fn to_credential(&self) -> Option<Credential> {
+        let renewal = Renewal::Fixed;
+        if let Some(token) = &self.identitytoken
+            && !token.reveal().is_empty()
+        {
+            let token = token.clone();
+            return Some(Credential::IdentityToken { token, renewal });
+        }
+        if let Some(auth) = &self.auth
+            && !auth.reveal().is_empty()
+        {
+            let plain = STANDARD.decode(auth.reveal().trim()).ok()?;
+            let plain = String::from_utf8(plain).ok()?;
+            let (username, password) = plain.split_once(':')?;
+            let password = Secret::new(password.trim_end_matches('\0').to_owned());
+            return Some(Credential::from_pair(
+                username.to_owned(),
+                password,
+                renewal,
+            ));
+        }
+        let username = self.username.clone()?;
+        let password = self.password.clone()?;
+        Some(Credential::from_pair(username, password, renewal))
+    }
+}
+
+fn malformed(path: &Path, reason: String) -> ConfigurationError {
+    ConfigurationError::Malformed {
+        what: CREDENTIAL_FILE,
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+/// Returns whether an error means that the file does not exist.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Returns whether a key of the file stands for a registry. Keys may be URLs, as older versions of
+/// Docker wrote them.
+fn is_key_of(key: &str, registry: &str) -> bool {
+    canonical_host(key) == canonical_host(registry)
+}
+
+/// Returns the host of a key. All names of Docker Hub become `docker.io`.
+fn canonical_host(key: &str) -> &str {
+    let host = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"))
+        .unwrap_or(key);
+    match host.split('/').next().unwrap_or_default() {
+        "docker.io" | "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        host => host,
+    }
+}
+
+/// Returns the name that credential helpers know a registry by: for Docker Hub the URL of its first
+/// API, for others the host.
+pub(super) fn server_address(registry: &str) -> &str {
+    match canonical_host(registry) {
+        "docker.io" => "https://index.docker.io/v1/",
+        _ => registry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_config(text: &str) -> DockerConfig {
+        serde_json::from_str(text).expect("a configuration")
+    }
+
+    fn find_credential(config: &DockerConfig, registry: &str) -> Option<Credential> {
+        config
+            .credential_for(registry, Path::new("config.json"))
+            .expect("no error")
+    }
+
+    /// Returns user name and secret. An identity token has the user name `<token>`.
+    fn reveal_pair(credential: Option<Credential>) -> Option<(String, String)> {
+        match credential? {
+            Credential::Password {
+                username, password, ..
+            } => Some((username, password.reveal().to_owned())),
+            Credential::IdentityToken { token, .. } => {
+                Some(("<token>".to_owned(), token.reveal().to_owned()))
+            }
+            Credential::Anonymous { .. } => None,
+        }
+    }
+
+    #[test]
+    fn finds_entries_by_host() {
+        let config = parse_config(
+            r#"{"auths":{
+                "https://index.docker.io/v1/":{"auth":"YTpiOmM="},
+                "r.example:5000":{"username":"u","password":"p"},
+                "https://old.example/v2/":{"auth":"YTpi"},
+                "id.example":{"auth":"","identitytoken":"t"},
+                "empty.example":{}},
+               "HttpHeaders":{}}"#,
+        );
+        let found = |registry: &str| reveal_pair(find_credential(&config, registry));
+        let pair = |name: &str, secret: &str| Some((name.to_owned(), secret.to_owned()));
+        assert_eq!(found("docker.io"), pair("a", "b:c"));
+        assert_eq!(found("r.example:5000"), pair("u", "p"));
+        assert_eq!(found("old.example"), pair("a", "b"));
+        assert_eq!(found("id.example"), pair("<token>", "t"));
+        for registry in ["r.example", "empty.example", "ample", "example:5000"] {
+            assert_eq!(found(registry), None, "{registry}");
+        }
+    }
+
+    #[test]
+    fn finds_helpers_by_host() {
+        let config = parse_config(r#"{"credsStore":"all","credHelpers":{"r.example":"own"}}"#);
+        assert_eq!(config.helper_for("r.example"), Some("own"));
+        assert_eq!(config.helper_for("docker.io"), Some("all"));
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_shows_no_secret() {
+        let config = parse_config(r#"{"auths":{"r.example":{"auth":"?secret?"}}}"#);
+        let error = config
+            .credential_for("r.example", Path::new("/x/config.json"))
+            .expect_err("invalid Base64")
+            .to_string();
+        assert!(error.contains("/x/config.json"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}

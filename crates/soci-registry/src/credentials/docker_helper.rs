@@ -1,0 +1,224 @@
+//! Runs Docker's credential helpers: programs that store credentials outside Docker's configuration.
+//!
+//! A helper reads the server's name from stdin and answers in JSON on stdout (the protocol of
+//! `docker-credential-helpers`). It runs without a shell, with a timeout, an output limit and a
+//! reduced environment. Its name is checked because it comes from a file and becomes part of a
+//! program name.
+
+mod withheld;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+
+use super::{Credential, Renewal};
+use crate::error::ConfigurationError;
+use crate::error::sanitize::sanitize;
+use crate::secret::Secret;
+
+/// Most output of a helper that is accepted, in bytes.
+const MAX_OUTPUT: u64 = 64 << 10;
+
+/// A helper's answer to `get`.
+#[derive(Deserialize)]
+struct HelperReply {
+    #[serde(rename = "Username")]
+    username: String,
+    #[serde(rename = "Secret")]
+    secret: Secret,
+}
+
+/// Runs `docker-credential-NAME get` for a server. Returns `None` if the helper has no credential.
+///
+/// # Errors
+///
+/// Returns an error that names the helper if its name is unsafe, or if it cannot be started, fails,
+/// gives a malformed answer, or runs for longer than `timeout`.
+pub(super) async fn ask_helper(
+    name: &str,
+    server: &str,
+    timeout: Duration,
+) -> Result<Option<Credential>, ConfigurationError> {
+    let program = format!("docker-credential-{}", sanitize(name));
+    let failed = |reason: String| ConfigurationError::Helper {
+        program: program.clone(),
+        reason,
+    };
+    if !is_program_name(name) {
+        return Err(failed(
+            "the name is not of the form [A-Za-z0-9._-]+".to_owned(),
+        ));
+    }
+    if server.contains(['\n', '\r', '\0']) {
+        return Err(failed("the server's name contains a line break".to_owned()));
+    }
+    let mut command = Command::new(&program);
+    for (variable, value) in std::env::vars_os() {
+        let text = [&variable, &value].map(|text| text.to_string_lossy());
+        if withheld::is_withheld(name, server, &text[0], &text[1]) {
+            command.env_remove(&variable);
+        }
+    }
+    query_helper(command, server, timeout).await.map_err(failed)
+}
+
+/// Runs a helper and parses its answer. The error is a reason for messages, without secrets.
+async fn query_helper(
+    command: Command,
+    server: &str,
+    timeout: Duration,
+) -> Result<Option<Credential>, String> {
+    let output = match tokio::time::timeout(timeout, run_helper(command, server)).await {
+        Ok(output) => output.map_err(|error| error.to_string())?,
+        // The program is killed when its handle is dropped.
+        Err(_elapsed) => return Err(format!("no answer within {} s", timeout.as_secs_f64())),
+    };
+    if output.stdout.len() as u64 > MAX_OUTPUT {
+        return Err(format!("more than {MAX_OUTPUT} bytes of output"));
+    }
+    if output.succeeded {
+        return parse_reply(&output.stdout);
+    }
+    // By the protocol, a helper reports errors as text on stdout and has no code for "not found".
+    // Output with a brace may be an answer with a secret, so it is not shown.
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    match stdout.trim() {
+        text if text.contains("credentials not found") => Ok(None),
+        "" => Err("it failed without an error message".to_owned()),
+        text if text.contains('{') => Err("it failed after it had answered".to_owned()),
+        text => Err(sanitize(text)),
+    }
+}
+
+/// Parses the answer of a helper that has succeeded. An empty secret means "not found".
+fn parse_reply(stdout: &[u8]) -> Result<Option<Credential>, String> {
+    // The parser's own message may quote the secret.
+    let reply: HelperReply = serde_json::from_slice(stdout)
+        .map_err(|error| format!("not the expected JSON, at column {}", error.column()))?;
+    if reply.secret.reveal().is_empty() {
+        return Ok(None);
+    }
+    let HelperReply { username, secret } = reply;
+    let credential = Credential::from_pair(username, secret, Renewal::Possible);
+    Ok(Some(credential))
+}
+
+/// The result of a helper that has ended.
+struct HelperOutput {
+    succeeded: bool,
+    /// At most [`MAX_OUTPUT`] + 1 bytes.
+    stdout: Vec<u8>,
+}
+
+/// Runs a helper to its end, or kills it if it writes more than [`MAX_OUTPUT`] bytes.
+async fn run_helper(mut command: Command, server: &str) -> std::io::Result<HelperOutput> {
+    let mut child = command
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut stdin = child.stdin.take();
+    let mut stdout = child.stdout.take();
+    let write = async {
+        if let Some(stdin) = &mut stdin {
+            // A failed write needs no error of its own: the helper's answer shows the problem.
+            drop(stdin.write_all(format!("{server}\n").as_bytes()).await);
+        }
+        drop(stdin);
+    };
+    let ((), stdout) = tokio::join!(write, read_limited(stdout.as_mut()));
+    let stdout = stdout?;
+    if stdout.len() as u64 > MAX_OUTPUT {
+        child.kill().await?;
+    }
+    let succeeded = child.wait().await?.success();
+    Ok(HelperOutput { succeeded, stdout })
+}
+
+/// Reads at most [`MAX_OUTPUT`] + 1 bytes.
+async fn read_limited(stdout: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(stdout) = stdout {
+        stdout.take(MAX_OUTPUT + 1).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+/// Returns whether a helper's name is safe in a program's name, and in particular not a path.
+fn is_program_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Runs a shell script as a helper.
+    async fn query_script(script: &str) -> Result<Option<Credential>, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("docker-credential-test");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).expect("a mode");
+        query_helper(Command::new(path), "r.example", Duration::from_millis(700)).await
+    }
+
+    #[tokio::test]
+    async fn speaks_the_protocol_of_credential_helpers() {
+        let script = r#"read server; [ "$1" = get ] || exit 1
+            printf '{"ServerURL":"%s","Username":"%s","Secret":"s"}' "$server" "$server""#;
+        let Ok(Some(Credential::Password {
+            username, password, ..
+        })) = query_script(script).await
+        else {
+            panic!("no password");
+        };
+        assert_eq!((username.as_str(), password.reveal()), ("r.example", "s"));
+        let script = r#"echo '{"Username":"<token>","Secret":"s"}'"#;
+        let found = query_script(script).await.expect("an answer");
+        assert!(matches!(found, Some(Credential::IdentityToken { .. })));
+    }
+
+    #[tokio::test]
+    async fn not_found_is_not_an_error() {
+        let script = "echo credentials not found in native keychain; exit 1";
+        assert!(query_script(script).await.expect("an answer").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_explained_without_secrets() {
+        for (script, expected) in [
+            ("echo broken; exit 3", "broken"),
+            ("exit 3", "without an error message"),
+            (
+                "echo '{\"Secret\":\"s3cret\"}'; exit 3",
+                "after it had answered",
+            ),
+            ("echo 's3cret no JSON'", "not the expected JSON"),
+            ("exec sleep 60", "no answer within"),
+            ("exec yes", "more than 65536 bytes"),
+        ] {
+            let error = query_script(script).await.expect_err("an error");
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_not_a_program_name() {
+        assert!(is_program_name("ecr-login") && is_program_name("osxkeychain"));
+        for name in ["", "../x", "a b", "a/b", "a\n"] {
+            assert!(!is_program_name(name), "{name:?}");
+        }
+    }
+}

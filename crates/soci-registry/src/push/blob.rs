@@ -1,0 +1,246 @@
+//! Uploads blobs, or mounts them from another repository of the same registry (OCI
+//! distribution-spec, "Pushing Blobs").
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, Response};
+use soci_oci::{Descriptor, Digest, media_type};
+use url::Url;
+
+use super::sessions::Session;
+use super::stored_digest::check_stored_digest;
+use crate::auth::scope::Scope;
+use crate::client::Repository;
+use crate::error::{Damage, Fault, Operation, RegistryError, Violation};
+use crate::http::redirect;
+use crate::http::request::{Body, Content, Request};
+use crate::http::response::Answer;
+use crate::http::retry::{Cause, pause};
+use crate::http::upload_body;
+
+/// How a blob was stored in a repository.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PushedBlob {
+    /// The registry mounted it from another repository.
+    Mounted,
+    /// It was uploaded.
+    Uploaded,
+}
+
+/// A registry's reply to a request for a mount.
+enum MountOutcome {
+    Mounted,
+    Rejected,
+    /// The registry wants the content instead and has opened an upload session at this URL.
+    SessionOpened(Url),
+}
+
+/// The error code for an upload session that the registry does not know.
+const SESSION_UNKNOWN: &str = "BLOB_UPLOAD_UNKNOWN";
+
+impl Repository {
+    /// Mounts a blob from the repository `from` of the same registry. If the registry does not
+    /// mount it, uploads `content`, which is read again for each upload session.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Repository::push_blob_stream`]. A rejected mount is not an error.
+    pub async fn mount_or_push_blob(
+        &self,
+        descriptor: &Descriptor,
+        from: &str,
+        content: &Content,
+    ) -> Result<PushedBlob, RegistryError> {
+        let session = match self.mount_blob(descriptor.digest, from).await? {
+            MountOutcome::Mounted => return Ok(PushedBlob::Mounted),
+            MountOutcome::Rejected => None,
+            MountOutcome::SessionOpened(url) => Some(url),
+        };
+        let operation = self.operation("push blob", descriptor.digest);
+        self.upload_blob(&operation, descriptor, session, content)
+            .await?;
+        Ok(PushedBlob::Uploaded)
+    }
+
+    /// Asks the registry to mount a blob from the repository `from`.
+    async fn mount_blob(&self, digest: Digest, from: &str) -> Result<MountOutcome, RegistryError> {
+        let operation = self.operation("mount blob", digest);
+        let mut url = self.url("blobs/uploads/")?;
+        url.query_pairs_mut()
+            .append_pair("mount", &digest.to_string())
+            .append_pair("from", from);
+        let request = Request::new(Method::POST, url);
+        let scope = Scope::push(self.name()).and_pull(from);
+        match self.send_for(&operation, &request, &scope).await {
+            Ok(Answer::Done(response)) => Ok(match response.status().as_u16() {
+                201 => MountOutcome::Mounted,
+                202 => MountOutcome::SessionOpened(self.session_url(&operation, &response)?),
+                _ => MountOutcome::Rejected,
+            }),
+            // The credentials may allow an upload even if they do not allow to read `from`.
+            Ok(_) | Err(RegistryError::Denied { .. }) => Ok(MountOutcome::Rejected),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Uploads a blob from memory.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError::BadData`] if the length of `content` differs from its descriptor.
+    /// Returns another error if the upload fails in every session.
+    pub async fn push_blob(
+        &self,
+        descriptor: &Descriptor,
+        content: Bytes,
+    ) -> Result<(), RegistryError> {
+        let operation = self.operation("push blob", descriptor.digest);
+        let found = content.len() as u64;
+        let expected = descriptor.size;
+        if found != expected {
+            return Err(operation.bad_data(Damage::Size { expected, found }));
+        }
+        let content: Content = Arc::new(move || upload_body::pieces(content.clone()));
+        self.upload_blob(&operation, descriptor, None, &content)
+            .await
+    }
+
+    /// Uploads a blob from a stream. `content` is called for a new stream for each upload session.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RegistryError::BadData`] if the length of the stream differs from the descriptor,
+    /// and [`RegistryError::Content`] if the stream fails. Returns another error if the upload
+    /// fails in every session.
+    pub async fn push_blob_stream(
+        &self,
+        descriptor: &Descriptor,
+        content: &Content,
+    ) -> Result<(), RegistryError> {
+        let operation = self.operation("push blob", descriptor.digest);
+        self.upload_blob(&operation, descriptor, None, content)
+            .await
+    }
+
+    /// Uploads a blob: first in `session` if it is given, then in new sessions until one succeeds.
+    async fn upload_blob(
+        &self,
+        operation: &Operation,
+        descriptor: &Descriptor,
+        mut session: Option<Url>,
+        content: &Content,
+    ) -> Result<(), RegistryError> {
+        let transport = self.transport();
+        let mut backoff = transport.backoff();
+        for number in 1.. {
+            let session = match session.take() {
+                Some(url) => Ok(url),
+                None => self.open_session(operation).await,
+            };
+            let uploaded = match session {
+                Ok(url) => self.send_content(operation, descriptor, url, content).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = uploaded else {
+                break;
+            };
+            let is_last = number >= transport.retries.upload_sessions;
+            let cause = retry_in_new_session(&error).filter(|_| !is_last);
+            let Some(wait) = cause.and_then(|cause| backoff.wait(cause)) else {
+                return Err(session_unknown(error));
+            };
+            pause(operation, &error.to_string(), backoff.tries(), wait).await;
+            // The registry may have stored the blob although its reply was lost.
+            if self.blob_exists(descriptor.digest).await? {
+                break;
+            }
+        }
+        backoff.succeed();
+        Ok(())
+    }
+
+    /// Opens an upload session and returns its URL.
+    async fn open_session(&self, operation: &Operation) -> Result<Url, RegistryError> {
+        let request = Request::new(Method::POST, self.url("blobs/uploads/")?);
+        match self.send(operation, &request).await? {
+            Answer::Done(response) => self.session_url(operation, &response),
+            Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),
+            Answer::Refused(refused) => Err(self.refuse(operation, &request, refused.refusal)),
+        }
+    }
+
+    /// Sends the content of a blob to an open session, which this closes.
+    async fn send_content(
+        &self,
+        operation: &Operation,
+        descriptor: &Descriptor,
+        mut session: Url,
+        content: &Content,
+    ) -> Result<(), RegistryError> {
+        let _open = self.open_sessions().add(Session {
+            registry: Arc::clone(self.registry()?),
+            operation: self.operation("cancel upload", self.name()),
+            url: session.clone(),
+        });
+        let digest = descriptor.digest;
+        session
+            .query_pairs_mut()
+            .append_pair("digest", &digest.to_string());
+        let request = Request::new(Method::PUT, session)
+            .header(CONTENT_TYPE, media_type::OCTET_STREAM)
+            .body(Body::Upload(Arc::clone(content), descriptor.size));
+        match self.send(operation, &request).await? {
+            Answer::Done(response) => check_stored_digest(operation, response.headers(), digest),
+            Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),
+            Answer::Refused(refused) => Err(self.refuse(operation, &request, refused.refusal)),
+        }
+    }
+
+    /// Returns the session's URL from the `Location` header of a reply, once it has been checked.
+    fn session_url(
+        &self,
+        operation: &Operation,
+        response: &Response,
+    ) -> Result<Url, RegistryError> {
+        redirect::target(
+            "upload location",
+            response.url(),
+            response.status(),
+            response.headers(),
+            &self.registry()?.guard,
+        )
+        .map_err(|violation| operation.protocol(violation))
+    }
+}
+
+/// Converts a "not found" error for an upload session that the registry itself has opened. No
+/// object is missing, so the registry has broken the protocol.
+fn session_unknown(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::NotFound { operation, refusal } if refusal.code == SESSION_UNKNOWN => {
+            operation.protocol(Violation::Refused(refusal))
+        }
+        error => error,
+    }
+}
+
+/// Returns the cause of a failure that an upload in a new session may avoid.
+fn retry_in_new_session(error: &RegistryError) -> Option<Cause> {
+    match error {
+        RegistryError::Unavailable { fault, .. } => {
+            (!matches!(fault, Fault::Tls { .. } | Fault::Name { .. })).then_some(Cause::Transient)
+        }
+        RegistryError::Throttled { retry_after, .. } => Some(Cause::Throttled(*retry_after)),
+        RegistryError::NotFound { refusal, .. } => {
+            (refusal.code == SESSION_UNKNOWN).then_some(Cause::Transient)
+        }
+        RegistryError::Protocol {
+            violation: Violation::Refused(refusal),
+            ..
+        } => (refusal.status == 416 || refusal.code == "BLOB_UPLOAD_INVALID")
+            .then_some(Cause::Transient),
+        _ => None,
+    }
+}

@@ -1,0 +1,31 @@
+//! Checks what a registry says that it has stored.
+
+use reqwest::header::HeaderMap;
+use soci_oci::Digest;
+
+use crate::error::sanitize::sanitize;
+use crate::error::{Operation, RegistryError, Violation};
+
+/// Checks the `Docker-Content-Digest` header of a reply, if there is one.
+///
+/// # Errors
+///
+/// Returns an error if it is a SHA-256 digest other than `expected`. A digest of another algorithm
+/// cannot be compared and is accepted.
+pub(super) fn check_stored_digest(
+    operation: &Operation,
+    headers: &HeaderMap,
+    expected: Digest,
+) -> Result<(), RegistryError> {
+    let Some(value) = headers.get("docker-content-digest") else {
+        return Ok(());
+    };
+    let found = value.to_str().unwrap_or_default();
+    if found == expected.to_string() || !found.starts_with("sha256:") {
+        return Ok(());
+    }
+    Err(operation.protocol(Violation::Digest {
+        expected,
+        found: sanitize(found),
+    }))
+}
