@@ -59,6 +59,6 @@ impl Tool for Args {
             build_tool_identifier: self.build_tool_identifier,
             reuse: !self.force,
         };
-        io.each_document(|document, progress| indexer.index(document, progress))
+        io.for_each_document(|document, progress| indexer.index(document, progress))
     }
 }

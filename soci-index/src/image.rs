@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use soci_cli::{Failure, Progress};
-use soci_document::{Document, Exit, Indexes, ManifestEntry, Optimization, Plan, Timing};
+use soci_document::{Document, Exit, Indexes, Indexing, ManifestEntry, Optimization, Plan, Timing};
 use soci_layout::Layout;
 use soci_oci::convert::{Converted, Indexed, Source as Convertible, convert};
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
-use soci_oci::soci::{self, DISABLE_XATTRS, IndexVersion, soci_index, ztoc_descriptor};
+use soci_oci::soci::{self, DISABLE_XATTRS, soci_index_v1, soci_index_v2, ztoc_descriptor};
 use soci_oci::{Descriptor, Digest, Manifest};
 use soci_transport::{Pieces, Session, parse_manifest};
 use soci_ztoc::Ztoc;
@@ -54,10 +54,10 @@ impl Indexer {
         }
         document.converted = match plan.index_version.has_v2() {
             true if !indexed.is_empty() => {
-                Some(Some(self.convert(&document, &manifests, &indexed)?))
+                Indexing::Done(self.convert(&document, &manifests, &indexed)?)
             }
-            true => Some(None),
-            false => None,
+            true => Indexing::Empty,
+            false => Indexing::Pending,
         };
         let bytes = planned.iter().map(|(_, layer)| layer.size).sum();
         document.timing.insert(
@@ -127,10 +127,10 @@ impl Indexer {
                             .insert(DISABLE_XATTRS.to_owned(), "true".to_owned());
                     }
                     blobs.push(ztoc.clone());
-                    layer.ztoc = Some(Some(ztoc));
+                    layer.ztoc = Indexing::Done(ztoc);
                 }
                 Some(Built::Skipped(reason)) => {
-                    layer.ztoc = Some(None);
+                    layer.ztoc = Indexing::Empty;
                     layer.skipped = Some(*reason);
                 }
                 None => {
@@ -143,7 +143,7 @@ impl Indexer {
         }
         if blobs.is_empty() {
             tracing::warn!(target: "soci", manifest = %entry.descriptor.digest, "no layer has a ztoc, so there is no index");
-            entry.index = Some(None);
+            entry.index = Indexing::Empty;
             return Ok(None);
         }
         entry.prefetch = self.prefetch(entry, &plan.prefetch_files)?;
@@ -159,34 +159,24 @@ impl Indexer {
         blobs: &[Descriptor],
     ) -> Result<Option<Indexed>, Failure> {
         self.store.write_blob(soci::CONFIG)?;
-        let write = |version: IndexVersion| {
-            let bytes = soci_index(
-                version,
-                blobs,
-                &entry.descriptor,
-                &self.build_tool_identifier,
-            )
-            .to_bytes();
+        let identifier = &self.build_tool_identifier;
+        let write = |index: Manifest| {
+            let bytes = index.to_bytes();
             self.store.write_blob(&bytes)?;
             Ok::<_, Failure>(Descriptor::of(soci_oci::media_type::OCI_MANIFEST, &bytes))
         };
         let v1 = plan
             .index_version
             .has_v1()
-            .then(|| write(IndexVersion::V1))
+            .then(|| write(soci_index_v1(blobs, &entry.descriptor, identifier)))
             .transpose()?;
         let v2 = plan
             .index_version
             .has_v2()
-            .then(|| write(IndexVersion::V2))
+            .then(|| write(soci_index_v2(blobs, identifier)))
             .transpose()?;
-        entry.index = Some(Some(Indexes { v1, v2: v2.clone() }));
-        let platform = entry
-            .plan
-            .as_ref()
-            .and_then(|plan| plan.platform.as_ref())
-            .or(entry.platform())
-            .cloned();
+        entry.index = Indexing::Done(Indexes { v1, v2: v2.clone() });
+        let platform = entry.planned_platform().cloned();
         Ok(v2.zip(platform).map(|(soci_index, platform)| Indexed {
             manifest: entry.descriptor.digest,
             platform,
@@ -205,7 +195,7 @@ impl Indexer {
         }
         let mut layers = Vec::new();
         for layer in &entry.layers {
-            let Some(Some(ztoc)) = &layer.ztoc else {
+            let Some(ztoc) = layer.ztoc.as_done() else {
                 continue;
             };
             let bytes = self.store.read_blob(ztoc, ztoc.size)?;
@@ -262,7 +252,7 @@ impl Indexer {
             self.store.write_blob(manifest)?;
         }
         self.store.write_blob(&bytes)?;
-        tracing::info!(target: "soci", image = document.image, digest = %root.digest, "converted");
+        tracing::info!(target: "soci", image = document.image.as_str(), digest = %root.digest, "converted");
         Ok(root)
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use soci_cli::{Failure, Progress, in_parallel};
 use soci_document::{Document, Exit, Plan};
-use soci_oci::layer::Packing;
-use soci_oci::{Descriptor, Digest, Reference};
+use soci_oci::layer::LayerCompression;
+use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source};
 use soci_ztoc::Compression;
 
@@ -40,11 +40,12 @@ pub(crate) fn key(layer: &Descriptor) -> LayerKey {
 
 /// Returns how a layer is read, by its media type alone. One that no plan would choose is read as it is.
 fn compression(layer: &Descriptor) -> Compression {
-    match Packing::of(&layer.media_type) {
-        Packing::Gzip => Compression::Gzip,
-        Packing::Tar | Packing::Encrypted | Packing::Unsupported | Packing::Unknown => {
-            Compression::Uncompressed
-        }
+    match LayerCompression::of(&layer.media_type) {
+        LayerCompression::Gzip => Compression::Gzip,
+        LayerCompression::Tar
+        | LayerCompression::Encrypted
+        | LayerCompression::Unsupported
+        | LayerCompression::Unknown => Compression::Uncompressed,
     }
 }
 
@@ -71,7 +72,7 @@ impl Indexer {
         if self.reuse {
             known = pass.remembered(&layers)?;
             layers.retain(|(key, _)| !known.contains_key(key));
-            pass.offers = pass.offers(&layers)?;
+            pass.offers = pass.offers(&layers);
         }
         pass.longest = layers.first().map(|(_, layer)| layer.digest);
         let built = in_parallel(&layers, self.jobs, |layer, stop| {
@@ -119,15 +120,15 @@ impl Pass<'_> {
 
     /// Looks for ztocs of the layers in the indexes that there are. A layer that lies in the store is sooner read than looked
     /// for.
-    fn offers(&self, layers: &[(LayerKey, Descriptor)]) -> Result<Offers, Failure> {
+    fn offers(&self, layers: &[(LayerKey, Descriptor)]) -> Offers {
         let here = |layer: &&Descriptor| self.indexer.store.has(layer);
         let layers = layers.iter().map(|(_, layer)| layer);
         let wanted: Vec<&Descriptor> = layers.filter(|layer| !here(layer)).collect();
         if wanted.is_empty() {
-            return Ok(Offers::default());
+            return Offers::default();
         }
         let search = Search::new(self.indexer, self.document, self.plan, &wanted);
-        search.look(&image(self.document)?)
+        search.look(self.document.image.reference())
     }
 
     /// Sees to the ztoc of one layer that the store does not remember.
@@ -180,10 +181,8 @@ impl Pass<'_> {
         }
         if self.source.get().is_none() {
             // Another worker may have been faster; one of the two sources is as good as the other.
-            drop(
-                self.source
-                    .set(Source::open(session, &image(self.document)?)?),
-            );
+            let image = self.document.image.reference();
+            drop(self.source.set(Source::open(session, image)?));
         }
         let source = self.source.get();
         let source =
@@ -200,10 +199,4 @@ impl Pass<'_> {
             build_tool_identifier: &self.indexer.build_tool_identifier,
         }
     }
-}
-
-/// Returns where the image of a document lies.
-fn image(document: &Document) -> Result<Reference, Failure> {
-    let parsed = document.image.parse();
-    parsed.map_err(|error| Failure::new(Exit::BadData, error))
 }

@@ -3,9 +3,10 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use soci_cli::{ByteSize, Common, Failure, Io, Tool, flag};
-use soci_document::{Document, Exit, Extra, IndexVersions, Optimization, Plan};
+use soci_document::{Document, Exit, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
 use crate::plan::{PlanRequest, plan_document};
@@ -63,9 +64,10 @@ pub struct Args {
         long,
         value_name = "VERSION",
         env = "SOCI_INDEX_VERSION",
-        default_value = "both"
+        default_value = "both",
+        value_parser = index_versions()
     )]
-    index_version: VersionArg,
+    index_version: IndexVersions,
 
     /// Mark layers without extended attributes, so that the snapshotter need not look for any
     #[arg(long, env = "SOCI_XATTR_OPTIMIZATION", value_parser = flag)]
@@ -106,25 +108,18 @@ pub struct Args {
     common: Common,
 }
 
-/// The versions of SOCI indexes to build, as the command line spells them.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum VersionArg {
-    /// An index that readers find through the referrers API
-    V1,
-    /// A converted image that names its index
-    V2,
-    /// Both, over the same ztocs
-    Both,
-}
-
-impl From<VersionArg> for IndexVersions {
-    fn from(version: VersionArg) -> Self {
-        match version {
-            VersionArg::V1 => Self::V1,
-            VersionArg::V2 => Self::V2,
-            VersionArg::Both => Self::Both,
-        }
-    }
+/// Parses the versions of SOCI indexes to build, and describes them in the help text.
+fn index_versions() -> impl TypedValueParser<Value = IndexVersions> {
+    let values = [
+        PossibleValue::new("v1").help("An index that readers find through the referrers API"),
+        PossibleValue::new("v2").help("A converted image that names its index"),
+        PossibleValue::new("both").help("Both, over the same ztocs"),
+    ];
+    PossibleValuesParser::new(values).map(|version| match version.as_str() {
+        "v1" => IndexVersions::V1,
+        "v2" => IndexVersions::V2,
+        _ => IndexVersions::Both,
+    })
 }
 
 impl Tool for Args {
@@ -136,10 +131,10 @@ impl Tool for Args {
         let explain = !self.common.quiet && (self.explain || std::io::stderr().is_terminal());
         let require_layers = self.require_layers;
         let request = self.into_request()?;
-        io.each_document(|mut document, _| {
+        io.for_each_document(|mut document, _| {
             plan_document(&mut document, &request)?;
             let layers = count_planned_layers(&document);
-            tracing::info!(image = document.image, layers, "planned");
+            tracing::info!(image = document.image.as_str(), layers, "planned");
             if explain {
                 // A table that cannot be printed does not fail the run.
                 drop(std::io::stderr().write_all(explain::format_table(&document).as_bytes()));
@@ -171,7 +166,7 @@ impl Args {
             ),
             min_layer_size: self.min_layer_size.0,
             span_size: self.span_size.0,
-            index_version: self.index_version.into(),
+            index_version: self.index_version,
             optimizations: if self.xattr_optimization {
                 vec![Optimization::Xattr]
             } else {
@@ -179,7 +174,7 @@ impl Args {
             },
             prefetch_files: prefetch::normalize_paths(&prefetch_files),
             reuse_from: reuse::parse_references(&self.reuse_from)?,
-            extra: Extra::new(),
+            unknown_fields: UnknownFields::new(),
         };
         Ok(PlanRequest { plan, platforms })
     }
@@ -204,6 +199,6 @@ fn report_no_layers(document: &Document, require_layers: bool) -> Result<(), Fai
     if require_layers {
         return Err(Failure::message(Exit::NothingMatches, MESSAGE).hint(HINT));
     }
-    tracing::warn!(image = document.image, hint = HINT, "{MESSAGE}");
+    tracing::warn!(image = document.image.as_str(), hint = HINT, "{MESSAGE}");
     Ok(())
 }

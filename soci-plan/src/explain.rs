@@ -1,12 +1,12 @@
 //! The table of decisions that `--explain` prints.
 
 use soci_cli::{ByteSize, printable};
-use soci_document::{Action, Document, LayerEntry, ManifestEntry};
+use soci_document::{Document, LayerDecision, LayerEntry, ManifestDecision, ManifestEntry};
 
 /// Formats the decisions of a planned document: one line for the image, below it one for each
 /// manifest, and below each manifest one for each of its layers.
 pub(crate) fn format_table(document: &Document) -> String {
-    let mut table = printable(&document.image) + "\n";
+    let mut table = printable(document.image.as_str()) + "\n";
     for entry in &document.manifests {
         table.extend(format_manifest(entry));
         table.extend(entry.layers.iter().filter_map(format_layer));
@@ -21,23 +21,27 @@ fn format_manifest(entry: &ManifestEntry) -> Option<String> {
         || "no platform".to_owned(),
         |platform| printable(&platform.to_string()),
     );
-    let reason = decision
-        .reason
-        .map(|reason| format!(" ({reason})"))
-        .unwrap_or_default();
-    let action = decision.action;
+    let action = match decision {
+        ManifestDecision::Index { .. } => "index".to_owned(),
+        ManifestDecision::Skip {
+            reason: Some(reason),
+        } => format!("skip ({reason})"),
+        ManifestDecision::Skip { reason: None } => "skip".to_owned(),
+    };
     let digest = entry.descriptor.digest;
-    Some(format!("  {platform:<20} {action}{reason}  {digest}\n"))
+    Some(format!("  {platform:<20} {action}  {digest}\n"))
 }
 
 /// Formats the line of a layer, or nothing if the layer has no decision.
 fn format_layer(layer: &LayerEntry) -> Option<String> {
     let decision = layer.plan.as_ref()?;
     let size = ByteSize(layer.descriptor.size).to_string();
-    let action = match (decision.action, decision.reason) {
-        (Action::Index, _) => "index".to_owned(),
-        (Action::Skip, Some(reason)) => format!("skip: {reason}"),
-        (Action::Skip, None) => "skip".to_owned(),
+    let action = match decision {
+        LayerDecision::Index => "index".to_owned(),
+        LayerDecision::Skip {
+            reason: Some(reason),
+        } => format!("skip: {reason}"),
+        LayerDecision::Skip { reason: None } => "skip".to_owned(),
     };
     let digest = layer.descriptor.digest.short();
     Some(format!("    {size:>12}  {digest}  {action}\n"))

@@ -2,10 +2,10 @@
 
 use soci_cli::Failure;
 use soci_document::{
-    Action, Document, Exit, LayerDecision, LayerEntry, LayerReason, ManifestDecision,
-    ManifestEntry, ManifestReason, Plan,
+    Document, Exit, LayerDecision, LayerEntry, LayerReason, ManifestDecision, ManifestEntry,
+    ManifestReason, Plan,
 };
-use soci_oci::layer::{Packing, is_layer};
+use soci_oci::layer::{LayerCompression, is_layer};
 use soci_oci::media_type::{is_image_config, is_manifest, is_soci_index};
 use soci_oci::{Platform, convert};
 
@@ -32,15 +32,11 @@ pub(crate) fn plan_document(document: &mut Document, request: &PlanRequest) -> R
                 .then(|| decide_layer(layer, &request.plan));
         }
         entry.plan = Some(match platform {
-            Some(platform) => ManifestDecision {
-                action: Action::Index,
-                reason: None,
+            Some(platform) => ManifestDecision::Index {
                 platform: Some(platform),
             },
-            None => ManifestDecision {
-                action: Action::Skip,
+            None => ManifestDecision::Skip {
                 reason: Some(find_obstacle(entry).unwrap_or(ManifestReason::Platform)),
-                platform: None,
             },
         });
     }
@@ -171,14 +167,11 @@ fn check_indexable(entry: &ManifestEntry, platform: &Platform) -> Result<(), Fai
 
 /// Decides whether a layer of a chosen manifest is indexed.
 fn decide_layer(layer: &LayerEntry, plan: &Plan) -> LayerDecision {
-    let reason = find_layer_obstacle(layer, plan);
-    LayerDecision {
-        action: if reason.is_some() {
-            Action::Skip
-        } else {
-            Action::Index
+    match find_layer_obstacle(layer, plan) {
+        Some(reason) => LayerDecision::Skip {
+            reason: Some(reason),
         },
-        reason,
+        None => LayerDecision::Index,
     }
 }
 
@@ -194,18 +187,18 @@ fn find_layer_obstacle(layer: &LayerEntry, plan: &Plan) -> Option<LayerReason> {
     if layer.descriptor.size < plan.min_layer_size {
         return Some(LayerReason::BelowMinLayerSize);
     }
-    match Packing::of(media_type) {
-        Packing::Gzip | Packing::Tar => None,
-        Packing::Encrypted => Some(LayerReason::Encrypted),
-        Packing::Unsupported => Some(LayerReason::UnsupportedCompression),
-        Packing::Unknown => Some(LayerReason::UnknownMediaType),
+    match LayerCompression::of(media_type) {
+        LayerCompression::Gzip | LayerCompression::Tar => None,
+        LayerCompression::Encrypted => Some(LayerReason::Encrypted),
+        LayerCompression::Unsupported => Some(LayerReason::UnsupportedCompression),
+        LayerCompression::Unknown => Some(LayerReason::UnknownMediaType),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use soci_document::{Extra, IndexVersions};
+    use soci_document::{IndexVersions, UnknownFields};
     use soci_oci::Descriptor;
     use soci_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 
@@ -218,7 +211,7 @@ mod tests {
             optimizations: Vec::new(),
             prefetch_files: Vec::new(),
             reuse_from: Vec::new(),
-            extra: Extra::new(),
+            unknown_fields: UnknownFields::new(),
         };
         let parse = |names: &[&str]| {
             names
@@ -250,12 +243,11 @@ mod tests {
     }
 
     fn planned_platforms(document: &Document) -> Vec<Option<String>> {
-        let platform = |entry: &ManifestEntry| {
-            entry
-                .plan
-                .as_ref()
-                .and_then(|plan| plan.platform.as_ref())
-                .map(ToString::to_string)
+        let platform = |entry: &ManifestEntry| match &entry.plan {
+            Some(ManifestDecision::Index { platform }) => {
+                platform.as_ref().map(ToString::to_string)
+            }
+            _ => None,
         };
         document.manifests.iter().map(platform).collect()
     }
@@ -321,7 +313,10 @@ mod tests {
         };
         document.manifests[0].layers.push(elsewhere);
         plan_document(&mut document, &request(Some(&["linux/amd64"]))).expect("planned");
-        let reason = |layer: &LayerEntry| layer.plan.as_ref().expect("a decision").reason;
+        let reason = |layer: &LayerEntry| match layer.plan.expect("a decision") {
+            LayerDecision::Index => None,
+            LayerDecision::Skip { reason } => reason,
+        };
         let reasons: Vec<_> = document.manifests[0].layers.iter().map(reason).collect();
         let expected = [
             None,
@@ -343,14 +338,10 @@ mod tests {
         ]);
         document.manifests[0].missing = true;
         plan_document(&mut document, &request(None)).expect("the other manifest is planned");
-        assert_eq!(
-            document.manifests[0]
-                .plan
-                .as_ref()
-                .expect("a decision")
-                .reason,
-            Some(ManifestReason::Missing)
-        );
+        let missing = ManifestDecision::Skip {
+            reason: Some(ManifestReason::Missing),
+        };
+        assert_eq!(document.manifests[0].plan, Some(missing));
         let failure =
             plan_document(&mut document, &request(Some(&["linux/amd64"]))).expect_err("missing");
         assert_eq!(failure.exit, Exit::NothingMatches);

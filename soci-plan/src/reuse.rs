@@ -1,11 +1,11 @@
 //! The images of `--reuse-from`.
 
 use soci_cli::Failure;
-use soci_document::Exit;
+use soci_document::{Exit, ImageReference};
 use soci_oci::Reference;
 
 /// Parses references and returns each once, in its full form. Whether they exist is not checked.
-pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<String>, Failure> {
+pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<ImageReference>, Failure> {
     let mut references = Vec::new();
     // A script leaves the name empty for the first build, which has no previous image.
     for text in texts.iter().map(|text| text.trim()) {
@@ -15,7 +15,7 @@ pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<String>, Failure>
         let reference: Reference = text.parse().map_err(|error| {
             Failure::new(Exit::Usage, error).context("option --reuse-from or SOCI_REUSE_FROM")
         })?;
-        let reference = reference.to_string();
+        let reference = ImageReference::from(reference);
         if !references.contains(&reference) {
             references.push(reference);
         }
@@ -29,7 +29,8 @@ mod tests {
 
     fn parse(texts: &[&str]) -> Result<Vec<String>, Failure> {
         let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
-        parse_references(&texts)
+        let references = parse_references(&texts)?;
+        Ok(references.iter().map(ToString::to_string).collect())
     }
 
     #[test]

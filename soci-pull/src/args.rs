@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
-use soci_document::Exit;
+use soci_document::{Document, Exit};
 use soci_oci::Platform;
 use soci_transport::Session;
 
@@ -58,13 +58,15 @@ impl Tool for Args {
         let mut seen = false;
         for reference in &self.references {
             seen = true;
-            one(io, &pull, reference.as_bytes(), self.layers)?;
+            let pulled = pull.image(reference, self.layers);
+            finish(io, Some(reference), pulled)?;
         }
         while self.references.is_empty()
-            && let Some(line) = io.line()?
+            && let Some(line) = io.read_line()?
         {
             seen = true;
-            one(io, &pull, &line, self.layers)?;
+            let (image, pulled) = pull.line(&line, self.layers);
+            finish(io, image.as_deref(), pulled)?;
         }
         if seen {
             Ok(())
@@ -77,13 +79,16 @@ impl Tool for Args {
     }
 }
 
-/// Pulls the image of one line. Its failure is reported; only a closed stdout ends the run.
-fn one(io: &mut Io, pull: &Pull, line: &[u8], with_layers: bool) -> Result<(), Failure> {
-    let (image, result) = pull.line(line, with_layers);
-    match result {
-        Ok(document) => io.write(&document),
+/// Writes the document of one image, or reports why there is none; only a closed stdout ends the run.
+fn finish(
+    io: &mut Io,
+    image: Option<&str>,
+    pulled: Result<Document, Failure>,
+) -> Result<(), Failure> {
+    match pulled {
+        Ok(document) => io.write_document(&document),
         Err(failure) => {
-            io.report(image.as_deref(), failure);
+            io.fail_document(image, failure);
             Ok(())
         }
     }

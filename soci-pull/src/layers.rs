@@ -9,14 +9,13 @@ use soci_layout::LayoutError;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source};
 
-use crate::pull::{Pull, parse};
+use crate::pull::Pull;
 
 impl Pull {
     /// Stores the layers of an image: of a planned one those to be indexed, else all that the source holds.
     pub(crate) fn layers(&self, mut document: Document) -> Result<Document, Failure> {
         let started = Instant::now();
-        let reference = parse(&document.image)?;
-        let source = Source::open(&self.session, &reference)?;
+        let source = Source::open(&self.session, document.image.reference())?;
         let mut bytes = 0;
         for layer in wanted(&document).values() {
             // What was asked for is to be there, and to be what its name says.

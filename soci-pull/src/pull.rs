@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 use soci_cli::{Failure, Progress};
-use soci_document::{Document, Exit, Extra, LayerEntry, ManifestEntry, Timing, VERSION};
+use soci_document::{
+    Document, Exit, ImageReference, Indexing, LayerEntry, ManifestEntry, Timing, UnknownFields,
+    VERSION,
+};
 use soci_layout::Layout;
 use soci_oci::manifest::Root;
 use soci_oci::media_type::is_manifest;
@@ -28,32 +31,42 @@ impl Pull {
         with_layers: bool,
     ) -> (Option<String>, Result<Document, Failure>) {
         if line.starts_with(b"{") {
-            return match soci_document::parse(line) {
+            return match Document::from_line(line) {
                 Ok(document) => (
-                    Some(document.image.clone()),
+                    Some(document.image.to_string()),
                     self.document(document, with_layers),
                 ),
                 Err(error) => (None, Err(error.into())),
             };
         }
-        let text = String::from_utf8_lossy(line).into_owned();
-        let pulled = self
-            .reference(&text)
-            .and_then(|document| self.with_layers(document, with_layers));
-        (Some(text), pulled)
+        match std::str::from_utf8(line) {
+            Ok(text) => (Some(text.to_owned()), self.image(text, with_layers)),
+            Err(error) => {
+                let text = line.escape_ascii();
+                let failure = Failure::new(Exit::Usage, error)
+                    .context(format!("reference `{text}` is not UTF-8"));
+                (None, Err(failure))
+            }
+        }
+    }
+
+    /// Pulls the image that a reference names.
+    pub(crate) fn image(&self, text: &str, with_layers: bool) -> Result<Document, Failure> {
+        let image: ImageReference = text
+            .parse()
+            .map_err(|error| Failure::new(Exit::Usage, error))?;
+        let document = self.fetch(&image, image.reference())?;
+        self.with_layers(document, with_layers)
     }
 
     /// Makes sure of what a document names; its manifests are fetched again where the store does not hold them.
     fn document(&self, document: Document, with_layers: bool) -> Result<Document, Failure> {
-        let reference = parse(&document.image)?;
         let held = |entry: &ManifestEntry| {
             entry.missing || entry.config.is_none() || self.store.has(&entry.descriptor)
         };
         if !self.store.has(&document.root) || !document.manifests.iter().all(held) {
-            self.fetch(
-                &document.image,
-                &Source::pinned(&reference, document.root.digest),
-            )?;
+            let pinned = Source::pinned(document.image.reference(), document.root.digest);
+            self.fetch(&document.image, &pinned)?;
         }
         self.with_layers(document, with_layers)
     }
@@ -66,12 +79,8 @@ impl Pull {
         }
     }
 
-    fn reference(&self, text: &str) -> Result<Document, Failure> {
-        self.fetch(text, &parse(text)?)
-    }
-
     /// Resolves a reference and stores its manifests and configurations.
-    fn fetch(&self, image: &str, reference: &Reference) -> Result<Document, Failure> {
+    fn fetch(&self, image: &ImageReference, reference: &Reference) -> Result<Document, Failure> {
         let started = Instant::now();
         let source = Source::open(&self.session, reference)?;
         let resolved = source.resolve(reference)?;
@@ -84,14 +93,14 @@ impl Pull {
         self.store.write_blob(&resolved.bytes)?;
         let manifests = fetch.manifests(&resolved)?;
         let seconds = started.elapsed().as_secs_f64();
-        tracing::info!(target: "soci", image, digest = %resolved.descriptor.digest, manifests = manifests.len(), "pulled");
+        tracing::info!(target: "soci", image = image.as_str(), digest = %resolved.descriptor.digest, manifests = manifests.len(), "pulled");
         Ok(Document {
             version: VERSION,
-            image: image.to_owned(),
+            image: image.clone(),
             root: resolved.descriptor,
             plan: None,
             manifests,
-            converted: None,
+            converted: Indexing::Pending,
             push: None,
             timing: BTreeMap::from([(
                 "pull".to_owned(),
@@ -100,15 +109,9 @@ impl Pull {
                     bytes: fetch.bytes,
                 },
             )]),
-            extra: Extra::new(),
+            unknown_fields: UnknownFields::new(),
         })
     }
-}
-
-/// Reads a reference; a malformed one is an error of usage.
-pub(crate) fn parse(text: &str) -> Result<Reference, Failure> {
-    text.parse()
-        .map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 /// The fetching of one image.
@@ -138,7 +141,7 @@ impl Fetch<'_> {
             entries.push(if wanted {
                 self.child(descriptor)?
             } else {
-                bare(descriptor.clone())
+                ManifestEntry::new(descriptor.clone())
             });
         }
         Ok(entries)
@@ -155,19 +158,19 @@ impl Fetch<'_> {
     /// Fetches a manifest that the image's index lists.
     fn child(&mut self, descriptor: &Descriptor) -> Result<ManifestEntry, Failure> {
         if !is_manifest(&descriptor.media_type) {
-            return Ok(bare(descriptor.clone()));
+            return Ok(ManifestEntry::new(descriptor.clone()));
         }
         let Some(bytes) = self.source.manifest(descriptor)? else {
             return Ok(ManifestEntry {
                 missing: true,
-                ..bare(descriptor.clone())
+                ..ManifestEntry::new(descriptor.clone())
             });
         };
         self.bytes += bytes.len() as u64;
         self.pull.store.write_blob(&bytes)?;
         match parse_manifest(&bytes, descriptor)? {
             Root::Manifest(manifest) => self.entry(descriptor.clone(), &manifest),
-            Root::Index(_) => Ok(bare(descriptor.clone())),
+            Root::Index(_) => Ok(ManifestEntry::new(descriptor.clone())),
         }
     }
 
@@ -177,7 +180,7 @@ impl Fetch<'_> {
         descriptor: Descriptor,
         manifest: &Manifest,
     ) -> Result<ManifestEntry, Failure> {
-        let mut entry = bare(descriptor);
+        let mut entry = ManifestEntry::new(descriptor);
         entry.config.clone_from(&manifest.config);
         entry.artifact_type.clone_from(&manifest.artifact_type);
         entry.layers = manifest
@@ -230,21 +233,5 @@ impl Fetch<'_> {
         let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
         let platform: Platform = serde_json::from_value(value).map_err(malformed)?;
         Ok(platform.normalized())
-    }
-}
-
-/// Describes a manifest of which nothing else is known.
-fn bare(descriptor: Descriptor) -> ManifestEntry {
-    ManifestEntry {
-        descriptor,
-        platform: None,
-        config: None,
-        artifact_type: None,
-        missing: false,
-        plan: None,
-        layers: Vec::new(),
-        index: None,
-        prefetch: Vec::new(),
-        extra: Extra::new(),
     }
 }

@@ -94,6 +94,6 @@ impl Tool for Args {
                 Mode::Write
             },
         };
-        io.each_document(|document, progress| pusher.push(document, progress))
+        io.for_each_document(|document, progress| pusher.push(document, progress))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use soci_cli::Failure;
-use soci_document::{Document, Exit, ManifestEntry};
+use soci_document::{Document, Exit, Indexing, ManifestEntry};
 use soci_layout::Layout;
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::{SOCI_INDEX_V1, is_index, is_manifest};
@@ -41,10 +41,10 @@ impl Origin<'_> {
             self.soci_indexes(entry, &mut content)?;
         }
         let tagged = match &document.converted {
-            None => None,
-            Some(Some(converted)) => Some(converted),
+            Indexing::Pending => None,
+            Indexing::Done(converted) => Some(converted),
             // Nothing was to be indexed: the tag is made all the same, so that deployments find it.
-            Some(None) => Some(&document.root),
+            Indexing::Empty => Some(&document.root),
         };
         if self.copied_from.is_some()
             && (tagged == Some(&document.root) || !content.referrers.is_empty())
@@ -60,7 +60,7 @@ impl Origin<'_> {
 
     /// Gathers the SOCI indexes of one manifest and what they name.
     fn soci_indexes(&self, entry: &ManifestEntry, content: &mut Content) -> Result<(), Failure> {
-        let Some(Some(indexes)) = &entry.index else {
+        let Some(indexes) = entry.index.as_done() else {
             return Ok(());
         };
         for index in [&indexes.v1, &indexes.v2].into_iter().flatten() {

@@ -35,14 +35,16 @@ impl Pusher {
         progress: &Progress,
     ) -> Result<Document, Failure> {
         let started = Instant::now();
-        if document.plan.is_none() || document.manifests.iter().all(|entry| entry.index.is_none()) {
+        if document.plan.is_none()
+            || document
+                .manifests
+                .iter()
+                .all(|entry| entry.index.is_pending())
+        {
             return Err(Failure::message(Exit::BadData, "the document has no index")
                 .hint("pass it through soci-index first"));
         }
-        let image: Reference = document
-            .image
-            .parse()
-            .map_err(|error| Failure::new(Exit::BadData, error))?;
+        let image = document.image.reference().clone();
         let to: Reference = match &self.to {
             Some(to) => to
                 .parse()
@@ -84,7 +86,7 @@ impl Pusher {
             destination.finish()?;
         }
         let push = record(&count, &to, tags, referrers, self.mode);
-        tell(&document.image, &push);
+        tell(document.image.as_str(), &push);
         let timing = Timing {
             seconds: started.elapsed().as_secs_f64(),
             bytes: push.bytes,

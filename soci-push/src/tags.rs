@@ -4,9 +4,7 @@ use soci_cli::Failure;
 use soci_document::{Document, Exit, ManifestEntry};
 use soci_layout::REF_NAME;
 use soci_oci::Reference;
-
-/// The tag of a converted image, unless the user names another.
-const DEFAULT: &str = "{tag}-soci";
+use soci_oci::soci::CONVERTED_TAG_SUFFIX;
 
 /// What the tags of a document are made of.
 pub(crate) struct Tags<'a> {
@@ -27,7 +25,7 @@ impl Tags<'_> {
     pub(crate) fn of(&self, document: &Document) -> Result<Vec<String>, Failure> {
         let explicit = self.to.filter(|to| names_tag(to)).and(self.place.tag());
         let own = self.own(document);
-        let default = [DEFAULT.to_owned()];
+        let default = [format!("{{tag}}{CONVERTED_TAG_SUFFIX}")];
         let templates = match (self.templates, explicit, &own) {
             ([], Some(tag), _) => return Ok(vec![tag.to_owned()]),
             ([], None, None) => return Ok(Vec::new()),

@@ -2,8 +2,7 @@
 
 use std::io::{self, BufRead, Read as _, Write};
 
-use soci_document::lines::LINE_LIMIT;
-use soci_document::{Document, Exit};
+use soci_document::{Document, DocumentError, Exit, MAX_LINE};
 
 use crate::progress::Progress;
 use crate::{Failure, signals};
@@ -38,15 +37,15 @@ impl Io {
     /// # Errors
     ///
     /// Fails where stdin cannot be read, or a line is longer than any document may be.
-    pub fn line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    pub fn read_line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         loop {
             let mut line = Vec::new();
-            let most = LINE_LIMIT as u64 + 2;
+            let most = MAX_LINE as u64 + 2;
             let read = (&mut self.input).take(most).read_until(b'\n', &mut line);
             let read =
                 read.map_err(|source| Failure::new(Exit::Io, source).context("cannot read stdin"))?;
             if read as u64 == most {
-                return Err(soci_document::DocumentError::TooLong.into());
+                return Err(DocumentError::TooLong.into());
             }
             if read == 0 {
                 return Ok(None);
@@ -63,8 +62,8 @@ impl Io {
     /// # Errors
     ///
     /// Fails where stdout cannot be written, or the stage after this one has closed it.
-    pub fn write(&mut self, document: &Document) -> Result<(), Failure> {
-        let line = soci_document::to_line(document);
+    pub fn write_document(&mut self, document: &Document) -> Result<(), Failure> {
+        let line = document.to_line();
         let _whole = signals::postpone();
         match self
             .output
@@ -85,24 +84,24 @@ impl Io {
     /// # Errors
     ///
     /// Fails where there is no document at all, or stdout is gone.
-    pub fn each_document(
+    pub fn for_each_document(
         &mut self,
         mut work: impl FnMut(Document, &Progress) -> Result<Document, Failure>,
     ) -> Result<(), Failure> {
         let mut seen = false;
-        while let Some(line) = self.line()? {
+        while let Some(line) = self.read_line()? {
             seen = true;
             let progress = self.progress.clone();
-            let result = match soci_document::parse(&line) {
+            let result = match Document::from_line(&line) {
                 Ok(document) => {
-                    let image = document.image.clone();
+                    let image = document.image.to_string();
                     work(document, &progress).map_err(|failure| (Some(image), failure))
                 }
                 Err(error) => Err((None, error.into())),
             };
             match result {
-                Ok(document) => self.write(&document)?,
-                Err((image, failure)) => self.report(image.as_deref(), failure),
+                Ok(document) => self.write_document(&document)?,
+                Err((image, failure)) => self.fail_document(image.as_deref(), failure),
             }
         }
         if seen {
@@ -120,7 +119,7 @@ impl Io {
         clippy::needless_pass_by_value,
         reason = "a failure that was reported is done with"
     )]
-    pub fn report(&mut self, image: Option<&str>, failure: Failure) {
+    pub fn fail_document(&mut self, image: Option<&str>, failure: Failure) {
         let message = format!("{:#}", failure.error);
         tracing::error!(target: "soci", image, hint = failure.hint, exit = failure.exit.code(), "{message}");
         self.first.get_or_insert(failure.exit);

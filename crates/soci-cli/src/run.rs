@@ -77,6 +77,6 @@ fn finish(io: &mut Io, failure: Failure) -> Exit {
     if exit == Exit::DownstreamGone {
         return exit;
     }
-    io.report(None, failure);
+    io.fail_document(None, failure);
     io.first_failure().unwrap_or(exit)
 }

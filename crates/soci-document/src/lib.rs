@@ -1,18 +1,27 @@
 //! The document that the tools pass to each other: its types, its lines and its schema.
 //!
-//! One JSON document per image, one document per line. A stage enriches what it knows and keeps what it does not know, at
-//! every level, so that users can carry fields of their own. Nothing here reads a file or prints.
+//! There is one JSON document for each image, and one line for each document. A stage sets the
+//! fields that it is responsible for and keeps the fields that it does not know, so that users can
+//! add their own. This crate reads no file and prints nothing.
 
-pub mod exit;
-pub mod lines;
-pub mod model;
-pub mod schema;
-mod unique;
+mod decision;
+mod duplicate_keys;
+mod exit;
+mod image;
+mod indexing;
+mod lines;
+mod model;
+mod schema;
 
-pub use exit::{Classify, Exit};
-pub use lines::{DocumentError, parse, to_line};
-pub use model::{
-    Action, Document, Extra, IndexVersions, Indexes, LayerDecision, LayerEntry, LayerReason,
-    ManifestDecision, ManifestEntry, ManifestReason, Optimization, Plan, Push, ReferrersVia,
-    Timing, UnindexableReason, VERSION,
+pub use decision::{
+    LayerDecision, LayerReason, ManifestDecision, ManifestReason, UnindexableReason,
 };
+pub use exit::{Classify, Exit};
+pub use image::ImageReference;
+pub use indexing::Indexing;
+pub use lines::{DocumentError, MAX_LINE};
+pub use model::{
+    Document, IndexVersions, Indexes, LayerEntry, ManifestEntry, Optimization, Plan, Push,
+    ReferrersVia, Timing, UnknownFields, VERSION,
+};
+pub use schema::json_schema;

@@ -2,39 +2,38 @@
 
 use serde::Deserialize;
 
-use crate::model::{Document, VERSION};
-use crate::unique::Unique;
-use crate::{Classify, Exit};
+use crate::duplicate_keys::NoDuplicateKeys;
+use crate::{Classify, Document, Exit, VERSION};
 
-/// The longest line that is read, in bytes.
-pub const LINE_LIMIT: usize = 16 * 1024 * 1024;
+/// The maximum length of a line in bytes.
+pub const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// Why a line is not a document.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// The line is longer than any document may be.
-    #[error("document has more than {LINE_LIMIT} bytes")]
+    /// The line is longer than [`MAX_LINE`].
+    #[error("document has more than {MAX_LINE} bytes")]
     TooLong,
     /// The line starts with a byte order mark.
     #[error("document starts with a byte order mark; write it as plain UTF-8")]
     ByteOrderMark,
-    /// The line is not JSON, or ends in the middle.
+    /// The line is not JSON, or it was cut off.
     #[error("document is not valid JSON at byte {offset}")]
     Json {
-        /// Where the reader stopped, in bytes from the start of the line.
+        /// The position of the fault, in bytes from the start of the line.
         offset: usize,
-        /// What it found.
+        /// The fault.
         source: serde_json::Error,
     },
-    /// A field is missing or of the wrong type.
+    /// A field is missing, duplicate, of the wrong type, or has an invalid value.
     #[error("document has a field that is missing or malformed")]
     Field(#[source] serde_json::Error),
-    /// A later version of the document.
+    /// The document has another version.
     #[error(
         "document is of version {found}, this release reads version {VERSION}; use tools of one release"
     )]
     Version {
-        /// The version that the document names.
+        /// The version in the document.
         found: String,
     },
 }
@@ -45,60 +44,63 @@ impl Classify for DocumentError {
     }
 }
 
-/// What is read of a document before it is known to be of this version.
+/// The part of a document that every version has.
 #[derive(Deserialize)]
 struct Header {
     version: Option<serde_json::Value>,
 }
 
-/// Reads a document from one line.
-///
-/// # Errors
-///
-/// Fails where the line is too long, not JSON, of another version, lacks a field or has one twice.
-pub fn parse(line: &[u8]) -> Result<Document, DocumentError> {
-    if line.len() > LINE_LIMIT {
-        return Err(DocumentError::TooLong);
-    }
-    if line.starts_with(b"\xEF\xBB\xBF") {
-        return Err(DocumentError::ByteOrderMark);
-    }
-    let Unique = serde_json::from_slice(line).map_err(|source| {
-        if source.is_data() {
-            DocumentError::Field(source)
-        } else {
-            DocumentError::Json {
-                offset: offset(line, &source),
-                source,
+impl Document {
+    /// Parses one line.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the line is longer than [`MAX_LINE`], is not JSON, is of another version,
+    /// lacks a field, or has a key twice in one object.
+    pub fn from_line(line: &[u8]) -> Result<Self, DocumentError> {
+        if line.len() > MAX_LINE {
+            return Err(DocumentError::TooLong);
+        }
+        if line.starts_with(b"\xEF\xBB\xBF") {
+            return Err(DocumentError::ByteOrderMark);
+        }
+        let NoDuplicateKeys = serde_json::from_slice(line).map_err(|source| {
+            if source.is_data() {
+                DocumentError::Field(source)
+            } else {
+                DocumentError::Json {
+                    offset: byte_offset(line, &source),
+                    source,
+                }
             }
+        })?;
+        // JSON that is not an object fails below, with the error that names what is missing.
+        match serde_json::from_slice(line).map(|Header { version }| version) {
+            Ok(Some(version)) if version.as_u64() != Some(VERSION) => {
+                return Err(DocumentError::Version {
+                    found: version.to_string(),
+                });
+            }
+            _ => {}
         }
-    })?;
-    // What is no object has no version, and is told what it lacks.
-    match serde_json::from_slice(line).map(|Header { version }| version) {
-        Ok(Some(version)) if version.as_u64() != Some(VERSION) => {
-            return Err(DocumentError::Version {
-                found: version.to_string(),
-            });
-        }
-        _ => {}
+        serde_json::from_slice(line).map_err(DocumentError::Field)
     }
-    serde_json::from_slice(line).map_err(DocumentError::Field)
+
+    /// Returns the document as one line, with the newline.
+    ///
+    /// # Panics
+    ///
+    /// Never: all keys are strings, and a `Vec` accepts every byte.
+    pub fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self)
+            .expect("documents of strings, numbers and string-keyed maps always serialise");
+        line.push(b'\n');
+        line
+    }
 }
 
-/// Returns a document as one line, with its end.
-///
-/// # Panics
-///
-/// Never: a document has string keys only, and a `Vec` takes every byte.
-pub fn to_line(document: &Document) -> Vec<u8> {
-    let mut line = serde_json::to_vec(document)
-        .expect("documents of strings, numbers and string-keyed maps always serialise");
-    line.push(b'\n');
-    line
-}
-
-/// Returns where an error stands, in bytes from the start.
-fn offset(line: &[u8], error: &serde_json::Error) -> usize {
+/// Converts the line and column of an error to bytes from the start.
+fn byte_offset(line: &[u8], error: &serde_json::Error) -> usize {
     let before: usize = line
         .split(|byte| *byte == b'\n')
         .take(error.line().saturating_sub(1))
@@ -111,6 +113,10 @@ fn offset(line: &[u8], error: &serde_json::Error) -> usize {
 mod tests {
     use super::*;
 
+    fn parse(line: &[u8]) -> Result<Document, DocumentError> {
+        Document::from_line(line)
+    }
+
     fn example() -> Vec<u8> {
         let digest = soci_oci::Digest::of(b"");
         format!(
@@ -120,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_it_does_not_know() {
-        let mut line = to_line(&parse(&example()).expect("a document"));
+    fn writes_unknown_fields_as_they_were_read() {
+        let mut line = parse(&example()).expect("a document").to_line();
         assert_eq!(line.pop(), Some(b'\n'));
         assert_eq!(
             String::from_utf8_lossy(&line),
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_document_cut_anywhere() {
+    fn a_document_cut_off_at_any_byte_is_not_json() {
         let whole = example();
         for end in 0..whole.len() {
             assert!(
@@ -141,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_another_version() {
+    fn other_versions_are_errors() {
         let text = String::from_utf8(example()).expect("UTF-8");
         for version in ["2", "0", "\"1\"", "1.0", "-1"] {
             let other = text.replacen("\"version\":1", &format!("\"version\":{version}"), 1);
@@ -158,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_only_some_readers_take() {
+    fn what_other_json_parsers_may_read_differently_is_an_error() {
         let text = String::from_utf8(example()).expect("UTF-8");
         let twice = text.replacen("\"image\":", "\"image\":\"x\",\"image\":", 1);
         assert!(matches!(
             parse(twice.as_bytes()),
             Err(DocumentError::Field(_))
         ));
-        // At any depth, and in what this release does not know.
+        // Duplicate keys at any depth, also in unknown fields.
         for (once, twice) in [
             ("\"size\":1", "\"size\":1,\"size\":2"),
             ("\"b\":1", "\"b\":1,\"b\":1"),
@@ -179,20 +185,28 @@ mod tests {
         }
         let marked = [b"\xEF\xBB\xBF", text.as_bytes()].concat();
         assert!(matches!(parse(&marked), Err(DocumentError::ByteOrderMark)));
+        for image in ["", "A/b", "oci:", "a b"] {
+            let other = text.replacen("r/a:v1", image, 1);
+            assert!(
+                matches!(parse(other.as_bytes()), Err(DocumentError::Field(_))),
+                "{image}"
+            );
+        }
         for bad in ["NaN", "1e999", "\"\\ud800\"", "\"\u{1}\""] {
             let other = text.replacen("\"r/a:v1\"", bad, 1);
             assert!(parse(other.as_bytes()).is_err(), "{bad}");
         }
-        // Strings of bytes that are no text, and sizes that are no lengths.
+        // Control characters and invalid UTF-8 in strings.
         for byte in [b'\0', b'\x1f', b'\xff', b'\xc0'] {
             let mut other = text.clone().into_bytes();
-            let place = text.find("a:v1").expect("the image");
-            other[place] = byte;
+            let position = text.find("a:v1").expect("the image");
+            other[position] = byte;
             assert!(
                 matches!(parse(&other), Err(DocumentError::Json { .. })),
                 "{byte:#x}"
             );
         }
+        // Sizes that are negative, fractions, or do not fit into an `i64`.
         for size in [
             "-0",
             "-1",
@@ -207,6 +221,7 @@ mod tests {
                 "{size}"
             );
         }
+        // Nesting that would exhaust the stack.
         let deep = text.replacen("{\"b\":1", &"[".repeat(100_000), 1);
         assert!(matches!(
             parse(deep.as_bytes()),

@@ -1,58 +1,59 @@
 //! The fields of the document, as each stage leaves them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use soci_oci::{Descriptor, Platform};
 
+use crate::{ImageReference, Indexing, LayerDecision, ManifestDecision, UnindexableReason};
+
 /// The version of the document that this release reads and writes.
 pub const VERSION: u64 = 1;
 
-/// Fields that this release does not know, kept as they came.
-pub type Extra = serde_json::Map<String, serde_json::Value>;
+/// Fields that this release does not know. They are written as they were read.
+pub type UnknownFields = serde_json::Map<String, serde_json::Value>;
 
 /// One image on its way through the stages.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Document {
     /// The version of the document: 1.
     pub version: u64,
-    /// The reference of the image, as the user gave it.
-    pub image: String,
+    /// The reference of the image, as the user wrote it.
+    pub image: ImageReference,
     /// What the reference resolved to.
     pub root: Descriptor,
-    /// What is to be done. Set by `soci-plan`.
+    /// What to index and how. Set by `soci-plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// The manifests of the image: one for each platform, and whatever else its index lists.
+    /// The manifests of the image: one for each platform, and all others that its index lists.
     pub manifests: Vec<ManifestEntry>,
-    /// The converted image (SOCI version 2), `null` where nothing was to be indexed. Set by `soci-index`.
-    #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
+    /// The converted image (SOCI version 2), `null` if nothing was indexed. Set by `soci-index`.
+    #[serde(default, skip_serializing_if = "Indexing::is_pending")]
     #[schemars(with = "Option<Descriptor>")]
-    pub converted: Option<Option<Descriptor>>,
+    pub converted: Indexing<Descriptor>,
     /// What was pushed. Set by `soci-push`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<Push>,
-    /// How long each stage took, and how many bytes it read.
+    /// How long each stage took, and how many bytes it read or wrote.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timing: BTreeMap<String, Timing>,
     /// Fields that this release does not know.
     #[serde(flatten)]
-    pub extra: Extra,
+    pub unknown_fields: UnknownFields,
 }
 
-/// Every decision: given this and the layers, the index is determined byte for byte.
+/// The decisions for the whole image. This and the layers determine the index byte for byte.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// The platforms to index, as they were asked for; `all` for each that the image has.
+    /// The platforms to index, as the user asked for them; `all` means each platform of the image.
     pub platforms: Vec<String>,
     /// Layers smaller than this many bytes are not indexed.
     pub min_layer_size: u64,
     /// The distance between checkpoints in bytes of the uncompressed layer.
     pub span_size: u64,
-    /// Which SOCI indexes to make.
+    /// Which SOCI indexes to build.
     pub index_version: IndexVersions,
     /// Optimizations to apply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -60,16 +61,16 @@ pub struct Plan {
     /// Files to fetch before the container starts, as paths in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefetch_files: Vec<String>,
-    /// Images whose SOCI indexes are looked at besides those of the image itself, as references: the ztocs that they have for
-    /// layers of this image are taken over. What is made stays the same.
+    /// Images whose SOCI indexes are searched, besides those of the image itself, for ztocs of its
+    /// layers to reuse. The resulting index is the same with and without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reuse_from: Vec<String>,
+    pub reuse_from: Vec<ImageReference>,
     /// Fields that this release does not know.
     #[serde(flatten)]
-    pub extra: Extra,
+    pub unknown_fields: UnknownFields,
 }
 
-/// Which SOCI indexes to make.
+/// Which SOCI indexes to build.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IndexVersions {
@@ -82,22 +83,22 @@ pub enum IndexVersions {
 }
 
 impl IndexVersions {
-    /// Says whether a version 1 index is wanted.
+    /// Returns whether a version 1 index is to be built.
     pub const fn has_v1(self) -> bool {
         matches!(self, Self::Both | Self::V1)
     }
 
-    /// Says whether a version 2 index is wanted.
+    /// Returns whether a version 2 index is to be built.
     pub const fn has_v2(self) -> bool {
         matches!(self, Self::Both | Self::V2)
     }
 }
 
-/// Something that makes the index serve better without changing what it says.
+/// A hint in the index that makes readers faster without changing the files that they show.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimization {
-    /// Tell readers where a layer has no extended attributes, so that they need not look.
+    /// Marks layers without extended attributes, so that readers need not look for any.
     Xattr,
 }
 
@@ -107,47 +108,72 @@ pub enum Optimization {
 pub struct ManifestEntry {
     /// The manifest, as the image's index describes it.
     pub descriptor: Descriptor,
-    /// The platform that the configuration names, where the descriptor names none.
+    /// The platform that the configuration names, if the descriptor names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// The configuration. Absent where the manifest was not fetched.
+    /// The configuration. Absent if the manifest was not fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Descriptor>,
-    /// The type of an artifact, where the manifest is one.
+    /// The type of the artifact, if the manifest is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// `true` where the image's index lists the manifest and the source does not hold it.
+    /// `true` if the image's index lists the manifest but the source does not hold it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub missing: bool,
-    /// What is to be done with the manifest. Set by `soci-plan`.
+    /// What to do with the manifest. Set by `soci-plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<ManifestDecision>,
-    /// The layers, the base first. Empty where the manifest was not fetched.
+    /// The layers, base first. Empty if the manifest was not fetched.
     #[serde(default)]
     pub layers: Vec<LayerEntry>,
-    /// The SOCI indexes made of it, `null` where no layer was to be indexed. Set by `soci-index`.
-    #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
+    /// The SOCI indexes of the manifest, `null` if no layer was indexed. Set by `soci-index`.
+    #[serde(default, skip_serializing_if = "Indexing::is_pending")]
     #[schemars(with = "Option<Indexes>")]
-    pub index: Option<Option<Indexes>>,
+    pub index: Indexing<Indexes>,
     /// The lists of spans to fetch before the container starts. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefetch: Vec<Descriptor>,
     /// Fields that this release does not know.
     #[serde(flatten)]
-    pub extra: Extra,
+    pub unknown_fields: UnknownFields,
 }
 
 impl ManifestEntry {
-    /// Returns the platform: the descriptor's own or else the configuration's.
+    /// Returns the entry of a manifest that was not fetched.
+    pub fn new(descriptor: Descriptor) -> Self {
+        Self {
+            descriptor,
+            platform: None,
+            config: None,
+            artifact_type: None,
+            missing: false,
+            plan: None,
+            layers: Vec::new(),
+            index: Indexing::Pending,
+            prefetch: Vec::new(),
+            unknown_fields: UnknownFields::new(),
+        }
+    }
+
+    /// Returns the platform: that of the descriptor, or else that of the configuration.
     pub fn platform(&self) -> Option<&Platform> {
         self.descriptor.platform.as_ref().or(self.platform.as_ref())
     }
 
-    /// Says whether the plan is to index this manifest.
-    pub fn is_planned(&self) -> bool {
-        self.plan
-            .as_ref()
-            .is_some_and(|plan| plan.action == Action::Index)
+    /// Returns the platform under which a converted image lists the SOCI index: the one that the
+    /// user asked for, or else that of the manifest.
+    pub fn planned_platform(&self) -> Option<&Platform> {
+        match &self.plan {
+            Some(ManifestDecision::Index {
+                platform: Some(requested),
+            }) => Some(requested),
+            _ => self.platform(),
+        }
+    }
+
+    /// Returns whether the plan is to index this manifest.
+    pub const fn is_planned(&self) -> bool {
+        matches!(self.plan, Some(ManifestDecision::Index { .. }))
     }
 }
 
@@ -156,122 +182,41 @@ impl ManifestEntry {
 pub struct LayerEntry {
     /// The layer, as the manifest describes it.
     pub descriptor: Descriptor,
-    /// `false` where the source does not hold the layer (a foreign layer, which lies elsewhere).
+    /// `false` if the source does not hold the layer, as may be with foreign layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<bool>,
-    /// What is to be done with the layer. Set by `soci-plan`.
+    /// What to do with the layer. Set by `soci-plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<LayerDecision>,
-    /// The ztoc, `null` where the layer turned out not to be indexable. Set by `soci-index`.
-    #[serde(default, with = "present", skip_serializing_if = "Option::is_none")]
+    /// The ztoc, `null` if the layer turned out not to be indexable. Set by `soci-index`.
+    #[serde(default, skip_serializing_if = "Indexing::is_pending")]
     #[schemars(with = "Option<Descriptor>")]
-    pub ztoc: Option<Option<Descriptor>>,
+    pub ztoc: Indexing<Descriptor>,
     /// Why a planned layer has no ztoc. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<UnindexableReason>,
     /// Fields that this release does not know.
     #[serde(flatten)]
-    pub extra: Extra,
+    pub unknown_fields: UnknownFields,
 }
 
 impl LayerEntry {
-    /// Returns a layer of which nothing is decided.
+    /// Returns the entry of a layer without a decision.
     pub fn new(descriptor: Descriptor) -> Self {
         Self {
             descriptor,
             held: None,
             plan: None,
-            ztoc: None,
+            ztoc: Indexing::Pending,
             skipped: None,
-            extra: Extra::new(),
+            unknown_fields: UnknownFields::new(),
         }
     }
 
-    /// Says whether the plan is to index this layer.
-    pub fn is_planned(&self) -> bool {
-        self.plan
-            .as_ref()
-            .is_some_and(|plan| plan.action == Action::Index)
+    /// Returns whether the plan is to index this layer.
+    pub const fn is_planned(&self) -> bool {
+        matches!(self.plan, Some(LayerDecision::Index))
     }
-}
-
-/// What the plan does with a manifest or a layer.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Index it.
-    Index,
-    /// Leave it out.
-    Skip,
-}
-
-/// What the plan does with a manifest, and why.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-pub struct ManifestDecision {
-    /// What is done.
-    pub action: Action,
-    /// Why the manifest is skipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<ManifestReason>,
-    /// The platform as it was asked for: the SOCI index is entered under it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<Platform>,
-}
-
-/// What the plan does with a layer, and why.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-pub struct LayerDecision {
-    /// What is done.
-    pub action: Action,
-    /// Why the layer is skipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<LayerReason>,
-}
-
-/// Why a manifest is not indexed.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ManifestReason {
-    /// It is the SOCI index of an earlier conversion.
-    AlreadyConverted,
-    /// It attests another manifest.
-    Attestation,
-    /// The image's index lists it and the source does not hold it.
-    Missing,
-    /// It is an artifact, or of a kind that is not known.
-    NotAnImage,
-    /// Its platform was not asked for.
-    Platform,
-}
-
-/// Why a layer is not indexed, as far as the plan can tell.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LayerReason {
-    /// An index in the registry has its ztoc.
-    AlreadyIndexed,
-    /// It is smaller than the least size.
-    BelowMinLayerSize,
-    /// It is encrypted.
-    Encrypted,
-    /// Excluded by hand.
-    Excluded,
-    /// It lies elsewhere, and the source does not hold it.
-    Foreign,
-    /// It is no layer, or one of a version that is not known.
-    UnknownMediaType,
-    /// It is compressed in a way that a ztoc cannot describe.
-    UnsupportedCompression,
-}
-
-/// Why a planned layer turned out not to be indexable. It is sound, and the container starts without an index of it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnindexableReason {
-    /// Its tar holds entries that a ztoc cannot hold.
-    UnindexableTar,
-    /// Its ztoc would be refused, or fail, in every reader.
-    UnreadableBySnapshotter,
 }
 
 /// The SOCI indexes of one image manifest.
@@ -289,95 +234,50 @@ pub struct Indexes {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Push {
-    /// Where to: a repository, a layout or an archive.
+    /// The destination: a repository, a layout or an archive.
     pub repository: String,
     /// The tags that were set, each as a full reference.
     pub tags: Vec<String>,
-    /// How readers find a version 1 index there.
+    /// How readers find a version 1 index in the destination.
     pub referrers: ReferrersVia,
     /// How many blobs and manifests were uploaded.
     pub uploaded: u64,
-    /// How many blobs and manifests were there already.
+    /// How many blobs and manifests the destination already held.
     pub existing: u64,
     /// How many bytes were uploaded.
     pub bytes: u64,
-    /// `true` where nothing was written, since only a dry run was asked for.
+    /// `true` if this was a dry run, which writes nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
 }
 
-/// How a referrer is found from its subject.
+/// How a registry or layout lists the referrers of a manifest (OCI distribution-spec, "Listing
+/// Referrers").
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReferrersVia {
-    /// By the referrers API.
+    /// By the referrers API. A layout lists referrers in its `index.json`, which counts as the API.
     Api,
-    /// Not at all: no version 1 index was pushed.
+    /// There is no list.
     None,
-    /// By the fallback tag.
+    /// By an index under the fallback tag `sha256-<hex>`.
     Tag,
 }
 
 /// How long a stage took.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Timing {
-    /// Seconds by the clock.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
     /// Bytes read or written.
     pub bytes: u64,
 }
 
-/// Leaves a flag out where it is not set.
+/// Returns whether a flag is not set, so that it is not written.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
 const fn is_false(flag: &bool) -> bool {
     !*flag
-}
-
-/// Shows a reason as it stands in the document.
-macro_rules! display_as_json {
-    ($($type:ty),*) => {$(
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.serialize(f)
-            }
-        }
-    )*};
-}
-display_as_json!(
-    Action,
-    IndexVersions,
-    LayerReason,
-    ManifestReason,
-    ReferrersVia,
-    UnindexableReason
-);
-
-/// Tells a field that is `null` from one that is not there.
-mod present {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[expect(
-        clippy::option_option,
-        reason = "absent, null and a value are three states of a field"
-    )]
-    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-        d: D,
-    ) -> Result<Option<Option<T>>, D::Error> {
-        Option::deserialize(d).map(Some)
-    }
-
-    #[expect(
-        clippy::option_option,
-        reason = "absent, null and a value are three states of a field"
-    )]
-    #[expect(clippy::ref_option, reason = "serde passes a reference")]
-    pub(super) fn serialize<S: Serializer, T: Serialize>(
-        value: &Option<Option<T>>,
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.as_ref().and_then(Option::as_ref).serialize(s)
-    }
 }

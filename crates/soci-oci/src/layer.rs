@@ -4,7 +4,7 @@ use crate::media_type::SOCI_PREFETCH;
 
 /// How a layer's bytes are packed, by its media type alone: nothing here looks at the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Packing {
+pub enum LayerCompression {
     /// A tar in gzip members.
     Gzip,
     /// A bare tar.
@@ -17,7 +17,7 @@ pub enum Packing {
     Unknown,
 }
 
-impl Packing {
+impl LayerCompression {
     /// Reads a media type as SOCI's builder does: suffixes are cut at `+` and sorted, and the last one counts.
     pub fn of(media_type: &str) -> Self {
         let mut parts = media_type.split('+');
@@ -88,27 +88,35 @@ mod tests {
         let oci = "application/vnd.oci.image.layer.";
         let docker = "application/vnd.docker.image.rootfs.";
         for (prefix, rest, packing) in [
-            (oci, "v1.tar", Packing::Tar),
-            (oci, "v1.tar+gzip", Packing::Gzip),
-            (oci, "v1.tar+gzip+abc", Packing::Gzip),
-            (oci, "v1.tar+gzip+zzz", Packing::Unsupported),
-            (oci, "v1.tar+zstd", Packing::Unsupported),
-            (oci, "v1.tar+gzip+encrypted", Packing::Encrypted),
-            (oci, "v1.tar+encrypted", Packing::Encrypted),
-            (oci, "v2.tar", Packing::Unknown),
-            (oci, "nondistributable.v1.tar", Packing::Unsupported),
-            (oci, "nondistributable.v1.tar+gzip", Packing::Gzip),
-            (docker, "diff.tar", Packing::Tar),
-            (docker, "diff.tar.gzip", Packing::Gzip),
-            (docker, "diff.tar.gzip+encrypted", Packing::Encrypted),
-            (docker, "diff.tar.zstd", Packing::Unsupported),
-            (docker, "foreign.diff.tar.gzip", Packing::Gzip),
-            ("", "", Packing::Unknown),
-            ("", SOCI_PREFETCH, Packing::Unknown),
-            ("", "application/octet-stream", Packing::Unknown),
+            (oci, "v1.tar", LayerCompression::Tar),
+            (oci, "v1.tar+gzip", LayerCompression::Gzip),
+            (oci, "v1.tar+gzip+abc", LayerCompression::Gzip),
+            (oci, "v1.tar+gzip+zzz", LayerCompression::Unsupported),
+            (oci, "v1.tar+zstd", LayerCompression::Unsupported),
+            (oci, "v1.tar+gzip+encrypted", LayerCompression::Encrypted),
+            (oci, "v1.tar+encrypted", LayerCompression::Encrypted),
+            (oci, "v2.tar", LayerCompression::Unknown),
+            (
+                oci,
+                "nondistributable.v1.tar",
+                LayerCompression::Unsupported,
+            ),
+            (oci, "nondistributable.v1.tar+gzip", LayerCompression::Gzip),
+            (docker, "diff.tar", LayerCompression::Tar),
+            (docker, "diff.tar.gzip", LayerCompression::Gzip),
+            (
+                docker,
+                "diff.tar.gzip+encrypted",
+                LayerCompression::Encrypted,
+            ),
+            (docker, "diff.tar.zstd", LayerCompression::Unsupported),
+            (docker, "foreign.diff.tar.gzip", LayerCompression::Gzip),
+            ("", "", LayerCompression::Unknown),
+            ("", SOCI_PREFETCH, LayerCompression::Unknown),
+            ("", "application/octet-stream", LayerCompression::Unknown),
         ] {
             assert_eq!(
-                Packing::of(&format!("{prefix}{rest}")),
+                LayerCompression::of(&format!("{prefix}{rest}")),
                 packing,
                 "{prefix}{rest}"
             );

@@ -22,27 +22,12 @@ pub const INDEX_DIGEST: &str = "com.amazon.soci.index-digest";
 /// On the entry of a SOCI index in an image index: the digest of its image manifest.
 pub const IMAGE_MANIFEST_DIGEST: &str = "com.amazon.soci.image-manifest-digest";
 
+/// The suffix that `soci-push` appends to the image's tag for the converted image, unless the user
+/// names another tag.
+pub const CONVERTED_TAG_SUFFIX: &str = "-soci";
+
 /// The configuration of every SOCI index.
 pub const CONFIG: &[u8] = b"{}";
-
-/// The two forms of a SOCI index.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum IndexVersion {
-    /// Refers to the image manifest by its `subject`; found by the referrers API.
-    V1,
-    /// Is named by an annotation of the image manifest; part of a converted image.
-    V2,
-}
-
-impl IndexVersion {
-    /// Returns the media type of the configuration, which is the type of the index.
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::V1 => SOCI_INDEX_V1,
-            Self::V2 => SOCI_INDEX_V2,
-        }
-    }
-}
 
 /// Returns the descriptor of a ztoc of `size` bytes made of `layer` with spans of `span_size` bytes.
 pub fn ztoc_descriptor(layer: &Descriptor, ztoc: Digest, size: u64, span_size: u64) -> Descriptor {
@@ -55,21 +40,34 @@ pub fn ztoc_descriptor(layer: &Descriptor, ztoc: Digest, size: u64, span_size: u
     descriptor
 }
 
-/// Returns the SOCI index of version `version` over `blobs`: the ztocs in the order of the image's layers, then the
-/// prefetch lists. A version 1 index refers to `subject`, the image manifest.
-pub fn soci_index(
-    version: IndexVersion,
+/// Returns the version 1 SOCI index over `blobs`: the ztocs in the order of the image's layers, then
+/// the prefetch lists. It refers to the image manifest by its `subject`, and readers find it by the
+/// referrers API.
+pub fn soci_index_v1(
     blobs: &[Descriptor],
     subject: &Descriptor,
     build_tool_identifier: &str,
 ) -> Manifest {
     Manifest {
+        subject: Some(subject.reduced()),
+        ..soci_index(SOCI_INDEX_V1, blobs, build_tool_identifier)
+    }
+}
+
+/// Returns the version 2 SOCI index over `blobs`: the ztocs in the order of the image's layers, then
+/// the prefetch lists. The manifest of the converted image names it in an annotation.
+pub fn soci_index_v2(blobs: &[Descriptor], build_tool_identifier: &str) -> Manifest {
+    soci_index(SOCI_INDEX_V2, blobs, build_tool_identifier)
+}
+
+fn soci_index(config_type: &str, blobs: &[Descriptor], build_tool_identifier: &str) -> Manifest {
+    Manifest {
         schema_version: 2,
         media_type: OCI_MANIFEST.to_owned(),
         artifact_type: None,
-        config: Some(Descriptor::of(version.media_type(), CONFIG)),
+        config: Some(Descriptor::of(config_type, CONFIG)),
         layers: Some(blobs.to_vec()),
-        subject: matches!(version, IndexVersion::V1).then(|| subject.reduced()),
+        subject: None,
         annotations: BTreeMap::from([(
             BUILD_TOOL_IDENTIFIER.to_owned(),
             build_tool_identifier.to_owned(),
@@ -143,7 +141,7 @@ mod tests {
             5,
         );
         let ztoc = ztoc_descriptor(&layer, Digest::of(b"ztoc"), 4, 4_194_304);
-        let index = soci_index(IndexVersion::V2, &[ztoc], &layer, "AWS SOCI CLI v0.2").to_bytes();
+        let index = soci_index_v2(&[ztoc], "AWS SOCI CLI v0.2").to_bytes();
         let expected = format!(
             r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.amazon.soci.index.v2+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}},"layers":[{{"mediaType":"application/octet-stream","digest":"{}","size":4,"annotations":{{"com.amazon.soci.image-layer-digest":"{}","com.amazon.soci.image-layer-mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","com.amazon.soci.span-size":"4194304"}}}}],"annotations":{{"com.amazon.soci.build-tool-identifier":"AWS SOCI CLI v0.2"}}}}"#,
             Digest::of(b"ztoc"),

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use soci_cli::Failure;
-use soci_document::{Document, Exit, ManifestEntry, Plan};
+use soci_document::{Document, ImageReference, ManifestEntry, Plan};
 use soci_layout::REF_NAME;
 use soci_oci::convert::{is_attestation, is_soci_entry};
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::{OCTET_STREAM, SOCI_INDEX_V1, is_manifest};
-use soci_oci::soci::{BUILD_TOOL_IDENTIFIER, LAYER_DIGEST, SPAN_SIZE};
+use soci_oci::soci::{BUILD_TOOL_IDENTIFIER, CONVERTED_TAG_SUFFIX, LAYER_DIGEST, SPAN_SIZE};
 use soci_oci::{Descriptor, Digest, Manifest, Platform, Reference};
 use soci_transport::{Source, TransportError, parse_manifest};
 
@@ -19,9 +18,6 @@ use crate::image::Indexer;
 
 /// How often one reference is asked, at most.
 const REQUESTS: u32 = 20;
-
-/// What the tag of a converted image ends with, unless the user named another to `soci-push`.
-const CONVERTED: &str = "-soci";
 
 /// The search for ztocs of the layers of one image.
 pub(crate) struct Search<'a> {
@@ -55,19 +51,13 @@ impl<'a> Search<'a> {
     }
 
     /// Looks in the place of the image and then where the plan says, until there is a ztoc for each layer.
-    pub(crate) fn look(mut self, image: &Reference) -> Result<Offers, Failure> {
-        let malformed = |error| Failure::new(Exit::BadData, error).context("field `reuseFrom`");
-        let others: Vec<Reference> = self
-            .plan
-            .reuse_from
-            .iter()
-            .map(|text| text.parse().map_err(malformed))
-            .collect::<Result<_, _>>()?;
+    pub(crate) fn look(mut self, image: &Reference) -> Offers {
         self.visit(image, true);
-        for other in others.iter().filter(|other| *other != image) {
+        let others = self.plan.reuse_from.iter().map(ImageReference::reference);
+        for other in others.filter(|other| *other != image) {
             self.visit(other, false);
         }
-        Ok(self.offers)
+        self.offers
     }
 
     /// Looks in one place, unless nothing is missing any more.
@@ -124,13 +114,13 @@ impl<'a> Search<'a> {
     fn conversion(&mut self, place: &Arc<Place>, root: &Descriptor) -> Result<(), TransportError> {
         let named = root.annotations.get(REF_NAME).map(String::as_str);
         let tag = place.reference.tag().or(named);
-        let Some(tag) = tag.filter(|tag| !tag.ends_with(CONVERTED)) else {
+        let Some(tag) = tag.filter(|tag| !tag.ends_with(CONVERTED_TAG_SUFFIX)) else {
             return Ok(());
         };
         if !self.may_ask() {
             return Ok(());
         }
-        let converted = Source::tagged(&place.reference, &format!("{tag}{CONVERTED}"));
+        let converted = Source::tagged(&place.reference, &format!("{tag}{CONVERTED_TAG_SUFFIX}"));
         match place.source.resolve(&converted) {
             Ok(resolved) => self.entries(place, &resolved.content),
             Err(error) if is_odd(&error) => {
@@ -239,10 +229,7 @@ impl<'a> Search<'a> {
     /// Says whether an entry of an image index may be for one of the platforms that are indexed.
     fn is_for_us(&self, entry: &Descriptor) -> bool {
         let wanted = |platform: &Platform| {
-            let mut planned = self.planned().filter_map(|entry| {
-                let asked = entry.plan.as_ref().and_then(|plan| plan.platform.as_ref());
-                asked.or(entry.platform())
-            });
+            let mut planned = self.planned().filter_map(ManifestEntry::planned_platform);
             planned.any(|planned| planned.matches(platform))
         };
         entry.platform.as_ref().is_none_or(wanted)

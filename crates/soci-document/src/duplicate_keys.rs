@@ -1,20 +1,23 @@
-//! Names that stand once in each object.
+//! A check for duplicate keys in JSON objects.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// JSON of any kind in which no object has a name twice: readers differ in which one they take. Nothing of it is kept.
-pub(crate) struct Unique;
+/// Deserializes from any JSON value in which no object has a key twice. The values are dropped.
+///
+/// JSON parsers differ in which of two values they use, so such a document would mean different
+/// things to different tools.
+pub(crate) struct NoDuplicateKeys;
 
-impl<'de> Deserialize<'de> for Unique {
+impl<'de> Deserialize<'de> for NoDuplicateKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
+impl<'de> Visitor<'de> for NoDuplicateKeys {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,14 +53,14 @@ impl<'de> Visitor<'de> for Unique {
         Ok(self)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
-        let mut names = BTreeSet::new();
-        while let Some(name) = fields.next_key::<String>()? {
-            let Self = fields.next_value()?;
-            if let Some(twice) = names.replace(name) {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self, A::Error> {
+        let mut keys = BTreeSet::new();
+        while let Some(key) = object.next_key::<String>()? {
+            let Self = object.next_value()?;
+            if let Some(duplicate) = keys.replace(key) {
                 return Err(A::Error::custom(format_args!(
                     "duplicate field `{}`",
-                    twice.escape_debug()
+                    duplicate.escape_debug()
                 )));
             }
         }

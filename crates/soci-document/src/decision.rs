@@ -1,0 +1,142 @@
+//! The decisions of the plan on manifests and layers, and the reasons for them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use soci_oci::Platform;
+
+/// What the plan does with a manifest.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "action")]
+pub enum ManifestDecision {
+    /// The manifest gets a SOCI index.
+    Index {
+        /// The platform as the user asked for it. In a converted image, the SOCI index is listed
+        /// under this platform.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        platform: Option<Platform>,
+    },
+    /// The manifest gets no SOCI index.
+    Skip {
+        /// The reason. `soci-plan` always gives one; a user who edits the plan need not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<ManifestReason>,
+    },
+}
+
+/// What the plan does with a layer.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "action")]
+pub enum LayerDecision {
+    /// The layer gets a ztoc.
+    Index,
+    /// The layer gets no ztoc.
+    Skip {
+        /// The reason. `soci-plan` always gives one; a user who edits the plan need not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<LayerReason>,
+    },
+}
+
+/// Why the plan skips a manifest.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManifestReason {
+    /// It is the SOCI index of an earlier conversion.
+    AlreadyConverted,
+    /// It attests another manifest.
+    Attestation,
+    /// The image's index lists it, but the source does not hold it.
+    Missing,
+    /// It is an artifact, or of an unknown kind.
+    NotAnImage,
+    /// Its platform was not asked for.
+    Platform,
+}
+
+/// Why the plan skips a layer.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerReason {
+    /// An index in the registry has its ztoc.
+    AlreadyIndexed,
+    /// It is smaller than the minimum layer size.
+    BelowMinLayerSize,
+    /// It is encrypted.
+    Encrypted,
+    /// The user excluded it.
+    Excluded,
+    /// It is a foreign layer, which the source does not hold.
+    Foreign,
+    /// Its media type is not that of a layer, or of an unknown version.
+    UnknownMediaType,
+    /// Its compression cannot be described by a ztoc.
+    UnsupportedCompression,
+}
+
+/// Why a planned layer turned out not to be indexable. The layer itself is sound, and a container
+/// starts without a ztoc for it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnindexableReason {
+    /// Its tar has entries that a ztoc cannot hold.
+    UnindexableTar,
+    /// Every reader would reject its ztoc, or fail on it.
+    UnreadableBySnapshotter,
+}
+
+/// Displays a reason with its name in the document, such as `below-min-layer-size`.
+macro_rules! display_as_in_json {
+    ($($type:ty),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.serialize(f)
+            }
+        }
+    )*};
+}
+display_as_in_json!(LayerReason, ManifestReason, UnindexableReason);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_layer(json: &str) -> serde_json::Result<LayerDecision> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn decisions_are_objects_with_an_action() {
+        let skip = LayerDecision::Skip {
+            reason: Some(LayerReason::Foreign),
+        };
+        let json = serde_json::to_string(&skip).expect("JSON");
+        assert_eq!(json, r#"{"action":"skip","reason":"foreign"}"#);
+        assert_eq!(parse_layer(&json).expect("a decision"), skip);
+        let index = ManifestDecision::Index { platform: None };
+        let json = serde_json::to_string(&index).expect("JSON");
+        assert_eq!(json, r#"{"action":"index"}"#);
+    }
+
+    #[test]
+    fn an_action_can_be_edited_by_hand() {
+        let skip = parse_layer(r#"{"action":"skip"}"#).expect("no reason is needed");
+        assert_eq!(skip, LayerDecision::Skip { reason: None });
+        let index = parse_layer(r#"{"action":"index","reason":"foreign"}"#);
+        assert_eq!(index.expect("the action counts"), LayerDecision::Index);
+    }
+
+    #[test]
+    fn unknown_actions_and_reasons_are_errors() {
+        for json in [
+            "{}",
+            r#"{"action":"delete"}"#,
+            r#"{"action":null}"#,
+            r#"{"action":"skip","reason":"bored"}"#,
+            r#""skip""#,
+        ] {
+            assert!(parse_layer(json).is_err(), "{json}");
+        }
+    }
+}
