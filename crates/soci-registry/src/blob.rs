@@ -106,7 +106,7 @@ impl Repository {
     /// As the registry fails.
     pub async fn blob_exists(&self, digest: Digest) -> Result<bool, RegistryError> {
         let operation = self.operation("look up blob", digest);
-        let url = self.url(&format!("blobs/{digest}"))?;
+        let url = self.url(&format!("blobs/{digest}"));
         let request = Request::new(Method::HEAD, url.clone());
         let refusal = match self.send(&operation, &request).await? {
             // It lies in a store elsewhere, to which only a `GET` may go.

@@ -15,6 +15,7 @@ use crate::auth::scope::Scope;
 use crate::credentials::CredentialChain;
 use crate::credentials::environment::Environment;
 use crate::ecr::{self, EcrHost};
+use crate::error::sanitize::sanitize;
 use crate::error::{
     ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, Tries, Violation,
 };
@@ -50,8 +51,7 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub struct Repository {
     client: Client,
-    /// Where the registry's name makes no URL, every use fails.
-    registry: Option<Arc<Registry>>,
+    registry: Arc<Registry>,
     reference: Arc<RegistryReference>,
 }
 
@@ -118,23 +118,32 @@ impl Client {
     }
 
     /// Returns the repository that a reference names. Nothing is sent yet.
-    pub fn repository(&self, reference: &RegistryReference) -> Repository {
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigurationError::Registry`] if the registry's name is no host name with an
+    /// optional port.
+    pub fn repository(
+        &self,
+        reference: &RegistryReference,
+    ) -> Result<Repository, ConfigurationError> {
         let mut registries = self
             .0
             .registries
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = registries.get(reference.host()).cloned();
-        let registry = known.or_else(|| {
+        let registry = if let Some(registry) = registries.get(reference.host()) {
+            Arc::clone(registry)
+        } else {
             let registry = Arc::new(self.registry(reference)?);
             registries.insert(reference.host().to_owned(), Arc::clone(&registry));
-            Some(registry)
-        });
-        Repository {
+            registry
+        };
+        Ok(Repository {
             client: self.clone(),
             registry,
             reference: Arc::new(reference.clone()),
-        }
+        })
     }
 
     /// Cancels the upload sessions that are open, within one second. A session that is not
@@ -143,17 +152,23 @@ impl Client {
         self.0.open_sessions.cancel_all(&self.0.transport).await;
     }
 
-    fn registry(&self, reference: &RegistryReference) -> Option<Registry> {
+    fn registry(&self, reference: &RegistryReference) -> Result<Registry, ConfigurationError> {
         let options = &self.0.options;
         let host = reference.host();
-        let secure: Url = format!("https://{host}/").parse().ok()?;
+        let parse_url = |text: String| {
+            text.parse::<Url>()
+                .map_err(|_error| ConfigurationError::Registry {
+                    registry: sanitize(&reference.registry),
+                })
+        };
+        let secure = parse_url(format!("https://{host}/"))?;
         let is_plain = match options.plain_http {
             PlainHttp::Always => true,
             PlainHttp::Loopback => egress::is_loopback(&secure),
             PlainHttp::Never => false,
         };
         let origin = if is_plain {
-            format!("http://{host}/").parse().ok()?
+            parse_url(format!("http://{host}/"))?
         } else {
             secure
         };
@@ -161,7 +176,7 @@ impl Client {
         let environment = self.0.environment.clone();
         let chain = CredentialChain::new(&reference.registry, options, environment, certificates);
         let is_ecr = EcrHost::parse(host).is_some();
-        Some(Registry {
+        Ok(Registry {
             guard: Guard::new(origin),
             authenticator: Authenticator::new(chain),
             is_ecr,
@@ -185,12 +200,8 @@ impl Repository {
         &self.client.0.transport
     }
 
-    pub(crate) fn registry(&self) -> Result<&Arc<Registry>, ConfigurationError> {
-        self.registry
-            .as_ref()
-            .ok_or_else(|| ConfigurationError::Registry {
-                registry: crate::error::sanitize::sanitize(&self.reference.registry),
-            })
+    pub(crate) const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// Returns over how many connections one blob comes.
@@ -216,10 +227,10 @@ impl Repository {
     }
 
     /// Returns the URL of something in this repository. Names, tags and digests need no escaping.
-    pub(crate) fn url(&self, path: &str) -> Result<Url, ConfigurationError> {
-        let mut url = self.registry()?.guard.origin().clone();
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.registry.guard.origin().clone();
         url.set_path(&format!("/v2/{}/{path}", self.name()));
-        Ok(url)
+        url
     }
 
     /// Sends a request with the credentials that its registry wants.
@@ -242,8 +253,7 @@ impl Repository {
         request: &Request,
         scope: &Scope,
     ) -> Result<Answer, RegistryError> {
-        let registry = self.registry()?;
-        registry
+        self.registry
             .send(self.transport(), operation, request, scope)
             .await
     }
@@ -329,7 +339,7 @@ impl Repository {
     }
 
     fn hint(&self, request: &Request) -> Option<String> {
-        let registry = self.registry.as_ref()?;
+        let registry = &self.registry;
         if let Some(hint) = registry.authenticator.missing_credentials_hint() {
             return Some(hint);
         }

@@ -13,7 +13,7 @@
 //! let Reference::Registry(reference) = "public.ecr.aws/docker/library/debian:12".parse()? else {
 //!     return Err("not in a registry".into());
 //! };
-//! let repository = Client::new(ClientOptions::default())?.repository(&reference);
+//! let repository = Client::new(ClientOptions::default())?.repository(&reference)?;
 //! if let Some(manifest) = repository.fetch_manifest(ManifestName::Tag("12")).await? {
 //!     println!("{}", manifest.descriptor.digest);
 //! }

@@ -74,7 +74,7 @@ impl Repository {
         name: ManifestName<'_>,
     ) -> Result<Option<ManifestReply>, RegistryError> {
         let operation = self.operation("fetch manifest", name);
-        let request = self.manifest_request(Method::GET, name)?;
+        let request = self.manifest_request(Method::GET, name);
         let mut is_refetched = false;
         loop {
             let document = match self
@@ -118,7 +118,7 @@ impl Repository {
         name: ManifestName<'_>,
     ) -> Result<Option<Digest>, RegistryError> {
         let operation = self.operation("look up manifest", name);
-        let request = self.manifest_request(Method::HEAD, name)?;
+        let request = self.manifest_request(Method::HEAD, name);
         match self.send(&operation, &request).await? {
             Answer::Refused(refused) if refused.refusal.status == 404 => return Ok(None),
             Answer::Done(response) => {
@@ -136,13 +136,9 @@ impl Repository {
         Ok(manifest.map(|manifest| manifest.descriptor.digest))
     }
 
-    fn manifest_request(
-        &self,
-        method: Method,
-        name: ManifestName<'_>,
-    ) -> Result<Request, RegistryError> {
-        let url = self.url(&format!("manifests/{name}"))?;
-        Ok(Request::new(method, url).header(ACCEPT, media_type::MANIFESTS.join(", ")))
+    fn manifest_request(&self, method: Method, name: ManifestName<'_>) -> Request {
+        let url = self.url(&format!("manifests/{name}"));
+        Request::new(method, url).header(ACCEPT, media_type::MANIFESTS.join(", "))
     }
 }
 

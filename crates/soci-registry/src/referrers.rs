@@ -42,7 +42,7 @@ impl Repository {
         artifact_type: &str,
     ) -> Result<Referrers, RegistryError> {
         let operation = self.operation("list referrers", subject);
-        let support = &self.registry()?.referrers_support;
+        let support = &self.registry().referrers_support;
         if support.may_exist() {
             let listed = api::list_by_api(self, &operation, subject, artifact_type).await?;
             if let Some(descriptors) = listed {

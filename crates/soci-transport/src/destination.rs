@@ -8,7 +8,7 @@ use soci_layout::{ArchiveWriter, Layout, LayoutError, Select};
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
-use soci_registry::{ManifestName, PushedBlob, Repository};
+use soci_registry::{ManifestName, PushedBlob, RegistryError, Repository};
 
 use crate::referrers::{self, Referrers};
 use crate::{Session, Source, TransportError};
@@ -47,7 +47,10 @@ impl Destination {
         Ok(match reference {
             Reference::Registry(reference) => Self::Registry {
                 session: session.clone(),
-                repository: session.client()?.repository(reference),
+                repository: session
+                    .client()?
+                    .repository(reference)
+                    .map_err(RegistryError::from)?,
             },
             Reference::Layout { path, .. } => Self::Layout(Layout::open_or_create(path)?),
             Reference::Archive { path, .. } => {

@@ -7,7 +7,7 @@ use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::OCI_INDEX;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
-use soci_registry::{BlobStream, Content, ManifestName, Repository};
+use soci_registry::{BlobStream, Content, ManifestName, RegistryError, Repository};
 
 use crate::stream::{self, BlobReader};
 use crate::{Session, TransportError, referrers};
@@ -41,9 +41,13 @@ impl Source {
     /// Fails where the layout or archive cannot be read, or the client's options are malformed.
     pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
         Ok(match reference {
-            Reference::Registry(reference) => {
-                Self::Registry(session.clone(), session.client()?.repository(reference))
-            }
+            Reference::Registry(reference) => Self::Registry(
+                session.clone(),
+                session
+                    .client()?
+                    .repository(reference)
+                    .map_err(RegistryError::from)?,
+            ),
             Reference::Layout { path, .. } => Self::Layout(Layout::open(path)?),
             Reference::Archive { path, .. } => Self::Archive(Archive::open(path)?),
         })

@@ -212,7 +212,7 @@ impl Download {
     }
 
     async fn ask(&mut self) -> Result<(), RegistryError> {
-        let url = self.repository.url(&format!("blobs/{}", self.digest))?;
+        let url = self.repository.url(&format!("blobs/{}", self.digest));
         let whole = Request::new(Method::GET, url.clone());
         let range = match (self.position, self.is_last()) {
             (0, true) => None,

@@ -67,7 +67,7 @@ impl Repository {
     /// Asks the registry to mount a blob from the repository `from`.
     async fn mount_blob(&self, digest: Digest, from: &str) -> Result<MountOutcome, RegistryError> {
         let operation = self.operation("mount blob", digest);
-        let mut url = self.url("blobs/uploads/")?;
+        let mut url = self.url("blobs/uploads/");
         url.query_pairs_mut()
             .append_pair("mount", &digest.to_string())
             .append_pair("from", from);
@@ -163,7 +163,7 @@ impl Repository {
 
     /// Opens an upload session and returns its URL.
     async fn open_session(&self, operation: &Operation) -> Result<Url, RegistryError> {
-        let request = Request::new(Method::POST, self.url("blobs/uploads/")?);
+        let request = Request::new(Method::POST, self.url("blobs/uploads/"));
         match self.send(operation, &request).await? {
             Answer::Done(response) => self.session_url(operation, &response),
             Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),
@@ -180,7 +180,7 @@ impl Repository {
         content: &Content,
     ) -> Result<(), RegistryError> {
         let _open = self.open_sessions().add(Session {
-            registry: Arc::clone(self.registry()?),
+            registry: Arc::clone(self.registry()),
             operation: self.operation("cancel upload", self.name()),
             url: session.clone(),
         });
@@ -209,7 +209,7 @@ impl Repository {
             response.url(),
             response.status(),
             response.headers(),
-            &self.registry()?.guard,
+            &self.registry().guard,
         )
         .map_err(|violation| operation.protocol(violation))
     }

@@ -84,7 +84,7 @@ impl Repository {
                 limit: MAX_MANIFEST_SIZE,
             }));
         }
-        let url = self.url(&format!("manifests/{name}"))?;
+        let url = self.url(&format!("manifests/{name}"));
         Ok(Request::new(Method::PUT, url)
             .header(CONTENT_TYPE, media_type)
             .body(Body::Bytes(bytes.clone())))
@@ -97,7 +97,7 @@ impl Repository {
         request: &Request,
         bytes: &Bytes,
     ) -> Result<PutOutcome, RegistryError> {
-        if let Some(pacing) = &self.registry()?.manifest_pacing {
+        if let Some(pacing) = &self.registry().manifest_pacing {
             pacing.wait().await;
         }
         let refusal = match self.send(operation, request).await? {

@@ -32,7 +32,7 @@ pub(super) async fn list_by_api(
     subject: Digest,
     artifact_type: &str,
 ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
-    let mut url = repository.url(&format!("referrers/{subject}"))?;
+    let mut url = repository.url(&format!("referrers/{subject}"));
     url.query_pairs_mut()
         .append_pair("artifactType", artifact_type);
     let mut descriptors = Vec::new();

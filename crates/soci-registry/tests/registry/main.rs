@@ -41,7 +41,7 @@ fn repository_of(client: &Client, fake: &Fake) -> Repository {
     let Ok(Reference::Registry(reference)) = text.parse() else {
         panic!("`{text}` is no reference");
     };
-    client.repository(&reference)
+    client.repository(&reference).expect("a repository")
 }
 
 /// Returns the path of something in the repository.
