@@ -1,11 +1,11 @@
-//! From bytes that nobody vouches for to a ztoc.
+//! Decodes a ztoc from untrusted bytes.
 //!
-//! Whatever is accepted here is safe to work with: the counts agree, checkpoints have their
-//! length, digests are digests. Whether readers would accept it is a question for
+//! A ztoc that is decoded here is consistent: its counts agree, its checkpoints have their length,
+//! and its digests are well-formed. Whether readers accept it is checked by
 //! [`Ztoc::reader_violations`].
 
 use crate::compression::Compression;
-use crate::entry::{EntryType, FileMetadata, Xattr, printable};
+use crate::entry::{EntryType, FileMetadata, Xattr, display_name};
 use crate::flat::{FlatError, FlatReader, FlatTable};
 use crate::ztoc::{CompressionInfo, SpanError, Ztoc};
 
@@ -13,7 +13,7 @@ use crate::ztoc::{CompressionInfo, SpanError, Ztoc};
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The compression is none of those the format knows.
+    /// The format does not know the compression.
     #[error("compression algorithm {code} is unknown, expected 1 (gzip) or 2 (uncompressed)")]
     Algorithm {
         /// The number found.
@@ -25,15 +25,15 @@ pub enum DecodeError {
         /// Number of the span.
         span: usize,
     },
-    /// An entry is of a type that the format does not know.
-    #[error("entry {index} has unknown type `{}`", printable(.entry_type))]
+    /// The format does not know the type of an entry.
+    #[error("entry {index} has unknown type `{}`", display_name(.entry_type))]
     EntryType {
-        /// Position of the entry.
+        /// Index of the entry.
         index: usize,
         /// The type found.
         entry_type: Vec<u8>,
     },
-    /// A part is missing that every ztoc has.
+    /// A part that every ztoc has is missing.
     #[error("{part} is missing")]
     Missing {
         /// Name of the part.
@@ -47,24 +47,24 @@ pub enum DecodeError {
         /// The number found.
         value: i64,
     },
-    /// Something lies outside the bytes given.
+    /// A part lies outside the bytes given.
     #[error("offset or length at byte {at} points out of bounds")]
     OutOfBounds {
-        /// Where, in bytes from the start.
+        /// The position that was read, in bytes from the start.
         at: usize,
     },
-    /// Parts overlap so much that their sum is far larger than the input.
+    /// Parts overlap so much that their total size is far larger than the input.
     #[error("parts overlap too much")]
     Overlapping,
-    /// The spans make no sense.
+    /// The spans are inconsistent.
     #[error(transparent)]
     Spans(#[from] SpanError),
-    /// A text that is never anything but UTF-8 is not.
+    /// A text that must be UTF-8 is not.
     #[error("{field} is not UTF-8")]
     Utf8 {
         /// Name of the field.
         field: &'static str,
-        /// Where it is not.
+        /// Position and length of the invalid bytes.
         source: std::str::Utf8Error,
     },
 }
@@ -79,23 +79,23 @@ impl From<FlatError> for DecodeError {
 }
 
 impl Ztoc {
-    /// Reads the bytes of a ztoc. Memory and time stay within a small multiple of their length.
+    /// Decodes a ztoc. Memory and time are within a small multiple of the length of `bytes`.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] for anything that is not a well-formed ztoc.
+    /// Returns an error if the bytes are not a well-formed ztoc.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let reader = FlatReader::new(bytes);
-        let root = reader.root()?;
-        let toc = required(root.table(4)?, "table of contents")?;
-        let info = required(root.table(5)?, "compression info")?;
+        let root = reader.root_table()?;
+        let toc = require(root.read_table(4)?, "table of contents")?;
+        let info = require(root.read_table(5)?, "compression info")?;
         let ztoc = Self {
-            version: text(&root, 0, "version")?,
-            build_tool_identifier: text(&root, 1, "build tool identifier")?,
-            compressed_archive_size: unsigned(root.i64(2)?, "compressed archive size")?,
-            uncompressed_archive_size: unsigned(root.i64(3)?, "uncompressed archive size")?,
-            toc: entries(&toc)?,
-            compression_info: compression_info(&info)?,
+            version: read_text(&root, 0, "version")?,
+            build_tool_identifier: read_text(&root, 1, "build tool identifier")?,
+            compressed_archive_size: read_unsigned(&root, 2, "compressed archive size")?,
+            uncompressed_archive_size: read_unsigned(&root, 3, "uncompressed archive size")?,
+            toc: read_entries(&toc)?,
+            compression_info: read_compression_info(&info)?,
             truncated_ids: Vec::new(),
         };
         ztoc.spans()?;
@@ -103,68 +103,68 @@ impl Ztoc {
     }
 }
 
-fn entries(toc: &FlatTable<'_, '_>) -> Result<Vec<FileMetadata>, DecodeError> {
-    let entries = toc.vector(0)?;
-    // Not reserved at once: the count is only bounded by the input, and an entry is much larger
-    // than its four bytes in the vector.
-    let entries = entries.tables().enumerate();
+fn read_entries(toc: &FlatTable<'_, '_>) -> Result<Vec<FileMetadata>, DecodeError> {
+    let entries = toc.read_vector(0)?;
+    // No memory is reserved for all entries at once: an entry is much larger than its four bytes
+    // in the vector, and only the input bounds the length of the vector.
+    let entries = entries.read_tables().enumerate();
     entries
-        .map(|(index, table)| entry(index, &table?))
+        .map(|(index, table)| read_entry(index, &table?))
         .collect()
 }
 
-fn entry(index: usize, table: &FlatTable<'_, '_>) -> Result<FileMetadata, DecodeError> {
-    let bytes = |field| Ok::<_, DecodeError>(table.bytes(field)?.unwrap_or_default().to_vec());
-    // Required, so that every entry costs its input some bytes of its own.
-    let name = required(table.bytes(0)?, "name of an entry")?;
-    let entry_type = required(table.bytes(1)?, "type of an entry")?;
-    let known = EntryType::parse(entry_type);
-    let xattrs = table.vector(13)?.tables();
+fn read_entry(index: usize, table: &FlatTable<'_, '_>) -> Result<FileMetadata, DecodeError> {
+    let bytes = |field| Ok::<_, DecodeError>(table.read_bytes(field)?.unwrap_or_default().to_vec());
+    // Name and type are required, so that every entry takes up some bytes of the input.
+    let name = require(table.read_bytes(0)?, "name of an entry")?;
+    let type_name = require(table.read_bytes(1)?, "type of an entry")?;
+    let entry_type = EntryType::parse(type_name);
+    let xattrs = table.read_vector(13)?.read_tables();
     Ok(FileMetadata {
         name: name.to_vec(),
-        entry_type: known.ok_or_else(|| DecodeError::EntryType {
+        entry_type: entry_type.ok_or_else(|| DecodeError::EntryType {
             index,
-            entry_type: entry_type.to_vec(),
+            entry_type: type_name.to_vec(),
         })?,
-        uncompressed_offset: unsigned(table.i64(2)?, "uncompressed offset of an entry")?,
-        uncompressed_size: table.i64(3)?,
+        uncompressed_offset: read_unsigned(table, 2, "uncompressed offset of an entry")?,
+        uncompressed_size: table.read_i64(3)?,
         linkname: bytes(4)?,
-        mode: table.i64(5)?,
-        uid: table.u32(6)?,
-        gid: table.u32(7)?,
+        mode: table.read_i64(5)?,
+        uid: table.read_u32(6)?,
+        gid: table.read_u32(7)?,
         uname: bytes(8)?,
         gname: bytes(9)?,
-        mod_time: text(table, 10, "modification time of an entry")?,
-        devmajor: table.i64(11)?,
-        devminor: table.i64(12)?,
+        mod_time: read_text(table, 10, "modification time of an entry")?,
+        devmajor: table.read_i64(11)?,
+        devminor: table.read_i64(12)?,
         xattrs: xattrs
-            .map(|table| xattr(&table?))
+            .map(|table| read_xattr(&table?))
             .collect::<Result<_, _>>()?,
     })
 }
 
-fn xattr(table: &FlatTable<'_, '_>) -> Result<Xattr, DecodeError> {
-    let key = required(table.bytes(0)?, "key of an extended attribute")?;
-    let value = required(table.bytes(1)?, "value of an extended attribute")?;
+fn read_xattr(table: &FlatTable<'_, '_>) -> Result<Xattr, DecodeError> {
+    let key = require(table.read_bytes(0)?, "key of an extended attribute")?;
+    let value = require(table.read_bytes(1)?, "value of an extended attribute")?;
     Ok(Xattr {
         key: key.to_vec(),
         value: value.to_vec(),
     })
 }
 
-fn compression_info(table: &FlatTable<'_, '_>) -> Result<CompressionInfo, DecodeError> {
-    let code = table.i8(0, Compression::Gzip.to_code())?;
+fn read_compression_info(table: &FlatTable<'_, '_>) -> Result<CompressionInfo, DecodeError> {
+    let code = table.read_i8(0, Compression::Gzip.to_code())?;
     let algorithm = Compression::from_code(code).ok_or(DecodeError::Algorithm { code })?;
-    let digests = table.vector(2)?;
+    let digests = table.read_vector(2)?;
     let mut span_digests = Vec::with_capacity(digests.len());
-    for (span, text) in digests.strings().enumerate() {
+    for (span, text) in digests.read_strings().enumerate() {
         let digest = parse_digest(text?);
         span_digests.push(digest.ok_or(DecodeError::Digest { span })?);
     }
-    let checkpoints = required(table.bytes(3)?, "checkpoint list")?;
+    let checkpoints = require(table.read_bytes(3)?, "checkpoint list")?;
     Ok(CompressionInfo {
         algorithm,
-        max_span_id: table.i32(1)?,
+        max_span_id: table.read_i32(1)?,
         span_digests,
         checkpoints: checkpoints.to_vec(),
     })
@@ -189,16 +189,16 @@ fn parse_digest(text: &[u8]) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-fn required<T>(part: Option<T>, name: &'static str) -> Result<T, DecodeError> {
+fn require<T>(part: Option<T>, name: &'static str) -> Result<T, DecodeError> {
     part.ok_or(DecodeError::Missing { part: name })
 }
 
-fn text(
+fn read_text(
     table: &FlatTable<'_, '_>,
     field: usize,
     name: &'static str,
 ) -> Result<String, DecodeError> {
-    let bytes = table.bytes(field)?.unwrap_or_default();
+    let bytes = table.read_bytes(field)?.unwrap_or_default();
     let text = str::from_utf8(bytes);
     let text = text.map_err(|source| DecodeError::Utf8 {
         field: name,
@@ -207,7 +207,12 @@ fn text(
     Ok(text.to_owned())
 }
 
-fn unsigned(value: i64, field: &'static str) -> Result<u64, DecodeError> {
+fn read_unsigned(
+    table: &FlatTable<'_, '_>,
+    field: usize,
+    name: &'static str,
+) -> Result<u64, DecodeError> {
+    let value = table.read_i64(field)?;
     let unsigned = u64::try_from(value).ok();
-    unsigned.ok_or(DecodeError::Negative { field, value })
+    unsigned.ok_or(DecodeError::Negative { field: name, value })
 }

@@ -1,9 +1,9 @@
-//! The exact bytes of a ztoc.
+//! Encodes a ztoc to the exact bytes that the reference's builder writes.
 //!
-//! A flatbuffer of given content has many valid forms. This one is what the reference's builder
-//! (Go flatbuffers 25.12.19) writes: strings and tables back to front in its order of calls,
-//! slots in its order, nothing shared. Equal content must give equal digests, so neither the
-//! order nor the kinds of call here are a matter of taste.
+//! A flatbuffer of given content has many valid encodings. Ztocs are addressed by digest, so this
+//! one must be that of the reference (Go flatbuffers 25.12.19): it writes strings and tables back
+//! to front in its order of calls, adds fields in its order, and shares nothing. Neither the order
+//! nor the kind of any call here may change.
 
 use flatbuffers::{
     FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, UOffsetT, Vector, WIPOffset,
@@ -15,18 +15,18 @@ use crate::limits::{MAX_ZTOC_SIZE, SPAN_DIGEST_COST};
 use crate::split_encoding::{Placeholder, SplitEncoding};
 use crate::ztoc::{CompressionInfo, Ztoc};
 
-/// Why a ztoc has no bytes.
+/// Why a ztoc cannot be encoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A size does not fit the signed 64 bits that the format has for it.
+    /// A size or offset exceeds `i64::MAX`, which is what the format stores.
     #[error("{value} bytes do not fit a signed 64-bit number")]
     Size {
-        /// The size in bytes.
+        /// The size or offset in bytes.
         value: u64,
     },
-    /// The result would be larger than the reference can build and read.
-    #[error("ztoc needs more than {limit} bytes (a larger span size gives less)")]
+    /// The encoded ztoc would exceed 1 GiB, which is more than the reference builds and reads.
+    #[error("ztoc needs more than {limit} bytes (a larger span size needs less)")]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -37,48 +37,50 @@ type Table = WIPOffset<TableFinishedWIPOffset>;
 type Tables<'b> = WIPOffset<Vector<'b, ForwardsUOffset<TableFinishedWIPOffset>>>;
 
 impl Ztoc {
-    /// Returns the bytes of the ztoc.
+    /// Encodes the ztoc.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::TooLarge`] beyond 1 GiB; [`EncodeError::Size`].
+    /// Returns [`EncodeError::TooLarge`] if the result would exceed 1 GiB, and
+    /// [`EncodeError::Size`] if a size or offset exceeds `i64::MAX`.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let split = self.encode_split()?;
         let checkpoints = self.compression_info.checkpoints.as_slice();
         Ok([split.prefix(), checkpoints, split.suffix()].concat())
     }
 
-    /// Returns the bytes of the ztoc before and after [`CompressionInfo::checkpoints`].
+    /// Encodes the ztoc without its checkpoints, which are most of it, so that the caller need not
+    /// hold them in memory twice.
     ///
     /// # Errors
     ///
-    /// As [`Ztoc::encode`].
+    /// Returns the same errors as [`Ztoc::encode`].
     pub fn encode_split(&self) -> Result<SplitEncoding, EncodeError> {
-        let too_large = EncodeError::TooLarge {
-            limit: MAX_ZTOC_SIZE,
-        };
-        let estimate = self.size_estimate();
-        // The estimate is above the result by a few bytes for each string at most.
-        if estimate.saturating_sub(estimate.checked_div(4).unwrap_or(0)) > MAX_ZTOC_SIZE {
+        let limit = MAX_ZTOC_SIZE;
+        let too_large = EncodeError::TooLarge { limit };
+        let estimate = self.estimate_size();
+        // A quarter is allowed for what the estimate counts too much; the exact size follows below.
+        if estimate.saturating_sub(estimate.checked_div(4).unwrap_or(0)) > limit {
             return Err(too_large);
         }
-        let gap = Placeholder::for_checkpoints(&self.compression_info.checkpoints);
+        let placeholder = Placeholder::for_checkpoints(&self.compression_info.checkpoints);
         let capacity = usize::try_from(estimate).ok().ok_or(too_large)?;
-        let capacity = capacity.saturating_sub(gap.saved());
+        let capacity = capacity.saturating_sub(placeholder.saved());
         let mut builder = FlatBufferBuilder::with_capacity(capacity);
-        let (root, checkpoints) = self.write(&mut builder, gap)?;
+        let (root, checkpoints) = self.write_root(&mut builder, placeholder)?;
         builder.finish(root, None);
         let (buffer, start) = builder.collapse();
-        let split = gap.cut_out(buffer, start, checkpoints).ok_or(too_large)?;
-        let size = split.size().saturating_add(gap.replaced());
-        if size as u64 > MAX_ZTOC_SIZE {
+        let split = placeholder.cut_out(buffer, start, checkpoints);
+        let split = split.ok_or(too_large)?;
+        let size = split.size().saturating_add(placeholder.replaced());
+        if size as u64 > limit {
             return Err(too_large);
         }
         Ok(split)
     }
 
-    /// Returns no less than the encoded size, so that the buffer never has to grow.
-    fn size_estimate(&self) -> u64 {
+    /// Returns an upper bound of the encoded size, so that the buffer never has to grow.
+    fn estimate_size(&self) -> u64 {
         let text = |text: &[u8]| (text.len() as u64).saturating_add(12);
         let entry = |entry: &FileMetadata| {
             let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
@@ -88,7 +90,8 @@ impl Ztoc {
                 let strings = text(key).saturating_add(text(value));
                 strings.saturating_add(20)
             });
-            // Type (16), table with padding (100), vtable (32), head of attributes, own offset.
+            // Type (16 bytes), table with padding (100), vtable (32), length of the vector of
+            // attributes, and the offset of the entry make less than 256 bytes.
             texts.chain(records).fold(256, u64::saturating_add)
         };
         let entries = self.toc.iter().map(entry);
@@ -107,23 +110,24 @@ impl Ztoc {
             .fold(0, u64::saturating_add)
     }
 
-    /// Writes all but the checkpoints. Returns the root, and where the checkpoints belong.
-    fn write(
+    /// Writes everything, with the placeholder for the checkpoints. Returns the root table and the
+    /// position of the placeholder, counted from the end.
+    fn write_root(
         &self,
         builder: &mut FlatBufferBuilder<'_>,
-        gap: Placeholder,
+        placeholder: Placeholder,
     ) -> Result<(Table, UOffsetT), EncodeError> {
         let version = builder.create_byte_string(self.version.as_bytes());
         let tool = builder.create_byte_string(self.build_tool_identifier.as_bytes());
         let toc = write_toc(builder, &self.toc)?;
-        let checkpoints = gap.write(builder);
+        let checkpoints = placeholder.write(builder);
         let info = write_compression_info(builder, &self.compression_info, checkpoints);
         let table = builder.start_table();
         builder.push_slot_always(slot(0), version);
         builder.push_slot_always(slot(1), tool);
         builder.push_slot_always(slot(4), toc);
-        builder.push_slot(slot(2), signed(self.compressed_archive_size)?, 0);
-        builder.push_slot(slot(3), signed(self.uncompressed_archive_size)?, 0);
+        builder.push_slot(slot(2), to_signed(self.compressed_archive_size)?, 0);
+        builder.push_slot(slot(3), to_signed(self.uncompressed_archive_size)?, 0);
         builder.push_slot_always(slot(5), info);
         Ok((builder.end_table(table), checkpoints.value()))
     }
@@ -161,7 +165,7 @@ fn write_entry(
     let table = builder.start_table();
     builder.push_slot_always(slot(0), name);
     builder.push_slot_always(slot(1), entry_type);
-    builder.push_slot(slot(2), signed(entry.uncompressed_offset)?, 0);
+    builder.push_slot(slot(2), to_signed(entry.uncompressed_offset)?, 0);
     builder.push_slot(slot(3), entry.uncompressed_size, 0);
     builder.push_slot_always(slot(4), linkname);
     builder.push_slot(slot(5), entry.mode, 0);
@@ -192,19 +196,19 @@ fn write_compression_info<'b>(
 ) -> Table {
     let digests = info.span_digests.iter();
     let digests: Vec<_> = digests
-        .map(|digest| builder.create_byte_string(digest_text(digest).as_bytes()))
+        .map(|digest| builder.create_byte_string(format_digest(digest).as_bytes()))
         .collect();
     let digests: WIPOffset<Vector<'_, ForwardsUOffset<&[u8]>>> = builder.create_vector(&digests);
     let table = builder.start_table();
     builder.push_slot(slot(1), info.max_span_id, 0);
     builder.push_slot_always(slot(2), digests);
     builder.push_slot_always(slot(3), checkpoints);
-    // Last, and left out for gzip, which is the default.
+    // The compression comes last. It is left out for gzip, the default of the schema.
     builder.push_slot(slot(0), info.algorithm.to_code(), 1_i8);
     builder.end_table(table)
 }
 
-fn digest_text(digest: &[u8; 32]) -> String {
+fn format_digest(digest: &[u8; 32]) -> String {
     let mut text = String::with_capacity(71);
     text.push_str("sha256:");
     for byte in digest {
@@ -215,6 +219,6 @@ fn digest_text(digest: &[u8; 32]) -> String {
     text
 }
 
-fn signed(value: u64) -> Result<i64, EncodeError> {
+fn to_signed(value: u64) -> Result<i64, EncodeError> {
     i64::try_from(value).ok().ok_or(EncodeError::Size { value })
 }

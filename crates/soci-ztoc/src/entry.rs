@@ -1,39 +1,39 @@
 //! One entry of a table of contents.
 
-/// What a ztoc knows about one tar member. Names and links are raw: as in the tar, neither
-/// cleaned nor necessarily UTF-8.
+/// What a ztoc holds about one tar entry. Names and link targets are the raw bytes of the tar: not
+/// cleaned, and not necessarily UTF-8.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FileMetadata {
-    /// Name after PAX and GNU long names were applied.
+    /// Name, after PAX records and GNU long names were applied.
     pub name: Vec<u8>,
-    /// What the entry is.
+    /// Type of the entry.
     pub entry_type: EntryType,
-    /// Bytes from the start of the tar to the start of the contents; for an entry without
-    /// contents, to the next header.
+    /// Offset of the contents in the tar, in bytes; for an entry without contents, the offset of
+    /// the next header.
     pub uncompressed_offset: u64,
-    /// The size the header gives, in bytes. It counts the holes of a sparse file, and is kept for
-    /// types that have no contents, where it may even be negative.
+    /// Size according to the header, in bytes. It includes the holes of a sparse file. Entries
+    /// without contents may have any size, even a negative one.
     pub uncompressed_size: i64,
-    /// Target of a link; some tars set it for other types too.
+    /// Target of a link. Some tars set it for other types too.
     pub linkname: Vec<u8>,
-    /// Mode bits as the tar writer put them, file type bits included.
+    /// Mode bits as in the tar, including file type bits if the tar has them.
     pub mode: i64,
-    /// Owner, cut to 32 bits.
+    /// Owner: the low 32 bits.
     pub uid: u32,
-    /// Group, cut to 32 bits.
+    /// Group: the low 32 bits.
     pub gid: u32,
     /// Name of the owner.
     pub uname: Vec<u8>,
     /// Name of the group.
     pub gname: Vec<u8>,
-    /// RFC 3339 text; empty where the year is not within 0 to 9999.
+    /// Modification time as RFC 3339 text in UTC; empty if the year is not within 0 to 9999.
     pub mod_time: String,
-    /// Major device number, for entries of any type.
+    /// Major device number, as in the tar, whatever the type.
     pub devmajor: i64,
-    /// Minor device number, for entries of any type.
+    /// Minor device number, as in the tar, whatever the type.
     pub devminor: i64,
-    /// All PAX records of the entry, in byte order of their keys; not only extended attributes,
-    /// which are those that start with [`XATTR_PREFIX`].
+    /// All PAX records of the entry, in byte order of their keys. The extended attributes among
+    /// them have keys that start with [`XATTR_PREFIX`].
     pub xattrs: Vec<Xattr>,
 }
 
@@ -46,7 +46,7 @@ pub struct Xattr {
     pub value: Vec<u8>,
 }
 
-/// What the key of an extended attribute starts with.
+/// Prefix of the PAX keys of extended attributes.
 pub const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 /// The types of entry that a ztoc can hold.
@@ -60,7 +60,7 @@ pub enum EntryType {
     Directory,
     /// A named pipe.
     Fifo,
-    /// Another name of an earlier entry.
+    /// A hard link: another name of an earlier entry.
     Hardlink,
     /// A regular file.
     Regular,
@@ -69,7 +69,8 @@ pub enum EntryType {
 }
 
 impl EntryType {
-    /// Reads the type flag of a tar header; the old flag NUL must have been replaced before.
+    /// Returns the type for the type flag of a tar header. The flag NUL of V7 tars must have been
+    /// replaced before.
     pub(crate) const fn from_typeflag(typeflag: u8) -> Option<Self> {
         Some(match typeflag {
             b'0' => Self::Regular,
@@ -83,7 +84,7 @@ impl EntryType {
         })
     }
 
-    /// Returns the word that a ztoc stores.
+    /// Returns the name that a ztoc stores.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Block => "block",
@@ -96,9 +97,9 @@ impl EntryType {
         }
     }
 
-    /// Reads the word that a ztoc stores.
-    pub(crate) const fn parse(word: &[u8]) -> Option<Self> {
-        Some(match word {
+    /// Returns the type that a ztoc stores as `name`.
+    pub(crate) const fn parse(name: &[u8]) -> Option<Self> {
+        Some(match name {
             b"block" => Self::Block,
             b"char" => Self::Char,
             b"dir" => Self::Directory,
@@ -110,13 +111,15 @@ impl EntryType {
         })
     }
 
-    /// Says whether contents follow the header; the size of any other entry is only a number.
+    /// Returns whether contents follow the header. Other entries have none, even if their size is
+    /// not 0.
     pub const fn has_contents(self) -> bool {
         matches!(self, Self::Regular)
     }
 }
 
-/// Makes a raw name fit for a message: control characters and broken UTF-8 become visible.
-pub(crate) fn printable(name: &[u8]) -> String {
+/// Returns a raw name for use in a message, with control characters escaped and invalid UTF-8
+/// replaced.
+pub(crate) fn display_name(name: &[u8]) -> String {
     String::from_utf8_lossy(name).escape_debug().to_string()
 }

@@ -1,31 +1,31 @@
 //! Why a layer cannot be scanned.
 
-use crate::entry::printable;
+use crate::entry::display_name;
 
-/// What stopped a scan. Offsets are bytes from the start of the layer (compressed) or of the tar
-/// inside it (uncompressed).
+/// Why a scan failed. Offsets are bytes from the start of the layer (compressed) or from the start
+/// of the tar inside it (uncompressed).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScanError {
     /// The gzip stream is damaged, cut short, followed by other bytes, or not gzip at all.
     #[error("gzip data is damaged at compressed offset {offset}: {reason}")]
     GzipData {
-        /// Compressed bytes that were consumed before the damage was seen.
+        /// Compressed bytes consumed before the damage was found.
         offset: u64,
-        /// What the inflater says.
+        /// What is wrong, in the words of zlib.
         reason: String,
     },
-    /// A gzip header that zlib reads but the readers of a ztoc refuse.
+    /// zlib reads a gzip header that the readers of a ztoc refuse.
     #[error("header of gzip member {member} at compressed offset {offset} {fault}")]
     GzipHeader {
-        /// Position of the member in the file, from 0.
+        /// Number of the member in the layer, from 0.
         member: u64,
         /// Compressed offset of the header.
         offset: u64,
         /// What the readers refuse.
         fault: GzipHeaderFault,
     },
-    /// A header or its extension breaks the rules of tar.
+    /// A tar header or an extension of it is invalid.
     #[error("tar header before uncompressed offset {offset} is invalid: {fault}")]
     TarHeader {
         /// Uncompressed bytes consumed when the fault was found.
@@ -41,57 +41,58 @@ pub enum ScanError {
         /// What is incomplete.
         part: &'static str,
     },
-    /// An extended header, long name or sparse map is larger than any reader accepts.
+    /// An extended header, long name or sparse map is longer than readers accept.
     #[error("{part} before uncompressed offset {offset} is longer than {limit} bytes")]
     ExtensionTooLong {
-        /// Uncompressed bytes consumed when the limit was passed.
+        /// Uncompressed bytes consumed when the limit was exceeded.
         offset: u64,
         /// What is too long.
         part: &'static str,
         /// The limit in bytes.
         limit: u64,
     },
-    /// The format of a ztoc has no place for entries of this type.
+    /// The format of a ztoc has no entries of this type.
     #[error(
         "tar entry `{}` before uncompressed offset {offset} has type `{}`, which a ztoc cannot hold",
-        printable(.name),
+        display_name(.name),
         .typeflag.escape_ascii()
     )]
     UnsupportedEntryType {
         /// The type flag of the header.
         typeflag: u8,
-        /// The entry's name as it stands in the tar.
+        /// The name of the entry as in the tar.
         name: Vec<u8>,
-        /// Uncompressed bytes consumed when the type was found, which is where contents start.
+        /// Uncompressed bytes consumed when the type was found, which is the offset of the
+        /// contents.
         offset: u64,
     },
-    /// The layer is larger than this library is willing, or the format able, to index.
+    /// The layer exceeds one of the [`Limits`](crate::Limits) or the size of a ztoc.
     #[error("layer has more than {limit} {what}")]
     Limit {
-        /// What there is too much of.
+        /// The quantity that is limited.
         what: LimitKind,
-        /// How much of it is allowed.
+        /// The limit.
         limit: u64,
     },
-    /// The span size makes no sense for this compression.
+    /// The span size is out of range for the compression.
     #[error(
         "span size {span_size} is out of range: expected {minimum} to {} bytes",
         i64::MAX
     )]
     SpanSize {
-        /// What was asked for, in bytes.
+        /// The span size that the caller asked for, in bytes.
         span_size: u64,
-        /// The smallest span size that this compression allows, in bytes.
+        /// The smallest span size of this compression, in bytes.
         minimum: u64,
     },
-    /// The inflater could not allocate its state.
-    #[error("no memory for the inflater")]
+    /// The decompressor could not allocate its state.
+    #[error("not enough memory for the decompressor")]
     OutOfMemory,
 }
 
 impl ScanError {
-    /// Says whether the tar is sound but of a kind that a ztoc cannot describe, so that the layer
-    /// may be left without one while others are indexed.
+    /// Returns whether the tar is valid but holds an entry that a ztoc cannot describe. Such a
+    /// layer can be left without a ztoc while the other layers of the image are indexed.
     pub const fn is_unindexable_tar(&self) -> bool {
         matches!(self, Self::UnsupportedEntryType { .. })
     }
@@ -101,13 +102,13 @@ impl ScanError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GzipHeaderFault {
-    /// The stored comment has more than 511 bytes.
+    /// The comment has more than 511 bytes.
     #[error("holds a comment longer than 511 bytes")]
     LongComment,
-    /// The stored file name has more than 511 bytes.
+    /// The file name has more than 511 bytes.
     #[error("holds a file name longer than 511 bytes")]
     LongName,
-    /// A zlib stream stands where a gzip member must.
+    /// The header is that of a zlib stream.
     #[error("is that of a zlib stream, expected gzip")]
     Zlib,
 }
@@ -116,21 +117,21 @@ pub enum GzipHeaderFault {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TarFault {
-    /// The checksum fits neither the signed nor the unsigned sum.
-    #[error("checksum says {expected}, bytes sum to {found}")]
+    /// The checksum is neither the unsigned nor the signed sum of the bytes.
+    #[error("checksum is {expected}, but the bytes add up to {found}")]
     Checksum {
-        /// What the header says.
+        /// The checksum in the header.
         expected: i64,
-        /// The unsigned sum of its bytes.
+        /// The unsigned sum of the bytes.
         found: i64,
     },
-    /// One block of zeros is followed by something else.
-    #[error("a single block of zeros must be followed by another or by nothing")]
+    /// A block of zeros is followed by something else.
+    #[error("a block of zeros must be followed by another one or by the end")]
     LoneZeroBlock,
-    /// Contents cannot have a negative length.
+    /// The size of an entry with contents is negative.
     #[error("expected a size of at least 0 bytes, found {size}")]
     NegativeSize {
-        /// What the header says.
+        /// The size in the header.
         size: i64,
     },
     /// A numeric field is neither octal nor base-256.
@@ -139,7 +140,7 @@ pub enum TarFault {
         /// Name of the field.
         field: &'static str,
     },
-    /// The value of a PAX record is not the number or time it should be.
+    /// The value of a PAX record is not a number or time in range.
     #[error("extended header record `{field}` is not a number in range")]
     PaxNumber {
         /// Key of the record.
@@ -151,20 +152,20 @@ pub enum TarFault {
     /// The map of a sparse file is malformed or does not fit the file.
     #[error("sparse file map is malformed")]
     SparseMap,
-    /// A GNU sparse entry in a header that is not GNU's.
-    #[error("sparse entry (type `S`) in a header that is not of GNU tar")]
+    /// A header that is not GNU tar's has the type of a GNU sparse file.
+    #[error("entry has the type `S` of a GNU sparse file, but its header is not that of GNU tar")]
     SparseFormat,
 }
 
-/// What a layer can have too much of.
+/// The quantities of a layer that are limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitKind {
     /// Tar entries.
     #[error("tar entries")]
     Entries,
-    /// Bytes of span data, which must fit a ztoc of 1 GiB.
-    #[error("bytes of span data (a larger span size gives less)")]
+    /// Bytes of checkpoints and span digests, which must fit into a ztoc of 1 GiB.
+    #[error("bytes of span data (a larger span size needs less)")]
     SpanBytes,
     /// Bytes of names, owners and extended header records.
     #[error("bytes of names and extended headers")]

@@ -1,38 +1,40 @@
-//! Reads any part of a layer through its ztoc, fetching only the spans it lies in.
+//! Reads parts of a layer through its ztoc, fetching only the spans that hold them.
 //!
-//! Every span is verified against its digest before it is used. Spans may reach over the ends of
-//! gzip members.
+//! Every span is verified against its digest before it is used. A span may reach across the end of
+//! a gzip member.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::compression::Compression;
-use crate::gzip::inflate::{InflateError, Inflater, Pace, Stop};
+use crate::gzip::zlib::{StopAt, ZlibError, ZlibInflater, ZlibStop};
 use crate::ztoc::{Span, SpanError, Ztoc};
 
-/// How much output is made room for at a time, in bytes.
-const PIECE: u64 = 256 * 1024;
+/// Bytes by which the output of a span grows at a time.
+const CHUNK_SIZE: u64 = 256 * 1024;
 
-/// Uncompressed bytes that a span may have. Spans are a few MiB; a hostile ztoc may say anything.
-const LONGEST_SPAN: u64 = 1 << 30;
+/// Default of the most uncompressed bytes of a span. Spans usually have a few MiB, but a hostile
+/// ztoc may claim any size.
+const DEFAULT_MAX_SPAN: u64 = 1 << 30;
 
-/// Length of a gzip trailer: CRC-32 and size.
-const TRAILER: usize = 8;
+/// Length of a gzip trailer in bytes: CRC-32 and size.
+const TRAILER_SIZE: usize = 8;
 
-/// Something that has the bytes of a layer.
+/// A source of the bytes of a layer.
 pub trait ReadRange {
-    /// Why bytes could not be had.
+    /// Why bytes cannot be read.
     type Error;
 
-    /// Returns the bytes from `start` to before `end`, compressed offsets both.
+    /// Returns the bytes from compressed offset `start` to before `end`.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the bytes away. Returning fewer bytes is an error to the caller, too.
+    /// Returns an error if the bytes cannot be read. The caller treats fewer bytes than requested
+    /// as an error, too.
     fn read_range(&mut self, start: u64, end: u64) -> Result<Vec<u8>, Self::Error>;
 }
 
-/// A layer in memory; what lies beyond its end is missing.
+/// A layer in memory. Reading beyond its end gives fewer bytes.
 impl ReadRange for &[u8] {
     type Error = std::convert::Infallible;
 
@@ -53,29 +55,29 @@ impl ReadRange for &[u8] {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractError<E> {
-    /// The bytes of a span are not those that the ztoc was made from.
+    /// The bytes of a span are not those that the ztoc was built from.
     #[error("digest of span {span} does not match its bytes")]
     Digest {
         /// Number of the span.
         span: usize,
     },
-    /// There is no such entry.
+    /// The ztoc has no such entry.
     #[error("there is no entry {entry}, expected less than {count}")]
     Entry {
-        /// The position asked for.
+        /// The index asked for.
         entry: usize,
         /// Number of entries.
         count: usize,
     },
-    /// A span does not inflate from its checkpoint.
-    #[error("span {span} does not inflate from its checkpoint: {reason}")]
+    /// A span cannot be decompressed from its checkpoint.
+    #[error("span {span} cannot be decompressed from its checkpoint: {reason}")]
     Inflate {
         /// Number of the span.
         span: usize,
         /// What is wrong.
         reason: String,
     },
-    /// The range is not within the tar, or not within any span.
+    /// The range is not within the tar, or not within the spans.
     #[error("bytes {start} to {end} are not within the spans of the layer")]
     Range {
         /// Uncompressed offset of the first byte.
@@ -83,22 +85,22 @@ pub enum ExtractError<E> {
         /// Uncompressed offset after the last byte.
         end: u64,
     },
-    /// A span is longer than the reader allows.
+    /// A span is longer than the caller allows.
     #[error("span {span} has {length} uncompressed bytes, expected at most {limit}")]
     SpanTooLong {
         /// Number of the span.
         span: usize,
-        /// Its uncompressed length.
+        /// Its uncompressed length in bytes.
         length: u64,
-        /// The longest that is allowed.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The source returned another number of bytes than it was asked for.
+    /// The source returned another number of bytes than requested.
     #[error("source returned {found} bytes for span {span}, expected {expected}")]
     Short {
         /// Number of the span.
         span: usize,
-        /// Bytes asked for.
+        /// Bytes requested.
         expected: u64,
         /// Bytes returned.
         found: u64,
@@ -108,40 +110,47 @@ pub enum ExtractError<E> {
     Source {
         /// Number of the span.
         span: usize,
-        /// Why.
+        /// The error of the source.
         source: E,
     },
 }
 
-/// Reads a layer through its ztoc. The last span is kept, so that reading files in the order of
-/// the tar inflates each span once.
+/// Reads a layer through its ztoc. The last span is kept in memory, so that reading files in the
+/// order of the tar decompresses each span once.
 #[derive(Clone, Debug)]
 pub struct LayerReader<'z, R> {
     ztoc: &'z Ztoc,
     source: R,
     spans: Vec<Span>,
     max_span: u64,
-    kept: Option<(usize, Vec<u8>)>,
+    cached: Option<CachedSpan>,
+}
+
+/// A span that was verified and decompressed.
+#[derive(Clone, Debug)]
+struct CachedSpan {
+    index: usize,
+    bytes: Vec<u8>,
 }
 
 impl<'z, R: ReadRange> LayerReader<'z, R> {
-    /// Prepares to read a layer from `source`.
+    /// Creates a reader of the layer in `source`.
     ///
     /// # Errors
     ///
-    /// [`SpanError`] where the spans of the ztoc make no sense.
+    /// Returns [`SpanError`] if the spans of the ztoc are inconsistent.
     pub fn new(ztoc: &'z Ztoc, source: R) -> Result<Self, SpanError> {
         Ok(Self {
             ztoc,
             source,
             spans: ztoc.spans()?,
-            max_span: LONGEST_SPAN,
-            kept: None,
+            max_span: DEFAULT_MAX_SPAN,
+            cached: None,
         })
     }
 
-    /// Changes how many uncompressed bytes a span may have, since all of them are held in memory;
-    /// 1 GiB unless changed.
+    /// Sets the most uncompressed bytes that a span may have, since a whole span is held in memory.
+    /// The default is 1 GiB.
     #[must_use]
     pub const fn with_max_span(mut self, bytes: u64) -> Self {
         self.max_span = bytes;
@@ -153,13 +162,12 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
         &self.spans
     }
 
-    /// Returns the contents of an entry of [`Ztoc::toc`]; nothing for links, directories and
-    /// devices.
+    /// Returns the contents of an entry of [`Ztoc::toc`]. Links, directories and devices have none.
     ///
     /// # Errors
     ///
-    /// [`ExtractError::Entry`] where there is none, [`ExtractError::Range`] where the entry lies
-    /// outside the tar, and whatever reading a span gives.
+    /// Returns [`ExtractError::Entry`] if there is no such entry, [`ExtractError::Range`] if it
+    /// lies outside the tar, and the errors of [`LayerReader::read_span`].
     pub fn read_entry(&mut self, entry: usize) -> Result<Vec<u8>, ExtractError<R::Error>> {
         let count = self.ztoc.toc.len();
         let found = self.ztoc.toc.get(entry);
@@ -169,60 +177,65 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
         }
         let start = found.uncompressed_offset;
         let end = start.checked_add_signed(found.uncompressed_size);
-        self.read(start, end.unwrap_or(0))
+        self.read_bytes(start, end.unwrap_or(0))
     }
 
-    /// Returns bytes `start` to before `end` of the tar.
+    /// Returns the bytes of the tar from uncompressed offset `start` to before `end`.
     ///
     /// # Errors
     ///
-    /// [`ExtractError::Range`] where they are not within the tar, and whatever reading a span
-    /// gives.
-    pub fn read(&mut self, start: u64, end: u64) -> Result<Vec<u8>, ExtractError<R::Error>> {
-        let range = || ExtractError::Range { start, end };
+    /// Returns [`ExtractError::Range`] if they are not within the tar, and the errors of
+    /// [`LayerReader::read_span`].
+    pub fn read_bytes(&mut self, start: u64, end: u64) -> Result<Vec<u8>, ExtractError<R::Error>> {
+        let out_of_range = || ExtractError::Range { start, end };
         if start > end || end > self.ztoc.uncompressed_archive_size {
-            return Err(range());
+            return Err(out_of_range());
         }
         let mut bytes = Vec::new();
         let mut at = start;
         while at < end {
-            // Of spans with equal starts the last one holds the bytes.
+            // Of several spans with the same start, only the last one has bytes.
             let after = self
                 .spans
                 .partition_point(|span| span.uncompressed_start <= at);
-            let index = after.checked_sub(1).ok_or_else(range)?;
-            let span = *self.spans.get(index).ok_or_else(range)?;
-            let skip = at.checked_sub(span.uncompressed_start).ok_or_else(range)?;
-            let take = end.min(span.uncompressed_end).checked_sub(at);
-            let part = self.read_span(index)?;
-            let part = usize::try_from(skip).ok().and_then(|skip| part.get(skip..));
-            let part = part.zip(take.and_then(|take| usize::try_from(take).ok()));
-            let part = part.and_then(|(part, take)| part.get(..take));
-            let part = part.filter(|part| !part.is_empty()).ok_or_else(range)?;
+            let index = after.checked_sub(1).ok_or_else(out_of_range)?;
+            let span = *self.spans.get(index).ok_or_else(out_of_range)?;
+            let skip = at.checked_sub(span.uncompressed_start);
+            let skip = skip.and_then(|skip| usize::try_from(skip).ok());
+            let skip = skip.ok_or_else(out_of_range)?;
+            let length = end.min(span.uncompressed_end).checked_sub(at);
+            let length = length.and_then(|length| usize::try_from(length).ok());
+            let part = self.read_span(index)?.get(skip..);
+            let part = part
+                .zip(length)
+                .and_then(|(part, length)| part.get(..length));
+            let part = part.filter(|part| !part.is_empty());
+            let part = part.ok_or_else(out_of_range)?;
             bytes.extend_from_slice(part);
             at = at.saturating_add(part.len() as u64);
         }
         Ok(bytes)
     }
 
-    /// Returns all bytes of a span, verified and inflated, as far as the tar reaches.
+    /// Returns the bytes of a span, verified and decompressed, up to the end of the tar.
     ///
     /// # Errors
     ///
-    /// [`ExtractError`] of any kind but [`ExtractError::Entry`].
+    /// Returns any [`ExtractError`] but [`ExtractError::Entry`].
     pub fn read_span(&mut self, index: usize) -> Result<&[u8], ExtractError<R::Error>> {
-        let kept = match self.kept.take() {
-            Some(kept) if kept.0 == index => kept,
-            _ => (index, self.fetch(index)?),
+        let span = match self.cached.take() {
+            Some(cached) if cached.index == index => cached,
+            _ => CachedSpan {
+                index,
+                bytes: self.decompress_span(index)?,
+            },
         };
-        Ok(&self.kept.insert(kept).1)
+        Ok(&self.cached.insert(span).bytes)
     }
 
-    fn fetch(&mut self, index: usize) -> Result<Vec<u8>, ExtractError<R::Error>> {
-        let span = *self
-            .spans
-            .get(index)
-            .ok_or(ExtractError::Range { start: 0, end: 0 })?;
+    fn decompress_span(&mut self, index: usize) -> Result<Vec<u8>, ExtractError<R::Error>> {
+        let span = self.spans.get(index);
+        let span = *span.ok_or(ExtractError::Range { start: 0, end: 0 })?;
         let length = span
             .uncompressed_end
             .saturating_sub(span.uncompressed_start);
@@ -233,6 +246,27 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
                 limit: self.max_span,
             });
         }
+        let bytes = self.fetch_span(index, span)?;
+        if self.ztoc.compression_info.algorithm == Compression::Uncompressed {
+            return Ok(bytes);
+        }
+        let inflate_error = |reason: String| ExtractError::Inflate {
+            span: index,
+            reason,
+        };
+        let checkpoint = self.ztoc.checkpoint_of(index);
+        let checkpoint =
+            checkpoint.ok_or_else(|| inflate_error("there is no checkpoint".to_owned()))?;
+        inflate_span(checkpoint, &bytes, length).map_err(|error| match error {
+            ZlibError::Data(reason) => inflate_error(reason),
+            ZlibError::OutOfMemory => {
+                inflate_error("not enough memory for the decompressor".to_owned())
+            }
+        })
+    }
+
+    /// Reads the compressed bytes of a span and verifies their digest.
+    fn fetch_span(&mut self, index: usize, span: Span) -> Result<Vec<u8>, ExtractError<R::Error>> {
         let (start, end) = (span.compressed_start, span.compressed_end);
         let bytes = self.source.read_range(start, end);
         let bytes = bytes.map_err(|source| ExtractError::Source {
@@ -247,62 +281,50 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
                 found: bytes.len() as u64,
             });
         }
-        let info = &self.ztoc.compression_info;
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        if info.span_digests.get(index) != Some(&digest) {
+        if self.ztoc.compression_info.span_digests.get(index) != Some(&digest) {
             return Err(ExtractError::Digest { span: index });
         }
-        if info.algorithm == Compression::Uncompressed {
-            return Ok(bytes);
-        }
-        let inflate = |reason: String| ExtractError::Inflate {
-            span: index,
-            reason,
-        };
-        let checkpoint = self.ztoc.checkpoint(index);
-        let checkpoint = checkpoint.ok_or_else(|| inflate("there is no checkpoint".to_owned()))?;
-        inflate_span(checkpoint, &bytes, length).map_err(|error| match error {
-            InflateError::Data(reason) => inflate(reason),
-            InflateError::Memory => inflate("no memory for the inflater".to_owned()),
-        })
+        Ok(bytes)
     }
 }
 
-/// Inflates `length` bytes from a checkpoint on.
+/// Decompresses `length` bytes from a checkpoint on. `compressed` starts with the byte that the
+/// span shares with the previous one, if it shares one.
 fn inflate_span(
     checkpoint: Checkpoint<'_>,
     compressed: &[u8],
     length: u64,
-) -> Result<Vec<u8>, InflateError> {
-    let short = || InflateError::Data(format!("it ends before {length} bytes"));
+) -> Result<Vec<u8>, ZlibError> {
+    let too_short = || ZlibError::Data(format!("it ends before {length} bytes"));
     let (shared, mut input) = match checkpoint.bits {
         0 => (0, compressed),
         _ => compressed
             .split_first()
             .map(|(&shared, rest)| (shared, rest))
-            .ok_or_else(short)?,
+            .ok_or_else(too_short)?,
     };
-    let mut inflater = Inflater::resume(checkpoint.bits, shared, checkpoint.window)?;
+    let mut inflater = ZlibInflater::resume(checkpoint.bits, shared, checkpoint.window)?;
     let mut output = Vec::new();
     let mut in_first_member = true;
     while (output.len() as u64) < length {
-        let room = length.saturating_sub(output.len() as u64).min(PIECE);
-        let from = output.len();
-        let to = usize::try_from(room).unwrap_or(usize::MAX);
-        output.resize(from.saturating_add(to), 0);
-        let free = output.get_mut(from..).unwrap_or_default();
-        let step = inflater.run(input, free, Pace::Through)?;
-        output.truncate(from.saturating_add(step.produced));
+        let room = length.saturating_sub(output.len() as u64).min(CHUNK_SIZE);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let start = output.len();
+        output.resize(start.saturating_add(room), 0);
+        let free = output.get_mut(start..).unwrap_or_default();
+        let step = inflater.run(input, free, StopAt::BufferEnd)?;
+        output.truncate(start.saturating_add(step.produced));
         input = input.get(step.consumed..).unwrap_or_default();
-        if step.stop == Stop::StreamEnd {
-            // What was resumed has no header and does not know its trailer.
+        if step.stop == ZlibStop::StreamEnd {
+            // The first stream was resumed without its header, so zlib does not read its trailer.
             if in_first_member {
-                input = input.get(TRAILER..).ok_or_else(short)?;
+                input = input.get(TRAILER_SIZE..).ok_or_else(too_short)?;
                 in_first_member = false;
             }
-            inflater.reset_gzip()?;
+            inflater.reset_with_gzip_header()?;
         } else if step.produced == 0 && step.consumed == 0 {
-            return Err(short());
+            return Err(too_short());
         }
     }
     Ok(output)

@@ -1,12 +1,18 @@
-//! Inflating gzip with stops at block boundaries, and the checkpoints found there.
+//! Decompresses gzip layers, stops at every deflate block boundary, and records checkpoints there.
+//!
+//! [`scanner`] walks the members of a layer. [`zlib`] wraps zlib-rs, which reads the headers; the
+//! block bodies are decoded here: [`deflate`] drives a stream, [`code_lengths`] and [`huffman`]
+//! read its codes, and [`symbols`] is the inner loop.
 
 pub(crate) mod bits;
+pub(crate) mod code_lengths;
 pub(crate) mod deflate;
 #[cfg(test)]
 mod differential;
+pub(crate) mod fault;
 pub(crate) mod header;
 pub(crate) mod huffman;
-pub(crate) mod inflate;
-pub(crate) mod lengths;
-pub(crate) mod members;
+pub(crate) mod output;
+pub(crate) mod scanner;
 pub(crate) mod symbols;
+pub(crate) mod zlib;

@@ -1,14 +1,18 @@
-//! The ztoc: one streaming pass from a layer to its bytes, and back.
+//! Builds, reads and uses ztocs, the index format of SOCI for one layer.
 //!
-//! A ztoc lets a reader start at any file of a compressed layer: it lists the files with their
-//! offsets, and the points from which decompression can resume. This crate builds it
-//! ([`LayerScanner`] and [`SpanHasher`], which may run on two threads, then [`Ztoc::assemble`]),
-//! writes and reads its bytes ([`Ztoc::encode`], [`Ztoc::decode`]), says whether its readers would
-//! accept it ([`Ztoc::reader_violations`]) and whether it may come from a layer
-//! ([`Ztoc::check_provenance`]), and reads layers through it ([`extract`]).
+//! A ztoc makes it possible to read one file of a compressed layer without the bytes before it. It
+//! lists the files with their offsets, and the checkpoints from which decompression can resume.
+//! This crate
 //!
-//! Bytes come in as slices of any length. The crate opens no file and no socket, starts no thread,
-//! and prints nothing. Its input may be hostile: memory is bounded by what a ztoc can hold, and
+//! - builds a ztoc in one pass over a layer: [`LayerScanner`] and [`SpanHasher`], which may run on
+//!   two threads, then [`Ztoc::assemble`];
+//! - writes and parses its bytes: [`Ztoc::encode`], [`Ztoc::decode`];
+//! - checks whether the readers of ztocs accept it: [`Ztoc::reader_violations`];
+//! - checks whether it may have been built from a given layer: [`Ztoc::check_provenance`];
+//! - reads parts of a layer through it: [`extract`].
+//!
+//! Layers are passed in as slices of any length. The crate opens no file and no socket, starts no
+//! thread and prints nothing. Input may be hostile: memory is bounded by what a ztoc can hold, and
 //! arithmetic on untrusted numbers is checked.
 //!
 //! ```
@@ -37,8 +41,8 @@ mod scanner;
 mod span;
 mod split_encoding;
 mod tar;
-mod tar_info;
 mod tar_spans;
+mod tar_zinfo;
 mod time;
 mod violations;
 mod ztoc;

@@ -1,20 +1,21 @@
-//! Whether a ztoc from elsewhere is what a scan of the layer would give, as far as that shows without the layer.
+//! Checks whether a ztoc that was built elsewhere may be what a scan of a layer would give, without
+//! reading the layer.
 
 use crate::checkpoint::CheckpointList;
 use crate::compression::Compression;
-use crate::tar_info::TarInfo;
+use crate::tar_zinfo::TarZinfo;
 use crate::ztoc::{VERSION, Ztoc};
 
-/// What a ztoc is made of and by.
+/// The layer and the parameters that a ztoc is expected to have been built from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Provenance<'a> {
     /// Size of the layer in bytes.
     pub compressed_size: u64,
-    /// How the layer is compressed.
+    /// Compression of the layer.
     pub compression: Compression,
-    /// The span size in bytes that the builder was given.
+    /// The span size in bytes.
     pub span_size: u64,
-    /// What builds.
+    /// The build tool identifier that the ztoc must hold.
     pub build_tool_identifier: &'a str,
 }
 
@@ -22,62 +23,63 @@ pub struct Provenance<'a> {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProvenanceError {
-    /// The layer is compressed in another way.
+    /// The ztoc is of a layer with another compression.
     #[error("it is of a layer that is {found:?}, expected {expected:?}")]
     Compression {
-        /// How the layer is compressed.
+        /// The compression of the layer.
         expected: Compression,
-        /// What the ztoc says.
+        /// The compression in the ztoc.
         found: Compression,
     },
-    /// The list of checkpoints is not in the form that a scan gives it.
-    #[error("its checkpoints are in a form that is not written any more")]
-    Form,
-    /// The layer has another size.
+    /// The list of checkpoints does not have the layout that a scan writes.
+    #[error("its list of checkpoints has another layout than the one written today")]
+    CheckpointLayout,
+    /// The ztoc is of a layer of another size.
     #[error("it is of a layer of {found} bytes, expected {expected}")]
-    Size {
+    LayerSize {
         /// The size of the layer in bytes.
         expected: u64,
-        /// What the ztoc says.
+        /// The size in the ztoc.
         found: u64,
     },
-    /// It was made with another span size.
+    /// The ztoc was built with another span size.
     #[error("its spans are of {found} bytes, expected {expected}")]
     SpanSize {
-        /// The span size in bytes.
+        /// The expected span size in bytes.
         expected: u64,
-        /// What the ztoc says.
+        /// The span size in the ztoc.
         found: u64,
     },
-    /// Two checkpoints are closer to each other than the span size, or the first one is not at the start.
-    #[error("checkpoint {index} is not where the span size puts it")]
-    Spacing {
-        /// Position of the checkpoint.
+    /// A checkpoint is no farther from the previous one than the span size, or the first one is not
+    /// at the start of the tar.
+    #[error("checkpoint {index} does not fit the span size")]
+    CheckpointSpacing {
+        /// Index of the checkpoint.
         index: usize,
     },
-    /// It was made by something else.
+    /// The ztoc was built by another tool or version of it.
     #[error("it was built by `{}`, expected `{}`", .found.escape_debug(), .expected.escape_debug())]
-    Tool {
-        /// What builds.
+    BuildTool {
+        /// The expected build tool identifier.
         expected: String,
-        /// What the ztoc says.
+        /// The identifier in the ztoc.
         found: String,
     },
-    /// It is of another version of the format.
+    /// The ztoc has another version of the format.
     #[error("it is of version `{}`, expected `{VERSION}`", .found.escape_debug())]
     Version {
-        /// What the ztoc says.
+        /// The version in the ztoc.
         found: String,
     },
 }
 
 impl Ztoc {
-    /// Checks that the ztoc may come from `expected`. What the layer's content alone can tell stays unproven: digests of spans,
-    /// windows, and entries.
+    /// Checks that the ztoc may have been built from what `expected` describes. What only the
+    /// content of the layer can show is not checked: span digests, windows and entries.
     ///
     /// # Errors
     ///
-    /// [`ProvenanceError`] where it certainly does not.
+    /// Returns an error if the ztoc was certainly built from something else.
     pub fn check_provenance(&self, expected: &Provenance<'_>) -> Result<(), ProvenanceError> {
         let info = &self.compression_info;
         if self.version != VERSION {
@@ -85,13 +87,13 @@ impl Ztoc {
             return Err(ProvenanceError::Version { found });
         }
         if self.build_tool_identifier != expected.build_tool_identifier {
-            return Err(ProvenanceError::Tool {
+            return Err(ProvenanceError::BuildTool {
                 expected: expected.build_tool_identifier.to_owned(),
                 found: self.build_tool_identifier.clone(),
             });
         }
         if self.compressed_archive_size != expected.compressed_size {
-            return Err(ProvenanceError::Size {
+            return Err(ProvenanceError::LayerSize {
                 expected: expected.compressed_size,
                 found: self.compressed_archive_size,
             });
@@ -104,39 +106,41 @@ impl Ztoc {
         }
         match info.algorithm {
             Compression::Gzip => check_checkpoints(&info.checkpoints, expected.span_size),
-            Compression::Uncompressed => check_tar_info(&info.checkpoints, expected.span_size),
+            Compression::Uncompressed => check_tar_zinfo(&info.checkpoints, expected.span_size),
         }
     }
 }
 
-/// A scan sets a checkpoint at the start, and then after each block that ends beyond the span size.
+/// Checks that a checkpoint lies at the start, and each other one more than the span size after the
+/// previous one, as a scan sets them.
 fn check_checkpoints(bytes: &[u8], span_size: u64) -> Result<(), ProvenanceError> {
     let list = CheckpointList::parse(bytes).filter(|list| !list.first_is_implied());
-    let list = list.ok_or(ProvenanceError::Form)?;
+    let list = list.ok_or(ProvenanceError::CheckpointLayout)?;
     check_span_size(list.span_size, span_size)?;
-    let mut before = None;
+    let mut previous = None;
     for (index, checkpoint) in list.iter().enumerate() {
-        let checkpoint = checkpoint.ok_or(ProvenanceError::Form)?;
-        let placed = match before {
+        let checkpoint = checkpoint.ok_or(ProvenanceError::CheckpointLayout)?;
+        let is_possible = match previous {
             None => {
-                let blank = checkpoint.window.iter().all(|&byte| byte == 0);
-                blank && checkpoint.output == 0 && checkpoint.bits == 0
+                let has_no_window = checkpoint.window.iter().all(|&byte| byte == 0);
+                has_no_window && checkpoint.output == 0 && checkpoint.bits == 0
             }
-            Some(before) => checkpoint.output.saturating_sub(before) > span_size,
+            Some(previous) => checkpoint.output.saturating_sub(previous) > span_size,
         };
-        if !placed {
-            return Err(ProvenanceError::Spacing { index });
+        if !is_possible {
+            return Err(ProvenanceError::CheckpointSpacing { index });
         }
-        before = Some(checkpoint.output);
+        previous = Some(checkpoint.output);
     }
     Ok(())
 }
 
-/// Decoding has compared the table with the sizes and the number of spans already.
-fn check_tar_info(bytes: &[u8], span_size: u64) -> Result<(), ProvenanceError> {
-    let info = TarInfo::parse(bytes).filter(|info| info.encode() == bytes);
-    let info = info.ok_or(ProvenanceError::Form)?;
-    check_span_size(info.span_size, span_size)
+/// Checks the table of a plain tar. Decoding has compared it with the sizes and the number of spans
+/// already.
+fn check_tar_zinfo(bytes: &[u8], span_size: u64) -> Result<(), ProvenanceError> {
+    let zinfo = TarZinfo::parse(bytes).filter(|zinfo| zinfo.encode() == bytes);
+    let zinfo = zinfo.ok_or(ProvenanceError::CheckpointLayout)?;
+    check_span_size(zinfo.span_size, span_size)
 }
 
 fn check_span_size(found: i64, expected: u64) -> Result<(), ProvenanceError> {

@@ -1,16 +1,18 @@
-//! The one pass over a layer: finds spans and tar headers, hashes nothing.
+//! The single pass over a layer that finds its spans and its tar entries. It hashes nothing; that
+//! is what [`SpanHasher`](crate::SpanHasher) does.
 
 use crate::compression::Compression;
 use crate::entry::FileMetadata;
 use crate::error::ScanError;
-use crate::gzip::members::Members;
+use crate::gzip::scanner::{GzipEvent, GzipScanner};
 use crate::limits::Limits;
 use crate::span::SpanStart;
 use crate::tar::reader::TarReader;
 use crate::tar::toc::Toc;
 use crate::tar_spans::TarSpans;
 
-/// Scans a layer that arrives in pieces. Any split of the same bytes gives the same result.
+/// Scans a layer that arrives in chunks. Any division of the same bytes into chunks gives the same
+/// result.
 ///
 /// Holds about 320 KiB, the entries found so far, and 32 KiB for each span of a gzip layer.
 #[derive(Debug)]
@@ -22,17 +24,17 @@ pub struct LayerScanner {
 
 #[derive(Debug)]
 enum SpanSource {
-    Gzip(Box<Members>),
+    Gzip(Box<GzipScanner>),
     Uncompressed(TarSpans),
 }
 
-/// What a scan found: all of a ztoc but the digests.
+/// What a scan found: all of a ztoc except for the digests.
 #[derive(Clone, Debug)]
 pub struct ScannedLayer {
     pub(crate) compression: Compression,
     pub(crate) span_size: i64,
     pub(crate) span_count: i32,
-    /// The checkpoint list of a gzip layer; empty for others.
+    /// The list of checkpoints of a gzip layer in stored form; empty for a plain tar.
     pub(crate) checkpoints: Vec<u8>,
     pub(crate) compressed_size: u64,
     pub(crate) uncompressed_size: u64,
@@ -41,22 +43,23 @@ pub struct ScannedLayer {
 }
 
 impl LayerScanner {
-    /// Starts a scan that makes spans of at least `span_size` uncompressed bytes, with the
-    /// default limits.
+    /// Starts a scan with the default [`Limits`]. A span of a gzip layer ends at the first block
+    /// boundary more than `span_size` uncompressed bytes after its start; a span of a plain tar
+    /// has `span_size` bytes.
     ///
     /// # Errors
     ///
-    /// [`ScanError::SpanSize`] where the span size exceeds `i64::MAX`, or is zero for a plain
-    /// tar; [`ScanError::OutOfMemory`].
+    /// Returns [`ScanError::SpanSize`] if the span size exceeds `i64::MAX`, or is 0 for a plain
+    /// tar, and [`ScanError::OutOfMemory`] if the decompressor cannot be allocated.
     pub fn new(compression: Compression, span_size: u64) -> Result<Self, ScanError> {
         Self::with_limits(compression, span_size, Limits::default())
     }
 
-    /// Starts a scan with limits of the caller's choice.
+    /// Starts a scan with other limits.
     ///
     /// # Errors
     ///
-    /// As [`LayerScanner::new`].
+    /// Returns the same errors as [`LayerScanner::new`].
     pub fn with_limits(
         compression: Compression,
         span_size: u64,
@@ -70,7 +73,7 @@ impl LayerScanner {
         let size = size.filter(|_| span_size >= minimum);
         let size = size.ok_or(ScanError::SpanSize { span_size, minimum })?;
         let spans = match compression {
-            Compression::Gzip => SpanSource::Gzip(Box::new(Members::new(size, limits)?)),
+            Compression::Gzip => SpanSource::Gzip(Box::new(GzipScanner::new(size, limits)?)),
             Compression::Uncompressed => {
                 SpanSource::Uncompressed(TarSpans::new(span_size, limits.uncompressed_bytes))
             }
@@ -85,25 +88,31 @@ impl LayerScanner {
     /// Reserves memory for the checkpoints of a layer of `compressed_size` bytes, so that the list
     /// is not copied while it grows. The size is a hint and may be wrong.
     pub fn reserve_for(&mut self, compressed_size: u64) {
-        if let SpanSource::Gzip(members) = &mut self.spans {
-            members.expect(compressed_size);
+        if let SpanSource::Gzip(gzip) = &mut self.spans {
+            gzip.reserve_for(compressed_size);
         }
     }
 
-    /// Takes the next bytes of the layer and says which spans start at them. A span may share its
-    /// first byte with the span before; that byte may have come with an earlier call.
+    /// Scans the next bytes of the layer, and returns the spans that start in them. A span may
+    /// share its first byte with the previous span; an earlier call may have brought that byte.
     ///
     /// # Errors
     ///
-    /// [`ScanError::GzipData`] and [`ScanError::Limit`]; the scanner is of no use afterwards.
-    /// Other faults wait for [`LayerScanner::finish`], since a damaged gzip stream hides them.
+    /// Returns [`ScanError::GzipData`] for a damaged gzip stream and [`ScanError::Limit`] for a
+    /// layer that exceeds a limit. The scanner cannot be used afterwards. All other errors are
+    /// returned by [`LayerScanner::finish`], since damage of the gzip stream takes precedence.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<SpanStart>, ScanError> {
         let mut starts = Vec::new();
-        match &mut self.spans {
-            SpanSource::Gzip(members) => members.feed(bytes, &mut self.tar, &mut starts)?,
+        let Self { spans, tar, .. } = self;
+        match spans {
+            SpanSource::Gzip(gzip) => gzip.feed(bytes, |event| match event {
+                GzipEvent::Output(bytes) => tar.feed(bytes),
+                GzipEvent::SpanStart(start) => starts.push(start),
+                GzipEvent::HeaderFault(error) => tar.fail(error),
+            })?,
             SpanSource::Uncompressed(spans) => {
-                spans.feed(bytes.len(), &mut starts)?;
-                self.tar.feed(bytes);
+                spans.advance(bytes.len(), &mut starts)?;
+                tar.feed(bytes);
             }
         }
         Ok(starts)
@@ -113,14 +122,15 @@ impl LayerScanner {
     ///
     /// # Errors
     ///
-    /// Every kind but [`ScanError::SpanSize`]: first a gzip stream that is cut short, then what
-    /// is wrong with the tar.
+    /// Returns an error if the gzip stream is cut short, else the first error in the tar. Every
+    /// [`ScanError`] but [`ScanError::SpanSize`] is possible.
     pub fn finish(self) -> Result<ScannedLayer, ScanError> {
         let (compression, checkpoints, span_count, compressed_size) = match self.spans {
-            SpanSource::Gzip(members) => {
-                let walked = members.finish()?;
-                let size = walked.compressed_size;
-                (Compression::Gzip, walked.checkpoints, walked.count, size)
+            SpanSource::Gzip(gzip) => {
+                let summary = gzip.finish()?;
+                let size = summary.compressed_size;
+                let checkpoints = summary.checkpoints;
+                (Compression::Gzip, checkpoints, summary.span_count, size)
             }
             SpanSource::Uncompressed(spans) => {
                 let (count, size) = (spans.count(), spans.size());
@@ -156,13 +166,13 @@ impl ScannedLayer {
         &self.entries
     }
 
-    /// Returns the size of the layer as it was fed, in bytes.
+    /// Returns the size of the layer in bytes, as it was fed to the scanner.
     pub const fn compressed_size(&self) -> u64 {
         self.compressed_size
     }
 
-    /// Returns where the tar ended, in uncompressed bytes: after the end-of-archive blocks, of
-    /// which at most two are read. Padding behind them does not count.
+    /// Returns the uncompressed offset at which the tar ends: after its two end-of-archive blocks,
+    /// if it has them. Padding after them is not counted.
     pub const fn uncompressed_size(&self) -> u64 {
         self.uncompressed_size
     }

@@ -1,43 +1,43 @@
-//! Where spans start, and the digests of spans and layer.
+//! The starts of spans, and the digests of spans and layer.
 //!
-//! Hashing is apart from scanning so that it can run one stage behind, on another thread, over
-//! the same pieces of the layer.
+//! Hashing is separate from scanning, so that another thread can hash the chunks of the layer that
+//! were scanned already.
 
 use sha2::{Digest as _, Sha256};
 
-/// The start of a span, and with it the end of the one before.
+/// The start of a span, and the end of the previous one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SpanStart {
-    /// Compressed offset of the span's first byte. One less than `previous_end` where the two
-    /// spans share a byte, since deflate blocks end at any bit.
+    /// Compressed offset of the first byte of the span. It is one less than `previous_end` if the
+    /// two spans share a byte, since deflate blocks can end within a byte.
     pub start: u64,
-    /// Compressed offset after the last byte of the span before. Bytes before the first span
-    /// belong to none.
+    /// Compressed offset after the last byte of the previous span. Bytes before the first span
+    /// belong to no span.
     pub previous_end: u64,
 }
 
-/// SHA-256 of a layer and of each of its spans.
+/// The SHA-256 digests of a layer and of each of its spans.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LayerDigests {
-    /// Digest of all bytes.
+    /// Digest of the layer.
     pub layer: [u8; 32],
-    /// Number of all bytes.
+    /// Size of the layer in bytes.
     pub size: u64,
     /// Digests of the spans in order.
     pub spans: Vec<[u8; 32]>,
 }
 
-/// Digests a layer as it passes.
+/// Hashes a layer and its spans as the layer arrives in chunks.
 #[derive(Clone, Debug, Default)]
 pub struct SpanHasher {
     layer: Sha256,
-    /// The span that bytes go to now, once there is one.
+    /// The current span; `None` before the first one.
     span: Option<Sha256>,
     spans: Vec<[u8; 32]>,
     /// Bytes hashed so far.
     position: u64,
     /// The byte before `position`, which the next span may share.
-    last: u8,
+    last_byte: u8,
 }
 
 impl SpanHasher {
@@ -46,46 +46,48 @@ impl SpanHasher {
         Self::default()
     }
 
-    /// Takes the next bytes, and the starts that [`crate::LayerScanner::feed`] gave for these
-    /// same bytes.
+    /// Hashes the next bytes. `starts` is what [`LayerScanner::feed`](crate::LayerScanner::feed)
+    /// returned for the same bytes.
     pub fn feed(&mut self, bytes: &[u8], starts: &[SpanStart]) {
         self.layer.update(bytes);
         let begin = self.position;
         let mut rest = bytes;
         for start in starts {
-            let ahead = start.previous_end.saturating_sub(self.position);
-            let ahead = usize::try_from(ahead).unwrap_or(usize::MAX);
-            let (before, after) = rest.split_at(ahead.min(rest.len()));
-            self.hash(before);
+            let length = start.previous_end.saturating_sub(self.position);
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let (before, after) = rest.split_at(length.min(rest.len()));
+            self.update_span(before);
             rest = after;
-            if let Some(span) = self.span.take() {
-                self.spans.push(span.finalize().into());
-            }
+            self.finish_span();
             let mut span = Sha256::new();
             if start.start < start.previous_end {
-                span.update([self.last]);
+                span.update([self.last_byte]);
             }
             self.span = Some(span);
         }
-        self.hash(rest);
+        self.update_span(rest);
         debug_assert_eq!(self.position.checked_sub(begin), Some(bytes.len() as u64));
     }
 
-    fn hash(&mut self, bytes: &[u8]) {
+    fn update_span(&mut self, bytes: &[u8]) {
         if let Some(span) = &mut self.span {
             span.update(bytes);
         }
-        if let Some(&last) = bytes.last() {
-            self.last = last;
+        if let Some(&last_byte) = bytes.last() {
+            self.last_byte = last_byte;
         }
         self.position = self.position.saturating_add(bytes.len() as u64);
     }
 
-    /// Declares the end of the layer, which ends the last span.
-    pub fn finish(mut self) -> LayerDigests {
+    fn finish_span(&mut self) {
         if let Some(span) = self.span.take() {
             self.spans.push(span.finalize().into());
         }
+    }
+
+    /// Declares the end of the layer, which ends the last span, and returns the digests.
+    pub fn finish(mut self) -> LayerDigests {
+        self.finish_span();
         LayerDigests {
             layer: self.layer.finalize().into(),
             size: self.position,

@@ -1,4 +1,6 @@
-//! Modification times as a ztoc stores them: RFC 3339 text in UTC.
+//! Modification times in the form that a ztoc stores: RFC 3339 text in UTC.
+
+use crate::tar::number::parse_decimal;
 
 /// Seconds and nanoseconds since 1970-01-01T00:00:00Z; both may be negative.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -9,15 +11,22 @@ pub(crate) struct Timestamp {
     pub(crate) nanoseconds: i64,
 }
 
-const NANOSECONDS: i64 = 1_000_000_000;
+const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
 /// 0000-01-01T00:00:00Z.
 const YEAR_ZERO: i64 = -62_167_219_200;
 /// 10000-01-01T00:00:00Z.
 const YEAR_TEN_THOUSAND: i64 = 253_402_300_800;
-const SECONDS_A_DAY: i64 = 86_400;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A day of the proleptic Gregorian calendar.
+struct Date {
+    year: i64,
+    month: i64,
+    day: i64,
+}
 
 impl Timestamp {
-    /// A time of whole seconds, as a tar header holds it.
+    /// Returns a time of whole seconds, as a tar header holds it.
     pub(crate) const fn from_seconds(seconds: i64) -> Self {
         Self {
             seconds,
@@ -25,12 +34,12 @@ impl Timestamp {
         }
     }
 
-    /// Reads a PAX time, `seconds[.digits]`; digits beyond the ninth are dropped.
+    /// Parses the time of a PAX record, `seconds[.digits]`. Digits after the ninth are dropped.
     pub(crate) fn parse_pax(text: &[u8]) -> Option<Self> {
         let mut parts = text.splitn(2, |&byte| byte == b'.');
         let whole = parts.next().unwrap_or_default();
         let fraction = parts.next().unwrap_or_default();
-        let seconds = super::tar::number::decimal(whole)?;
+        let seconds = parse_decimal(whole)?;
         if !fraction.iter().all(u8::is_ascii_digit) {
             return None;
         }
@@ -49,21 +58,21 @@ impl Timestamp {
         })
     }
 
-    /// Writes `2006-01-02T15:04:05[.fffffffff]Z` without trailing zeros in the fraction, or
-    /// nothing for a year outside 0 to 9999, which the text form cannot hold.
+    /// Formats the time as `2006-01-02T15:04:05[.fffffffff]Z`, without trailing zeros in the
+    /// fraction. Returns an empty text for a year outside 0 to 9999, which RFC 3339 does not have.
     pub(crate) fn to_rfc3339(self) -> String {
-        self.rfc3339().unwrap_or_default()
+        self.format_rfc3339().unwrap_or_default()
     }
 
-    fn rfc3339(self) -> Option<String> {
-        let carry = self.nanoseconds.div_euclid(NANOSECONDS);
-        let nanoseconds = self.nanoseconds.rem_euclid(NANOSECONDS);
+    fn format_rfc3339(self) -> Option<String> {
+        let carry = self.nanoseconds.div_euclid(NANOSECONDS_PER_SECOND);
+        let nanoseconds = self.nanoseconds.rem_euclid(NANOSECONDS_PER_SECOND);
         let seconds = self.seconds.checked_add(carry)?;
         if !(YEAR_ZERO..YEAR_TEN_THOUSAND).contains(&seconds) {
             return None;
         }
-        let (year, month, day) = civil(seconds.div_euclid(SECONDS_A_DAY))?;
-        let second_of_day = seconds.rem_euclid(SECONDS_A_DAY);
+        let Date { year, month, day } = date_of_day(seconds.div_euclid(SECONDS_PER_DAY))?;
+        let second_of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         let hour = second_of_day.div_euclid(3600);
         let minute = second_of_day.div_euclid(60).rem_euclid(60);
         let second = second_of_day.rem_euclid(60);
@@ -79,11 +88,13 @@ impl Timestamp {
     }
 }
 
-/// Turns days since 1970-01-01 into year, month and day of the proleptic Gregorian calendar.
+/// Returns the date of a day, counted from 1970-01-01.
 ///
-/// Counts in eras of 400 years that start on the first of March, so that the leap day comes last.
-fn civil(days: i64) -> Option<(i64, i64, i64)> {
-    let shifted = days.checked_add(719_468)?;
+/// Days are counted in eras of 400 years that start on the first of March, so that the leap day is
+/// the last day of a year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`).
+fn date_of_day(day: i64) -> Option<Date> {
+    let shifted = day.checked_add(719_468)?;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
     let year_of_era = day_of_era
@@ -106,5 +117,5 @@ fn civil(days: i64) -> Option<(i64, i64, i64)> {
     };
     let year = era.checked_mul(400)?.checked_add(year_of_era)?;
     let year = year.checked_add(i64::from(month <= 2))?;
-    Some((year, month, day))
+    Some(Date { year, month, day })
 }

@@ -1,61 +1,53 @@
-//! What the readers of ztocs refuse, or fail on, although the format allows it.
+//! The rules of the readers of ztocs, beyond what the format requires.
 //!
-//! The reader is `soci-snapshotter`. It derives where each tar header starts from the entry
-//! before, reads the header again when a file is first used, and compares all it says with the
-//! ztoc. A ztoc that breaks a rule here is exact, but of no use.
+//! The reader is `soci-snapshotter`. It computes the offset of each tar header from the previous
+//! entry, reads the header again when a file is first used, and compares it with the ztoc. A ztoc
+//! that breaks a rule of this module describes its layer correctly, but the reader refuses the
+//! layer or fails on one of its files.
 
 use std::collections::BTreeSet;
 
 use crate::compression::Compression;
-use crate::entry::{EntryType, FileMetadata, XATTR_PREFIX, printable};
-
-use crate::tar::pax;
-use crate::tar::sparse::Version;
+use crate::entry::{EntryType, FileMetadata, XATTR_PREFIX, display_name};
+use crate::tar::pax::Records;
+use crate::tar::sparse::SparseFormat;
 use crate::ztoc::Ztoc;
 
 /// Bytes in a tar block.
-const BLOCK: i128 = 512;
+const BLOCK_SIZE: i128 = 512;
 
-/// Compressed bytes of a span from which the readers' 32-bit counters overflow.
-const LONGEST_SPAN: u64 = 1 << 31;
+/// Compressed length of a span, in bytes, at which 32-bit counters of the readers overflow.
+const SPAN_LENGTH_OVERFLOW: u64 = 1 << 31;
 
-/// A rule of the readers that a ztoc breaks. `entry` is a position in [`Ztoc::toc`], `name` that
-/// entry's name.
+/// A rule of the readers that a ztoc breaks. `entry` is an index in [`Ztoc::toc`], and `name` the
+/// name of that entry.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReaderViolation {
-    /// The contents of an entry end beyond the tar.
-    #[error("entry {entry} `{}` ends beyond the end of the tar", printable(.name))]
+    /// The contents of an entry end after the end of the tar.
+    #[error("entry {entry} `{}` ends after the end of the tar", display_name(.name))]
     BeyondEnd {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
     },
-    /// Owner or group do not fit 32 bits, so that the tar header differs from the ztoc.
-    #[error("entry {entry} `{}` has an owner or group beyond 32 bits", printable(.name))]
-    TruncatedId {
-        /// Position of the entry.
-        entry: usize,
-        /// Its name.
-        name: Vec<u8>,
-    },
-    /// An extended attribute without a name makes the reader refuse the layer at random.
-    #[error("entry {entry} `{}` has an extended attribute without a name", printable(.name))]
+    /// An extended attribute has no name, and the reader refuses the layer or not, at random.
+    #[error("entry {entry} `{}` has an extended attribute without a name", display_name(.name))]
     EmptyXattrName {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
     },
-    /// An extended attribute without a value makes the comparison fail at random.
+    /// An extended attribute has no value, and the comparison with the header fails at random.
     #[error(
         "entry {entry} `{}` has the extended attribute `{}` without a value",
-        printable(.name),
-        printable(.key)
+        display_name(.name),
+        display_name(.key)
     )]
     EmptyXattrValue {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
@@ -64,85 +56,101 @@ pub enum ReaderViolation {
     },
     /// The target of a hard link is not an earlier entry of the same layer.
     #[error(
-        "entry {entry} `{}` is a hard link to `{}`, which is no earlier entry of the layer",
-        printable(.name),
-        printable(.target)
+        "entry {entry} `{}` is a hard link to `{}`, which is not an earlier entry of the layer",
+        display_name(.name),
+        display_name(.target)
     )]
     HardlinkTarget {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
-        /// What it links to.
+        /// The target of the link.
         target: Vec<u8>,
     },
-    /// Where the entry before ends leaves no room for this entry's tar header.
+    /// There is no room for the header of this entry after the previous entry.
     #[error(
         "entry {entry} `{}` starts at {offset}, but its tar header would start at {header_offset}",
-        printable(.name)
+        display_name(.name)
     )]
     InvalidTocEntry {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
-        /// Where its contents start, in uncompressed bytes.
+        /// Uncompressed offset of its contents.
         offset: u64,
-        /// Where the reader looks for its header, in uncompressed bytes.
+        /// Uncompressed offset at which the reader expects its header.
         header_offset: i128,
     },
-    /// A gzip layer without a single checkpoint cannot be read.
+    /// A gzip layer has no checkpoint at all, so it cannot be read.
     #[error("gzip layer has no checkpoints")]
     NoSpans,
-    /// The modification time lies outside the years 0 to 9999, and was not recorded.
-    #[error("entry {entry} `{}` has no modification time within the years 0 to 9999", printable(.name))]
+    /// The modification time is not within the years 0 to 9999, so the ztoc does not hold it.
+    #[error(
+        "entry {entry} `{}` has no modification time within the years 0 to 9999",
+        display_name(.name)
+    )]
     NoModTime {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
     },
-    /// The entry has a size but no contents, so that the header after it is looked for too late.
-    #[error("entry {entry} `{}` is a {} of {size} bytes, which have no place in a tar", printable(.name), .entry_type.as_str())]
+    /// An entry without contents has a size, so the reader looks for the next header too late.
+    #[error(
+        "entry {entry} `{}` of type {} has a size of {size} bytes, but no contents in the tar",
+        display_name(.name),
+        .entry_type.as_str()
+    )]
     SizeWithoutContents {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
         /// Its type.
         entry_type: EntryType,
-        /// The size its header gives, in bytes.
+        /// The size in its header, in bytes.
         size: i64,
     },
-    /// A span does not start before it ends, in compressed or uncompressed bytes.
+    /// A span ends where it starts or before, in compressed or in uncompressed bytes.
     #[error("span {span} does not start before it ends")]
     SpanOrder {
         /// Number of the span.
         span: usize,
     },
     /// A span is longer than the readers can count.
-    #[error("span {span} has {size} compressed bytes, expected less than {LONGEST_SPAN}")]
+    #[error("span {span} has {size} compressed bytes, expected less than {SPAN_LENGTH_OVERFLOW}")]
     SpanTooLong {
         /// Number of the span.
         span: usize,
         /// Its compressed size in bytes.
         size: u64,
     },
-    /// The readers take the pieces of a sparse file for all of it.
-    #[error("entry {entry} `{}` is a sparse file", printable(.name))]
+    /// The entry is a sparse file, whose stored fragments the readers take for its contents.
+    #[error("entry {entry} `{}` is a sparse file", display_name(.name))]
     SparseFile {
-        /// Position of the entry.
+        /// Index of the entry.
         entry: usize,
         /// Its name.
         name: Vec<u8>,
     },
-    /// The list of spans is malformed; never so after decoding or assembling.
+    /// The spans are inconsistent. A ztoc that was assembled or decoded, and not changed since,
+    /// does not break this rule.
     #[error("spans are malformed")]
     Spans,
+    /// Owner or group do not fit 32 bits, so the tar header differs from the ztoc.
+    #[error("entry {entry} `{}` has an owner or group beyond 32 bits", display_name(.name))]
+    TruncatedId {
+        /// Index of the entry.
+        entry: usize,
+        /// Its name.
+        name: Vec<u8>,
+    },
 }
 
 impl ReaderViolation {
-    /// Says whether the readers refuse the whole layer, rather than fail on one file of it.
+    /// Returns whether the readers refuse the whole layer, rather than fail on one of its files.
     pub const fn refuses_layer(&self) -> bool {
         matches!(
             self,
@@ -158,12 +166,12 @@ impl ReaderViolation {
 }
 
 impl Ztoc {
-    /// Lists the rules of the readers that this ztoc breaks: first those of spans, then those of
-    /// entries in their order. Empty for most layers.
+    /// Returns the rules of the readers that this ztoc breaks, those of spans first. Most layers
+    /// break none.
     pub fn reader_violations(&self) -> Vec<ReaderViolation> {
         let mut found = Vec::new();
         self.check_spans(&mut found);
-        self.check_layout(&mut found);
+        self.check_header_offsets(&mut found);
         for (index, entry) in self.toc.iter().enumerate() {
             check_entry(index, entry, &mut found);
         }
@@ -190,28 +198,28 @@ impl Ztoc {
         let last = spans.len().saturating_sub(1);
         for (index, span) in spans.iter().enumerate() {
             let compressed = span.compressed_start < span.compressed_end;
-            // The last span may lie behind the end of the tar.
+            // The last span may start after the end of the tar.
             let uncompressed = index == last || span.uncompressed_start < span.uncompressed_end;
             if !compressed || !uncompressed {
                 found.push(ReaderViolation::SpanOrder { span: index });
             }
             let size = span.compressed_end.saturating_sub(span.compressed_start);
-            if size >= LONGEST_SPAN {
+            if size >= SPAN_LENGTH_OVERFLOW {
                 found.push(ReaderViolation::SpanTooLong { span: index, size });
             }
         }
     }
 
-    /// Derives where each header starts, as the readers do.
-    fn check_layout(&self, found: &mut Vec<ReaderViolation>) {
-        let mut order: Vec<(usize, &FileMetadata)> = self.toc.iter().enumerate().collect();
-        order.sort_by_key(|(_, entry)| entry.uncompressed_offset);
-        let last = order.len().saturating_sub(1);
+    /// Computes the offset of each header from the entry before, as the readers do.
+    fn check_header_offsets(&self, found: &mut Vec<ReaderViolation>) {
+        let mut by_offset: Vec<(usize, &FileMetadata)> = self.toc.iter().enumerate().collect();
+        by_offset.sort_by_key(|(_, entry)| entry.uncompressed_offset);
+        let last = by_offset.len().saturating_sub(1);
         let mut header_offset: i128 = 0;
-        for (place, (index, entry)) in order.into_iter().enumerate() {
+        for (rank, (index, entry)) in by_offset.into_iter().enumerate() {
             let offset = i128::from(entry.uncompressed_offset);
             let name = || entry.name.clone();
-            if offset.saturating_sub(header_offset) < BLOCK {
+            if offset.saturating_sub(header_offset) < BLOCK_SIZE {
                 found.push(ReaderViolation::InvalidTocEntry {
                     entry: index,
                     name: name(),
@@ -221,15 +229,16 @@ impl Ztoc {
             }
             let size = entry.uncompressed_size;
             let end = offset.saturating_add(size.into());
-            header_offset = round_up(end);
-            let contents = entry.entry_type.has_contents();
-            if contents && (size < 0 || end > self.uncompressed_archive_size.into()) {
+            header_offset = round_up_to_block(end);
+            let has_contents = entry.entry_type.has_contents();
+            if has_contents && (size < 0 || end > self.uncompressed_archive_size.into()) {
                 found.push(ReaderViolation::BeyondEnd {
                     entry: index,
                     name: name(),
                 });
             }
-            if !contents && header_offset != round_up(offset) && place != last {
+            let is_header_moved = header_offset != round_up_to_block(offset);
+            if !has_contents && is_header_moved && rank != last {
                 found.push(ReaderViolation::SizeWithoutContents {
                     entry: index,
                     name: name(),
@@ -247,14 +256,14 @@ impl Ztoc {
         }
         let mut names = BTreeSet::new();
         for (index, entry) in self.toc.iter().enumerate() {
-            if is_link(entry) && !names.contains(&clean(&entry.linkname)) {
+            if is_link(entry) && !names.contains(&clean_path(&entry.linkname)) {
                 found.push(ReaderViolation::HardlinkTarget {
                     entry: index,
                     name: entry.name.clone(),
                     target: entry.linkname.clone(),
                 });
             }
-            names.insert(clean(&entry.name));
+            names.insert(clean_path(&entry.name));
         }
     }
 }
@@ -294,25 +303,25 @@ fn check_entry(index: usize, entry: &FileMetadata, found: &mut Vec<ReaderViolati
 }
 
 fn is_sparse(entry: &FileMetadata) -> bool {
-    let mut records = pax::Records::new();
+    let mut records = Records::new();
     for xattr in &entry.xattrs {
         if xattr.key.starts_with(b"GNU.sparse.") {
             records.insert(xattr.key.clone(), xattr.value.clone());
         }
     }
-    Version::of(&records).is_some()
+    SparseFormat::detect(&records).is_some()
 }
 
-/// Rounds up to a whole number of blocks.
-fn round_up(offset: i128) -> i128 {
+/// Rounds an offset up to a whole number of tar blocks.
+fn round_up_to_block(offset: i128) -> i128 {
     let blocks = offset
-        .saturating_add(BLOCK.saturating_sub(1))
-        .div_euclid(BLOCK);
-    blocks.saturating_mul(BLOCK)
+        .saturating_add(BLOCK_SIZE.saturating_sub(1))
+        .div_euclid(BLOCK_SIZE);
+    blocks.saturating_mul(BLOCK_SIZE)
 }
 
-/// Resolves `.`, `..` and doubled slashes the way the readers do, from the root.
-fn clean(name: &[u8]) -> Vec<u8> {
+/// Resolves `.`, `..` and repeated slashes from the root, as the readers do.
+fn clean_path(name: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in name.split(|&byte| byte == b'/') {
         match part {

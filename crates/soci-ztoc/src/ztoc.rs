@@ -1,4 +1,4 @@
-//! The ztoc as a value.
+//! The ztoc as a value, how it is built, and its spans.
 
 use crate::checkpoint::{Checkpoint, CheckpointList};
 use crate::compression::Compression;
@@ -6,67 +6,70 @@ use crate::entry::{FileMetadata, XATTR_PREFIX};
 use crate::error::ScanError;
 use crate::scanner::{LayerScanner, ScannedLayer};
 use crate::span::{LayerDigests, SpanHasher};
-use crate::tar_info::TarInfo;
+use crate::tar_zinfo::TarZinfo;
 
-/// The only version there is.
+/// The version of the format; the reference has no other.
 pub(crate) const VERSION: &str = "0.9";
 
-/// How much of a layer [`build`] hands on at a time, in bytes: it stays in the second-level cache
-/// from the scanner to the hasher.
-const PIECE: usize = 128 * 1024;
+/// Bytes that [`build`] passes to scanner and hasher at a time: few enough to stay in the
+/// second-level cache from one to the other.
+const CHUNK_SIZE: usize = 128 * 1024;
 
-/// A table of contents of a layer and the means to start reading it anywhere.
+/// The name of the entry that makes a directory opaque (image specification, "Opaque Whiteout").
+const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
+
+/// The table of contents of a layer, and the points from which the layer can be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ztoc {
-    /// Version of the format; `0.9`.
+    /// Version of the format: `0.9`.
     pub version: String,
-    /// What built the ztoc.
+    /// Identifier of the tool that built the ztoc.
     pub build_tool_identifier: String,
     /// Size of the layer in bytes.
     pub compressed_archive_size: u64,
-    /// Where the tar ends, in uncompressed bytes; what lies beyond its end-of-archive blocks is
-    /// not counted.
+    /// Uncompressed offset at which the tar ends. What follows its end-of-archive blocks is not
+    /// counted.
     pub uncompressed_archive_size: u64,
     /// The entries in the order of the tar.
     pub toc: Vec<FileMetadata>,
-    /// Where spans start.
+    /// The spans.
     pub compression_info: CompressionInfo,
-    /// Entries (by position in `toc`) whose owner or group lost bits. Only a scan can tell, so
-    /// this is empty after decoding.
+    /// Indexes in `toc` of entries whose owner or group was truncated to 32 bits. Only a scan can
+    /// find them, so this is empty after decoding.
     pub(crate) truncated_ids: Vec<usize>,
 }
 
-/// How to start reading in the middle of a layer.
+/// The spans of a layer in stored form.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CompressionInfo {
-    /// How the layer is compressed.
+    /// Compression of the layer.
     pub algorithm: Compression,
-    /// Number of the last span, `-1` where there is none.
+    /// Number of the last span; `-1` if there are no spans.
     pub max_span_id: i32,
-    /// SHA-256 of each span's compressed bytes.
+    /// SHA-256 of the compressed bytes of each span.
     pub span_digests: Vec<[u8; 32]>,
     /// The checkpoints in stored form: for gzip a list of offsets and windows, for a plain tar a
-    /// small table with span size and size. [`Ztoc::spans`] reads it.
+    /// table with span size and layer size. [`Ztoc::spans`] parses it.
     pub checkpoints: Vec<u8>,
 }
 
-/// One span: a part of the layer that can be fetched, verified and decompressed alone.
+/// A part of the layer that can be fetched, verified and decompressed alone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Span {
-    /// Compressed offset of its first byte.
+    /// Compressed offset of the first byte.
     pub compressed_start: u64,
-    /// Compressed offset after its last byte; one more than the start of the next span where the
+    /// Compressed offset after the last byte. It is one more than the start of the next span if the
     /// two share a byte.
     pub compressed_end: u64,
-    /// Uncompressed offset of its first byte.
+    /// Uncompressed offset of the first byte.
     pub uncompressed_start: u64,
-    /// Uncompressed offset after its last byte.
+    /// Uncompressed offset after the last byte.
     pub uncompressed_end: u64,
-    /// High bits of the first compressed byte that belong to this span; 0 means all of them.
+    /// Number of high bits of the first compressed byte that belong to this span; 0 means all bits.
     pub bits: u8,
 }
 
-/// Scan and digests do not describe the same layer.
+/// Scanner and hasher have not seen the same layer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssembleError {
@@ -88,45 +91,45 @@ pub enum AssembleError {
     },
 }
 
-/// Why [`build`] gave no ztoc.
+/// Why [`build`] failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(transparent)]
 pub enum BuildError {
     /// The layer cannot be scanned.
     Scan(#[from] ScanError),
-    /// Scanner and hasher disagree, which is a fault of this crate.
+    /// Scanner and hasher disagree, which is a bug of this crate.
     Assemble(#[from] AssembleError),
 }
 
-/// Why the spans of a ztoc make no sense.
+/// Why the spans of a ztoc are inconsistent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpanError {
     /// A checkpoint holds a negative offset or an impossible number of bits.
     #[error("checkpoint {index} holds impossible numbers")]
     Checkpoint {
-        /// Position of the checkpoint.
+        /// Index of the checkpoint.
         index: u32,
     },
     /// The length of the checkpoint list does not fit the count in it.
-    #[error("checkpoint list of {length} bytes does not have the length its count asks for")]
+    #[error("checkpoint list of {length} bytes does not have the length that its count requires")]
     ListLength {
         /// Length of the list in bytes.
         length: usize,
     },
-    /// Checkpoints, digests and largest span number do not agree.
+    /// The numbers of checkpoints and digests and the largest span number do not agree.
     #[error(
         "largest span number is {max_span_id}, but there are {checkpoints} checkpoints and {digests} digests"
     )]
     Count {
-        /// The largest span number as stored.
+        /// The largest span number in the ztoc.
         max_span_id: i32,
-        /// Number of checkpoints, or of spans that a plain tar must have.
+        /// Number of checkpoints, or of spans that a plain tar of this size has.
         checkpoints: u64,
         /// Number of span digests.
         digests: u64,
     },
-    /// The table of a plain tar is malformed, or disagrees with the size of the layer.
+    /// The span table of a plain tar is malformed, or disagrees with the size of the layer.
     #[error("span table of a plain tar is malformed")]
     TarTable,
 }
@@ -135,7 +138,7 @@ pub enum SpanError {
 ///
 /// # Errors
 ///
-/// [`BuildError::Scan`] for a layer that cannot be scanned.
+/// Returns [`BuildError::Scan`] if the layer cannot be scanned.
 pub fn build(
     layer: &[u8],
     compression: Compression,
@@ -144,24 +147,21 @@ pub fn build(
 ) -> Result<Ztoc, BuildError> {
     let mut scanner = LayerScanner::new(compression, span_size)?;
     let mut hasher = SpanHasher::new();
-    for piece in layer.chunks(PIECE) {
-        let starts = scanner.feed(piece)?;
-        hasher.feed(piece, &starts);
+    for chunk in layer.chunks(CHUNK_SIZE) {
+        let starts = scanner.feed(chunk)?;
+        hasher.feed(chunk, &starts);
     }
     let found = scanner.finish()?;
-    Ok(Ztoc::assemble(
-        found,
-        hasher.finish(),
-        build_tool_identifier,
-    )?)
+    let digests = hasher.finish();
+    Ok(Ztoc::assemble(found, digests, build_tool_identifier)?)
 }
 
 impl Ztoc {
-    /// Puts the results of scanner and hasher together.
+    /// Combines the results of scanner and hasher.
     ///
     /// # Errors
     ///
-    /// [`AssembleError`] where they were not fed the same layer.
+    /// Returns an error if the two were not fed the same layer.
     pub fn assemble(
         scanned: ScannedLayer,
         digests: LayerDigests,
@@ -181,7 +181,7 @@ impl Ztoc {
         }
         let checkpoints = match scanned.compression {
             Compression::Gzip => scanned.checkpoints,
-            Compression::Uncompressed => TarInfo {
+            Compression::Uncompressed => TarZinfo {
                 span_size: scanned.span_size,
                 size: scanned.compressed_size,
             }
@@ -203,13 +203,13 @@ impl Ztoc {
         })
     }
 
-    /// Returns the spans in order. They may overlap or be empty: [`Ztoc::reader_violations`] says
-    /// so. Offsets are not compared with the sizes of the layer.
+    /// Returns the spans in order. They may overlap or be empty, which
+    /// [`Ztoc::reader_violations`] reports. Offsets are not compared with the sizes of the layer.
     ///
     /// # Errors
     ///
-    /// [`SpanError`] where checkpoints are malformed or their number is not that of the digests;
-    /// never for a ztoc that was assembled or decoded and not changed since.
+    /// Returns an error if the checkpoints are malformed or their number is not that of the
+    /// digests. A ztoc that was assembled or decoded, and not changed since, gives no error.
     pub fn spans(&self) -> Result<Vec<Span>, SpanError> {
         match self.compression_info.algorithm {
             Compression::Gzip => self.gzip_spans(),
@@ -217,17 +217,18 @@ impl Ztoc {
         }
     }
 
-    /// Says whether a reader may skip looking for extended attributes: no entry has any, and none
-    /// is an opaque directory's mark.
+    /// Returns whether a reader need not look for extended attributes: no entry has any, and no
+    /// entry marks an opaque directory.
     pub fn can_disable_xattrs(&self) -> bool {
         self.toc.iter().all(|entry| {
             let mut keys = entry.xattrs.iter().map(|xattr| &xattr.key);
-            !entry.name.ends_with(b".wh..wh..opq") && !keys.any(|key| key.starts_with(XATTR_PREFIX))
+            let is_opaque_whiteout = entry.name.ends_with(OPAQUE_WHITEOUT);
+            !is_opaque_whiteout && !keys.any(|key| key.starts_with(XATTR_PREFIX))
         })
     }
 
-    /// Returns the point where a span of a gzip layer starts.
-    pub(crate) fn checkpoint(&self, span: usize) -> Option<Checkpoint<'_>> {
+    /// Returns the checkpoint at which a span of a gzip layer starts.
+    pub(crate) fn checkpoint_of(&self, span: usize) -> Option<Checkpoint<'_>> {
         CheckpointList::parse(&self.compression_info.checkpoints)?.get(span)
     }
 
@@ -239,35 +240,36 @@ impl Ztoc {
         self.check_count(list.count.into())?;
         let mut spans: Vec<Span> = Vec::with_capacity(list.count as usize);
         for (index, checkpoint) in (0..).zip(list.iter()) {
-            let point = checkpoint.ok_or(SpanError::Checkpoint { index })?;
-            if let Some(before) = spans.last_mut() {
-                before.compressed_end = point.input;
-                before.uncompressed_end = point.output;
+            let checkpoint = checkpoint.ok_or(SpanError::Checkpoint { index })?;
+            if let Some(previous) = spans.last_mut() {
+                previous.compressed_end = checkpoint.input;
+                previous.uncompressed_end = checkpoint.output;
             }
+            let shared = u64::from(checkpoint.bits != 0);
             spans.push(Span {
-                compressed_start: point.input.saturating_sub(u64::from(point.bits != 0)),
+                compressed_start: checkpoint.input.saturating_sub(shared),
                 compressed_end: self.compressed_archive_size,
-                uncompressed_start: point.output,
+                uncompressed_start: checkpoint.output,
                 uncompressed_end: self.uncompressed_archive_size,
-                bits: point.bits,
+                bits: checkpoint.bits,
             });
         }
         Ok(spans)
     }
 
     fn tar_spans(&self) -> Result<Vec<Span>, SpanError> {
-        let info = TarInfo::parse(&self.compression_info.checkpoints);
-        let info = info.filter(|info| info.size == self.compressed_archive_size);
-        let info = info.ok_or(SpanError::TarTable)?;
-        let step = info.span_size.unsigned_abs();
-        let count = info.size.checked_next_multiple_of(step);
+        let zinfo = TarZinfo::parse(&self.compression_info.checkpoints);
+        let zinfo = zinfo.filter(|zinfo| zinfo.size == self.compressed_archive_size);
+        let zinfo = zinfo.ok_or(SpanError::TarTable)?;
+        let step = zinfo.span_size.unsigned_abs();
+        let count = zinfo.size.checked_next_multiple_of(step);
         let count = count.and_then(|size| size.checked_div(step));
         self.check_count(count.ok_or(SpanError::TarTable)?)?;
         let starts = (0..self.compression_info.span_digests.len() as u64)
             .map(|index| index.saturating_mul(step));
         Ok(starts
             .map(|start| {
-                let end = start.saturating_add(step).min(info.size);
+                let end = start.saturating_add(step).min(zinfo.size);
                 Span {
                     compressed_start: start,
                     compressed_end: end,

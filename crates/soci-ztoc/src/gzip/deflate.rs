@@ -1,172 +1,113 @@
-//! Inflates deflate streams (RFC 1951) piece by piece, and stops between blocks.
+//! Decodes deflate streams (RFC 1951) incrementally, and stops between blocks.
 //!
-//! Input comes in pieces of any size; output goes behind its own history, in one linear buffer. Both the bits between pieces
-//! and the state within a block are kept, so that any split of the input gives the same stops.
+//! Input arrives in chunks of any size. Output goes into one linear buffer, behind its own
+//! history. The bits left over between chunks and the state within a block are kept, so every
+//! division of the input into chunks gives the same stops.
 
-use super::bits::Bits;
-use super::lengths::{Lengths, Progress};
+use super::bits::BitBuffer;
+use super::code_lengths::{CodeLengths, Progress};
+use super::fault::DeflateFault;
+use super::output::{MIN_ROOM, OutputBuffer, Stop};
 use super::symbols::{self, Codes};
 
-/// Size of the history that deflate may refer to, in bytes.
-pub(crate) const WINDOW: usize = 32 * 1024;
-
-/// Room for output that a call needs to get on; less counts as none.
-pub(crate) const LEAST_ROOM: usize = 512;
-
-/// What is wrong with a stream, in zlib's words.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum DeflateFault {
-    #[error("invalid block type")]
-    BlockType,
-    #[error("invalid stored block lengths")]
-    StoredLength,
-    #[error("too many length or distance symbols")]
-    SymbolCounts,
-    #[error("invalid code lengths set")]
-    Precode,
-    #[error("invalid bit length repeat")]
-    Repeat,
-    #[error("invalid code -- missing end-of-block")]
-    NoEnd,
-    #[error("invalid literal/lengths set")]
-    LiteralCode,
-    #[error("invalid distances set")]
-    DistanceCode,
-    #[error("invalid literal/length code")]
-    Literal,
-    #[error("invalid distance code")]
-    Distance,
-    #[error("invalid distance too far back")]
-    TooFar,
-}
-
-/// Why a call returned.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Stop {
-    /// A block other than the last one has ended.
-    Boundary,
-    /// The input is used up.
-    Starved,
-    /// There is less than [`LEAST_ROOM`].
-    Full,
-    /// The last block has ended.
-    End,
-}
-
-/// A buffer with history before `at` and room behind.
+/// Decodes one deflate stream after the other.
 #[derive(Debug)]
-pub(crate) struct Output<'a> {
-    pub(crate) buffer: &'a mut [u8],
-    /// Where the next byte goes.
-    pub(crate) at: usize,
-    /// How many bytes before `at` may be referred to.
-    pub(crate) history: usize,
-}
-
-/// An inflater of one stream after the other.
-#[derive(Debug)]
-pub(crate) struct Deflate {
-    /// The bits before, between and behind streams, too.
-    pub(crate) bits: Bits,
+pub(crate) struct DeflateDecoder {
+    /// The bits of the streams and of what lies before, between and after them.
+    pub(crate) bits: BitBuffer,
     state: State,
-    is_last: bool,
+    is_last_block: bool,
     codes: Codes,
-    lengths: Lengths,
+    code_lengths: CodeLengths,
 }
 
+/// What the decoder reads next.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Before the three bits at the start of a block.
-    Head,
-    /// Before the length of a stored block.
+    /// The three bits at the start of a block.
+    BlockHeader,
+    /// The length of a stored block.
     StoredLength,
-    /// Within a stored block.
+    /// The content of a stored block.
     Stored { left: usize },
-    /// Within the lengths of a dynamic block's codes.
-    Lengths,
-    /// Among symbols.
+    /// The code lengths of a dynamic block.
+    CodeLengths,
+    /// The symbols of a compressed block.
     Symbols,
-    /// Behind the last block.
-    End,
+    /// Nothing: the last block has ended.
+    StreamEnd,
 }
 
-impl Output<'_> {
-    /// Bytes that fit.
-    pub(crate) fn room(&self) -> usize {
-        self.buffer.len().saturating_sub(self.at)
-    }
-}
-
-impl Deflate {
+impl DeflateDecoder {
     pub(crate) fn new() -> Self {
         Self {
-            bits: Bits::default(),
-            state: State::Head,
-            is_last: false,
+            bits: BitBuffer::default(),
+            state: State::BlockHeader,
+            is_last_block: false,
             codes: Codes::new(),
-            lengths: Lengths::new(),
+            code_lengths: CodeLengths::new(),
         }
     }
 
-    /// Goes back to the start of a stream; bits stay.
-    pub(crate) fn restart(&mut self) {
-        self.state = State::Head;
-        self.is_last = false;
+    /// Prepares for the start of another stream. The bits in the buffer stay.
+    pub(crate) fn start_stream(&mut self) {
+        self.state = State::BlockHeader;
+        self.is_last_block = false;
     }
 
-    /// Inflates until something stops it.
+    /// Decodes until one of the reasons in [`Stop`] applies.
     pub(crate) fn run(
         &mut self,
         input: &mut &[u8],
-        output: &mut Output<'_>,
+        output: &mut OutputBuffer<'_>,
     ) -> Result<Stop, DeflateFault> {
         loop {
-            let progress = match self.state {
-                State::Head => self.head(input)?,
-                State::StoredLength => self.stored_length(input)?,
-                State::Stored { left } => Some(self.stored(left, input, output)),
-                State::Lengths => self.lengths(input)?,
+            let stop = match self.state {
+                State::BlockHeader => self.read_block_header(input)?,
+                State::StoredLength => self.read_stored_length(input)?,
+                State::Stored { left } => Some(self.copy_stored(left, input, output)),
+                State::CodeLengths => self.read_code_lengths(input)?,
                 State::Symbols => match symbols::run(&mut self.bits, &self.codes, input, output)? {
-                    Stop::End => Some(self.end_of_block()),
+                    Stop::BlockEnd => Some(self.finish_block()),
                     stop => Some(stop),
                 },
-                State::End => Some(Stop::End),
+                State::StreamEnd => Some(Stop::StreamEnd),
             };
-            if let Some(stop) = progress {
+            if let Some(stop) = stop {
                 return Ok(stop);
             }
         }
     }
 
-    /// Takes bits, or says that there are too few.
-    fn take(&mut self, bits: u32, input: &mut &[u8]) -> Option<u32> {
+    /// Refills the buffer and removes `bits` from it. Returns `None` if the input is too short.
+    fn take_bits(&mut self, bits: u32, input: &mut &[u8]) -> Option<u32> {
         self.bits.refill(input);
-        self.bits.take(bits)
+        self.bits.take_bits(bits)
     }
 
-    fn head(&mut self, input: &mut &[u8]) -> Result<Option<Stop>, DeflateFault> {
-        let Some(head) = self.take(3, input) else {
-            return Ok(Some(Stop::Starved));
+    fn read_block_header(&mut self, input: &mut &[u8]) -> Result<Option<Stop>, DeflateFault> {
+        let Some(header) = self.take_bits(3, input) else {
+            return Ok(Some(Stop::InputExhausted));
         };
-        self.is_last = head & 1 == 1;
-        match head >> 1 {
+        self.is_last_block = header & 1 == 1;
+        match header >> 1 {
             0 => {
-                self.bits.align();
+                self.bits.align_to_byte();
                 self.state = State::StoredLength;
             }
-            1 => self.fixed_codes()?,
+            1 => self.set_fixed_codes()?,
             2 => {
-                self.lengths.restart();
-                self.state = State::Lengths;
+                self.code_lengths.restart();
+                self.state = State::CodeLengths;
             }
             _ => return Err(DeflateFault::BlockType),
         }
         Ok(None)
     }
 
-    fn stored_length(&mut self, input: &mut &[u8]) -> Result<Option<Stop>, DeflateFault> {
-        let Some(lengths) = self.take(32, input) else {
-            return Ok(Some(Stop::Starved));
+    fn read_stored_length(&mut self, input: &mut &[u8]) -> Result<Option<Stop>, DeflateFault> {
+        let Some(lengths) = self.take_bits(32, input) else {
+            return Ok(Some(Stop::InputExhausted));
         };
         let length = lengths & 0xffff;
         if length != lengths >> 16 ^ 0xffff {
@@ -178,38 +119,43 @@ impl Deflate {
         Ok(None)
     }
 
-    fn stored(&mut self, mut left: usize, input: &mut &[u8], output: &mut Output<'_>) -> Stop {
+    fn copy_stored(
+        &mut self,
+        mut left: usize,
+        input: &mut &[u8],
+        output: &mut OutputBuffer<'_>,
+    ) -> Stop {
         while left > 0 {
-            if output.room() < LEAST_ROOM {
-                return Stop::Full;
+            if output.room() < MIN_ROOM {
+                return Stop::OutputFull;
             }
-            let most = left.min(output.room());
-            let room = output.buffer.get_mut(output.at..).unwrap_or_default();
+            let limit = left.min(output.room());
+            let room = output.bytes.get_mut(output.position..).unwrap_or_default();
             let copied = self
                 .bits
-                .copy_bytes(input, room.get_mut(..most).unwrap_or_default());
-            output.at = output.at.saturating_add(copied);
+                .copy_bytes(input, room.get_mut(..limit).unwrap_or_default());
+            output.position = output.position.saturating_add(copied);
             output.history = output.history.saturating_add(copied);
             left = left.saturating_sub(copied);
             self.state = State::Stored { left };
             if copied == 0 {
-                return Stop::Starved;
+                return Stop::InputExhausted;
             }
         }
-        self.end_of_block()
+        self.finish_block()
     }
 
-    fn end_of_block(&mut self) -> Stop {
-        if self.is_last {
-            self.state = State::End;
-            return Stop::End;
+    fn finish_block(&mut self) -> Stop {
+        if self.is_last_block {
+            self.state = State::StreamEnd;
+            return Stop::StreamEnd;
         }
-        self.state = State::Head;
-        Stop::Boundary
+        self.state = State::BlockHeader;
+        Stop::BlockEnd
     }
 
-    /// Sets the codes of RFC 1951, section 3.2.6.
-    fn fixed_codes(&mut self) -> Result<(), DeflateFault> {
+    /// Sets the codes of a block with fixed codes (RFC 1951, section 3.2.6).
+    fn set_fixed_codes(&mut self) -> Result<(), DeflateFault> {
         let mut literals = [8; 288];
         literals
             .iter_mut()
@@ -221,22 +167,22 @@ impl Deflate {
             .skip(256)
             .take(24)
             .for_each(|length| *length = 7);
-        self.codes.set(&literals, &[5; 32])?;
+        self.codes.set_lengths(&literals, &[5; 32])?;
         self.state = State::Symbols;
         Ok(())
     }
 
-    /// Reads the codes of a dynamic block.
-    fn lengths(&mut self, input: &mut &[u8]) -> Result<Option<Stop>, DeflateFault> {
-        let read = self.lengths.read(&mut self.bits, input)?;
-        let Progress::Complete = read else {
-            return Ok(Some(Stop::Starved));
-        };
-        let (literals, distances) = self.lengths.of_codes();
-        if literals.get(256).copied().unwrap_or(0) == 0 {
-            return Err(DeflateFault::NoEnd);
+    /// Reads the codes of a dynamic block (RFC 1951, section 3.2.7).
+    fn read_code_lengths(&mut self, input: &mut &[u8]) -> Result<Option<Stop>, DeflateFault> {
+        let progress = self.code_lengths.read_from(&mut self.bits, input)?;
+        if progress == Progress::InputExhausted {
+            return Ok(Some(Stop::InputExhausted));
         }
-        self.codes.set(literals, distances)?;
+        let (literals, distances) = self.code_lengths.by_alphabet();
+        if literals.get(256).copied().unwrap_or(0) == 0 {
+            return Err(DeflateFault::NoEndOfBlock);
+        }
+        self.codes.set_lengths(literals, distances)?;
         self.state = State::Symbols;
         Ok(None)
     }

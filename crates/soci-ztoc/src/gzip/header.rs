@@ -1,113 +1,115 @@
-//! A second look at gzip headers (RFC 1952, section 2.3) while they pass.
+//! Checks gzip headers (RFC 1952, section 2.3) beyond what zlib checks.
 //!
-//! zlib reads and verifies the headers. But the readers of a ztoc use Go's `compress/gzip`, which
-//! is stricter in the few points checked here.
+//! zlib parses and verifies the headers. The readers of a ztoc use Go's `compress/gzip`, which
+//! refuses three kinds of header that zlib accepts; those are found here.
 
 use crate::error::GzipHeaderFault;
 
-/// The longest file name or comment, without its NUL, that the readers accept.
-const LONGEST_TEXT: u32 = 511;
+/// The longest file name or comment that Go accepts, in bytes without the NUL.
+const MAX_TEXT_LENGTH: u32 = 511;
 
-const EXTRA: u8 = 1 << 2;
-const NAME: u8 = 1 << 3;
-const COMMENT: u8 = 1 << 4;
+/// Flag bits of the header (RFC 1952, section 2.3.1).
+const FEXTRA: u8 = 1 << 2;
+const FNAME: u8 = 1 << 3;
+const FCOMMENT: u8 = 1 << 4;
 
-/// Follows one header, byte by byte.
+/// Follows the bytes of one header.
 #[derive(Debug)]
 pub(crate) struct HeaderCheck {
-    part: Part,
+    field: Field,
     flags: u8,
 }
 
+/// The part of the header that the next byte belongs to.
 #[derive(Clone, Copy, Debug)]
-enum Part {
-    /// The ten bytes that are always there.
+enum Field {
+    /// The ten bytes that every header has.
     Fixed { index: u8 },
     /// The length of the extra field, low byte first.
     ExtraLength { low: Option<u8> },
-    /// The extra field itself.
+    /// The extra field.
     Extra { left: u16 },
-    /// File name up to its NUL.
+    /// The file name, up to its NUL.
     Name { length: u32 },
-    /// Comment up to its NUL.
+    /// The comment, up to its NUL.
     Comment { length: u32 },
-    /// A checksum, which zlib verifies, or nothing.
-    Done,
+    /// What follows: a header checksum, which zlib verifies, or nothing.
+    Rest,
 }
 
 impl HeaderCheck {
     pub(crate) const fn new() -> Self {
         Self {
-            part: Part::Fixed { index: 0 },
+            field: Field::Fixed { index: 0 },
             flags: 0,
         }
     }
 
-    /// Takes the next bytes of the header, which must all belong to it.
+    /// Checks the next bytes, all of which must belong to the header.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), GzipHeaderFault> {
         for &byte in bytes {
-            self.part = self.next(byte)?;
+            self.field = self.next_field(byte)?;
         }
         Ok(())
     }
 
-    fn next(&mut self, byte: u8) -> Result<Part, GzipHeaderFault> {
-        Ok(match self.part {
-            Part::Fixed { index: 0 } if byte != 0x1f => return Err(GzipHeaderFault::Zlib),
-            Part::Fixed { index: 1 } if byte != 0x8b => return Err(GzipHeaderFault::Zlib),
-            Part::Fixed { index: 9 } => self.after_fixed(),
-            Part::Fixed { index } => {
+    fn next_field(&mut self, byte: u8) -> Result<Field, GzipHeaderFault> {
+        Ok(match self.field {
+            Field::Fixed { index: 0 } if byte != 0x1f => return Err(GzipHeaderFault::Zlib),
+            Field::Fixed { index: 1 } if byte != 0x8b => return Err(GzipHeaderFault::Zlib),
+            Field::Fixed { index: 9 } => self.field_after_fixed(),
+            Field::Fixed { index } => {
                 if index == 3 {
                     self.flags = byte;
                 }
                 let index = index.saturating_add(1);
-                Part::Fixed { index }
+                Field::Fixed { index }
             }
-            Part::ExtraLength { low: None } => Part::ExtraLength { low: Some(byte) },
-            Part::ExtraLength { low: Some(low) } => match u16::from_le_bytes([low, byte]) {
-                0 => self.after_extra(),
-                left => Part::Extra { left },
+            Field::ExtraLength { low: None } => Field::ExtraLength { low: Some(byte) },
+            Field::ExtraLength { low: Some(low) } => match u16::from_le_bytes([low, byte]) {
+                0 => self.field_after_extra(),
+                left => Field::Extra { left },
             },
-            Part::Extra { left: 1 } => self.after_extra(),
-            Part::Extra { left } => Part::Extra {
+            Field::Extra { left: 1 } => self.field_after_extra(),
+            Field::Extra { left } => Field::Extra {
                 left: left.saturating_sub(1),
             },
-            Part::Name { .. } if byte == 0 => self.after_name(),
-            Part::Name { length } if length == LONGEST_TEXT => {
+            Field::Name { .. } if byte == 0 => self.field_after_name(),
+            Field::Name { length } if length == MAX_TEXT_LENGTH => {
                 return Err(GzipHeaderFault::LongName);
             }
-            Part::Name { length } => Part::Name {
+            Field::Name { length } => Field::Name {
                 length: length.saturating_add(1),
             },
-            Part::Comment { .. } if byte == 0 => Part::Done,
-            Part::Comment { length } if length == LONGEST_TEXT => {
+            Field::Comment { .. } if byte == 0 => Field::Rest,
+            Field::Comment { length } if length == MAX_TEXT_LENGTH => {
                 return Err(GzipHeaderFault::LongComment);
             }
-            Part::Comment { length } => Part::Comment {
+            Field::Comment { length } => Field::Comment {
                 length: length.saturating_add(1),
             },
-            Part::Done => Part::Done,
+            Field::Rest => Field::Rest,
         })
     }
 
-    const fn after_fixed(&self) -> Part {
-        if self.flags & EXTRA != 0 {
-            return Part::ExtraLength { low: None };
+    const fn field_after_fixed(&self) -> Field {
+        if self.flags & FEXTRA != 0 {
+            return Field::ExtraLength { low: None };
         }
-        self.after_extra()
+        self.field_after_extra()
     }
 
-    const fn after_extra(&self) -> Part {
-        if self.flags & NAME != 0 {
-            return Part::Name { length: 0 };
+    const fn field_after_extra(&self) -> Field {
+        if self.flags & FNAME != 0 {
+            return Field::Name { length: 0 };
         }
-        self.after_name()
+        self.field_after_name()
     }
 
-    const fn after_name(&self) -> Part {
-        if self.flags & COMMENT != 0 {
-            return Part::Comment { length: 0 };
+    const fn field_after_name(&self) -> Field {
+        if self.flags & FCOMMENT != 0 {
+            return Field::Comment { length: 0 };
         }
-        Part::Done
+        Field::Rest
     }
 }

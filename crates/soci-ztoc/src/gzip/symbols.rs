@@ -1,26 +1,28 @@
-//! Literals and matches: the loop that all the time goes into.
+//! Decodes the literals and matches of a block: the loop in which decompression spends its time.
 
 #![expect(
     clippy::inline_always,
-    reason = "the loop must be one function, compiled for the instructions that its caller asked for"
+    reason = "the loop must be one function, compiled for the instruction set of its caller"
 )]
 
 use std::ops::Range;
 
-use super::bits::{Bits, WORD, mask};
-use super::deflate::{DeflateFault, LEAST_ROOM, Output, Stop};
+use super::bits::{BitBuffer, WORD_SIZE, low_mask};
+use super::fault::DeflateFault;
 use super::huffman::{
-    self, DISTANCE_BITS, DISTANCE_ENTRIES, Entry, LITERAL_BITS, LITERAL_ENTRIES, NoCode, Symbols,
-    look,
+    self, DISTANCE_BITS, DISTANCE_ENTRIES, Entry, IncompleteCode, LITERAL_BITS, LITERAL_ENTRIES,
+    Symbols, entry_at,
 };
+use super::output::{MIN_ROOM, OutputBuffer, Stop};
 
-/// Bytes of input that one turn of the fast loop may read: two refills.
-const LEAST_INPUT: usize = 2 * WORD;
+/// Input bytes that one round of the fast loop may read: two refills.
+const MIN_INPUT: usize = 2 * WORD_SIZE;
 
-/// Bytes that a match is copied in. The last copy may write that many bytes too many, which are overwritten later.
-const CHUNK: usize = 16;
+/// Bytes that a match is copied in at a time. The last copy may write up to this many bytes too
+/// many; later output overwrites them.
+const COPY_SIZE: usize = 16;
 
-/// The codes of a block.
+/// The two codes of a block.
 #[derive(Debug)]
 pub(crate) struct Codes {
     symbols: Symbols,
@@ -37,39 +39,55 @@ impl Codes {
         }
     }
 
-    /// Sets the codes by the lengths of their symbols.
-    pub(crate) fn set(&mut self, literals: &[u8], distances: &[u8]) -> Result<(), DeflateFault> {
-        let Symbols {
-            literals: of_literals,
-            distances: of_distances,
-        } = &self.symbols;
-        huffman::fill_or_single(&mut self.literals, LITERAL_BITS, of_literals, literals)
-            .map_err(|NoCode| DeflateFault::LiteralCode)?;
-        huffman::fill_or_single(&mut self.distances, DISTANCE_BITS, of_distances, distances)
-            .map_err(|NoCode| DeflateFault::DistanceCode)
+    /// Builds the codes from the code lengths of their symbols.
+    pub(crate) fn set_lengths(
+        &mut self,
+        literals: &[u8],
+        distances: &[u8],
+    ) -> Result<(), DeflateFault> {
+        let symbols = &self.symbols;
+        huffman::build_table_or_single(
+            &mut self.literals,
+            LITERAL_BITS,
+            &symbols.literals,
+            literals,
+        )
+        .map_err(|IncompleteCode| DeflateFault::LiteralCode)?;
+        huffman::build_table_or_single(
+            &mut self.distances,
+            DISTANCE_BITS,
+            &symbols.distances,
+            distances,
+        )
+        .map_err(|IncompleteCode| DeflateFault::DistanceCode)
     }
 }
 
-/// Decodes symbols until the block ends, the input is used up, or there is less than [`LEAST_ROOM`].
+/// Decodes symbols until the block ends ([`Stop::BlockEnd`]), the input is used up, or less than
+/// [`MIN_ROOM`] bytes of output are free.
 pub(crate) fn run(
-    bits: &mut Bits,
+    bits: &mut BitBuffer,
     codes: &Codes,
     input: &mut &[u8],
-    output: &mut Output<'_>,
+    output: &mut OutputBuffer<'_>,
 ) -> Result<Stop, DeflateFault> {
     loop {
-        if output.room() < LEAST_ROOM {
-            return Ok(Stop::Full);
+        if output.room() < MIN_ROOM {
+            return Ok(Stop::OutputFull);
         }
-        let stop = if input.len() >= LEAST_INPUT {
-            let mut at = 0;
-            let stop = fastest(bits, codes, (input, &mut at), output);
-            bits.settle(at);
-            *input = input.get(at..).unwrap_or_default();
+        let stop = if input.len() >= MIN_INPUT {
+            let mut fast_input = FastInput {
+                bytes: input,
+                position: 0,
+            };
+            let stop = dispatch_fast(bits, codes, &mut fast_input, output);
+            let read = fast_input.position;
+            bits.finish_fast(read);
+            *input = input.get(read..).unwrap_or_default();
             stop?
         } else {
             bits.refill(input);
-            careful(bits, codes, output)?
+            decode_one(bits, codes, output)?
         };
         if let Some(stop) = stop {
             return Ok(stop);
@@ -77,211 +95,254 @@ pub(crate) fn run(
     }
 }
 
-/// Decodes one symbol if the bits that are there suffice.
-fn careful(
-    bits: &mut Bits,
+/// Decodes one symbol if the buffer holds all its bits. This is the slow path for the last bytes
+/// of the input, and the only one that uses fewer than 56 bits.
+fn decode_one(
+    bits: &mut BitBuffer,
     codes: &Codes,
-    output: &mut Output<'_>,
+    output: &mut OutputBuffer<'_>,
 ) -> Result<Option<Stop>, DeflateFault> {
     let mut ahead = *bits;
-    let entry = look_up(&codes.literals, LITERAL_BITS, &mut ahead);
-    let known = ahead;
-    ahead.drop(entry.bits());
+    let entry = lookup_entry(&codes.literals, LITERAL_BITS, &mut ahead);
+    let before = ahead;
+    ahead.consume(entry.bit_count());
     if ahead.is_overdrawn() {
-        return Ok(Some(Stop::Starved));
+        return Ok(Some(Stop::InputExhausted));
     }
     if entry.is_literal() {
-        put(output, entry.byte());
-    } else if entry.is_end() {
+        push_literal(output, entry.literal_byte());
+    } else if entry.is_end_of_block() {
         *bits = ahead;
-        return Ok(Some(Stop::End));
+        return Ok(Some(Stop::BlockEnd));
     } else if entry.is_special() {
         return Err(DeflateFault::Literal);
     } else {
-        let length = entry.value(known.buffer);
-        let entry = look_up(&codes.distances, DISTANCE_BITS, &mut ahead);
-        let known = ahead;
-        ahead.drop(entry.bits());
+        let length = entry.value(before.buffer);
+        let entry = lookup_entry(&codes.distances, DISTANCE_BITS, &mut ahead);
+        let before = ahead;
+        ahead.consume(entry.bit_count());
         if ahead.is_overdrawn() {
-            return Ok(Some(Stop::Starved));
+            return Ok(Some(Stop::InputExhausted));
         }
         if entry.is_special() {
             return Err(DeflateFault::Distance);
         }
-        copy(output, entry.value(known.buffer), length)?;
+        push_match(output, entry.value(before.buffer), length)?;
     }
     *bits = ahead;
     Ok(None)
 }
 
-/// Runs [`fast`], compiled for the instructions that this machine has.
-fn fastest(
-    bits: &mut Bits,
+/// Returns the entry of the next code, following a subtable if there is one. Consumes the bits
+/// that led to the subtable.
+fn lookup_entry(table: &[Entry], index_bits: u32, bits: &mut BitBuffer) -> Entry {
+    let entry = entry_at(table, bits.buffer & low_mask(index_bits));
+    if !entry.is_subtable() {
+        return entry;
+    }
+    bits.consume(index_bits);
+    follow_subtable(table, entry, bits.buffer)
+}
+
+fn push_literal(output: &mut OutputBuffer<'_>, byte: u8) {
+    write_byte(output.bytes, output.position, byte);
+    output.position = output.position.wrapping_add(1);
+    output.history = output.history.wrapping_add(1);
+}
+
+fn push_match(
+    output: &mut OutputBuffer<'_>,
+    distance: usize,
+    length: usize,
+) -> Result<(), DeflateFault> {
+    if distance > output.history {
+        return Err(DeflateFault::DistanceTooFar);
+    }
+    copy_match(output.bytes, output.position, distance, length);
+    output.position = output.position.wrapping_add(length);
+    output.history = output.history.wrapping_add(length);
+    Ok(())
+}
+
+/// Input of the fast loop, and how much of it was read.
+struct FastInput<'a> {
+    bytes: &'a [u8],
+    position: usize,
+}
+
+/// Runs [`decode_fast`], compiled for the instructions that this processor has.
+fn dispatch_fast(
+    bits: &mut BitBuffer,
     codes: &Codes,
-    input: (&[u8], &mut usize),
-    output: &mut Output<'_>,
+    input: &mut FastInput<'_>,
+    output: &mut OutputBuffer<'_>,
 ) -> Result<Option<Stop>, DeflateFault> {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2") {
         #[expect(
             unsafe_code,
-            reason = "the one call of code for instructions that not every machine has"
+            reason = "the only call of code for instructions that some processors lack"
         )]
-        // SAFETY: that the machine has these instructions was just asked; the function has no other condition.
-        return unsafe { fast_with_bmi2(bits, codes, input, output) };
+        // SAFETY: the processor has BMI1 and BMI2, as just detected; the function is safe code.
+        return unsafe { decode_fast_bmi2(bits, codes, input, output) };
     }
-    fast(bits, codes, input, output)
+    decode_fast(bits, codes, input, output)
 }
 
-/// [`fast`] with instructions that shift by any register and cut out fields of bits: 5 % less time.
+/// [`decode_fast`] with BMI instructions (shifts by any register, bit field extraction), which
+/// takes 5 % less time.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "bmi1,bmi2")]
-fn fast_with_bmi2(
-    bits: &mut Bits,
+fn decode_fast_bmi2(
+    bits: &mut BitBuffer,
     codes: &Codes,
-    input: (&[u8], &mut usize),
-    output: &mut Output<'_>,
+    input: &mut FastInput<'_>,
+    output: &mut OutputBuffer<'_>,
 ) -> Result<Option<Stop>, DeflateFault> {
-    fast(bits, codes, input, output)
+    decode_fast(bits, codes, input, output)
 }
 
-/// Decodes symbols as long as input and room suffice for a whole turn, whatever comes.
+/// Decodes symbols for as long as input and output suffice for a whole round.
 #[inline(always)]
-fn fast(
-    bits: &mut Bits,
+fn decode_fast(
+    bits: &mut BitBuffer,
     codes: &Codes,
-    (input, next): (&[u8], &mut usize),
-    output: &mut Output<'_>,
+    input: &mut FastInput<'_>,
+    output: &mut OutputBuffer<'_>,
 ) -> Result<Option<Stop>, DeflateFault> {
-    let last_input = input.len().saturating_sub(LEAST_INPUT);
-    let last_output = output.buffer.len().saturating_sub(LEAST_ROOM);
-    let begin = output.at;
-    let mut turns = Turns {
+    let last_input = input.bytes.len().saturating_sub(MIN_INPUT);
+    let last_output = output.bytes.len().saturating_sub(MIN_ROOM);
+    let start = output.position;
+    let mut fast = FastLoop {
         codes,
-        input,
-        next: *next,
+        input: input.bytes,
+        next: input.position,
         bits: *bits,
         entry: Entry::INVALID,
-        buffer: &mut *output.buffer,
-        out: begin,
-        lowest: begin.wrapping_sub(output.history),
+        output: &mut *output.bytes,
+        position: start,
+        history_start: start.wrapping_sub(output.history),
     };
-    turns.bits.refill_fast(input, &mut turns.next);
-    turns.look_ahead();
+    fast.bits.refill_fast(input.bytes, &mut fast.next);
+    fast.peek_entry();
     let stop = loop {
-        if turns.next > last_input || turns.out > last_output {
+        if fast.next > last_input || fast.position > last_output {
             break Ok(None);
         }
-        match turns.turn() {
+        match fast.decode_round() {
             Ok(None) => {}
             stop => break stop,
         }
     };
-    *bits = turns.bits;
-    *next = turns.next;
-    output.at = turns.out;
-    output.history = output.history.wrapping_add(turns.out.wrapping_sub(begin));
+    *bits = fast.bits;
+    input.position = fast.next;
+    output.position = fast.position;
+    let written = fast.position.wrapping_sub(start);
+    output.history = output.history.wrapping_add(written);
     stop
 }
 
 /// The state of the fast loop.
 ///
-/// At the start of a turn at least 56 bits are there, and what the first of them stand for is known. Two literals take at most
-/// 22 of them, a length 20, so at least 14 are left for the index of a distance; before its extra bits, the input is asked
-/// for more. A turn refills twice at most.
-struct Turns<'a> {
+/// At the start of a round the buffer holds at least 56 bits, and `entry` is what the first of
+/// them stand for. Two literals use at most 22 bits and a length at most 20, so at least 14 are
+/// left to index the distances. Before the extra bits of a distance, the buffer is refilled if
+/// necessary. A round refills at most twice.
+struct FastLoop<'a> {
     codes: &'a Codes,
     input: &'a [u8],
-    /// Where the next refill starts.
+    /// Index in `input` of the next refill.
     next: usize,
-    bits: Bits,
-    /// What the next bits stand for.
+    bits: BitBuffer,
+    /// The entry of the next bits, which are not consumed yet.
     entry: Entry,
-    buffer: &'a mut [u8],
-    /// Where the next byte goes.
-    out: usize,
-    /// The first byte that may be referred to.
-    lowest: usize,
+    output: &'a mut [u8],
+    /// Index in `output` of the next byte to write.
+    position: usize,
+    /// Index in `output` of the first byte that a match may refer to.
+    history_start: usize,
 }
 
-impl Turns<'_> {
-    /// Decodes up to three literals, or up to two and a match.
+impl FastLoop<'_> {
+    /// Decodes up to three literals, or up to two literals and a match.
     #[inline(always)]
-    fn turn(&mut self) -> Result<Option<Stop>, DeflateFault> {
-        let mut held = self.take();
+    fn decode_round(&mut self) -> Result<Option<Stop>, DeflateFault> {
+        let mut before = self.consume_entry();
         if self.entry.is_literal() {
-            self.put();
-            self.look_ahead();
-            held = self.take();
+            self.push_literal();
+            self.peek_entry();
+            before = self.consume_entry();
             if self.entry.is_literal() {
-                self.put();
-                self.look_ahead();
-                held = self.take();
+                self.push_literal();
+                self.peek_entry();
+                before = self.consume_entry();
                 if self.entry.is_literal() {
-                    self.last_literal();
+                    self.push_last_literal();
                     return Ok(None);
                 }
             }
         }
         if self.entry.is_special() {
-            if self.entry.is_second() {
-                self.entry = second(&self.codes.literals, self.entry, self.bits.buffer);
-                held = self.take();
+            if self.entry.is_subtable() {
+                self.entry = follow_subtable(&self.codes.literals, self.entry, self.bits.buffer);
+                before = self.consume_entry();
                 if self.entry.is_literal() {
-                    self.last_literal();
+                    self.push_last_literal();
                     return Ok(None);
                 }
             }
-            if self.entry.is_end() {
-                return Ok(Some(Stop::End));
+            if self.entry.is_end_of_block() {
+                return Ok(Some(Stop::BlockEnd));
             }
             if self.entry.is_special() {
                 return Err(DeflateFault::Literal);
             }
         }
-        self.copy(self.entry.value(held))
+        self.decode_match(self.entry.value(before))
     }
 
-    /// Uses the next bits up, and returns those that there were.
+    /// Consumes the bits of the entry. Returns the buffer as it was before.
     #[inline(always)]
-    fn take(&mut self) -> u64 {
-        let held = self.bits.buffer;
-        self.bits.drop(self.entry.bits());
-        held
+    fn consume_entry(&mut self) -> u64 {
+        let before = self.bits.buffer;
+        self.bits.consume(self.entry.bit_count());
+        before
     }
 
+    /// Looks up the entry of the next bits.
     #[inline(always)]
-    fn look_ahead(&mut self) {
-        self.entry = look(&self.codes.literals, self.bits.buffer & mask(LITERAL_BITS));
-    }
-
-    #[inline(always)]
-    fn put(&mut self) {
-        put_at(self.buffer, self.out, self.entry.byte());
-        self.out = self.out.wrapping_add(1);
+    fn peek_entry(&mut self) {
+        let index = self.bits.buffer & low_mask(LITERAL_BITS);
+        self.entry = entry_at(&self.codes.literals, index);
     }
 
     #[inline(always)]
-    fn last_literal(&mut self) {
-        self.put();
-        self.look_ahead();
+    fn push_literal(&mut self) {
+        write_byte(self.output, self.position, self.entry.literal_byte());
+        self.position = self.position.wrapping_add(1);
+    }
+
+    /// Writes the literal that ends a round.
+    #[inline(always)]
+    fn push_last_literal(&mut self) {
+        self.push_literal();
+        self.peek_entry();
         self.bits.refill_fast(self.input, &mut self.next);
     }
 
-    /// Decodes a distance, and copies a match of this length while the next symbol is being looked up.
+    /// Decodes the distance of a match and copies `length` bytes. The next entry is looked up
+    /// before the copy, so that the processor does both at the same time.
     #[inline(always)]
-    fn copy(&mut self, length: usize) -> Result<Option<Stop>, DeflateFault> {
-        let mut code = look(
-            &self.codes.distances,
-            self.bits.buffer & mask(DISTANCE_BITS),
-        );
+    fn decode_match(&mut self, length: usize) -> Result<Option<Stop>, DeflateFault> {
+        let index = self.bits.buffer & low_mask(DISTANCE_BITS);
+        let mut code = entry_at(&self.codes.distances, index);
         if code.is_special() {
             if self.bits.count < 15 + 13 + LITERAL_BITS {
                 self.bits.refill_fast(self.input, &mut self.next);
             }
-            if code.is_second() {
-                self.bits.drop(DISTANCE_BITS);
-                code = second(&self.codes.distances, code, self.bits.buffer);
+            if code.is_subtable() {
+                self.bits.consume(DISTANCE_BITS);
+                code = follow_subtable(&self.codes.distances, code, self.bits.buffer);
             }
             if code.is_special() {
                 return Err(DeflateFault::Distance);
@@ -290,102 +351,78 @@ impl Turns<'_> {
             self.bits.refill_fast(self.input, &mut self.next);
         }
         let distance = code.value(self.bits.buffer);
-        self.bits.drop(code.bits());
-        if distance > self.out.wrapping_sub(self.lowest) {
-            return Err(DeflateFault::TooFar);
+        self.bits.consume(code.bit_count());
+        if distance > self.position.wrapping_sub(self.history_start) {
+            return Err(DeflateFault::DistanceTooFar);
         }
-        self.look_ahead();
+        self.peek_entry();
         self.bits.refill_fast(self.input, &mut self.next);
-        copy_at(self.buffer, self.out, distance, length);
-        self.out = self.out.wrapping_add(length);
+        copy_match(self.output, self.position, distance, length);
+        self.position = self.position.wrapping_add(length);
         Ok(None)
     }
 }
 
-/// Looks up where a second table leads.
+/// Returns the entry in the subtable that `entry` leads to.
 #[inline(always)]
-fn second(table: &[Entry], entry: Entry, buffer: u64) -> Entry {
-    look(table, entry.index(buffer))
-}
-
-/// Looks the next bits up, in a second table if need be, and drops those that led there.
-fn look_up(table: &[Entry], index_bits: u32, bits: &mut Bits) -> Entry {
-    let entry = look(table, bits.buffer & mask(index_bits));
-    if !entry.is_second() {
-        return entry;
-    }
-    bits.drop(index_bits);
-    second(table, entry, bits.buffer)
+fn follow_subtable(table: &[Entry], entry: Entry, buffer: u64) -> Entry {
+    entry_at(table, entry.subtable_index(buffer))
 }
 
 #[inline(always)]
-fn put_at(buffer: &mut [u8], at: usize, byte: u8) {
-    if let Some(slot) = buffer.get_mut(at) {
+fn write_byte(output: &mut [u8], position: usize, byte: u8) {
+    if let Some(slot) = output.get_mut(position) {
         *slot = byte;
     }
 }
 
-fn put(output: &mut Output<'_>, byte: u8) {
-    put_at(output.buffer, output.at, byte);
-    output.at = output.at.wrapping_add(1);
-    output.history = output.history.wrapping_add(1);
-}
-
-fn copy(output: &mut Output<'_>, distance: usize, length: usize) -> Result<(), DeflateFault> {
-    if distance > output.history {
-        return Err(DeflateFault::TooFar);
-    }
-    copy_at(output.buffer, output.at, distance, length);
-    output.at = output.at.wrapping_add(length);
-    output.history = output.history.wrapping_add(length);
-    Ok(())
-}
-
-/// Repeats `length` bytes that lie `distance` before `at`; may write up to [`CHUNK`] bytes too many.
+/// Writes `length` bytes at `position` that repeat those `distance` bytes before it. May write up
+/// to [`COPY_SIZE`] bytes too many.
 #[inline(always)]
-fn copy_at(buffer: &mut [u8], at: usize, distance: usize, length: usize) {
-    let from = at.wrapping_sub(distance);
-    let to = at..at.wrapping_add(length);
-    if distance >= CHUNK {
-        copy_chunks::<CHUNK>(buffer, from, to, CHUNK);
+fn copy_match(output: &mut [u8], position: usize, distance: usize, length: usize) {
+    let from = position.wrapping_sub(distance);
+    let to = position..position.wrapping_add(length);
+    if distance >= COPY_SIZE {
+        copy_chunks::<COPY_SIZE>(output, from, to, COPY_SIZE);
     } else if distance == 1 {
-        repeat(buffer, to);
+        repeat_byte(output, to);
     } else {
-        // Each copy brings `distance` right bytes, or eight; what is wrong behind them the next one mends.
-        copy_chunks::<8>(buffer, from, to, distance.min(8));
+        // Of each eight bytes copied, the first `distance` are right. The rest is overwritten by
+        // the next copy, which starts `distance` bytes later.
+        copy_chunks::<8>(output, from, to, distance.min(8));
     }
 }
 
 /// Fills `to` with the byte before it.
 #[inline(always)]
-fn repeat(buffer: &mut [u8], to: Range<usize>) {
+fn repeat_byte(output: &mut [u8], to: Range<usize>) {
     let last = to.start.wrapping_sub(1);
-    let byte = buffer.get(last).copied().unwrap_or(0);
-    let mut at = to.start;
-    while at < to.end {
-        let end = at.wrapping_add(CHUNK);
-        let Some(chunk) = buffer.get_mut(at..end) else {
+    let byte = output.get(last).copied().unwrap_or(0);
+    let mut position = to.start;
+    while position < to.end {
+        let end = position.wrapping_add(COPY_SIZE);
+        let Some(chunk) = output.get_mut(position..end) else {
             return;
         };
         chunk.fill(byte);
-        at = end;
+        position = end;
     }
 }
 
-/// Copies `N` bytes at every `step` from `from` on until `to` is full.
+/// Copies `N` bytes, advances both positions by `step`, and repeats that until `to` is full.
 #[inline(always)]
-fn copy_chunks<const N: usize>(buffer: &mut [u8], from: usize, to: Range<usize>, step: usize) {
-    let (mut from, mut at) = (from, to.start);
+fn copy_chunks<const N: usize>(output: &mut [u8], from: usize, to: Range<usize>, step: usize) {
+    let (mut from, mut position) = (from, to.start);
     loop {
-        // Checked here, with a length that the compiler knows, so that it needs no call.
-        let (past, end) = (from.wrapping_add(N), at.wrapping_add(N));
-        if from > past || past > buffer.len() || end > buffer.len() {
+        // Checked here, so that `copy_within` has a length known at compile time and needs no call.
+        let (past, end) = (from.wrapping_add(N), position.wrapping_add(N));
+        if from > past || past > output.len() || end > output.len() {
             return;
         }
-        buffer.copy_within(from..past, at);
+        output.copy_within(from..past, position);
         from = from.wrapping_add(step);
-        at = at.wrapping_add(step);
-        if at >= to.end {
+        position = position.wrapping_add(step);
+        if position >= to.end {
             return;
         }
     }

@@ -1,12 +1,12 @@
-//! One 512-byte tar header: checksum, format, fields.
+//! One 512-byte tar header: its checksum, its format and its fields.
 //!
-//! Field positions are those of POSIX ustar, star and GNU tar. What a field may hold is as in Go's
-//! `archive/tar` (`Reader.readHeader`), including its patience with the headers of old Go writers.
+//! Field positions are those of POSIX ustar, star and GNU tar. The accepted values are those of
+//! Go's `archive/tar` (`Reader.readHeader`), including the malformed GNU headers of Go before 1.8.
 
 use std::ops::Range;
 
-use super::BLOCK;
-use super::number::{c_string, numeric, octal};
+use super::BLOCK_SIZE;
+use super::number::{c_string, parse_numeric, parse_octal};
 use crate::error::TarFault;
 use crate::time::Timestamp;
 
@@ -17,8 +17,8 @@ const GID: Range<usize> = 116..124;
 const SIZE: Range<usize> = 124..136;
 const MTIME: Range<usize> = 136..148;
 const CHECKSUM: Range<usize> = 148..156;
-/// What the bytes of [`CHECKSUM`] count for in the sum: eight spaces.
-const SPACES: i64 = 8 * 0x20;
+/// What the bytes of [`CHECKSUM`] add to the checksum: they count as eight spaces.
+const CHECKSUM_SPACES: i64 = 8 * 0x20;
 const TYPEFLAG: usize = 156;
 const LINKNAME: Range<usize> = 157..257;
 const MAGIC: Range<usize> = 257..263;
@@ -42,11 +42,11 @@ pub(crate) enum Format {
     Star,
     /// POSIX ustar, with or without PAX records.
     Ustar,
-    /// Before POSIX: no owner names, devices or prefix.
+    /// Unix version 7, before POSIX: no owner names, devices or name prefix.
     V7,
 }
 
-/// What one header says, before extended headers have their say.
+/// The fields of one header, before extended headers override them.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) format: Format,
@@ -65,19 +65,19 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads a block that is not all zeros.
-    pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Self, TarFault> {
-        let format = format_of(block)?;
+    /// Parses a block that is not all zeros.
+    pub(crate) fn parse(block: &[u8; BLOCK_SIZE]) -> Result<Self, TarFault> {
+        let format = detect_format(block)?;
         let mut header = Self {
             format,
             typeflag: block.get(TYPEFLAG).copied().unwrap_or_default(),
-            name: string(block, NAME).to_vec(),
-            linkname: string(block, LINKNAME).to_vec(),
-            size: number(block, SIZE, "size")?,
-            mode: number(block, MODE, "mode")?,
-            uid: number(block, UID, "uid")?,
-            gid: number(block, GID, "gid")?,
-            mtime: Timestamp::from_seconds(number(block, MTIME, "mtime")?),
+            name: string_field(block, NAME).to_vec(),
+            linkname: string_field(block, LINKNAME).to_vec(),
+            size: numeric_field(block, SIZE, "size")?,
+            mode: numeric_field(block, MODE, "mode")?,
+            uid: numeric_field(block, UID, "uid")?,
+            gid: numeric_field(block, GID, "gid")?,
+            mtime: Timestamp::from_seconds(numeric_field(block, MTIME, "mtime")?),
             uname: Vec::new(),
             gname: Vec::new(),
             devmajor: 0,
@@ -86,18 +86,19 @@ impl Header {
         if format == Format::V7 {
             return Ok(header);
         }
-        header.uname = string(block, UNAME).to_vec();
-        header.gname = string(block, GNAME).to_vec();
-        header.devmajor = number(block, DEVMAJOR, "devmajor")?;
-        header.devminor = number(block, DEVMINOR, "devminor")?;
-        let prefix = prefix(block, format)?;
+        header.uname = string_field(block, UNAME).to_vec();
+        header.gname = string_field(block, GNAME).to_vec();
+        header.devmajor = numeric_field(block, DEVMAJOR, "devmajor")?;
+        header.devminor = numeric_field(block, DEVMINOR, "devminor")?;
+        let prefix = name_prefix(block, format)?;
         if !prefix.is_empty() {
             header.name = [prefix, b"/", &header.name].concat();
         }
         Ok(header)
     }
 
-    /// Bytes of content that follow, which some types never have whatever their size says.
+    /// Returns the number of content bytes that follow. Header-only types have none, even if their
+    /// size field is not zero.
     pub(crate) fn content_length(&self) -> Result<u64, TarFault> {
         if self.is_header_only() {
             return Ok(0);
@@ -106,64 +107,70 @@ impl Header {
         size.ok_or(TarFault::NegativeSize { size: self.size })
     }
 
-    /// Says whether entries of this type have no content.
+    /// Returns whether entries of this type have no content: links, devices, directories, FIFOs.
     pub(crate) const fn is_header_only(&self) -> bool {
         matches!(self.typeflag, b'1'..=b'6')
     }
 }
 
-fn format_of(block: &[u8; BLOCK]) -> Result<Format, TarFault> {
-    let expected = octal(field(block, CHECKSUM)).ok_or(TarFault::Number { field: "checksum" })?;
-    let (unsigned, signed) = checksums(block);
+/// Verifies the checksum and returns the dialect.
+fn detect_format(block: &[u8; BLOCK_SIZE]) -> Result<Format, TarFault> {
+    let expected = parse_octal(field_bytes(block, CHECKSUM));
+    let expected = expected.ok_or(TarFault::Number { field: "checksum" })?;
+    let (unsigned, signed) = compute_checksums(block);
     if expected != unsigned && expected != signed {
         return Err(TarFault::Checksum {
             expected,
             found: unsigned,
         });
     }
-    let trailer = field(block, STAR_TRAILER);
-    Ok(match (field(block, MAGIC), field(block, VERSION)) {
-        (b"ustar\0", _) if trailer == b"tar\0" => Format::Star,
-        (b"ustar\0", _) => Format::Ustar,
-        (b"ustar ", b" \0") => Format::Gnu,
-        _ => Format::V7,
-    })
+    let trailer = field_bytes(block, STAR_TRAILER);
+    Ok(
+        match (field_bytes(block, MAGIC), field_bytes(block, VERSION)) {
+            (b"ustar\0", _) if trailer == b"tar\0" => Format::Star,
+            (b"ustar\0", _) => Format::Ustar,
+            (b"ustar ", b" \0") => Format::Gnu,
+            _ => Format::V7,
+        },
+    )
 }
 
-/// Sums the block's bytes with the checksum field taken as spaces: POSIX sums them unsigned, some
-/// old tars signed.
-fn checksums(block: &[u8; BLOCK]) -> (i64, i64) {
+/// Returns the sums of unsigned and of signed bytes, in which the checksum field counts as spaces.
+/// POSIX sums unsigned bytes; some old tars summed signed ones.
+fn compute_checksums(block: &[u8; BLOCK_SIZE]) -> (i64, i64) {
     let sum = |bytes: &[u8]| {
-        bytes.iter().fold((0_u32, 0_u32), |(sum, high), &byte| {
+        bytes.iter().fold((0_u32, 0_u32), |(sum, negative), &byte| {
             let sum = sum.wrapping_add(u32::from(byte));
-            (sum, high.wrapping_add(u32::from(byte >> 7)))
+            (sum, negative.wrapping_add(u32::from(byte >> 7)))
         })
     };
-    let (whole, whole_high) = sum(block);
-    let (own, own_high) = sum(field(block, CHECKSUM));
-    let unsigned = i64::from(whole.wrapping_sub(own)).wrapping_add(SPACES);
-    let high = i64::from(whole_high.wrapping_sub(own_high));
-    (unsigned, unsigned.wrapping_sub(high.wrapping_mul(256)))
+    let (block_sum, block_negative) = sum(block);
+    let (field_sum, field_negative) = sum(field_bytes(block, CHECKSUM));
+    let unsigned = i64::from(block_sum.wrapping_sub(field_sum)).wrapping_add(CHECKSUM_SPACES);
+    // A signed byte is 256 less than the unsigned one if its top bit is set.
+    let negative = i64::from(block_negative.wrapping_sub(field_negative));
+    (unsigned, unsigned.wrapping_sub(negative.wrapping_mul(256)))
 }
 
-fn prefix(block: &[u8; BLOCK], format: Format) -> Result<&[u8], TarFault> {
+/// Returns the part of the name that lies in front of the name field's, without its slash.
+fn name_prefix(block: &[u8; BLOCK_SIZE], format: Format) -> Result<&[u8], TarFault> {
     match format {
         Format::V7 => Ok(&[]),
-        Format::Ustar => Ok(string(block, USTAR_PREFIX)),
+        Format::Ustar => Ok(string_field(block, USTAR_PREFIX)),
         Format::Star => {
             for time in STAR_TIMES {
-                number(block, time, "access or change time")?;
+                numeric_field(block, time, "access or change time")?;
             }
-            Ok(string(block, STAR_PREFIX))
+            Ok(string_field(block, STAR_PREFIX))
         }
         Format::Gnu => {
-            let unreadable = GNU_TIMES.into_iter().any(|time| {
-                let time = field(block, time);
-                time.first() != Some(&0) && numeric(time).is_none()
+            let has_invalid_time = GNU_TIMES.into_iter().any(|time| {
+                let time = field_bytes(block, time);
+                time.first() != Some(&0) && parse_numeric(time).is_none()
             });
             // Go before 1.8 wrote a ustar prefix where GNU tar keeps two times.
-            let prefix = string(block, USTAR_PREFIX);
-            Ok(if unreadable && prefix.is_ascii() {
+            let prefix = string_field(block, USTAR_PREFIX);
+            Ok(if has_invalid_time && prefix.is_ascii() {
                 prefix
             } else {
                 &[]
@@ -172,14 +179,18 @@ fn prefix(block: &[u8; BLOCK], format: Format) -> Result<&[u8], TarFault> {
     }
 }
 
-fn field(block: &[u8; BLOCK], range: Range<usize>) -> &[u8] {
+fn field_bytes(block: &[u8; BLOCK_SIZE], range: Range<usize>) -> &[u8] {
     block.get(range).unwrap_or_default()
 }
 
-fn string(block: &[u8; BLOCK], range: Range<usize>) -> &[u8] {
-    c_string(field(block, range))
+fn string_field(block: &[u8; BLOCK_SIZE], range: Range<usize>) -> &[u8] {
+    c_string(field_bytes(block, range))
 }
 
-fn number(block: &[u8; BLOCK], range: Range<usize>, name: &'static str) -> Result<i64, TarFault> {
-    numeric(field(block, range)).ok_or(TarFault::Number { field: name })
+fn numeric_field(
+    block: &[u8; BLOCK_SIZE],
+    range: Range<usize>,
+    name: &'static str,
+) -> Result<i64, TarFault> {
+    parse_numeric(field_bytes(block, range)).ok_or(TarFault::Number { field: name })
 }

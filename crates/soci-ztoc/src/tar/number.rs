@@ -1,18 +1,19 @@
 //! Numbers and strings in the fixed-width fields of a tar header.
 //!
-//! The accepted forms are those of Go's `archive/tar`, because the readers of a ztoc parse the
-//! same headers with it: a form read differently here would give a ztoc that they refuse.
+//! The accepted forms are those of Go's `archive/tar`. The readers of a ztoc parse the same headers
+//! with that package, and would refuse a ztoc whose numbers differ from theirs.
 
-/// Returns the bytes before the first NUL, or all of them.
+/// Returns the bytes before the first NUL, or all bytes if there is no NUL.
 pub(crate) fn c_string(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// Reads an octal field: spaces and NULs around it are padding, nothing at all is zero.
-pub(crate) fn octal(field: &[u8]) -> Option<i64> {
-    let padding = |byte: &u8| matches!(byte, b' ' | 0);
-    let start = field.iter().position(|byte| !padding(byte));
-    let end = field.iter().rposition(|byte| !padding(byte));
+/// Parses an octal field. Spaces and NULs around the digits are padding; a field of padding alone
+/// is zero.
+pub(crate) fn parse_octal(field: &[u8]) -> Option<i64> {
+    let is_padding = |byte: &u8| matches!(byte, b' ' | 0);
+    let start = field.iter().position(|byte| !is_padding(byte));
+    let end = field.iter().rposition(|byte| !is_padding(byte));
     let (Some(start), Some(end)) = (start, end) else {
         return Some(0);
     };
@@ -28,14 +29,14 @@ pub(crate) fn octal(field: &[u8]) -> Option<i64> {
     Some(value)
 }
 
-/// Reads a numeric field: base-256 when the top bit of its first byte is set, else octal.
+/// Parses a numeric field: base-256 if the top bit of its first byte is set, else octal.
 ///
-/// Base-256 is big-endian two's complement whose sign is bit 0x40 of the first byte. Values that
-/// do not fit 63 bits and a sign are refused.
-pub(crate) fn numeric(field: &[u8]) -> Option<i64> {
+/// Base-256 is big-endian two's complement whose sign is bit 0x40 of the first byte. Returns `None`
+/// for values that do not fit 64 bits including the sign.
+pub(crate) fn parse_numeric(field: &[u8]) -> Option<i64> {
     let first = *field.first()?;
     if first & 0x80 == 0 {
-        return octal(field);
+        return parse_octal(field);
     }
     let negative = first & 0x40 != 0;
     let mask = if negative { 0xff } else { 0x00 };
@@ -52,7 +53,7 @@ pub(crate) fn numeric(field: &[u8]) -> Option<i64> {
     Some(if negative { !magnitude } else { magnitude })
 }
 
-/// Reads a decimal of a PAX record: an optional sign and digits, within 64 bits.
-pub(crate) fn decimal(text: &[u8]) -> Option<i64> {
+/// Parses a decimal number of a PAX record: an optional sign and digits, within 64 bits.
+pub(crate) fn parse_decimal(text: &[u8]) -> Option<i64> {
     str::from_utf8(text).ok()?.parse().ok()
 }

@@ -3,31 +3,36 @@
 use std::collections::BTreeMap;
 
 use super::header::Header;
-use super::number::decimal;
+use super::number::parse_decimal;
 use crate::error::TarFault;
 use crate::time::Timestamp;
 
-/// Records in byte order of their keys; of equal keys the last one counts.
+/// Records by key. If a key occurs twice, the last value counts.
 pub(crate) type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
 const SPARSE_OFFSET: &[u8] = b"GNU.sparse.offset";
 const SPARSE_LENGTH: &[u8] = b"GNU.sparse.numbytes";
-/// Where the map of a sparse file is kept.
+/// The key of the map of a sparse file.
 pub(crate) const SPARSE_MAP: &[u8] = b"GNU.sparse.map";
+
+/// A record of an extended header.
+struct Record<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+}
 
 /// Parses the payload of an extended header.
 ///
-/// GNU sparse format 0.0 repeats two keys, once for each fragment; they become one
+/// GNU sparse format 0.0 repeats two keys, once for each fragment. They are joined to one
 /// `GNU.sparse.map` record, which is how format 0.1 and the reference store them.
-pub(crate) fn parse(mut payload: &[u8]) -> Result<Records, TarFault> {
+pub(crate) fn parse_records(mut payload: &[u8]) -> Result<Records, TarFault> {
     let mut records = Records::new();
     let mut fragments: Vec<&[u8]> = Vec::new();
     while !payload.is_empty() {
-        let (key, value, rest) = record(payload).ok_or(TarFault::PaxRecord)?;
-        payload = rest;
+        let Record { key, value } = split_record(&mut payload).ok_or(TarFault::PaxRecord)?;
         if key == SPARSE_OFFSET || key == SPARSE_LENGTH {
-            let wants_offset = fragments.len().is_multiple_of(2);
-            if wants_offset != (key == SPARSE_OFFSET) || value.contains(&b',') {
+            let expects_offset = fragments.len().is_multiple_of(2);
+            if expects_offset != (key == SPARSE_OFFSET) || value.contains(&b',') {
                 return Err(TarFault::PaxRecord);
             }
             fragments.push(value);
@@ -41,11 +46,11 @@ pub(crate) fn parse(mut payload: &[u8]) -> Result<Records, TarFault> {
     Ok(records)
 }
 
-/// Splits off the first record: key, value, rest.
-fn record(payload: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+/// Removes the first record from the payload and returns it.
+fn split_record<'a>(payload: &mut &'a [u8]) -> Option<Record<'a>> {
     let space = payload.iter().position(|&byte| byte == b' ')?;
     let (digits, _) = payload.split_at_checked(space)?;
-    let length = usize::try_from(decimal(digits)?).ok()?;
+    let length = usize::try_from(parse_decimal(digits)?).ok()?;
     if length < 5 {
         return None;
     }
@@ -55,25 +60,26 @@ fn record(payload: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let equals = body.iter().position(|&byte| byte == b'=')?;
     let (key, value) = body.split_at_checked(equals)?;
     let value = value.get(1..)?;
-    let valid = newline == b'\n' && !key.is_empty() && !forbidden_nul(key, value);
-    valid.then_some((key, value, rest))
+    let is_valid = newline == b'\n' && !key.is_empty() && !has_forbidden_nul(key, value);
+    *payload = rest;
+    is_valid.then_some(Record { key, value })
 }
 
-/// NUL would cut a name short, so the values of names must not hold it, nor any other key.
-fn forbidden_nul(key: &[u8], value: &[u8]) -> bool {
+/// Returns whether a record holds a NUL that Go refuses: in the value of a name, else in the key.
+fn has_forbidden_nul(key: &[u8], value: &[u8]) -> bool {
     match key {
         b"path" | b"linkpath" | b"uname" | b"gname" => value.contains(&0),
         _ => key.contains(&0),
     }
 }
 
-/// Puts the records' values over the header's; an empty value leaves the header's in place.
-pub(crate) fn apply(records: &Records, header: &mut Header) -> Result<(), TarFault> {
+/// Overrides the fields of a header with the values of records. Empty values override nothing.
+pub(crate) fn apply_records(records: &Records, header: &mut Header) -> Result<(), TarFault> {
     for (key, value) in records {
         if value.is_empty() {
             continue;
         }
-        let number = |field| decimal(value).ok_or(TarFault::PaxNumber { field });
+        let number = |field| parse_decimal(value).ok_or(TarFault::PaxNumber { field });
         let time = |field| Timestamp::parse_pax(value).ok_or(TarFault::PaxNumber { field });
         match key.as_slice() {
             b"path" => header.name.clone_from(value),

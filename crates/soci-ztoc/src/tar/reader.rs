@@ -1,74 +1,81 @@
-//! The state machine that finds entries in a tar which arrives in pieces.
+//! The state machine that finds the entries of a tar which arrives in chunks.
 
 use std::mem;
 
 use super::header::{Format, Header};
+use super::number::c_string;
 use super::pax::{self, Records};
-use super::sparse::{self, Progress, Version};
+use super::sparse::{self, ContentMap, MapProgress, SparseFormat};
 use super::toc::{Toc, TocBuilder};
-use super::{BLOCK, SPECIAL_LIMIT};
+use super::{BLOCK_SIZE, MAX_EXTENSION_SIZE, SPARSE_MAP_PART};
 use crate::error::{ScanError, TarFault};
 use crate::limits::Limits;
 
-/// Collects the entries of a tar. Errors are kept until [`TarReader::finish`]: what is wrong with
-/// the compressed stream around the tar comes first, even when it comes later.
+/// Collects the entries of a tar.
+///
+/// Errors are kept until [`TarReader::finish`]: an error in the gzip stream around the tar takes
+/// precedence, even if it is found later.
 #[derive(Debug)]
 pub(crate) struct TarReader {
     state: State,
     /// Uncompressed bytes consumed.
     position: u64,
-    /// The block being collected.
-    block: [u8; BLOCK],
-    /// Bytes of `block` that are in; less than [`BLOCK`] between calls.
+    /// The block that is being collected.
+    block: [u8; BLOCK_SIZE],
+    /// Number of bytes of `block` that have arrived; less than [`BLOCK_SIZE`] between calls.
     filled: usize,
-    /// Payload of the special entry being collected.
+    /// Payload of the extension that is being collected.
     payload: Vec<u8>,
-    pending: Pending,
+    overrides: Overrides,
     toc: TocBuilder,
 }
 
-/// What extended headers say about the next entry.
+/// What extensions say about the next entry.
 #[derive(Debug, Default)]
-struct Pending {
+struct Overrides {
     records: Records,
     long_name: Vec<u8>,
     long_link: Vec<u8>,
 }
 
+/// What the next bytes are.
 #[derive(Debug)]
 enum State {
-    /// Passing contents, then the padding up to the next block.
-    Skip {
-        contents: u64,
+    /// Contents, then the padding up to the next block.
+    Contents {
+        left: u64,
         padding: u64,
     },
-    /// Collecting a header.
+    /// A header.
     Header,
-    /// Collecting the block after a block of zeros.
-    SecondZero,
-    /// Collecting the payload of a special entry.
-    Special(Special),
-    /// Collecting the sparse map before a file's contents.
+    /// The block after a block of zeros.
+    SecondZeroBlock,
+    /// The payload of an extension.
+    Extension(Extension),
+    /// The map of a sparse file, before its contents.
     SparseMap(Box<SparseFile>),
-    /// The archive is complete; whatever follows is not part of it.
-    End,
+    /// Not part of the archive, which is complete.
+    EndOfArchive,
     Failed(ScanError),
 }
 
+/// An entry that describes the next one: a PAX header, or a GNU long name or long link.
 #[derive(Clone, Copy, Debug)]
-struct Special {
+struct Extension {
     typeflag: u8,
-    /// Payload bytes still to come, at most one more than is allowed.
+    /// Payload bytes still to come, at most [`MAX_EXTENSION_SIZE`] and one in total.
     left: u64,
     padding: u64,
 }
 
+/// A sparse file whose map is being collected.
 #[derive(Debug)]
 struct SparseFile {
     header: Header,
     records: Records,
-    map: sparse::Map,
-    contents: u64,
+    map: ContentMap,
+    /// Content bytes still to come, including those of the map.
+    left: u64,
     padding: u64,
 }
 
@@ -77,31 +84,32 @@ impl TarReader {
         Self {
             state: State::Header,
             position: 0,
-            block: [0; BLOCK],
+            block: [0; BLOCK_SIZE],
             filled: 0,
             payload: Vec::new(),
-            pending: Pending::default(),
+            overrides: Overrides::default(),
             toc: TocBuilder::new(limits),
         }
     }
 
-    /// Takes the next bytes of the tar.
+    /// Reads the next bytes of the tar.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && !self.is_settled() {
-            if let Err(error) = self.step(&mut bytes) {
+        while !bytes.is_empty() && !self.is_done() {
+            if let Err(error) = self.read_part(&mut bytes) {
                 self.state = State::Failed(error);
             }
         }
     }
 
-    /// Says whether the end of the archive or an error was found, so that no later byte matters.
-    pub(crate) const fn is_settled(&self) -> bool {
-        matches!(self.state, State::End | State::Failed(_))
+    /// Returns whether the end of the archive or an error was found, so that further bytes do not
+    /// matter.
+    const fn is_done(&self) -> bool {
+        matches!(self.state, State::EndOfArchive | State::Failed(_))
     }
 
-    /// Makes the next byte unreadable, for `error`, unless no next byte is needed.
-    pub(crate) fn break_off(&mut self, error: ScanError) {
-        if !self.is_settled() {
+    /// Makes the tar end here with `error`, unless it has ended before.
+    pub(crate) fn fail(&mut self, error: ScanError) {
+        if !self.is_done() {
             self.state = State::Failed(error);
         }
     }
@@ -111,11 +119,14 @@ impl TarReader {
     pub(crate) fn finish(self) -> Result<Toc, ScanError> {
         let part = match self.state {
             State::Failed(error) => return Err(error),
-            State::Skip { contents: 1.., .. } => Some("the contents of an entry"),
-            State::Special(_) => Some("an extended header"),
-            State::SparseMap(_) => Some("the map of a sparse file"),
-            State::Header | State::SecondZero if self.filled > 0 => Some("a header"),
-            State::Skip { .. } | State::Header | State::SecondZero | State::End => None,
+            State::Contents { left: 1.., .. } => Some("the contents of an entry"),
+            State::Extension(_) => Some("an extended header"),
+            State::SparseMap(_) => Some(SPARSE_MAP_PART),
+            State::Header | State::SecondZeroBlock if self.filled > 0 => Some("a header"),
+            State::Contents { .. }
+            | State::Header
+            | State::SecondZeroBlock
+            | State::EndOfArchive => None,
         };
         if let Some(part) = part {
             let offset = self.position;
@@ -124,32 +135,32 @@ impl TarReader {
         Ok(self.toc.finish(self.position))
     }
 
-    fn step(&mut self, bytes: &mut &[u8]) -> Result<(), ScanError> {
+    fn read_part(&mut self, bytes: &mut &[u8]) -> Result<(), ScanError> {
         match &mut self.state {
-            State::Skip { contents, padding } => {
-                let passed = split_front(bytes, *contents).len() as u64;
-                *contents = contents.saturating_sub(passed);
+            State::Contents { left, padding } => {
+                let skipped = split_front(bytes, *left).len() as u64;
+                *left = left.saturating_sub(skipped);
                 let padded = split_front(bytes, *padding).len() as u64;
                 *padding = padding.saturating_sub(padded);
-                if *contents == 0 && *padding == 0 {
+                if *left == 0 && *padding == 0 {
                     self.state = State::Header;
                 }
-                self.advance(passed);
+                self.advance(skipped);
                 self.advance(padded);
                 Ok(())
             }
-            State::Special(special) => {
-                let taken = split_front(bytes, special.left);
-                self.payload.extend_from_slice(taken);
-                special.left = special.left.saturating_sub(taken.len() as u64);
-                let special = *special;
-                self.advance(taken.len() as u64);
-                self.settle_special(special)
+            State::Extension(extension) => {
+                let payload = split_front(bytes, extension.left);
+                self.payload.extend_from_slice(payload);
+                extension.left = extension.left.saturating_sub(payload.len() as u64);
+                let extension = *extension;
+                self.advance(payload.len() as u64);
+                self.read_extension(extension)
             }
-            State::Header => self.collect_block(bytes, Self::header),
-            State::SecondZero => self.collect_block(bytes, Self::second_zero),
-            State::SparseMap(_) => self.collect_block(bytes, Self::sparse_map),
-            State::End | State::Failed(_) => Ok(()),
+            State::Header => self.collect_block(bytes, Self::read_header),
+            State::SecondZeroBlock => self.collect_block(bytes, Self::read_second_zero_block),
+            State::SparseMap(_) => self.collect_block(bytes, Self::read_map_block),
+            State::EndOfArchive | State::Failed(_) => Ok(()),
         }
     }
 
@@ -157,70 +168,70 @@ impl TarReader {
         self.position = self.position.saturating_add(bytes);
     }
 
+    /// Collects bytes of a block, and calls `read` once the block is complete.
     fn collect_block(
         &mut self,
         bytes: &mut &[u8],
-        then: impl FnOnce(&mut Self) -> Result<(), ScanError>,
+        read: impl FnOnce(&mut Self) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
         let room = self.block.get_mut(self.filled..).unwrap_or_default();
-        let taken = split_front(bytes, room.len() as u64);
-        if let Some(room) = room.get_mut(..taken.len()) {
-            room.copy_from_slice(taken);
+        let front = split_front(bytes, room.len() as u64);
+        if let Some(room) = room.get_mut(..front.len()) {
+            room.copy_from_slice(front);
         }
-        self.filled = self.filled.saturating_add(taken.len());
-        self.advance(taken.len() as u64);
-        if self.filled < BLOCK {
+        self.filled = self.filled.saturating_add(front.len());
+        self.advance(front.len() as u64);
+        if self.filled < BLOCK_SIZE {
             return Ok(());
         }
         self.filled = 0;
-        then(self)
+        read(self)
     }
 
-    fn header(&mut self) -> Result<(), ScanError> {
+    fn read_header(&mut self) -> Result<(), ScanError> {
         if self.block.iter().all(|&byte| byte == 0) {
-            self.state = State::SecondZero;
+            self.state = State::SecondZeroBlock;
             return Ok(());
         }
-        let header = Header::parse(&self.block).map_err(|fault| self.invalid(fault))?;
-        // The size is checked before an extended header may replace it.
-        let contents = header
-            .content_length()
-            .map_err(|fault| self.invalid(fault))?;
+        let header = Header::parse(&self.block).map_err(|fault| self.header_error(fault))?;
+        // Go checks the size of the header before an extended header may override it.
+        let contents = self.content_length(&header)?;
         match header.typeflag {
             typeflag @ (b'x' | b'g' | b'L' | b'K') => {
                 self.payload.clear();
-                self.settle_special(Special {
+                self.read_extension(Extension {
                     typeflag,
-                    left: contents.min(SPECIAL_LIMIT.saturating_add(1)),
-                    padding: padding(contents),
+                    left: contents.min(MAX_EXTENSION_SIZE.saturating_add(1)),
+                    padding: padding_after(contents),
                 })
             }
-            _ => self.file(header),
+            _ => self.read_entry_header(header),
         }
     }
 
-    fn second_zero(&mut self) -> Result<(), ScanError> {
+    fn read_second_zero_block(&mut self) -> Result<(), ScanError> {
         if self.block.iter().all(|&byte| byte == 0) {
-            self.state = State::End;
+            self.state = State::EndOfArchive;
             return Ok(());
         }
-        Err(self.invalid(TarFault::LoneZeroBlock))
+        Err(self.header_error(TarFault::LoneZeroBlock))
     }
 
-    /// Uses the payload of a special entry once all of it is there.
-    fn settle_special(&mut self, special: Special) -> Result<(), ScanError> {
-        if special.left > 0 {
-            self.state = State::Special(special);
+    /// Applies an extension, or waits for the rest of its payload.
+    fn read_extension(&mut self, extension: Extension) -> Result<(), ScanError> {
+        if extension.left > 0 {
+            self.state = State::Extension(extension);
             return Ok(());
         }
-        if self.payload.len() as u64 > SPECIAL_LIMIT {
-            return Err(self.too_long("an extended header or long name"));
+        if self.payload.len() as u64 > MAX_EXTENSION_SIZE {
+            return Err(self.too_long_error("an extended header or long name"));
         }
-        match special.typeflag {
-            b'L' => self.pending.long_name = super::number::c_string(&self.payload).to_vec(),
-            b'K' => self.pending.long_link = super::number::c_string(&self.payload).to_vec(),
+        match extension.typeflag {
+            b'L' => self.overrides.long_name = c_string(&self.payload).to_vec(),
+            b'K' => self.overrides.long_link = c_string(&self.payload).to_vec(),
             typeflag => {
-                let records = pax::parse(&self.payload).map_err(|fault| self.invalid(fault))?;
+                let records = pax::parse_records(&self.payload);
+                let records = records.map_err(|fault| self.header_error(fault))?;
                 if typeflag == b'g' {
                     return Err(ScanError::UnsupportedEntryType {
                         typeflag,
@@ -228,144 +239,154 @@ impl TarReader {
                         offset: self.position,
                     });
                 }
-                self.pending.records = records;
+                self.overrides.records = records;
             }
         }
-        self.skip(0, special.padding);
+        self.skip_contents(0, extension.padding);
         Ok(())
     }
 
-    /// Takes the header of a file, link, directory or device.
-    fn file(&mut self, mut header: Header) -> Result<(), ScanError> {
-        let pending = mem::take(&mut self.pending);
-        let records = pending.records;
-        pax::apply(&records, &mut header).map_err(|fault| self.invalid(fault))?;
-        if !pending.long_name.is_empty() {
-            header.name = pending.long_name;
+    /// Reads the header of a file, link, directory or device.
+    fn read_entry_header(&mut self, mut header: Header) -> Result<(), ScanError> {
+        let overrides = mem::take(&mut self.overrides);
+        let records = overrides.records;
+        pax::apply_records(&records, &mut header).map_err(|fault| self.header_error(fault))?;
+        if !overrides.long_name.is_empty() {
+            header.name = overrides.long_name;
         }
-        if !pending.long_link.is_empty() {
-            header.linkname = pending.long_link;
+        if !overrides.long_link.is_empty() {
+            header.linkname = overrides.long_link;
         }
         if header.typeflag == 0 {
-            // Old tars mark directories by nothing but a slash.
-            let directory = header.name.ends_with(b"/");
-            header.typeflag = if directory { b'5' } else { b'0' };
+            // V7 tars mark a directory only by a slash at the end of its name.
+            let is_directory = header.name.ends_with(b"/");
+            header.typeflag = if is_directory { b'5' } else { b'0' };
         }
-        let contents = header
-            .content_length()
-            .map_err(|fault| self.invalid(fault))?;
+        let contents = self.content_length(&header)?;
         if header.typeflag == b'S' && header.format != Format::Gnu {
-            return Err(self.invalid(TarFault::SparseFormat));
+            return Err(self.header_error(TarFault::SparseFormat));
         }
-        let version = Version::of(&records).filter(|_| header.typeflag != b'S');
-        match version {
-            None => self.entry(header, records, contents, padding(contents)),
-            Some(version) => self.sparse(header, records, contents, version),
+        let sparse = SparseFormat::detect(&records).filter(|_| header.typeflag != b'S');
+        match sparse {
+            None => self.push_entry(header, records)?,
+            Some(format) => return self.read_sparse_header(header, records, format),
         }
+        self.skip_contents(contents, padding_after(contents));
+        Ok(())
     }
 
-    /// Replaces name and size of a sparse file by its real ones and looks at its map.
-    fn sparse(
+    /// Replaces name and size of a sparse file by its real ones, and checks its map or waits for
+    /// it.
+    fn read_sparse_header(
         &mut self,
         mut header: Header,
         records: Records,
-        contents: u64,
-        version: Version,
+        format: SparseFormat,
     ) -> Result<(), ScanError> {
-        if let Some(name) = sparse::name(&records) {
+        let contents = self.content_length(&header)?;
+        let padding = padding_after(contents);
+        if let Some(name) = sparse::real_name(&records) {
             header.name = name.to_vec();
         }
-        let size = sparse::logical_size(&records).map_err(|fault| self.invalid(fault))?;
+        let size = sparse::logical_size(&records).map_err(|fault| self.header_error(fault))?;
         header.size = size.unwrap_or(header.size);
-        let padding = padding(contents);
-        if version == Version::InContents {
-            return self.await_sparse_map(SparseFile {
+        if format == SparseFormat::InContents {
+            return self.expect_map_block(SparseFile {
                 header,
                 records,
-                map: sparse::Map::default(),
-                contents,
+                map: ContentMap::default(),
+                left: contents,
                 padding,
             });
         }
-        sparse::check_records(&records, header.size).map_err(|fault| self.invalid(fault))?;
-        if header.is_header_only() {
-            return Err(self.invalid(TarFault::SparseMap));
-        }
-        self.entry(header, records, contents, padding)
+        let checked = sparse::check_map_record(&records, header.size);
+        checked.map_err(|fault| self.header_error(fault))?;
+        self.refuse_sparse_without_contents(&header)?;
+        self.push_entry(header, records)?;
+        self.skip_contents(contents, padding);
+        Ok(())
     }
 
-    /// Waits for the next block of a sparse map, which must lie within the file's contents.
-    fn await_sparse_map(&mut self, file: SparseFile) -> Result<(), ScanError> {
-        if file.contents < BLOCK as u64 {
-            let offset = self.position.saturating_add(file.contents);
-            let part = "the map of a sparse file";
-            return Err(ScanError::TarTruncated { offset, part });
+    /// Waits for the next block of a sparse map, which must lie within the contents of the file.
+    fn expect_map_block(&mut self, file: SparseFile) -> Result<(), ScanError> {
+        if file.left < BLOCK_SIZE as u64 {
+            return Err(ScanError::TarTruncated {
+                offset: self.position.saturating_add(file.left),
+                part: SPARSE_MAP_PART,
+            });
         }
         self.state = State::SparseMap(Box::new(file));
         Ok(())
     }
 
-    fn sparse_map(&mut self) -> Result<(), ScanError> {
+    fn read_map_block(&mut self) -> Result<(), ScanError> {
         let State::SparseMap(mut file) = mem::replace(&mut self.state, State::Header) else {
             return Ok(());
         };
-        file.contents = file.contents.saturating_sub(BLOCK as u64);
-        let progress = file.map.push(&self.block);
-        match progress.map_err(|fault| self.invalid(fault))? {
-            Progress::More => self.await_sparse_map(*file),
-            Progress::TooLong => Err(self.too_long("the map of a sparse file")),
-            Progress::Complete => {
-                let SparseFile { header, map, .. } = &*file;
-                map.check(header.size)
-                    .map_err(|fault| self.invalid(fault))?;
-                if header.is_header_only() {
-                    return Err(self.invalid(TarFault::SparseMap));
-                }
-                self.entry(file.header, file.records, file.contents, file.padding)
+        file.left = file.left.saturating_sub(BLOCK_SIZE as u64);
+        let progress = file.map.push_block(&self.block);
+        match progress.map_err(|fault| self.header_error(fault))? {
+            MapProgress::NeedsBlock => self.expect_map_block(*file),
+            MapProgress::TooLong => Err(self.too_long_error(SPARSE_MAP_PART)),
+            MapProgress::Complete => {
+                let checked = file.map.check_fragments(file.header.size);
+                checked.map_err(|fault| self.header_error(fault))?;
+                self.refuse_sparse_without_contents(&file.header)?;
+                self.push_entry(file.header, file.records)?;
+                self.skip_contents(file.left, file.padding);
+                Ok(())
             }
         }
     }
 
-    fn entry(
-        &mut self,
-        header: Header,
-        records: Records,
-        contents: u64,
-        padding: u64,
-    ) -> Result<(), ScanError> {
-        self.toc.push(header, records, self.position)?;
-        self.skip(contents, padding);
+    fn refuse_sparse_without_contents(&self, header: &Header) -> Result<(), ScanError> {
+        if header.is_header_only() {
+            return Err(self.header_error(TarFault::SparseMap));
+        }
         Ok(())
     }
 
-    fn skip(&mut self, contents: u64, padding: u64) {
+    /// Adds an entry whose contents start at the current position.
+    fn push_entry(&mut self, header: Header, records: Records) -> Result<(), ScanError> {
+        self.toc.push_entry(header, records, self.position)
+    }
+
+    fn skip_contents(&mut self, contents: u64, padding: u64) {
         self.state = if contents == 0 && padding == 0 {
             State::Header
         } else {
-            State::Skip { contents, padding }
+            State::Contents {
+                left: contents,
+                padding,
+            }
         };
     }
 
-    const fn invalid(&self, fault: TarFault) -> ScanError {
+    fn content_length(&self, header: &Header) -> Result<u64, ScanError> {
+        let length = header.content_length();
+        length.map_err(|fault| self.header_error(fault))
+    }
+
+    const fn header_error(&self, fault: TarFault) -> ScanError {
         let offset = self.position;
         ScanError::TarHeader { offset, fault }
     }
 
-    const fn too_long(&self, part: &'static str) -> ScanError {
+    const fn too_long_error(&self, part: &'static str) -> ScanError {
         ScanError::ExtensionTooLong {
             offset: self.position,
             part,
-            limit: SPECIAL_LIMIT,
+            limit: MAX_EXTENSION_SIZE,
         }
     }
 }
 
-/// Bytes from the end of contents of this length to the next block.
-const fn padding(contents: u64) -> u64 {
-    contents.wrapping_neg() & (BLOCK as u64).wrapping_sub(1)
+/// Returns the number of bytes from the end of contents of this length to the next block.
+const fn padding_after(contents: u64) -> u64 {
+    contents.wrapping_neg() & (BLOCK_SIZE as u64).wrapping_sub(1)
 }
 
-/// Takes at most `limit` bytes off the front.
+/// Removes at most `limit` bytes from the front and returns them.
 fn split_front<'a>(bytes: &mut &'a [u8], limit: u64) -> &'a [u8] {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let (front, rest) = bytes.split_at(limit.min(bytes.len()));

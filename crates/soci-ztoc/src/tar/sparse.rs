@@ -1,168 +1,170 @@
-//! Sparse files in PAX form: GNU formats 0.0, 0.1 and 1.0.
+//! Sparse files in PAX form: GNU sparse formats 0.0, 0.1 and 1.0.
 //!
-//! The map itself is of no use to a ztoc. It is read because it must be well-formed for the
-//! reader to go on, and because in format 1.0 it lies before the contents.
+//! A ztoc does not hold the map of a sparse file. It is read because Go's `archive/tar` refuses a
+//! malformed map, and because in format 1.0 it lies before the contents.
 
-use super::number::decimal;
+use super::number::parse_decimal;
 use super::pax::{Records, SPARSE_MAP};
-use super::{BLOCK, SPECIAL_LIMIT};
+use super::{BLOCK_SIZE, MAX_EXTENSION_SIZE};
 use crate::error::TarFault;
 
-/// Where the map of a sparse file lies.
+/// Where a sparse file keeps its map.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Version {
-    /// In the extended header (0.0 and 0.1).
+pub(crate) enum SparseFormat {
+    /// In the extended header (formats 0.0 and 0.1).
     InRecords,
-    /// In front of the contents (1.0).
+    /// Before the contents (format 1.0).
     InContents,
 }
 
-impl Version {
-    /// Tells sparse files from others; versions that nobody knows are not sparse.
-    pub(crate) fn of(records: &Records) -> Option<Self> {
-        let major = record(records, b"GNU.sparse.major");
-        let minor = record(records, b"GNU.sparse.minor");
+impl SparseFormat {
+    /// Returns the format of a sparse file, and `None` for other files. Files of unknown format
+    /// versions are not sparse.
+    pub(crate) fn detect(records: &Records) -> Option<Self> {
+        let major = record_value(records, b"GNU.sparse.major");
+        let minor = record_value(records, b"GNU.sparse.minor");
         match (major, minor) {
             (b"0", b"0" | b"1") => Some(Self::InRecords),
             (b"1", b"0") => Some(Self::InContents),
-            (b"", b"") if !record(records, SPARSE_MAP).is_empty() => Some(Self::InRecords),
+            (b"", b"") if !record_value(records, SPARSE_MAP).is_empty() => Some(Self::InRecords),
             _ => None,
         }
     }
 }
 
-/// Returns a record's value, empty where there is none.
-fn record<'a>(records: &'a Records, key: &[u8]) -> &'a [u8] {
+/// Returns the value of a record, empty if there is no such record.
+fn record_value<'a>(records: &'a Records, key: &[u8]) -> &'a [u8] {
     records.get(key).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Returns the real name of a sparse file, if the records give one.
-pub(crate) fn name(records: &Records) -> Option<&[u8]> {
-    Some(record(records, b"GNU.sparse.name")).filter(|name| !name.is_empty())
+/// Returns the real name of a sparse file, if the records hold it.
+pub(crate) fn real_name(records: &Records) -> Option<&[u8]> {
+    Some(record_value(records, b"GNU.sparse.name")).filter(|name| !name.is_empty())
 }
 
-/// Returns the size of a sparse file with its holes, if the records give one.
+/// Returns the size of a sparse file including its holes, if the records hold it.
 pub(crate) fn logical_size(records: &Records) -> Result<Option<i64>, TarFault> {
-    let size = match record(records, b"GNU.sparse.size") {
-        b"" => record(records, b"GNU.sparse.realsize"),
+    let size = match record_value(records, b"GNU.sparse.size") {
+        b"" => record_value(records, b"GNU.sparse.realsize"),
         size => size,
     };
     if size.is_empty() {
         return Ok(None);
     }
     let field = "GNU.sparse.size";
-    decimal(size).map(Some).ok_or(TarFault::PaxNumber { field })
+    let size = parse_decimal(size);
+    size.map(Some).ok_or(TarFault::PaxNumber { field })
 }
 
-/// Checks the map in the records of format 0.0 or 0.1 against the file's size.
-pub(crate) fn check_records(records: &Records, size: i64) -> Result<(), TarFault> {
-    let count = decimal(record(records, b"GNU.sparse.numblocks"));
+/// Checks the map in the records of format 0.0 or 0.1 against the logical size of the file.
+pub(crate) fn check_map_record(records: &Records, size: i64) -> Result<(), TarFault> {
+    let count = parse_decimal(record_value(records, b"GNU.sparse.numblocks"));
     let count = count.and_then(|count| usize::try_from(count).ok());
-    let numbers = count.and_then(|count| count.checked_mul(2));
-    let numbers = numbers.ok_or(TarFault::SparseMap)?;
-    let map = record(records, SPARSE_MAP);
-    let mut check = Check::new(size)?;
+    let expected = count.and_then(|count| count.checked_mul(2));
+    let expected = expected.ok_or(TarFault::SparseMap)?;
+    let map = record_value(records, SPARSE_MAP);
+    let mut check = FragmentCheck::new(size)?;
     let mut found: usize = 0;
     if !map.is_empty() {
         for token in map.split(|&byte| byte == b',') {
-            check.number(decimal(token))?;
+            check.push_number(parse_decimal(token))?;
             found = found.saturating_add(1);
         }
     }
-    if found == numbers {
+    if found == expected {
         Ok(())
     } else {
         Err(TarFault::SparseMap)
     }
 }
 
-/// Fragments must be in order, apart, and within the file.
-struct Check {
+/// Checks that the fragments of a map are in order, do not overlap, and lie within the file.
+struct FragmentCheck {
     size: i64,
-    /// End of the fragment before.
-    end: i64,
+    /// End of the previous fragment.
+    previous_end: i64,
     /// Start of this fragment, once read.
     offset: Option<i64>,
 }
 
-impl Check {
+impl FragmentCheck {
     fn new(size: i64) -> Result<Self, TarFault> {
         if size < 0 {
             return Err(TarFault::SparseMap);
         }
         Ok(Self {
             size,
-            end: 0,
+            previous_end: 0,
             offset: None,
         })
     }
 
-    /// Takes the next number of the map: offsets and lengths by turns.
-    fn number(&mut self, number: Option<i64>) -> Result<(), TarFault> {
-        let number = number
-            .filter(|&number| number >= 0)
-            .ok_or(TarFault::SparseMap)?;
+    /// Checks the next number of the map, in which offsets and lengths alternate.
+    fn push_number(&mut self, number: Option<i64>) -> Result<(), TarFault> {
+        let number = number.filter(|&number| number >= 0);
+        let number = number.ok_or(TarFault::SparseMap)?;
         let Some(offset) = self.offset.take() else {
             self.offset = Some(number);
             return Ok(());
         };
         let end = offset.checked_add(number);
-        let end = end.filter(|&end| offset >= self.end && end <= self.size);
-        self.end = end.ok_or(TarFault::SparseMap)?;
+        let end = end.filter(|&end| offset >= self.previous_end && end <= self.size);
+        self.previous_end = end.ok_or(TarFault::SparseMap)?;
         Ok(())
     }
 }
 
-/// The map of format 1.0 as its blocks arrive: a count, then offsets and lengths, one a line.
+/// The map of format 1.0, as far as its blocks have arrived: a count of fragments, then the offset
+/// and length of each fragment, one number in each line.
 #[derive(Debug, Default)]
-pub(crate) struct Map {
+pub(crate) struct ContentMap {
     text: Vec<u8>,
     lines: u64,
-    /// Lines in all, known once the first is complete.
-    wanted: Option<u64>,
+    /// Number of lines that the map has, known once the first line is complete.
+    expected_lines: Option<u64>,
 }
 
 /// What a map needs next.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Progress {
-    /// All of the map was read.
+pub(crate) enum MapProgress {
+    /// Nothing: the map is complete.
     Complete,
     /// Another block.
-    More,
-    /// Another block, but the map is as long as a map may be.
+    NeedsBlock,
+    /// Another block, but the map has [`MAX_EXTENSION_SIZE`] bytes already.
     TooLong,
 }
 
-impl Map {
-    /// Takes the next block of the map.
-    pub(crate) fn push(&mut self, block: &[u8; BLOCK]) -> Result<Progress, TarFault> {
+impl ContentMap {
+    /// Adds the next block of the map.
+    pub(crate) fn push_block(&mut self, block: &[u8; BLOCK_SIZE]) -> Result<MapProgress, TarFault> {
         self.text.extend_from_slice(block);
         for &byte in block {
             self.lines = self.lines.saturating_add(u64::from(byte == b'\n'));
         }
-        if self.wanted.is_none() && self.lines > 0 {
-            let count = self.tokens().next().and_then(decimal);
+        if self.expected_lines.is_none() && self.lines > 0 {
+            let count = self.tokens().next().and_then(parse_decimal);
             let count = count.and_then(|count| u64::try_from(count).ok());
             let numbers = count.and_then(|count| count.checked_mul(2));
-            // The reference reads as many numbers into a signed 64-bit count.
+            // The reference counts the numbers in 64 signed bits.
             let numbers = numbers.filter(|&numbers| i64::try_from(numbers).is_ok());
             let numbers = numbers.ok_or(TarFault::SparseMap)?;
-            self.wanted = Some(numbers.saturating_add(1));
+            self.expected_lines = Some(numbers.saturating_add(1));
         }
-        Ok(match self.wanted {
-            Some(wanted) if self.lines >= wanted => Progress::Complete,
-            _ if self.text.len() as u64 >= SPECIAL_LIMIT => Progress::TooLong,
-            _ => Progress::More,
+        Ok(match self.expected_lines {
+            Some(expected) if self.lines >= expected => MapProgress::Complete,
+            _ if self.text.len() as u64 >= MAX_EXTENSION_SIZE => MapProgress::TooLong,
+            _ => MapProgress::NeedsBlock,
         })
     }
 
-    /// Checks a complete map against the file's size.
-    pub(crate) fn check(&self, size: i64) -> Result<(), TarFault> {
-        let mut check = Check::new(size)?;
-        let numbers = self.wanted.unwrap_or(1).saturating_sub(1);
+    /// Checks a complete map against the logical size of the file.
+    pub(crate) fn check_fragments(&self, size: i64) -> Result<(), TarFault> {
+        let mut check = FragmentCheck::new(size)?;
+        let numbers = self.expected_lines.unwrap_or(1).saturating_sub(1);
         let numbers = usize::try_from(numbers).unwrap_or(usize::MAX);
         for token in self.tokens().skip(1).take(numbers) {
-            check.number(decimal(token))?;
+            check.push_number(parse_decimal(token))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The entries of a tar, as they are found.
+//! Collects the entries of a tar into a table of contents.
 
 use super::header::Header;
 use super::pax::Records;
@@ -6,18 +6,19 @@ use crate::entry::{EntryType, FileMetadata, Xattr};
 use crate::error::{LimitKind, ScanError};
 use crate::limits::Limits;
 
-/// What the tar holds.
+/// The table of contents of a tar.
 #[derive(Debug)]
 pub(crate) struct Toc {
     /// Entries in the order of the tar.
     pub(crate) entries: Vec<FileMetadata>,
-    /// Where the reader stopped, in uncompressed bytes: after the end-of-archive blocks it needed.
+    /// Uncompressed offset at which the reader stopped: the end of the end-of-archive blocks, or of
+    /// the stream.
     pub(crate) uncompressed_size: u64,
-    /// Entries (by position) whose owner or group does not fit 32 bits.
+    /// Indexes of the entries whose owner or group does not fit 32 bits.
     pub(crate) truncated_ids: Vec<usize>,
 }
 
-/// Collects entries within limits.
+/// Collects entries and enforces the limits.
 #[derive(Debug)]
 pub(crate) struct TocBuilder {
     entries: Vec<FileMetadata>,
@@ -36,8 +37,8 @@ impl TocBuilder {
         }
     }
 
-    /// Adds an entry whose contents start at `position`.
-    pub(crate) fn push(
+    /// Adds an entry whose contents start at uncompressed offset `position`.
+    pub(crate) fn push_entry(
         &mut self,
         header: Header,
         records: Records,
@@ -61,8 +62,8 @@ impl TocBuilder {
             uncompressed_size: header.size,
             linkname: header.linkname,
             mode: header.mode,
-            uid: low_half(header.uid),
-            gid: low_half(header.gid),
+            uid: truncate_id(header.uid),
+            gid: truncate_id(header.gid),
             uname: header.uname,
             gname: header.gname,
             mod_time: header.mtime.to_rfc3339(),
@@ -70,30 +71,30 @@ impl TocBuilder {
             devminor: header.devminor,
             xattrs: xattrs.collect(),
         };
-        self.count(&entry)?;
+        self.check_limits(&entry)?;
         self.entries.push(entry);
         Ok(())
     }
 
     /// Counts an entry against the limits.
-    fn count(&mut self, entry: &FileMetadata) -> Result<(), ScanError> {
+    fn check_limits(&mut self, entry: &FileMetadata) -> Result<(), ScanError> {
         let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
         let texts = texts.into_iter().map(Vec::len);
         let records = entry.xattrs.iter();
         let records = records.flat_map(|xattr| [xattr.key.len(), xattr.value.len()]);
         let bytes = texts.chain(records).map(|length| length as u64);
         self.string_bytes = bytes.fold(self.string_bytes, u64::saturating_add);
-        let limit = |what, limit| Err(ScanError::Limit { what, limit });
+        let exceeded = |what, limit| Err(ScanError::Limit { what, limit });
         if self.string_bytes > self.limits.string_bytes {
-            return limit(LimitKind::StringBytes, self.limits.string_bytes);
+            return exceeded(LimitKind::StringBytes, self.limits.string_bytes);
         }
         if self.entries.len() as u64 >= self.limits.entries {
-            return limit(LimitKind::Entries, self.limits.entries);
+            return exceeded(LimitKind::Entries, self.limits.entries);
         }
         Ok(())
     }
 
-    /// Ends the table where the tar ended.
+    /// Completes the table of a tar that ended at `uncompressed_size`.
     pub(crate) fn finish(self, uncompressed_size: u64) -> Toc {
         Toc {
             entries: self.entries,
@@ -103,8 +104,8 @@ impl TocBuilder {
     }
 }
 
-/// Keeps the low 32 bits, as the readers do.
-fn low_half(id: i64) -> u32 {
+/// Returns the low 32 bits, as the readers keep them.
+fn truncate_id(id: i64) -> u32 {
     let [a, b, c, d, ..] = id.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }

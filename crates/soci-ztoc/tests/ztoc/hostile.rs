@@ -45,7 +45,7 @@ fn exercise(bytes: &[u8]) {
     for entry in 0..ztoc.toc.len().min(4) {
         drop(reader.read_entry(entry));
     }
-    drop(reader.read(0, 4096));
+    drop(reader.read_bytes(0, 4096));
 }
 
 proptest! {

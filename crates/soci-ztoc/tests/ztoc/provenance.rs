@@ -62,7 +62,7 @@ fn another_origin_is_refused() {
             compressed_size,
             ..right
         }),
-        Err(ProvenanceError::Size { .. })
+        Err(ProvenanceError::LayerSize { .. })
     ));
     let compression = Compression::Uncompressed;
     assert!(matches!(
@@ -83,7 +83,7 @@ fn another_origin_is_refused() {
             build_tool_identifier,
             ..right
         }),
-        Err(ProvenanceError::Tool { .. })
+        Err(ProvenanceError::BuildTool { .. })
     ));
     let mut old = ztoc.clone();
     "0.8".clone_into(&mut old.version);
@@ -104,10 +104,10 @@ fn checkpoints_that_the_span_size_does_not_put_there_are_refused() {
     };
     // The first one says that something lies before it.
     let window = changed(HEAD + 17, &[1]);
-    assert_eq!(window, Err(ProvenanceError::Spacing { index: 0 }));
+    assert_eq!(window, Err(ProvenanceError::CheckpointSpacing { index: 0 }));
     // The second one is as far from the first one as the span size, and not farther.
     let close = changed(HEAD + RECORD + 8, &span_size.to_le_bytes());
-    assert_eq!(close, Err(ProvenanceError::Spacing { index: 1 }));
+    assert_eq!(close, Err(ProvenanceError::CheckpointSpacing { index: 1 }));
     // The list says that it was made with another span size.
     let renamed = changed(4, &(span_size + 1).to_le_bytes());
     assert!(
@@ -117,5 +117,8 @@ fn checkpoints_that_the_span_size_does_not_put_there_are_refused() {
     // The older layout leaves out the first one.
     let mut old = ztoc.clone();
     old.compression_info.checkpoints.drain(HEAD..HEAD + RECORD);
-    assert_eq!(old.check_provenance(&right), Err(ProvenanceError::Form));
+    assert_eq!(
+        old.check_provenance(&right),
+        Err(ProvenanceError::CheckpointLayout)
+    );
 }

@@ -94,11 +94,11 @@ fn ranges_beyond_the_tar_are_refused() {
     let ztoc = Ztoc::decode(case.ztoc.expect("it has one")).expect("it is sound");
     let mut reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
     let size = ztoc.uncompressed_archive_size;
-    assert!(reader.read(0, size).is_ok());
-    assert!(reader.read(size, size).is_ok());
+    assert!(reader.read_bytes(0, size).is_ok());
+    assert!(reader.read_bytes(size, size).is_ok());
     for (start, end) in [(0, size + 1), (2, 1), (u64::MAX, u64::MAX)] {
         let refused = ExtractError::Range { start, end };
-        assert_eq!(reader.read(start, end), Err(refused));
+        assert_eq!(reader.read_bytes(start, end), Err(refused));
     }
 }
 
@@ -186,7 +186,7 @@ proptest! {
             };
             let (start, end) = (at(a.min(b)), at(a.max(b)));
             let mut reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
-            let found = reader.read(start as u64, end as u64);
+            let found = reader.read_bytes(start as u64, end as u64);
             let found = found.unwrap_or_else(|error| panic!("`{}`: {error}", case.name));
             prop_assert!(found == plain[start..end], "`{}` {start}..{end}", case.name);
         }
