@@ -6,6 +6,7 @@
 
 pub(crate) mod bits;
 pub(crate) mod code_lengths;
+pub(crate) mod copy;
 pub(crate) mod deflate;
 #[cfg(test)]
 mod differential;

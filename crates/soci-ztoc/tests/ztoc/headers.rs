@@ -1,12 +1,12 @@
-//! Details of tar headers that no recorded layer shows.
+//! Forms of tar header fields that none of the recorded layers has.
 
 use soci_ztoc::{Compression, FileMetadata, ScanError, TarFault, build};
 
 use crate::support::TOOL;
 use crate::vectors::one_file_tar;
 
-/// Changes a field of the header of a tar of one file, and scans it.
-fn with_field(at: usize, bytes: &[u8]) -> Result<FileMetadata, ScanError> {
+/// Changes the header field at offset `at` in a tar of one file, and returns the scanned entry.
+fn scan_with_field(at: usize, bytes: &[u8]) -> Result<FileMetadata, ScanError> {
     let mut tar = one_file_tar();
     tar[at..at + bytes.len()].copy_from_slice(bytes);
     tar[148..156].fill(b' ');
@@ -20,8 +20,8 @@ fn with_field(at: usize, bytes: &[u8]) -> Result<FileMetadata, ScanError> {
 }
 
 #[test]
-fn numbers_are_octal_or_base_256() {
-    let mode = |field: &[u8]| with_field(100, field).map(|entry| entry.mode);
+fn numeric_fields_are_octal_or_base_256() {
+    let mode = |field: &[u8]| scan_with_field(100, field).map(|entry| entry.mode);
     assert_eq!(mode(b"0000755\0"), Ok(0o755));
     assert_eq!(mode(b"  755  \0"), Ok(0o755));
     assert_eq!(mode(b"\x00\x00755 \0 "), Ok(0o755));
@@ -35,15 +35,15 @@ fn numbers_are_octal_or_base_256() {
         Ok(-2)
     );
     for bad in [b"0000858\0", b"7 5     ", b"-755    ", b"+755    "] {
-        let error = mode(bad).expect_err("no number");
+        let error = mode(bad).expect_err("not a number");
         let fault = TarFault::Number { field: "mode" };
         assert_eq!(error, ScanError::TarHeader { offset: 512, fault });
     }
 }
 
 #[test]
-fn times_are_written_as_rfc_3339() {
-    let time = |field: &[u8; 12]| with_field(136, field).map(|entry| entry.mod_time);
+fn modification_times_become_rfc_3339_text() {
+    let time = |field: &[u8; 12]| scan_with_field(136, field).map(|entry| entry.mod_time);
     let text = |time: &str| Ok(time.to_owned());
     assert_eq!(time(b"00000000000\0"), text("1970-01-01T00:00:00Z"));
     assert_eq!(time(b"14524770400\0"), text("2023-11-14T22:13:20Z"));
@@ -66,14 +66,14 @@ fn times_are_written_as_rfc_3339() {
 }
 
 #[test]
-fn messages_name_offset_and_fault() {
-    let error = with_field(124, b"00000000009\0").expect_err("no number");
+fn messages_name_the_offset_and_the_fault() {
+    let error = scan_with_field(124, b"00000000009\0").expect_err("not a number");
     let message = error.to_string();
     assert_eq!(
         message,
         "tar header before uncompressed offset 512 is invalid: field `size` is not a number"
     );
-    let error = with_field(156, b"V").expect_err("a volume label");
+    let error = scan_with_field(156, b"V").expect_err("a volume label");
     assert_eq!(
         error.to_string(),
         "tar entry `a/hello.txt` before uncompressed offset 512 has type `V`, which a ztoc cannot hold"

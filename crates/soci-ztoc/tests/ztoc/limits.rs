@@ -1,4 +1,4 @@
-//! Limits and arguments out of range.
+//! Limits on layers and ztocs, and arguments that are out of range.
 
 use soci_ztoc::{
     AssembleError, BuildError, Compression, EncodeError, LayerScanner, LimitKind, Limits,
@@ -11,21 +11,22 @@ use crate::support::TOOL;
 
 #[test]
 fn span_sizes_out_of_range_are_refused() {
-    let refused = |compression, span_size| LayerScanner::new(compression, span_size).err();
+    let error_of = |compression, span_size| LayerScanner::new(compression, span_size).err();
     let too_large = 1 << 63;
     for (compression, span_size) in [
         (Compression::Gzip, too_large),
         (Compression::Uncompressed, too_large),
         (Compression::Uncompressed, 0),
     ] {
-        let error = refused(compression, span_size).expect("out of range");
+        let error = error_of(compression, span_size).expect("out of range");
         assert!(matches!(error, ScanError::SpanSize { .. }), "{error}");
     }
-    assert_eq!(refused(Compression::Gzip, 0), None);
-    assert_eq!(refused(Compression::Gzip, too_large - 1), None);
+    assert_eq!(error_of(Compression::Gzip, 0), None);
+    assert_eq!(error_of(Compression::Gzip, too_large - 1), None);
 }
 
-fn limited(limits: Limits) -> Option<ScanError> {
+/// Scans a recorded layer with limits, and returns the error.
+fn scan_with_limits(limits: Limits) -> Option<ScanError> {
     let case = golden::layer("gzip-9");
     let mut scanner = LayerScanner::with_limits(Compression::Gzip, 8192, limits).expect("in range");
     let fed = scanner.feed(case.layer);
@@ -33,10 +34,10 @@ fn limited(limits: Limits) -> Option<ScanError> {
 }
 
 #[test]
-fn limits_are_kept() {
+fn layers_beyond_a_limit_are_refused() {
     let limits = Limits::default();
-    assert_eq!(limited(limits), None);
-    let few = [
+    assert_eq!(scan_with_limits(limits), None);
+    let too_small = [
         (
             Limits {
                 entries: 3,
@@ -62,8 +63,8 @@ fn limits_are_kept() {
             1000,
         ),
     ];
-    for (limits, what, limit) in few {
-        let error = limited(limits).expect("too much");
+    for (limits, what, limit) in too_small {
+        let error = scan_with_limits(limits).expect("an exceeded limit");
         assert_eq!(error, ScanError::Limit { what, limit });
     }
 }
@@ -71,15 +72,15 @@ fn limits_are_kept() {
 #[test]
 fn more_spans_than_a_ztoc_holds_are_refused() {
     let mut scanner = LayerScanner::new(Compression::Uncompressed, 1).expect("in range");
-    let piece = vec![0; 1 << 20];
-    let error = (0..64).find_map(|_| scanner.feed(&piece).err());
+    let chunk = vec![0; 1 << 20];
+    let error = (0..64).find_map(|_| scanner.feed(&chunk).err());
     let what = LimitKind::SpanBytes;
     let limit = 1 << 30;
     assert_eq!(error, Some(ScanError::Limit { what, limit }));
 }
 
 #[test]
-fn scan_and_digests_of_different_layers_do_not_mix() {
+fn scan_and_digests_of_different_layers_cannot_be_assembled() {
     let mut scanner = LayerScanner::new(Compression::Uncompressed, 512).expect("in range");
     let starts = scanner.feed(&[0; 1024]).expect("zeros");
     let found = scanner.finish().expect("an empty tar");
@@ -121,10 +122,11 @@ fn sound_tars_that_a_ztoc_cannot_describe_are_told_from_damaged_ones() {
 }
 
 #[test]
-fn ztocs_beyond_a_gibibyte_are_refused() {
+fn ztocs_larger_than_1_gib_are_refused() {
     let ztoc = build(&[0; 1024], Compression::Uncompressed, 512, TOOL);
     let mut ztoc = ztoc.expect("an empty tar");
-    // Zeros that are never written take no memory, and the refusal comes before they are copied.
+    // The system gives no memory to zeros that are never touched, and encoding must fail before it
+    // copies them.
     ztoc.compression_info.checkpoints = vec![0; 3 << 29];
     let limit = 1 << 30;
     assert_eq!(ztoc.encode(), Err(EncodeError::TooLarge { limit }));

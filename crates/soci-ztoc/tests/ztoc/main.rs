@@ -1,4 +1,4 @@
-//! Tests of the whole crate, mostly against recorded layers.
+//! Tests of the public API, mostly against layers for which the reference's output is recorded.
 
 mod goldens;
 mod headers;

@@ -1,15 +1,16 @@
-//! What a ztoc shows of its origin, against recorded ztocs.
+//! Checks of what a ztoc was built from, with recorded ztocs.
 
 use soci_testkit::golden;
 use soci_ztoc::{Compression, Provenance, ProvenanceError, ReaderViolation, Ztoc, build};
 
 use crate::support::{TOOL, compression};
 
-/// Bytes of a checkpoint list before its records, and those of one record.
-const HEAD: usize = 12;
-const RECORD: usize = 17 + 32 * 1024;
+/// Bytes before the first checkpoint of a list.
+const HEADER_SIZE: usize = 12;
+/// Bytes of one checkpoint: two offsets, the unused bits, and a window.
+const CHECKPOINT_SIZE: usize = 17 + 32 * 1024;
 
-fn expected(layer: &[u8], compression: Compression, span_size: u64) -> Provenance<'static> {
+fn provenance_of(layer: &[u8], compression: Compression, span_size: u64) -> Provenance<'static> {
     Provenance {
         compressed_size: layer.len() as u64,
         compression,
@@ -19,28 +20,30 @@ fn expected(layer: &[u8], compression: Compression, span_size: u64) -> Provenanc
 }
 
 #[test]
-fn what_a_scan_gives_is_accepted() {
-    let mut seen = 0;
+fn ztocs_of_the_same_layer_and_parameters_are_accepted() {
+    let mut checked_count = 0;
     for case in golden::layers() {
         let (Some(recorded), Some(compression)) = (case.ztoc, compression(&case)) else {
             continue;
         };
         let ztoc = Ztoc::decode(recorded).expect("a recorded ztoc");
-        // Blocks without content at the start of a layer give checkpoints at one place, which no reader takes.
-        let crowded = |rule: &ReaderViolation| matches!(rule, ReaderViolation::SpanOrder { .. });
-        if ztoc.reader_violations().iter().any(crowded) {
+        // Empty blocks at the start of a layer give several checkpoints at the same offset, which
+        // readers refuse.
+        let is_span_order =
+            |rule: &ReaderViolation| matches!(rule, ReaderViolation::SpanOrder { .. });
+        if ztoc.reader_violations().iter().any(is_span_order) {
             continue;
         }
-        let expected = expected(case.layer, compression, case.span_size());
+        let expected = provenance_of(case.layer, compression, case.span_size());
         let checked = ztoc.check_provenance(&expected);
         assert_eq!(checked, Ok(()), "{}", case.name);
-        seen += 1;
+        checked_count += 1;
     }
-    assert!(seen > 50, "{seen}");
+    assert!(checked_count > 50, "{checked_count}");
 }
 
-/// A gzip layer with several spans, and its ztoc.
-fn several_spans() -> (&'static [u8], u64, Ztoc) {
+/// Returns a recorded gzip layer with more than three spans, its span size and its ztoc.
+fn layer_with_several_spans() -> (&'static [u8], u64, Ztoc) {
     let found = golden::layers().into_iter().find_map(|case| {
         let compression = compression(&case).filter(|found| *found == Compression::Gzip)?;
         let ztoc = build(case.layer, compression, case.span_size(), TOOL).ok()?;
@@ -51,9 +54,9 @@ fn several_spans() -> (&'static [u8], u64, Ztoc) {
 }
 
 #[test]
-fn another_origin_is_refused() {
-    let (layer, span_size, ztoc) = several_spans();
-    let right = expected(layer, Compression::Gzip, span_size);
+fn ztocs_of_another_layer_or_other_parameters_are_refused() {
+    let (layer, span_size, ztoc) = layer_with_several_spans();
+    let right = provenance_of(layer, Compression::Gzip, span_size);
     let check = |wrong: Provenance<'_>| ztoc.check_provenance(&wrong);
     assert_eq!(check(right), Ok(()));
     let compressed_size = right.compressed_size + 1;
@@ -94,29 +97,31 @@ fn another_origin_is_refused() {
 }
 
 #[test]
-fn checkpoints_that_the_span_size_does_not_put_there_are_refused() {
-    let (layer, span_size, ztoc) = several_spans();
-    let right = expected(layer, Compression::Gzip, span_size);
+fn checkpoints_that_do_not_fit_the_span_size_are_refused() {
+    let (layer, span_size, ztoc) = layer_with_several_spans();
+    let right = provenance_of(layer, Compression::Gzip, span_size);
     let changed = |at: usize, bytes: &[u8]| {
         let mut ztoc = ztoc.clone();
         ztoc.compression_info.checkpoints[at..at + bytes.len()].copy_from_slice(bytes);
         ztoc.check_provenance(&right)
     };
-    // The first one says that something lies before it.
-    let window = changed(HEAD + 17, &[1]);
+    // The window of the first checkpoint is not empty.
+    let window = changed(HEADER_SIZE + 17, &[1]);
     assert_eq!(window, Err(ProvenanceError::CheckpointSpacing { index: 0 }));
-    // The second one is as far from the first one as the span size, and not farther.
-    let close = changed(HEAD + RECORD + 8, &span_size.to_le_bytes());
+    // The second checkpoint is exactly the span size after the first, but must be farther.
+    let close = changed(HEADER_SIZE + CHECKPOINT_SIZE + 8, &span_size.to_le_bytes());
     assert_eq!(close, Err(ProvenanceError::CheckpointSpacing { index: 1 }));
-    // The list says that it was made with another span size.
-    let renamed = changed(4, &(span_size + 1).to_le_bytes());
+    // The list holds another span size.
+    let other_size = changed(4, &(span_size + 1).to_le_bytes());
     assert!(
-        matches!(renamed, Err(ProvenanceError::SpanSize { .. })),
-        "{renamed:?}"
+        matches!(other_size, Err(ProvenanceError::SpanSize { .. })),
+        "{other_size:?}"
     );
-    // The older layout leaves out the first one.
+    // The older layout leaves out the first checkpoint.
     let mut old = ztoc.clone();
-    old.compression_info.checkpoints.drain(HEAD..HEAD + RECORD);
+    old.compression_info
+        .checkpoints
+        .drain(HEADER_SIZE..HEADER_SIZE + CHECKPOINT_SIZE);
     assert_eq!(
         old.check_provenance(&right),
         Err(ProvenanceError::CheckpointLayout)

@@ -1,4 +1,4 @@
-//! Whatever is read through a ztoc equals what plain decompression gives.
+//! What is read through a ztoc equals what decompression of the whole layer gives.
 
 use std::io::Read as _;
 
@@ -9,33 +9,33 @@ use soci_ztoc::{Compression, EntryType, Ztoc};
 
 use crate::support::compression;
 
-/// Decompresses a whole layer by other means.
-fn plain(case: &LayerCase) -> Vec<u8> {
+/// Decompresses a whole layer with `flate2`.
+fn decompress(case: &LayerCase) -> Vec<u8> {
     if compression(case) == Some(Compression::Uncompressed) {
         return case.layer.to_vec();
     }
     let mut bytes = Vec::new();
     let mut decoder = flate2::read::MultiGzDecoder::new(case.layer);
-    // A zlib stream at the end of a gzip file is beyond this decoder, and beyond the tar.
+    // This decoder refuses a zlib stream after the gzip members, which lies after the tar anyway.
     if let Err(error) = decoder.read_to_end(&mut bytes) {
         assert!(case.name.contains("zlib"), "`{}`: {error}", case.name);
     }
     bytes
 }
 
-/// Layers with ztocs, decoded.
-fn readable() -> Vec<(LayerCase, Ztoc)> {
-    let with_ztoc = |case: LayerCase| Some((case, Ztoc::decode(case.ztoc?).expect("it is sound")));
+/// Returns the recorded layers that have a ztoc, with the decoded ztoc.
+fn layers_with_ztoc() -> Vec<(LayerCase, Ztoc)> {
+    let with_ztoc = |case: LayerCase| Some((case, Ztoc::decode(case.ztoc?).expect("a valid ztoc")));
     golden::layers().into_iter().filter_map(with_ztoc).collect()
 }
 
 #[test]
-fn all_files_can_be_read() {
-    for (case, ztoc) in readable() {
-        let plain = plain(&case);
-        let mut reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
+fn all_files_are_read_with_their_contents() {
+    for (case, ztoc) in layers_with_ztoc() {
+        let tar = decompress(&case);
+        let mut reader = LayerReader::new(&ztoc, case.layer).expect("decoding checked the spans");
         for (index, entry) in ztoc.toc.iter().enumerate() {
-            // The recorded size of a sparse file counts its holes.
+            // The size of a sparse file includes its holes, which are not in the tar.
             if entry.entry_type != EntryType::Regular || case.name.contains("sparse-pax") {
                 continue;
             }
@@ -43,25 +43,21 @@ fn all_files_can_be_read() {
             let found = found.unwrap_or_else(|error| panic!("`{}` {index}: {error}", case.name));
             let start = usize::try_from(entry.uncompressed_offset).expect("small");
             let size = usize::try_from(entry.uncompressed_size).expect("small");
-            assert!(
-                found == plain[start..start + size],
-                "`{}` {index}",
-                case.name
-            );
+            assert!(found == tar[start..start + size], "`{}` {index}", case.name);
         }
     }
 }
 
 #[test]
-fn all_spans_give_their_part_of_the_tar() {
-    for (case, ztoc) in readable() {
-        let plain = plain(&case);
-        let mut reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
+fn all_spans_are_read_with_their_part_of_the_tar() {
+    for (case, ztoc) in layers_with_ztoc() {
+        let tar = decompress(&case);
+        let mut reader = LayerReader::new(&ztoc, case.layer).expect("decoding checked the spans");
         for (index, span) in reader.spans().to_vec().into_iter().enumerate() {
             let found = reader.read_span(index);
             let found = found.unwrap_or_else(|error| panic!("`{}` {index}: {error}", case.name));
             let start = usize::try_from(span.uncompressed_start).expect("small");
-            let expected = &plain[start.min(plain.len())..];
+            let expected = &tar[start.min(tar.len())..];
             assert!(expected.starts_with(found), "`{}` {index}", case.name);
             let length = span
                 .uncompressed_end
@@ -72,13 +68,13 @@ fn all_spans_give_their_part_of_the_tar() {
 }
 
 #[test]
-fn entries_without_contents_read_as_nothing() {
+fn entries_without_contents_are_read_as_empty() {
     let case = golden::layer("tar-hardlinks");
-    let ztoc = Ztoc::decode(case.ztoc.expect("it has one")).expect("it is sound");
-    let mut reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
+    let ztoc = Ztoc::decode(case.ztoc.expect("a ztoc is recorded")).expect("a valid ztoc");
+    let mut reader = LayerReader::new(&ztoc, case.layer).expect("decoding checked the spans");
     let links = ztoc.toc.iter().enumerate();
     let mut links = links.filter(|(_, entry)| entry.entry_type == EntryType::Hardlink);
-    let (index, _) = links.next().expect("there is a hard link");
+    let (index, _) = links.next().expect("a hard link");
     assert_eq!(reader.read_entry(index), Ok(Vec::new()));
     let count = ztoc.toc.len();
     let missing = ExtractError::Entry {
@@ -91,8 +87,8 @@ fn entries_without_contents_read_as_nothing() {
 #[test]
 fn ranges_beyond_the_tar_are_refused() {
     let case = golden::layer("gzip-9");
-    let ztoc = Ztoc::decode(case.ztoc.expect("it has one")).expect("it is sound");
-    let mut reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
+    let ztoc = Ztoc::decode(case.ztoc.expect("a ztoc is recorded")).expect("a valid ztoc");
+    let mut reader = LayerReader::new(&ztoc, case.layer).expect("decoding checked the spans");
     let size = ztoc.uncompressed_archive_size;
     assert!(reader.read_bytes(0, size).is_ok());
     assert!(reader.read_bytes(size, size).is_ok());
@@ -103,10 +99,10 @@ fn ranges_beyond_the_tar_are_refused() {
 }
 
 #[test]
-fn spans_beyond_the_callers_limit_are_not_held() {
+fn spans_beyond_the_callers_limit_are_refused() {
     let case = golden::layer("gzip-9");
-    let ztoc = Ztoc::decode(case.ztoc.expect("it has one")).expect("it is sound");
-    let reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
+    let ztoc = Ztoc::decode(case.ztoc.expect("a ztoc is recorded")).expect("a valid ztoc");
+    let reader = LayerReader::new(&ztoc, case.layer).expect("decoding checked the spans");
     let span = reader.spans()[0];
     let length = span.uncompressed_end - span.uncompressed_start;
     let mut reader = reader.with_max_span(length - 1);
@@ -119,13 +115,13 @@ fn spans_beyond_the_callers_limit_are_not_held() {
     assert_eq!(outcome, Err(refused));
 }
 
-/// Returns the bytes of a layer, but for one that is flipped.
-struct Flipped {
+/// A layer in which one bit of the byte at `at` is flipped.
+struct FlippedLayer {
     layer: &'static [u8],
     at: usize,
 }
 
-impl ReadRange for Flipped {
+impl ReadRange for FlippedLayer {
     type Error = std::convert::Infallible;
 
     fn read_range(&mut self, start: u64, end: u64) -> Result<Vec<u8>, Self::Error> {
@@ -136,16 +132,16 @@ impl ReadRange for Flipped {
 }
 
 #[test]
-fn a_flipped_byte_is_found_in_its_spans_alone() {
+fn a_flipped_bit_makes_only_the_spans_with_its_byte_unreadable() {
     let case = golden::layer("all-bit-offsets");
-    let ztoc = Ztoc::decode(case.ztoc.expect("it has one")).expect("it is sound");
-    let spans = ztoc.spans().expect("they were checked");
+    let ztoc = Ztoc::decode(case.ztoc.expect("a ztoc is recorded")).expect("a valid ztoc");
+    let spans = ztoc.spans().expect("decoding checked the spans");
     for flipped in (0..case.layer.len()).step_by(397) {
-        let source = Flipped {
+        let source = FlippedLayer {
             layer: case.layer,
             at: flipped,
         };
-        let mut reader = LayerReader::new(&ztoc, source).expect("spans were checked");
+        let mut reader = LayerReader::new(&ztoc, source).expect("decoding checked the spans");
         for (span, range) in spans.iter().enumerate() {
             let hit =
                 range.compressed_start <= flipped as u64 && (flipped as u64) < range.compressed_end;
@@ -157,11 +153,11 @@ fn a_flipped_byte_is_found_in_its_spans_alone() {
 }
 
 #[test]
-fn a_short_source_is_an_error() {
+fn a_source_that_returns_too_few_bytes_is_an_error() {
     let case = golden::layer("gzip-9");
-    let ztoc = Ztoc::decode(case.ztoc.expect("it has one")).expect("it is sound");
+    let ztoc = Ztoc::decode(case.ztoc.expect("a ztoc is recorded")).expect("a valid ztoc");
     let cut = &case.layer[..case.layer.len() - 1];
-    let mut reader = LayerReader::new(&ztoc, cut).expect("spans were checked");
+    let mut reader = LayerReader::new(&ztoc, cut).expect("decoding checked the spans");
     let last = reader.spans().len() - 1;
     let outcome = reader.read_span(last).map(<[u8]>::len);
     assert!(
@@ -174,9 +170,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_ranges_equal_plain_decompression(a in 0.0..1.0_f64, b in 0.0..1.0_f64) {
-        for (case, ztoc) in readable().into_iter().step_by(7) {
-            let plain = plain(&case);
+    fn random_ranges_equal_whole_decompression(a in 0.0..1.0_f64, b in 0.0..1.0_f64) {
+        for (case, ztoc) in layers_with_ztoc().into_iter().step_by(7) {
+            let tar = decompress(&case);
             let size = u32::try_from(ztoc.uncompressed_archive_size).expect("small");
             let at = |part: f64| {
                 #[expect(clippy::cast_possible_truncation, reason = "a fraction of a small size")]
@@ -185,10 +181,10 @@ proptest! {
                 at
             };
             let (start, end) = (at(a.min(b)), at(a.max(b)));
-            let mut reader = LayerReader::new(&ztoc, case.layer).expect("spans were checked");
+            let mut reader = LayerReader::new(&ztoc, case.layer).expect("decoding checked the spans");
             let found = reader.read_bytes(start as u64, end as u64);
             let found = found.unwrap_or_else(|error| panic!("`{}`: {error}", case.name));
-            prop_assert!(found == plain[start..end], "`{}` {start}..{end}", case.name);
+            prop_assert!(found == tar[start..end], "`{}` {start}..{end}", case.name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Decoding agrees with what was recorded of each ztoc, and encodes to the same bytes again.
+//! Decoded ztocs agree with the recorded description of each, and are encoded to the same bytes.
 
 use serde_json::Value;
 use soci_testkit::golden;
@@ -10,8 +10,8 @@ use crate::support::{first_difference, hex, text_or_base64};
 fn decoded_ztocs_encode_to_the_same_bytes() {
     for case in golden::layers() {
         let Some(recorded) = case.ztoc else { continue };
-        let ztoc = Ztoc::decode(recorded).expect("the reference's ztoc is sound");
-        let encoded = ztoc.encode().expect("it is small");
+        let ztoc = Ztoc::decode(recorded).expect("a valid ztoc of the reference");
+        let encoded = ztoc.encode().expect("less than 1 GiB");
         if encoded != recorded {
             let difference = first_difference(&encoded, recorded);
             panic!("`{}`: {difference}", case.name);
@@ -26,16 +26,16 @@ fn decoded_entries_agree_with_the_record() {
         let (Some(recorded), Some(toc)) = (case.ztoc, case.toc) else {
             continue;
         };
-        let ztoc = Ztoc::decode(recorded).expect("the reference's ztoc is sound");
+        let ztoc = Ztoc::decode(recorded).expect("a valid ztoc of the reference");
         let toc = toc.as_array().expect("a list");
         assert_eq!(ztoc.toc.len(), toc.len(), "{}", case.name);
         for (entry, recorded) in ztoc.toc.iter().zip(toc) {
-            assert_entry(entry, recorded);
+            assert_entry_equals(entry, recorded);
         }
     }
 }
 
-fn assert_entry(entry: &FileMetadata, recorded: &Value) {
+fn assert_entry_equals(entry: &FileMetadata, recorded: &Value) {
     let text = |field: &str| text_or_base64(&recorded[field]);
     let number = |field: &str| recorded[field].as_i64().expect("a number");
     let fields = [
@@ -75,8 +75,8 @@ fn decoded_spans_agree_with_the_record() {
         let (Some(recorded), Some(spans)) = (case.ztoc, case.spans) else {
             continue;
         };
-        let ztoc = Ztoc::decode(recorded).expect("the reference's ztoc is sound");
-        let found = ztoc.spans().expect("they were checked");
+        let ztoc = Ztoc::decode(recorded).expect("a valid ztoc of the reference");
+        let found = ztoc.spans().expect("decoding checked the spans");
         let spans = spans.as_array().expect("a list");
         assert_eq!(found.len(), spans.len(), "{}", case.name);
         for (index, (span, recorded)) in found.iter().zip(spans).enumerate() {

@@ -1,4 +1,4 @@
-//! Any ztoc survives encoding, whatever its fields hold.
+//! A ztoc with any values in its fields is decoded as it was encoded.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use soci_ztoc::{
 
 use crate::support::TOOL;
 
-fn entry_type() -> impl Strategy<Value = EntryType> {
+fn any_entry_type() -> impl Strategy<Value = EntryType> {
     prop::sample::select(vec![
         EntryType::Block,
         EntryType::Char,
@@ -20,24 +20,24 @@ fn entry_type() -> impl Strategy<Value = EntryType> {
     ])
 }
 
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
+fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..20)
 }
 
-/// Zero, which is left out of the bytes, and all other numbers.
-fn number() -> impl Strategy<Value = i64> {
+/// Generates 0, which is left out of the encoding, as often as any other number.
+fn any_number() -> impl Strategy<Value = i64> {
     prop_oneof![Just(0), any::<i64>()]
 }
 
 prop_compose! {
-    fn entry()(
-        entry_type in entry_type(),
-        (name, linkname, uname, gname) in (bytes(), bytes(), bytes(), bytes()),
+    fn any_entry()(
+        entry_type in any_entry_type(),
+        (name, linkname, uname, gname) in (any_bytes(), any_bytes(), any_bytes(), any_bytes()),
         mod_time in ".{0,40}",
-        offset in number(),
-        (size, mode, devmajor, devminor) in (number(), number(), number(), number()),
+        offset in any_number(),
+        (size, mode, devmajor, devminor) in (any_number(), any_number(), any_number(), any_number()),
         (uid, gid) in (any::<u32>(), prop_oneof![Just(0), any::<u32>()]),
-        xattrs in vec((bytes(), bytes()), 0..4),
+        xattrs in vec((any_bytes(), any_bytes()), 0..4),
     ) -> FileMetadata {
         let xattrs = xattrs.into_iter().map(|(key, value)| Xattr { key, value });
         FileMetadata {
@@ -63,8 +63,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn decoding_gives_back_what_was_encoded(
-        toc in vec(entry(), 0..12),
+    fn decoding_returns_what_was_encoded(
+        toc in vec(any_entry(), 0..12),
         version in ".{0,8}",
         tool in ".{0,40}",
         size in 0..5000_usize,
@@ -74,16 +74,16 @@ proptest! {
         ztoc.version = version;
         ztoc.build_tool_identifier = tool;
         ztoc.toc = toc;
-        let encoded = ztoc.encode().expect("it is small");
+        let encoded = ztoc.encode().expect("less than 1 GiB");
         let decoded = Ztoc::decode(&encoded);
         prop_assert_eq!(decoded.as_ref(), Ok(&ztoc));
     }
 }
 
 #[test]
-fn scanner_and_hasher_can_move_to_threads() {
-    const fn sendable<T: Send>() {}
-    sendable::<LayerScanner>();
-    sendable::<SpanHasher>();
-    sendable::<Ztoc>();
+fn scanner_and_hasher_can_be_sent_to_threads() {
+    const fn assert_send<T: Send>() {}
+    assert_send::<LayerScanner>();
+    assert_send::<SpanHasher>();
+    assert_send::<Ztoc>();
 }

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Functions that several test modules use.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,20 +6,20 @@ use serde_json::Value;
 use soci_testkit::golden::LayerCase;
 use soci_ztoc::{Compression, SpanHasher, Ztoc};
 
-/// What built the recorded ztocs.
+/// The build tool identifier of the recorded ztocs.
 pub(crate) const TOOL: &str = "AWS SOCI CLI v0.2";
 
-/// Returns how a recorded layer is read; `None` where its media type already rules it out.
+/// Returns the compression of a recorded layer, or `None` if its media type cannot be indexed.
 pub(crate) fn compression(case: &LayerCase) -> Option<Compression> {
     match case.text("compression_algorithm") {
         "gzip" => Some(Compression::Gzip),
-        // Docker's plain tar has no compression that the reference knows by name.
+        // The reference knows no name for the compression of Docker's plain tar media type.
         "uncompressed" | "unknown" => Some(Compression::Uncompressed),
         _ => None,
     }
 }
 
-/// Writes bytes in lower-case hexadecimal.
+/// Returns bytes as lower-case hexadecimal text.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         for nibble in [byte >> 4, byte & 15] {
@@ -29,7 +29,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Names the first field in which two ztocs differ, else the first byte.
+/// Describes the first entry or field in which two ztocs differ, else the first byte.
 pub(crate) fn first_difference(found: &[u8], expected: &[u8]) -> String {
     let (found_ztoc, expected_ztoc) = match (Ztoc::decode(found), Ztoc::decode(expected)) {
         (Ok(found), Ok(expected)) => (found, expected),
@@ -64,18 +64,18 @@ pub(crate) fn first_difference(found: &[u8], expected: &[u8]) -> String {
     format!("equal fields, but byte {byte:?} differs")
 }
 
-/// Returns a digest in lower-case hexadecimal.
+/// Returns the SHA-256 digest of bytes as lower-case hexadecimal text.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut hasher = SpanHasher::new();
     hasher.feed(bytes, &[]);
     hex(&hasher.finish().layer)
 }
 
-/// Reads a recorded text, which is wrapped where it is not UTF-8.
+/// Parses a recorded text, which is recorded in base64 if it is not UTF-8.
 pub(crate) fn text_or_base64(value: &Value) -> Vec<u8> {
     match (value.as_str(), value["base64"].as_str()) {
         (Some(text), _) => text.as_bytes().to_vec(),
         (None, Some(text)) => STANDARD.decode(text).expect("base64"),
-        (None, None) => panic!("{value} is no text"),
+        (None, None) => panic!("{value} is not a text"),
     }
 }

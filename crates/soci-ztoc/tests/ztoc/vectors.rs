@@ -1,4 +1,4 @@
-//! Three ztocs in full, small enough to read.
+//! Three small ztocs of the reference, in full or by digest.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -35,14 +35,14 @@ const DOCKER_EMPTY_LAYER: [u8; 32] = [
     0x8c, 0x58, 0x00, 0x08, 0x00, 0x00, 0xff, 0xff, 0x2e, 0xaf, 0xb5, 0xef, 0x00, 0x04, 0x00, 0x00,
 ];
 
-fn encoded(layer: &[u8], compression: Compression) -> Vec<u8> {
-    let ztoc = build(layer, compression, SPAN, TOOL).expect("the layer is sound");
-    ztoc.encode().expect("it is small")
+fn build_and_encode(layer: &[u8], compression: Compression) -> Vec<u8> {
+    let ztoc = build(layer, compression, SPAN, TOOL).expect("a valid layer");
+    ztoc.encode().expect("less than 1 GiB")
 }
 
 #[test]
-fn an_empty_tar() {
-    let ztoc = encoded(&[0; 1024], Compression::Uncompressed);
+fn ztoc_of_an_empty_tar() {
+    let ztoc = build_and_encode(&[0; 1024], Compression::Uncompressed);
     assert_eq!(hex(&ztoc), EMPTY_TAR);
     assert_eq!(
         sha256(&ztoc),
@@ -51,13 +51,13 @@ fn an_empty_tar() {
 }
 
 #[test]
-fn a_tar_of_one_file() {
+fn ztoc_of_a_tar_of_one_file() {
     let layer = one_file_tar();
     assert_eq!(
         sha256(&layer),
         "90106517782dace16d222d2b8da4148ed5f3c1d730dcdec7f2d1a41c4be34125"
     );
-    let ztoc = encoded(&layer, Compression::Uncompressed);
+    let ztoc = build_and_encode(&layer, Compression::Uncompressed);
     assert_eq!(STANDARD.encode(&ztoc), ONE_FILE);
     assert_eq!(
         sha256(&ztoc),
@@ -66,8 +66,8 @@ fn a_tar_of_one_file() {
 }
 
 #[test]
-fn the_empty_layer_of_docker() {
-    let ztoc = encoded(&DOCKER_EMPTY_LAYER, Compression::Gzip);
+fn ztoc_of_the_empty_layer_of_docker() {
+    let ztoc = build_and_encode(&DOCKER_EMPTY_LAYER, Compression::Gzip);
     assert_eq!(ztoc.len(), 33024);
     assert_eq!(
         sha256(&ztoc),
@@ -75,7 +75,7 @@ fn the_empty_layer_of_docker() {
     );
 }
 
-/// A ustar header for `a/hello.txt`, its contents, and the end of the archive.
+/// Returns a ustar archive with the file `a/hello.txt`.
 pub(crate) fn one_file_tar() -> Vec<u8> {
     let mut tar = vec![0; 2048];
     let mut put = |at: usize, bytes: &[u8]| tar[at..at + bytes.len()].copy_from_slice(bytes);

@@ -1,18 +1,19 @@
-//! The rules of the readers, against what the reference's own reader does with its ztocs.
+//! The rules of the readers, compared with what the reference's reader does with recorded ztocs.
 
 use soci_testkit::golden::{self, LayerCase};
 use soci_ztoc::{ReaderViolation, Ztoc, build};
 
 use crate::support::{TOOL, compression};
 
-/// Builds a recorded layer, since only a scan sees owners beyond 32 bits.
-fn violations(case: &LayerCase) -> Vec<ReaderViolation> {
+/// Builds the ztoc of a recorded layer and returns the rules it breaks. A decoded ztoc would not do,
+/// since only a scan finds owners beyond 32 bits.
+fn violations_of(case: &LayerCase) -> Vec<ReaderViolation> {
     let compression = compression(case).expect("a layer with a ztoc");
     let ztoc = build(case.layer, compression, case.span_size(), TOOL);
     ztoc.expect("a ztoc is recorded").reader_violations()
 }
 
-fn kind(violation: &ReaderViolation) -> &'static str {
+fn short_name(violation: &ReaderViolation) -> &'static str {
     match violation {
         ReaderViolation::BeyondEnd { .. } => "beyond end",
         ReaderViolation::TruncatedId { .. } => "truncated id",
@@ -29,8 +30,8 @@ fn kind(violation: &ReaderViolation) -> &'static str {
     }
 }
 
-/// Names of recorded layers and the rules they break; all others break none.
-const ODD: &str = "\
+/// The recorded layers that break rules, and the rules.
+const EXPECTED: &str = "\
 empty-blocks-first: span order
 flush-before-data: span order
 members-empty-first: span order
@@ -48,30 +49,30 @@ tar-sparse-pax-1.0: beyond end, invalid toc entry, sparse
 ";
 
 #[test]
-fn exactly_the_odd_layers_break_rules() {
+fn exactly_the_listed_layers_break_rules() {
     let mut found = Vec::new();
     for case in golden::layers() {
         if case.ztoc.is_none() {
             continue;
         }
-        let mut kinds: Vec<_> = violations(&case).iter().map(kind).collect();
+        let mut kinds: Vec<_> = violations_of(&case).iter().map(short_name).collect();
         kinds.sort_unstable();
         kinds.dedup();
         if !kinds.is_empty() {
             found.push(format!("{}: {}\n", case.name, kinds.join(", ")));
         }
     }
-    assert_eq!(found.concat(), ODD);
+    assert_eq!(found.concat(), EXPECTED);
 }
 
 #[test]
-fn whatever_the_reference_cannot_decode_breaks_a_rule() {
+fn ztocs_that_the_reference_cannot_decode_break_a_rule() {
     for case in golden::layers() {
         if case.ztoc.is_none() || case.text("reference_decodes") == "ok" {
             continue;
         }
         assert_eq!(case.text("reference_decodes"), "invalid_toc_entry");
-        let violations = violations(&case);
+        let violations = violations_of(&case);
         let refused = |violation: &ReaderViolation| {
             matches!(violation, ReaderViolation::InvalidTocEntry { .. })
                 && violation.refuses_layer()
@@ -81,14 +82,14 @@ fn whatever_the_reference_cannot_decode_breaks_a_rule() {
 }
 
 #[test]
-fn header_offsets_that_were_recorded_leave_room_for_headers() {
+fn invalid_toc_entries_are_those_without_room_for_their_header() {
     for case in golden::layers() {
         let (Some(recorded), Some(toc)) = (case.ztoc, case.toc) else {
             continue;
         };
-        let ztoc = Ztoc::decode(recorded).expect("it is sound");
+        let ztoc = Ztoc::decode(recorded).expect("a valid ztoc");
         let entries = toc.as_array().expect("a list").iter().enumerate();
-        let crossed: Vec<usize> = entries
+        let without_room: Vec<usize> = entries
             .filter(|(_, entry)| {
                 let header = entry["tar_header_offset"].as_u64();
                 let contents = entry["uncompressed_offset"].as_u64().expect("a number");
@@ -101,6 +102,6 @@ fn header_offsets_that_were_recorded_leave_room_for_headers() {
             matches!(violation, ReaderViolation::InvalidTocEntry { .. })
         };
         let found = violations.iter().filter(invalid).count();
-        assert_eq!(found > 0, !crossed.is_empty(), "`{}`", case.name);
+        assert_eq!(found > 0, !without_room.is_empty(), "`{}`", case.name);
     }
 }
