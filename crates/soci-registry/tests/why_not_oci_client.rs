@@ -1,7 +1,8 @@
-//! Why this crate does not stand on `oci-client`: what that library does against a registry that is hostile or busy.
+//! Why this crate does not use `oci-client`: how that library behaves with a hostile or busy
+//! registry.
 //!
-//! Each test states a fact about the library. One that fails is good news: the library has caught up, and the decision is
-//! worth another look. `registry/` holds this crate's own client to the opposite of each.
+//! Each test states a fact about the library. If one fails, the library has caught up, and the
+//! decision should be reconsidered. The tests in `registry/` show that this crate behaves otherwise.
 
 #[path = "registry/fake.rs"]
 #[expect(
@@ -45,24 +46,24 @@ async fn reads_a_manifest_of_any_size() {
 }
 
 #[tokio::test]
-async fn hides_how_long_a_busy_registry_asks_to_wait() {
+async fn hides_the_retry_after_header() {
     let fake =
         Fake::start(|_, _| Reply::error(429, "TOOMANYREQUESTS").header("Retry-After", "7700077"));
     let error = client()
         .pull_manifest_raw(&reference(&fake), &RegistryAuth::Anonymous, &[MANIFEST])
         .await
-        .expect_err("a refusal");
+        .expect_err("an error");
     assert!(!format!("{error:?}").contains("7700077"), "{error:?}");
 }
 
 #[tokio::test]
-async fn tells_nobody_whether_a_subject_was_noticed() {
+async fn hides_whether_the_registry_processed_the_subject() {
     let fake = Fake::start(|_, _| {
         Reply::new(201)
             .header("Location", "/v2/team/app/manifests/v1")
             .header("OCI-Subject", "sha256:7700077")
     });
-    // All that the caller gets is one text: the location.
+    // The caller gets only the location.
     let location: String = client()
         .push_manifest_raw(
             &reference(&fake),
@@ -75,11 +76,11 @@ async fn tells_nobody_whether_a_subject_was_noticed() {
 }
 
 #[tokio::test]
-async fn sends_a_password_wherever_the_registry_says() {
+async fn sends_a_password_to_any_token_server_that_the_registry_names() {
     let realm = Fake::start(|_, _| Reply::new(200).body(r#"{"token":"t"}"#));
     let port = realm.address.port();
-    // Another host name, and somebody else's name in the URL: the library looks at neither.
-    let challenge = format!(r#"Bearer realm="http://someone@localhost:{port}/token",service="s""#);
+    // The realm has another host name and a user name. The library checks neither.
+    let challenge = format!(r#"Bearer realm="http://user@localhost:{port}/token",service="s""#);
     let fake = Fake::start(move |_, _| Reply::new(401).header("WWW-Authenticate", &challenge));
     let password = RegistryAuth::Basic("u".to_owned(), "p".to_owned());
     drop(

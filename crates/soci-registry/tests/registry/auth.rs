@@ -1,4 +1,4 @@
-//! Challenges, tokens and what becomes of credentials.
+//! Challenges, tokens and credentials.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -11,15 +11,16 @@ use tempfile::TempDir;
 use crate::fake::{Fake, Reply};
 use crate::{options, repository, repository_with};
 
-/// Returns options with a credential file for a server. The file is gone with the folder.
+/// Returns options with a credential file for a server. The file is deleted with the folder.
 pub(crate) fn logged_in(fake: &Fake, username: &str, password: &str) -> (TempDir, ClientOptions) {
     let address = fake.address;
-    with_file(&format!(
+    with_authfile(&format!(
         r#"{{"auths":{{"{address}":{{"username":"{username}","password":"{password}"}}}}}}"#
     ))
 }
 
-fn with_file(text: &str) -> (TempDir, ClientOptions) {
+/// Returns options with a credential file of this text.
+fn with_authfile(text: &str) -> (TempDir, ClientOptions) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("config.json");
     std::fs::write(&path, text).expect("a file");
@@ -30,14 +31,16 @@ fn with_file(text: &str) -> (TempDir, ClientOptions) {
     (folder, options)
 }
 
-fn manifest() -> Reply {
+/// Returns a reply with the shortest manifest.
+fn short_manifest_reply() -> Reply {
     Reply::new(200)
         .header("Content-Type", media_type::OCI_MANIFEST)
         .body("{}")
 }
 
-/// A registry with its own token server, whose tokens are good for two requests.
-fn bearer() -> Fake {
+/// Starts a registry with its own token server. It accepts the first token, except for the tag
+/// `late`, which needs the second one.
+fn start_bearer_registry() -> Fake {
     Fake::start(|seen, before| {
         if seen.target.starts_with("/token?") {
             let body = format!(r#"{{"token":"t{before}","expires_in":1}}"#);
@@ -49,7 +52,7 @@ fn bearer() -> Fake {
             _ => 0,
         };
         if seen.header("authorization") == Some(&format!("Bearer t{number}")) {
-            return manifest();
+            return short_manifest_reply();
         }
         let challenge = format!(
             r#"Bearer realm="http://{host}/token",service="s",scope="repository:x:pull aws""#
@@ -59,8 +62,8 @@ fn bearer() -> Fake {
 }
 
 #[tokio::test]
-async fn gets_a_token_once_and_renews_it_when_told() {
-    let fake = bearer();
+async fn fetches_a_token_once_and_renews_it_after_a_rejection() {
+    let fake = start_bearer_registry();
     let (_folder, options) = logged_in(&fake, "u", "p");
     let repository = repository_with(&fake, options);
     for tag in ["v1", "v2", "late", "late"] {
@@ -78,16 +81,20 @@ async fn gets_a_token_once_and_renews_it_when_told() {
         "/token?service=s&scope=aws&scope=repository%3Ateam%2Fapp%3Apull"
     );
     assert_eq!(tokens[0].header("authorization"), Some("Basic dTpw"));
-    assert_eq!(seen.len(), 8, "v1 and the first late one are asked twice");
+    assert_eq!(
+        seen.len(),
+        8,
+        "two requests for `v1` and for the first `late`"
+    );
 }
 
 #[tokio::test]
-async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
+async fn renews_a_token_after_the_403_that_ecr_sends_for_an_expired_one() {
     let fake = Fake::start(|seen, before| {
         let host = seen.header("host").expect("a host");
         match (seen.target.starts_with("/token"), seen.header("authorization")) {
             (true, _) => Reply::new(200).body(format!(r#"{{"token":"t{before}"}}"#)),
-            (_, Some("Bearer t2")) => manifest(),
+            (_, Some("Bearer t2")) => short_manifest_reply(),
             (_, Some(_)) => Reply::new(403).body(
                 r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#,
             ),
@@ -102,7 +109,7 @@ async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
     let error = repository
         .fetch_manifest(name)
         .await
-        .expect_err("one renewal");
+        .expect_err("two rejected tokens");
     assert_eq!(error.class(), ErrorClass::Denied);
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("no credentials were found"), "{hint}");
@@ -110,15 +117,15 @@ async fn takes_a_403_for_an_expired_token_as_ecr_means_it() {
         repository
             .fetch_manifest(name)
             .await
-            .expect("one more")
+            .expect("a third token")
             .is_some()
     );
     assert_eq!(fake.seen().len(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shares_one_token_between_requests() {
-    let fake = bearer();
+async fn concurrent_requests_share_one_token() {
+    let fake = start_bearer_registry();
     let (_folder, options) = logged_in(&fake, "u", "p");
     let repository = repository_with(&fake, options);
     let tasks: Vec<_> = (0..8)
@@ -136,14 +143,14 @@ async fn shares_one_token_between_requests() {
 }
 
 #[tokio::test]
-async fn trades_an_identity_token_for_another() {
-    let fake = bearer();
+async fn sends_an_identity_token_to_the_token_server_in_a_form() {
+    let fake = start_bearer_registry();
     let text = format!(
         r#"{{"auths":{{"{}":{{"identitytoken":"i d"}}}}}}"#,
         fake.address
     );
-    let (_folder, options) = with_file(&text);
-    // The realm of a POST has no query, so the fake takes it for something else: what matters is what it was sent.
+    let (_folder, options) = with_authfile(&text);
+    // The fake does not answer the `POST` with a token. Only the request matters here.
     drop(
         repository_with(&fake, options)
             .fetch_manifest(ManifestName::Tag("v1"))
@@ -157,13 +164,13 @@ async fn trades_an_identity_token_for_another() {
 }
 
 #[tokio::test]
-async fn says_where_it_looked_for_credentials() {
+async fn an_error_names_the_sources_that_were_tried() {
     let fake = Fake::start(|_, _| Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#));
-    let (folder, options) = with_file("{}");
+    let (folder, options) = with_authfile("{}");
     let error = repository_with(&fake, options)
         .fetch_manifest(ManifestName::Tag("v1"))
         .await
-        .expect_err("no way in");
+        .expect_err("an error");
     assert_eq!(error.class(), ErrorClass::Denied);
     let text = error.to_string();
     let file = folder.path().join("config.json");
@@ -174,7 +181,7 @@ async fn says_where_it_looked_for_credentials() {
 }
 
 #[tokio::test]
-async fn does_not_repeat_a_wrong_password() {
+async fn sends_a_rejected_password_only_once() {
     let fake = Fake::start(|_, _| {
         Reply::error(401, "UNAUTHORIZED").header("WWW-Authenticate", r#"Basic realm="x""#)
     });
@@ -182,14 +189,14 @@ async fn does_not_repeat_a_wrong_password() {
     let error = repository_with(&fake, options)
         .fetch_manifest(ManifestName::Tag("v1"))
         .await
-        .expect_err("no way in");
+        .expect_err("an error");
     assert_eq!(error.class(), ErrorClass::Denied);
     assert!(!format!("{error:?}").contains("hunter2"));
     assert_eq!(fake.seen().len(), 2);
 }
 
 #[tokio::test]
-async fn believes_no_token_server_in_a_strange_place() {
+async fn rejects_an_unsafe_token_server() {
     for realm in [
         "http://169.254.169.254/token",
         "http://user@127.0.0.1:1/token",
@@ -201,28 +208,28 @@ async fn believes_no_token_server_in_a_strange_place() {
         let error = repository(&fake)
             .fetch_manifest(ManifestName::Tag("v1"))
             .await;
-        let error = error.expect_err("a refusal");
+        let error = error.expect_err("an error");
         assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
     }
 }
 
 #[tokio::test]
-async fn says_which_helper_is_missing() {
+async fn an_error_names_the_missing_helper() {
     for name in ["soci-test-missing", "../sh", "a b"] {
         let fake =
             Fake::start(|_, _| Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#));
-        let (_folder, options) = with_file(&format!(r#"{{"credsStore":"{name}"}}"#));
+        let (_folder, options) = with_authfile(&format!(r#"{{"credsStore":"{name}"}}"#));
         let error = repository_with(&fake, options)
             .fetch_manifest(ManifestName::Tag("v1"))
             .await
-            .expect_err("no way in");
+            .expect_err("an error");
         assert_eq!(error.class(), ErrorClass::Configuration);
         assert!(error.to_string().contains(name), "{error}");
     }
 }
 
 #[tokio::test]
-async fn names_a_certificate_file_that_cannot_be_used() {
+async fn an_error_names_an_unusable_certificate_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ca.pem");
     for text in [None, Some("no PEM")] {
@@ -235,17 +242,17 @@ async fn names_a_certificate_file_that_cannot_be_used() {
             ca_files: vec![path.clone()],
             ..options()
         };
-        let error = soci_registry::Client::new(options).expect_err("no certificate");
+        let error = soci_registry::Client::new(options).expect_err("an error");
         assert!(matches!(error, RegistryError::Configuration(_)));
         assert!(error.to_string().contains("ca.pem"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn waits_no_longer_than_allowed() {
+async fn waits_no_longer_than_the_timeout() {
     let fake = Fake::start(|_, _| {
         std::thread::sleep(Duration::from_secs(3));
-        manifest()
+        short_manifest_reply()
     });
     let mut options = options();
     options.timeouts.first_byte = Duration::from_millis(50);
@@ -253,7 +260,7 @@ async fn waits_no_longer_than_allowed() {
     let error = repository_with(&fake, options)
         .fetch_manifest(ManifestName::Tag("v1"))
         .await
-        .expect_err("silence");
+        .expect_err("an error");
     assert_eq!(error.class(), ErrorClass::Unavailable);
     assert!(error.to_string().contains("2 tries"), "{error}");
 }

@@ -1,6 +1,6 @@
-//! A server that answers as a test wants it to, and remembers what it was asked.
+//! An HTTP server for tests: it answers with the test's own function and records all requests.
 //!
-//! One thread for each connection and one request for each of those: nothing here is fast, and nothing is hidden.
+//! Each connection has a thread and carries one request.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,18 +9,19 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A request as it came.
+/// A request that the server has received.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: String,
-    /// Path and query.
+    /// Path and query of the URL.
     pub(crate) target: String,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
+    /// Returns the value of a header, whose name is given in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
@@ -30,13 +31,13 @@ impl Seen {
     }
 }
 
-/// What is answered.
+/// A reply of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    /// How many bytes of the body are sent before the connection breaks.
+    /// If set, the connection breaks after so many bytes of the body.
     cut: Option<usize>,
 }
 
@@ -65,7 +66,7 @@ impl Reply {
         self
     }
 
-    /// A registry's refusal.
+    /// Returns an error as registries send it (OCI distribution-spec, "Error Codes").
     pub(crate) fn error(status: u16, code: &str) -> Self {
         let body = format!(r#"{{"errors":[{{"code":"{code}","message":"because"}}]}}"#);
         Self::new(status).body(body)
@@ -91,14 +92,15 @@ impl Reply {
     }
 }
 
-/// The server. It goes on until the test's process ends.
+/// The server. It runs until the test's process ends.
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Fake {
-    /// Starts a server. `answer` also gets how many equal requests (method and target) came before.
+    /// Starts a server. The second argument of `answer` is the number of earlier requests with the
+    /// same method and target.
     pub(crate) fn start(answer: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -114,25 +116,26 @@ impl Fake {
         Self { address, seen }
     }
 
-    /// Returns all requests so far.
+    /// Returns all requests so far, in the order of their arrival.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("the log").clone()
     }
 
-    /// Returns how often something was asked.
+    /// Returns the number of requests with this method and target.
     pub(crate) fn count(&self, method: &str, target: &str) -> usize {
         let seen = self.seen();
         seen.iter().filter(|seen| seen.is(method, target)).count()
     }
 }
 
+/// Reads one request from a connection and answers it. Returns `None` if the client went away.
 fn serve(
     mut stream: TcpStream,
     log: &Mutex<Vec<Seen>>,
     answer: &dyn Fn(&Seen, usize) -> Reply,
 ) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let seen = read(&mut reader)?;
+    let seen = read_request(&mut reader)?;
     let before = {
         let mut log = log.lock().expect("the log");
         let equal = |other: &&Seen| other.is(&seen.method, &seen.target);
@@ -143,7 +146,8 @@ fn serve(
     answer(&seen, before).send(&mut stream, &seen.method).ok()
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
+/// Reads a request with a body of the length that its `Content-Length` header gives.
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_ascii_whitespace();

@@ -1,25 +1,39 @@
-//! The client against a server that plays registries, good ones and bad ones.
+//! The client against an in-process server that plays the registry, correct ones and faulty ones.
 
 mod auth;
+mod blobs;
 mod fake;
-mod pull;
+mod manifests;
 mod push;
 mod referrers;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fake::Fake;
-use soci_oci::{Descriptor, Reference};
+use fake::{Fake, Reply};
+use soci_oci::{Descriptor, Digest, Reference, media_type};
 use soci_registry::{
     BlobStream, Client, ClientOptions, Content, ManifestName, Repository, RetryPolicy,
 };
 
-/// The repository of all tests.
+/// The repository's name in all tests.
 const NAME: &str = "team/app";
 
-/// Options with which a test does not wait.
+/// A manifest that declares its media type.
+const MANIFEST: &[u8] =
+    br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#;
+
+/// Returns the reply that holds [`MANIFEST`].
+fn manifest_reply() -> Reply {
+    Reply::new(200)
+        .header("Content-Type", media_type::OCI_MANIFEST)
+        .header("Docker-Content-Digest", Digest::of(MANIFEST))
+        .body(MANIFEST)
+}
+
+/// Returns options with waits of a few milliseconds between retries.
 fn options() -> ClientOptions {
     let short = Duration::from_millis(2);
     ClientOptions {
@@ -28,6 +42,7 @@ fn options() -> ClientOptions {
     }
 }
 
+/// Returns the repository on a server, with [`options`].
 fn repository(fake: &Fake) -> Repository {
     repository_with(fake, options())
 }
@@ -39,21 +54,21 @@ fn repository_with(fake: &Fake, options: ClientOptions) -> Repository {
 fn repository_of(client: &Client, fake: &Fake) -> Repository {
     let text = format!("{}/{NAME}:v1", fake.address);
     let Ok(Reference::Registry(reference)) = text.parse() else {
-        panic!("`{text}` is no reference");
+        panic!("`{text}` is not a reference");
     };
     client.repository(&reference).expect("a repository")
 }
 
-/// Returns the path of something in the repository.
+/// Returns the URL path of `rest` in the repository, such as `manifests/v1`.
 fn path(rest: &str) -> String {
     format!("/v2/{NAME}/{rest}")
 }
 
-/// Stages run these on other threads than the one that makes them.
+/// The tools run these futures on other threads than the one that creates them.
 #[test]
-fn moves_between_threads() {
+fn futures_can_move_between_threads() {
     fn check<T: Send>(_: &T) {}
-    let fake = Fake::start(|_, _| fake::Reply::new(404));
+    let fake = Fake::start(|_, _| Reply::new(404));
     let repository = repository(&fake);
     let blob = Descriptor::of("x", b"x");
     let stream = || BlobStream::from_stream(futures_util::stream::empty());

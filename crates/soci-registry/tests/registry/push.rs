@@ -1,4 +1,4 @@
-//! Uploads.
+//! Uploads of blobs and manifests, and mounts of blobs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +11,7 @@ use soci_registry::{BlobStream, Content, ErrorClass, ManifestName, PushedBlob};
 use crate::fake::{Fake, Reply};
 use crate::{path, repository};
 
+/// Returns a blob of 600,000 bytes, which is sent in several chunks.
 fn blob() -> (Descriptor, Bytes) {
     let content = Bytes::from(vec![7; 600_000]);
     (Descriptor::of(media_type::OCTET_STREAM, &content), content)
@@ -49,7 +50,7 @@ async fn pushes_a_blob_with_one_post_and_one_put() {
 }
 
 #[tokio::test]
-async fn opens_another_session_when_one_fails() {
+async fn opens_a_new_session_if_one_fails() {
     let puts = AtomicUsize::new(0);
     let fake = Fake::start(move |seen, before| match seen.method.as_str() {
         "POST" => Reply::new(202).header("Location", format!("/v2/session/{before}")),
@@ -70,7 +71,7 @@ async fn opens_another_session_when_one_fails() {
 }
 
 #[tokio::test]
-async fn notices_that_only_the_reply_was_lost() {
+async fn does_not_upload_again_if_only_the_reply_was_lost() {
     let fake = Fake::start(|seen, _| match seen.method.as_str() {
         "POST" => Reply::new(202).header("Location", "/v2/session"),
         "HEAD" => Reply::new(200),
@@ -83,7 +84,7 @@ async fn notices_that_only_the_reply_was_lost() {
 }
 
 #[tokio::test]
-async fn blames_the_content_that_is_too_short() {
+async fn reports_content_that_is_too_short_or_unreadable() {
     let fake = Fake::start(|seen, _| match seen.method.as_str() {
         "POST" => Reply::new(202).header("Location", "/v2/session"),
         _ => Reply::new(201),
@@ -94,30 +95,30 @@ async fn blames_the_content_that_is_too_short() {
     let short: Content =
         Arc::new(move || BlobStream::from_stream(stream::iter([Ok(rest.clone())])));
     let error = repository.push_blob_stream(&descriptor, &short).await;
-    assert_eq!(error.expect_err("too short").class(), ErrorClass::BadData);
+    assert_eq!(error.expect_err("an error").class(), ErrorClass::BadData);
     let broken: Content = Arc::new(move || {
-        let pieces = [Ok(content.slice(1..)), Err(std::io::Error::other("disk"))];
-        BlobStream::from_stream(stream::iter(pieces))
+        let chunks = [Ok(content.slice(1..)), Err(std::io::Error::other("disk"))];
+        BlobStream::from_stream(stream::iter(chunks))
     });
     let error = repository.push_blob_stream(&descriptor, &broken).await;
-    assert_eq!(error.expect_err("broken").class(), ErrorClass::Io);
+    assert_eq!(error.expect_err("an error").class(), ErrorClass::Io);
 }
 
 #[tokio::test]
-async fn sends_nothing_to_a_strange_upload_location() {
+async fn sends_no_content_to_an_unsafe_upload_location() {
     for location in ["http://169.254.169.254/x", "ftp://127.0.0.1/x"] {
         let fake = Fake::start(move |_, _| Reply::new(202).header("Location", location));
         let (descriptor, content) = blob();
         let error = repository(&fake).push_blob(&descriptor, content).await;
-        assert_eq!(error.expect_err("a place").class(), ErrorClass::Protocol);
+        assert_eq!(error.expect_err("an error").class(), ErrorClass::Protocol);
     }
 }
 
 #[tokio::test]
-async fn mounts_or_uploads_with_no_more_requests_than_it_takes() {
+async fn mounts_or_uploads_with_as_few_requests_as_possible() {
     for (status, expected, posts) in [
         (201, PushedBlob::Mounted, 1),
-        // The session that was opened in place of the mount is used.
+        // The registry opened a session instead, and the upload uses it.
         (202, PushedBlob::Uploaded, 1),
         (404, PushedBlob::Uploaded, 2),
         (403, PushedBlob::Uploaded, 2),
@@ -146,11 +147,11 @@ async fn mounts_or_uploads_with_no_more_requests_than_it_takes() {
 }
 
 #[tokio::test]
-async fn tells_whether_the_subject_was_noticed() {
-    for noticed in [true, false] {
+async fn reports_whether_the_registry_processed_the_subject() {
+    for is_processed in [true, false] {
         let fake = Fake::start(move |_, _| {
             let reply = Reply::new(201);
-            if noticed {
+            if is_processed {
                 reply.header("OCI-Subject", Digest::of(b"subject"))
             } else {
                 reply
@@ -161,7 +162,7 @@ async fn tells_whether_the_subject_was_noticed() {
         let pushed = repository(&fake)
             .push_manifest(name, media_type::OCI_MANIFEST, bytes)
             .await;
-        assert_eq!(pushed.expect("an upload").subject_processed, noticed);
+        assert_eq!(pushed.expect("an upload").subject_processed, is_processed);
         let seen = fake.seen();
         assert_eq!(seen[0].body, b"{}");
         let media_type = seen[0].header("content-type");
@@ -170,11 +171,11 @@ async fn tells_whether_the_subject_was_noticed() {
 }
 
 #[tokio::test]
-async fn accepts_an_immutable_tag_that_is_right_already() {
-    for (there, expected) in [(&b"{}"[..], true), (b"[]", false)] {
+async fn accepts_an_immutable_tag_that_already_points_to_the_manifest() {
+    for (stored, expected) in [(&b"{}"[..], true), (b"[]", false)] {
         let fake = Fake::start(move |seen, _| match seen.method.as_str() {
             "PUT" => Reply::error(400, "TAG_INVALID"),
-            _ => Reply::new(200).header("Docker-Content-Digest", Digest::of(there)),
+            _ => Reply::new(200).header("Docker-Content-Digest", Digest::of(stored)),
         });
         let pushed = repository(&fake)
             .push_manifest(
@@ -188,7 +189,7 @@ async fn accepts_an_immutable_tag_that_is_right_already() {
 }
 
 #[tokio::test]
-async fn notices_that_something_else_was_stored() {
+async fn rejects_a_reply_with_another_digest() {
     let fake =
         Fake::start(|_, _| Reply::new(201).header("Docker-Content-Digest", Digest::of(b"else")));
     let error = repository(&fake)
@@ -198,11 +199,11 @@ async fn notices_that_something_else_was_stored() {
             Bytes::from_static(b"{}"),
         )
         .await;
-    assert_eq!(error.expect_err("a digest").class(), ErrorClass::Protocol);
+    assert_eq!(error.expect_err("an error").class(), ErrorClass::Protocol);
 }
 
 #[tokio::test]
-async fn sends_a_blob_again_where_the_credentials_had_expired() {
+async fn sends_a_blob_again_if_its_credentials_have_expired() {
     let fake = Fake::start(|seen, before| match seen.method.as_str() {
         "POST" => Reply::new(202).header("Location", "/v2/session"),
         _ if before == 0 => Reply::new(401).header("WWW-Authenticate", r#"Basic realm="x""#),

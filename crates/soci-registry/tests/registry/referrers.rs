@@ -1,4 +1,4 @@
-//! Lists of referrers: from the API, and under a tag.
+//! Lists of referrers: from the referrers API and under the fallback tag.
 
 use std::sync::Mutex;
 
@@ -13,13 +13,15 @@ use crate::{path, repository};
 
 const TYPE: &str = media_type::SOCI_INDEX_V1;
 
+/// Returns the descriptor of a manifest with these bytes, as JSON.
 fn entry(content: &str, artifact_type: &str) -> Value {
     let mut descriptor = Descriptor::of(media_type::OCI_MANIFEST, content.as_bytes());
     descriptor.artifact_type = Some(artifact_type.to_owned());
     serde_json::to_value(descriptor).expect("JSON")
 }
 
-fn list(entries: &[Value]) -> Reply {
+/// Returns the reply with an index of these entries.
+fn list_reply(entries: &[Value]) -> Reply {
     let list =
         json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": entries});
     Reply::new(200)
@@ -31,17 +33,19 @@ fn subject() -> Digest {
     Digest::of(b"subject")
 }
 
-fn tag() -> String {
+/// Returns the URL path of the fallback tag.
+fn tag_path() -> String {
     path(&format!("manifests/sha256-{}", subject().hex()))
 }
 
 #[tokio::test]
-async fn lists_all_pages_of_the_api() {
+async fn reads_all_pages_of_the_api() {
     let fake = Fake::start(|seen, _| {
         if seen.target.contains("page=2") {
-            return list(&[entry("c", TYPE), json!({"digest": "sha512:00"})]);
+            return list_reply(&[entry("c", TYPE), json!({"digest": "sha512:00"})]);
         }
-        list(&[entry("a", TYPE), entry("b", "other")]).header("Link", r#"<?page=2>; rel="next""#)
+        list_reply(&[entry("a", TYPE), entry("b", "other")])
+            .header("Link", r#"<?page=2>; rel="next""#)
     });
     let found = repository(&fake).list_referrers(subject(), TYPE).await;
     let found = found.expect("a list");
@@ -55,18 +59,18 @@ async fn lists_all_pages_of_the_api() {
 }
 
 #[tokio::test]
-async fn reads_no_page_of_another_host_and_no_endless_list() {
+async fn stops_at_a_page_of_another_origin_and_after_100_pages() {
     for link in ["<http://127.0.0.2:1/x>; rel=next", "<?again>; rel=next"] {
-        let fake = Fake::start(move |_, _| list(&[]).header("Link", link));
+        let fake = Fake::start(move |_, _| list_reply(&[]).header("Link", link));
         let error = repository(&fake).list_referrers(subject(), TYPE).await;
-        let error = error.expect_err("a refusal");
+        let error = error.expect_err("an error");
         assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
         assert!(fake.seen().len() <= 100);
     }
 }
 
 #[tokio::test]
-async fn falls_back_to_the_tag() {
+async fn reads_the_fallback_tag_if_there_is_no_api() {
     for unsupported in [
         Reply::new(404).body("404 page not found"),
         Reply::new(200)
@@ -75,8 +79,8 @@ async fn falls_back_to_the_tag() {
         Reply::error(405, "UNSUPPORTED"),
     ] {
         let fake = Fake::start(move |seen, _| {
-            if seen.target == tag() {
-                return list(&[entry("a", TYPE), entry("b", "other")]);
+            if seen.target == tag_path() {
+                return list_reply(&[entry("a", TYPE), entry("b", "other")]);
             }
             unsupported.clone()
         });
@@ -85,39 +89,40 @@ async fn falls_back_to_the_tag() {
             let found = repository
                 .list_referrers(subject(), TYPE)
                 .await
-                .expect("one");
+                .expect("a list");
             assert_eq!(found.via, ReferrersVia::Tag);
             assert_eq!(found.descriptors[0].digest, Digest::of(b"a"));
             assert_eq!(found.descriptors.len(), 1);
         }
-        assert_eq!(fake.seen().len(), 3, "the API is asked once");
+        assert_eq!(fake.seen().len(), 3, "one request to the API");
     }
 }
 
 #[tokio::test]
-async fn tells_no_list_from_no_repository() {
+async fn distinguishes_a_missing_list_from_a_missing_repository() {
     let fake = Fake::start(|_, _| Reply::error(404, "MANIFEST_UNKNOWN"));
     let found = repository(&fake).list_referrers(subject(), TYPE).await;
     assert_eq!(found.expect("an answer").via, ReferrersVia::None);
     let fake = Fake::start(|_, _| Reply::error(404, "NAME_UNKNOWN"));
     let error = repository(&fake).list_referrers(subject(), TYPE).await;
-    let error = error.expect_err("no repository");
+    let error = error.expect_err("an error");
     assert_eq!(error.class(), ErrorClass::NotFound);
     assert!(error.hint().is_some());
 }
 
-/// A registry that keeps one tag. The first `lost` writes are overwritten by somebody else.
-fn keeper(before: Option<Value>, lost: usize) -> Fake {
-    let kept = Mutex::new(before);
+/// Starts a registry with one tag, which holds `stored`. Another client overwrites each of the first
+/// `lost` writes.
+fn start_tag_store(stored: Option<Value>, lost: usize) -> Fake {
+    let stored = Mutex::new(stored);
     Fake::start(move |seen, before| {
-        let mut kept = kept.lock().expect("the tag");
-        match (seen.method.as_str(), &*kept) {
+        let mut stored = stored.lock().expect("the tag");
+        match (seen.method.as_str(), &*stored) {
             ("PUT", _) => {
                 let mut written: Value = serde_json::from_slice(&seen.body).expect("JSON");
                 if before < lost {
                     written["manifests"] = json!([entry("theirs", "other")]);
                 }
-                *kept = Some(written);
+                *stored = Some(written);
                 Reply::new(201)
             }
             (_, None) => Reply::error(404, "MANIFEST_UNKNOWN"),
@@ -132,12 +137,14 @@ fn referrer() -> Descriptor {
     serde_json::from_value(entry("ours", TYPE)).expect("a descriptor")
 }
 
-async fn add(fake: &Fake) -> Result<(), RegistryError> {
+/// Adds [`referrer`] to the fallback tag.
+async fn add_referrer(fake: &Fake) -> Result<(), RegistryError> {
     repository(fake)
         .add_to_referrers_tag(subject(), referrer())
         .await
 }
 
+/// Returns the body of the last `PUT` request.
 fn last_write(fake: &Fake) -> Value {
     let seen = fake.seen();
     let put = seen.iter().rfind(|seen| seen.method == "PUT");
@@ -145,8 +152,8 @@ fn last_write(fake: &Fake) -> Value {
 }
 
 #[tokio::test]
-async fn writes_the_tag_that_nobody_has_written() {
-    let fake = keeper(None, 0);
+async fn creates_the_tag_once() {
+    let fake = start_tag_store(None, 0);
     let repository = repository(&fake);
     for _ in 0..2 {
         let added = repository.add_to_referrers_tag(subject(), referrer()).await;
@@ -158,36 +165,36 @@ async fn writes_the_tag_that_nobody_has_written() {
         "manifests": [entry("ours", TYPE)],
     });
     assert_eq!(last_write(&fake), expected);
-    assert_eq!(fake.count("PUT", &tag()), 1);
+    assert_eq!(fake.count("PUT", &tag_path()), 1);
 }
 
 #[tokio::test]
-async fn keeps_the_entries_of_others() {
-    let strange = json!({"digest": "blake3:00", "size": -1, "x": [1]});
-    let before = json!({"mediaType": media_type::OCI_INDEX, "y": 1, "manifests": [strange]});
-    let fake = keeper(Some(before), 0);
-    let added = add(&fake).await;
+async fn keeps_entries_and_fields_of_other_clients() {
+    let foreign = json!({"digest": "blake3:00", "size": -1, "x": [1]});
+    let before = json!({"mediaType": media_type::OCI_INDEX, "y": 1, "manifests": [foreign]});
+    let fake = start_tag_store(Some(before), 0);
+    let added = add_referrer(&fake).await;
     added.expect("an entry");
     let written = last_write(&fake);
-    assert_eq!(written["manifests"], json!([strange, entry("ours", TYPE)]));
+    assert_eq!(written["manifests"], json!([foreign, entry("ours", TYPE)]));
     assert_eq!(written["y"], json!(1));
 }
 
 #[tokio::test]
-async fn merges_with_those_who_write_at_the_same_time() {
-    let fake = keeper(None, 2);
-    let added = add(&fake).await;
+async fn merges_with_concurrent_writes_and_gives_up_after_five() {
+    let fake = start_tag_store(None, 2);
+    let added = add_referrer(&fake).await;
     added.expect("an entry");
     let expected = json!([entry("theirs", "other"), entry("ours", TYPE)]);
     assert_eq!(last_write(&fake)["manifests"], expected);
-    let fake = keeper(None, usize::MAX);
-    let added = add(&fake).await;
-    assert_eq!(added.expect_err("a loss").class(), ErrorClass::Throttled);
-    assert_eq!(fake.count("PUT", &tag()), 5);
+    let fake = start_tag_store(None, usize::MAX);
+    let added = add_referrer(&fake).await;
+    assert_eq!(added.expect_err("an error").class(), ErrorClass::Throttled);
+    assert_eq!(fake.count("PUT", &tag_path()), 5);
 }
 
 #[tokio::test]
-async fn does_not_touch_what_is_no_list() {
+async fn does_not_overwrite_a_tag_that_is_not_a_list() {
     let too_large = format!("{{\"x\": \"{}\"}}", "y".repeat(5 << 20));
     for (media_type, content) in [
         (media_type::OCI_MANIFEST, "{}"),
@@ -201,22 +208,22 @@ async fn does_not_touch_what_is_no_list() {
                 .header("Content-Type", media_type)
                 .body(content.clone())
         });
-        let added = add(&fake).await;
-        assert_eq!(added.expect_err("no list").class(), ErrorClass::Protocol);
-        assert_eq!(fake.count("PUT", &tag()), 0);
+        let added = add_referrer(&fake).await;
+        assert_eq!(added.expect_err("an error").class(), ErrorClass::Protocol);
+        assert_eq!(fake.count("PUT", &tag_path()), 0);
     }
 }
 
 #[tokio::test]
-async fn writes_over_nothing_but_what_it_has_read() {
+async fn writes_only_if_the_tag_has_not_changed() {
     let fake = Fake::start(|seen, before| match (seen.method.as_str(), before) {
         ("PUT", 0) => Reply::error(412, "PRECONDITION_FAILED"),
         ("PUT", _) => Reply::new(201),
         (_, 0) => Reply::error(404, "MANIFEST_UNKNOWN"),
-        (_, 1) => list(&[entry("theirs", TYPE)]).header("ETag", "\"1\""),
-        _ => list(&[entry("theirs", TYPE), entry("ours", TYPE)]).header("ETag", "\"2\""),
+        (_, 1) => list_reply(&[entry("theirs", TYPE)]).header("ETag", "\"1\""),
+        _ => list_reply(&[entry("theirs", TYPE), entry("ours", TYPE)]).header("ETag", "\"2\""),
     });
-    add(&fake).await.expect("an entry");
+    add_referrer(&fake).await.expect("an entry");
     let seen = fake.seen();
     let puts: Vec<_> = seen.iter().filter(|seen| seen.method == "PUT").collect();
     assert_eq!(puts.len(), 2);
@@ -229,12 +236,12 @@ async fn writes_over_nothing_but_what_it_has_read() {
 }
 
 #[tokio::test]
-async fn takes_no_immutable_tag_for_one_that_others_change() {
+async fn reports_an_immutable_tag_after_one_write() {
     let fake = Fake::start(|seen, _| match seen.method.as_str() {
         "PUT" => Reply::error(412, "PRECONDITION"),
-        _ => list(&[entry("theirs", TYPE)]),
+        _ => list_reply(&[entry("theirs", TYPE)]),
     });
-    let added = add(&fake).await;
-    assert_eq!(added.expect_err("a refusal").class(), ErrorClass::Protocol);
-    assert_eq!(fake.count("PUT", &tag()), 1);
+    let added = add_referrer(&fake).await;
+    assert_eq!(added.expect_err("an error").class(), ErrorClass::Protocol);
+    assert_eq!(fake.count("PUT", &tag_path()), 1);
 }
