@@ -1,7 +1,8 @@
 //! Secrets that are made to be found where they must not be.
 //!
-//! Every secret that a test gives to a tool, or that a server gives it, starts with `canary`. So one search finds them all,
-//! as they are and in Base64; whatever [`process`](crate::process) runs is searched.
+//! Every secret that a test gives to a tool, or that a server gives it, starts with `canary`. So
+//! one search finds them all, as they are and in Base64; whatever [`process`](crate::process) runs
+//! is searched.
 
 use std::fs;
 
@@ -10,7 +11,8 @@ use crate::{
     store::files_below,
 };
 
-/// `canary` as it is, and the part of it that is the same in every Base64, for each of three offsets.
+/// `canary` as it is, and the part of it that is the same in every Base64, for each of three
+/// offsets.
 const NEEDLES: [&str; 4] = ["canary", "Y2FuYXJ5", "NhbmFye", "jYW5hcn"];
 
 /// Asserts that no secret shows in bytes.

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::process::{Sandbox, Tool};
 
-/// Names a helper for all registries in the sandbox's Docker configuration, and writes its script if there is one.
+/// Names a helper for all registries in the sandbox's Docker configuration, and writes its script
+/// if there is one.
 pub fn write_credential_helper(sandbox: &Sandbox, name: &str, script: Option<&str>) {
     let config = json!({"credsStore": name}).to_string();
     sandbox.write("home/.docker/config.json", config);

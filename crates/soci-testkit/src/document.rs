@@ -1,8 +1,10 @@
-//! Makes the documents that a stage reads, and the store that belongs to them, without running the stages before it.
+//! Makes the documents that a stage reads, and the store that belongs to them, without running the
+//! stages before it.
 //!
-//! A test of one tool needs the output of other tools as its input: `soci-push` reads what `soci-index` writes. A
-//! [`DocumentBuilder`] writes both the document and the store. The ztocs are stand-ins, a line of text each, because
-//! `soci-push` sends them without decoding them. An end-to-end test compares these documents with those of the real tools.
+//! A test of one tool needs the output of other tools as its input: `soci-push` reads what
+//! `soci-index` writes. A [`DocumentBuilder`] writes both the document and the store. The ztocs are
+//! stand-ins, a line of text each, because `soci-push` sends them without decoding them. An
+//! end-to-end test compares these documents with those of the real tools.
 
 use std::{fs, path::Path};
 
@@ -84,7 +86,8 @@ impl<'a> DocumentBuilder<'a> {
         self
     }
 
-    /// Sets the build tool identifier of the SOCI indexes, so that they differ from those of another builder.
+    /// Sets the build tool identifier of the SOCI indexes, so that they differ from those of
+    /// another builder.
     pub fn build_tool_identifier(mut self, identifier: &'a str) -> Self {
         self.build_tool_identifier = identifier;
         self
@@ -109,6 +112,8 @@ impl<'a> DocumentBuilder<'a> {
         fs::create_dir_all(self.sandbox.store().join("blobs/sha256")).expect("a writable sandbox");
         let marker = r#"{"imageLayoutVersion":"1.0.0"}"#;
         fs::write(self.sandbox.store().join("oci-layout"), marker).expect("a writable sandbox");
+        let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+        fs::write(self.sandbox.store().join("index.json"), index).expect("a writable sandbox");
         let root = source.root();
         let content = self.copy(source, &root);
         let manifests = match content["manifests"].as_array() {
@@ -192,7 +197,8 @@ impl<'a> DocumentBuilder<'a> {
         document
     }
 
-    /// Writes the SOCI indexes of one manifest, and enters the manifest that names one of them into the converted image.
+    /// Writes the SOCI indexes of one manifest, and enters the manifest that names one of them into
+    /// the converted image.
     fn index_manifest(&self, entry: &mut Value, converted: &mut Value) {
         let mut ztocs = Vec::new();
         for layer in entry["layers"].as_array_mut().expect("layers") {

@@ -32,7 +32,8 @@ pub struct RunningTool {
 impl RunningTool {
     /// Starts a tool with this standard input, and with the default action of every signal.
     ///
-    /// A test's process may ignore signals, for example below `nohup`, and the tool would inherit that.
+    /// A test's process may ignore signals, for example below `nohup`, and the tool would inherit
+    /// that.
     pub fn start(sandbox: Sandbox, tool: Tool, stdin: &[u8]) -> Self {
         let tool = tool.into_command();
         let mut command = Command::new("env");
@@ -91,7 +92,8 @@ impl RunningTool {
         }
     }
 
-    /// Asserts that the tool ends by a signal in time, and that it has written no document and left nothing half-done.
+    /// Asserts that the tool ends by a signal in time, and that it has written no document and left
+    /// nothing half-done.
     #[track_caller]
     pub fn assert_dies_by(mut self, number: i32) {
         let deadline = Instant::now() + LIMIT;

@@ -41,7 +41,8 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Asserts that a layout holds no unfinished file and no secret, and that every blob has the digest in its name.
+/// Asserts that a layout holds no unfinished file and no secret, and that every blob has the digest
+/// in its name.
 #[track_caller]
 pub fn assert_sound(layout: &Path) {
     let blobs = layout.join("blobs/sha256");

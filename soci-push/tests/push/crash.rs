@@ -1,4 +1,5 @@
-//! A push that is killed: nothing in the registry is ever incomplete, and the next push does the rest.
+//! A push that is killed: nothing in the registry is ever incomplete, and the next push does the
+//! rest.
 
 use std::{
     io::Write as _,
@@ -72,7 +73,8 @@ fn kill_after_each_request(setup: impl Fn() -> Setup) {
         let again = registry.requests().split_off(before);
         let puts = again.iter().filter(|entry| entry.request.method == "PUT");
         let mut missing = expected.digests.difference(&left.digests).count();
-        // A tag may be all that is missing of what it names, where something else has the same bytes.
+        // A tag may be all that is missing of what it names, where something else has the same
+        // bytes.
         if missing == 0 && left.tags != expected.tags {
             missing = 1;
         }

@@ -1,13 +1,26 @@
 //! Runs `soci-push` alone, against a registry in this process that misbehaves on purpose.
 //!
-//! What it reads is made by `soci_testkit::document`, so that no other tool has to run. Rows such as E8 in a test's
-//! documentation are those of the table in `docs/reliability.md`.
+//! What it reads is made by `soci_testkit::document`, so that no other tool has to run. Rows such
+//! as E8 in a test's documentation are those of the table in `docs/reliability.md`.
 
+mod auth;
 mod crash;
+mod documents;
+#[path = "../../../tests/every_tool/suite.rs"]
+mod every_tool;
+mod layouts;
 mod manifests;
 mod mounts;
+mod options;
 mod races;
 mod referrers;
+#[path = "../../../tests/registry_access/suite.rs"]
+mod registry_access;
+mod signals;
+#[path = "../../../tests/every_tool/stages.rs"]
+mod stages;
+#[path = "../../../tests/every_tool/stores.rs"]
+mod stores;
 mod uploads;
 
 use std::path::PathBuf;
@@ -16,9 +29,10 @@ use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 use soci_testkit::{
     document::DocumentBuilder,
-    faulty::{Contents, Faulty},
+    faulty::{Contents, Faulty, Setup},
     image::{self, Image, random_layer},
     process::{Finished, Sandbox, Tool},
+    store::assert_sound,
 };
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -30,10 +44,50 @@ const RETRY_WAIT: &str = "0.005";
 /// The registry in a document that is not yet for any registry.
 const ANY_REGISTRY: &str = "registry.invalid";
 
+/// What the tool says when there is nothing to read.
+const NO_INPUT: &str = "no document on stdin";
+
+/// How many requests are sent at most before a push without credentials is denied.
+///
+/// Two blobs are pushed at the same time, and each is looked for before it is sent.
+const MOST_DENIED_REQUESTS: usize = 4;
+
+/// How often a push shows a wrong password at most: once to read, and twice for each of two blobs.
+const MOST_WRONG_PASSWORDS: usize = 1 + 2 * 2;
+
 /// Returns `soci-push`.
-fn soci_push(sandbox: &Sandbox) -> Tool {
+fn soci_tool(sandbox: &Sandbox) -> Tool {
     let tool = sandbox.program(cargo_bin!("soci-push"));
     tool.env("SOCI_RETRY_WAIT", RETRY_WAIT)
+}
+
+/// Returns the indexed document of the image `app:v1` of a registry.
+fn input(sandbox: &Sandbox, registry: &Faulty) -> Vec<u8> {
+    DocumentBuilder::new(sandbox, &app(registry)).indexed(registry)
+}
+
+/// Returns `soci-push` for the image of a registry by a reference, with the most verbose log.
+fn access(sandbox: &Sandbox, registry: &Faulty, reference: &str) -> Tool {
+    let line = DocumentBuilder::new(sandbox, reference).indexed(registry);
+    soci_tool(sandbox).stdin(line).env("SOCI_VERBOSE", "2")
+}
+
+/// Returns the reference of the image `app:v1` in a registry.
+fn app(registry: &Faulty) -> String {
+    format!("{}/app:v1", registry.host())
+}
+
+/// Starts a registry with an image `app:v1`, which has layers of these sizes in bytes.
+fn registry_with_layers(setup: Setup, layers: &[usize]) -> Faulty {
+    let registry = setup.start();
+    let sandbox = Sandbox::new();
+    let layout = sandbox.path().join("image");
+    let layers = (1..).zip(layers);
+    let layers = layers.map(|(seed, length)| random_layer(seed, *length));
+    let image = layers.fold(Image::new("linux/amd64"), Image::layer);
+    image::write_layout(&layout, &[image]);
+    registry.push(&layout, "app:v1");
+    registry
 }
 
 /// An image with its SOCI indexes in a store, to be pushed to any registry.
@@ -89,7 +143,7 @@ impl IndexedImage {
 
     /// Returns `soci-push` with the document of the image in a registry.
     fn push_to(&self, host: &str) -> Tool {
-        soci_push(&self.sandbox).stdin(self.line_for(host))
+        soci_tool(&self.sandbox).stdin(self.line_for(host))
     }
 
     /// Puts the image into a registry and returns `soci-push` for it.
@@ -120,9 +174,21 @@ fn pushed(finished: Finished) -> Value {
     documents.remove(0)
 }
 
+/// Asserts that a push failed with this status and these texts, and wrote no document.
+#[track_caller]
+fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str]) -> Finished {
+    let finished = finished.ends_with(code);
+    let finished = says
+        .iter()
+        .fold(finished, |finished, text| finished.says(text));
+    assert!(finished.stdout.is_empty(), "{}", finished.text());
+    assert_sound(&sandbox.store());
+    finished
+}
+
 /// Asserts that a push failed with this status, one error, and no document.
 #[track_caller]
-fn assert_fails(finished: Finished, code: i32) -> Finished {
+fn assert_push_fails(finished: Finished, code: i32) -> Finished {
     let finished = finished.ends_with(code);
     assert!(finished.stdout.is_empty(), "{finished:?}");
     let errors = finished.stderr.lines();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use soci_testkit::faulty::{Contents, Fault, Faulty, Habit, Reply, Rule};
 
-use crate::{IndexedImage, OCI_INDEX, assert_fails, pushed, two_layers};
+use crate::{IndexedImage, OCI_INDEX, assert_push_fails, pushed, two_layers};
 
 const UPLOADS: &str = "*/blobs/uploads/*";
 const TAG: &str = "*/manifests/v1-soci";
@@ -57,7 +57,7 @@ fn sends_a_manifest_at_most_three_times_while_blobs_are_unknown() {
         indexed.publish(&registry);
         let before = Contents::of(&registry);
         registry.fault("PUT", "*/manifests/*", fault);
-        let ended = assert_fails(indexed.push(&registry).run(), 76);
+        let ended = assert_push_fails(indexed.push(&registry).run(), 76);
         ended
             .says("BLOB_UNKNOWN")
             .says("cannot push manifest `sha256:");
@@ -141,7 +141,7 @@ fn reports_an_immutable_tag_with_another_digest() {
         let other = registry.put_manifest("app", OCI_INDEX, list);
         registry.tag("app", "v1-soci", &other);
         registry.fault("PUT", TAG, fault);
-        let ended = assert_fails(indexed.push(&registry).run(), 76);
+        let ended = assert_push_fails(indexed.push(&registry).run(), 76);
         ended.says("cannot set the tag `v1-soci`");
         assert_eq!(registry.count("PUT", TAG), 1);
         assert_eq!(registry.tags("app")["v1-soci"], other);
@@ -205,7 +205,7 @@ fn sends_a_rejected_manifest_once() {
             let registry = Faulty::setup()
                 .rule(Rule::on("PUT", glob, fault.clone()))
                 .start();
-            assert_fails(indexed.push(&registry).run(), code).says(says);
+            assert_push_fails(indexed.push(&registry).run(), code).says(says);
             assert_eq!(registry.count("PUT", glob), 1, "{says}: {}", registry.log());
             assert!(!registry.tags("app").contains_key("v1-soci"));
             Contents::of(&registry);
@@ -255,7 +255,7 @@ fn sends_a_rejected_blob_once() {
         let push = indexed
             .push(&registry)
             .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
-        assert_fails(push.run(), code).says(says);
+        assert_push_fails(push.run(), code).says(says);
         assert_eq!(registry.count(method, UPLOADS), 1, "{}", registry.log());
         assert_eq!(registry.count("PUT", "*/manifests/*"), 0);
     }

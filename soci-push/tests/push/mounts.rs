@@ -10,9 +10,11 @@ use crate::{IndexedImage, pushed, two_layers};
 const UPLOADS: &str = "*/blobs/uploads/*";
 const MOUNTS: &str = "*/blobs/uploads/?mount=*";
 
-/// What the registry says to the request for a mount, how many requests open an upload, and how often content is sent.
+/// What the registry says to the request for a mount, how many requests open an upload, and how
+/// often content is sent.
 ///
-/// The image has three blobs of its own (two layers, a configuration), its indexes have three more, which are sent.
+/// The image has three blobs of its own (two layers, a configuration), its indexes have three more,
+/// which are sent.
 fn cases() -> [(&'static str, Faulty, usize, usize); 5] {
     let says = |fault| {
         Faulty::setup()

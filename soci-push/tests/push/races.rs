@@ -16,7 +16,7 @@ use soci_testkit::{
     process::Tool,
 };
 
-use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, array, assert_fails, text, two_layers};
+use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, array, assert_push_fails, text, two_layers};
 
 /// Runs two tools at the same moment, and asserts that both succeed.
 fn both_succeed(tools: [Tool; 2]) {
@@ -110,7 +110,8 @@ fn rival_index(write: usize) -> String {
     format!("{{\"schemaVersion\": 2, \"annotations\": {{\"write\": \"{write}\"}}}}")
 }
 
-/// A registry without the API, in which somebody else writes a fallback tag after each of the first writes.
+/// A registry without the API, in which somebody else writes a fallback tag after each of the first
+/// writes.
 fn contested(tag: &str, times: usize, habit: Option<Habit>) -> Arc<Faulty> {
     let setup = Faulty::setup().without_referrers();
     let setup = habit.into_iter().fold(setup, Setup::habit);
@@ -160,7 +161,7 @@ fn gives_up_after_five_overwritten_referrers() {
     let indexed = IndexedImage::of(&two_layers());
     let tag = indexed.fallback_tag();
     let registry = contested(&tag, usize::MAX, None);
-    let ended = assert_fails(indexed.push(&registry).run(), 75);
+    let ended = assert_push_fails(indexed.push(&registry).run(), 75);
     let ended = ended.says(&format!(
         "tag `{tag}` was changed by others in each of 5 rounds"
     ));

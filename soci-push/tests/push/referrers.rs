@@ -2,7 +2,7 @@
 
 use soci_testkit::faulty::{Contents, Faulty, Habit, Setup};
 
-use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, assert_fails, pushed, two_layers};
+use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, assert_push_fails, pushed, two_layers};
 
 /// What somebody has put under a fallback tag: its media type and content.
 fn strange_tags() -> [(&'static str, String); 5] {
@@ -22,14 +22,15 @@ fn strange_tags() -> [(&'static str, String); 5] {
     ]
 }
 
-/// Asserts that a push says what it could not do, that it pushed the index, and that it left a fallback tag alone.
+/// Asserts that a push says what it could not do, that it pushed the index, and that it left a
+/// fallback tag alone.
 #[track_caller]
 fn assert_left_alone(indexed: &IndexedImage, registry: &Faulty, existing: &str) {
     let tag = indexed.fallback_tag();
     let before = registry.tags("app")[&tag].clone();
     let index = indexed.version_1();
     let push = indexed.push(registry).args(["--existing-index", existing]);
-    let ended = assert_fails(push.run(), 76);
+    let ended = assert_push_fails(push.run(), 76);
     if existing == "skip" {
         // Whether it is to be skipped cannot be known.
         ended.says("cannot list the referrers of");

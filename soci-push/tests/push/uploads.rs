@@ -7,7 +7,7 @@ use soci_testkit::{
     image,
 };
 
-use crate::{IndexedImage, assert_fails, pushed, two_layers};
+use crate::{IndexedImage, assert_push_fails, pushed, two_layers};
 
 const UPLOADS: &str = "*/blobs/uploads/*";
 
@@ -65,7 +65,7 @@ fn gives_up_when_every_upload_session_is_unknown() {
     let push = image
         .push(&registry)
         .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
-    let ended = assert_fails(push.run(), 76);
+    let ended = assert_push_fails(push.run(), 76);
     ended
         .says("BLOB_UPLOAD_UNKNOWN")
         .says("cannot push blob `sha256:");
@@ -161,7 +161,8 @@ fn uploads_a_blob_when_head_is_denied() {
     }
 }
 
-/// Lets a registry name another place to upload to: `{}` stands for the path and query that it has given.
+/// Lets a registry name another place to upload to: `{}` stands for the path and query that it has
+/// given.
 fn location(form: &str) -> Rule {
     let form = form.to_owned();
     let fault = Fault::edit(move |_, reply| {
@@ -245,7 +246,7 @@ fn assert_refused(image: &IndexedImage, registry: &Faulty, arguments: &[&str], w
         push.env_remove("SOCI_CA_FILE")
     };
     let before = Contents::of(registry);
-    assert_fails(push.run(), 76).says(why);
+    assert_push_fails(push.run(), 76).says(why);
     assert_eq!(registry.count("POST", UPLOADS), 1, "{}", registry.log());
     assert_eq!(registry.count("PUT", "*"), 0, "{}", registry.log());
     assert_eq!(Contents::of(registry), before);
@@ -300,7 +301,7 @@ fn fails_when_the_registry_stored_another_digest() {
         let push = image
             .push(&registry)
             .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
-        let ended = assert_fails(push.run(), 76);
+        let ended = assert_push_fails(push.run(), 76);
         ended.says(&format!("stored as `{other}`, expected `sha256:"));
         assert_eq!(registry.count("PUT", glob), 1, "{}", registry.log());
     }

@@ -1,4 +1,4 @@
-//! What may depend on what.
+//! Which crates may depend on which.
 
 use std::{collections::BTreeSet, process::Command};
 

@@ -1,4 +1,4 @@
-//! The documents that the tests of single tools make for themselves are those that the real tools write.
+//! Compares the documents that `soci_testkit::document` makes with those that the tools write.
 
 use serde_json::Value;
 use soci_testkit::{
@@ -9,7 +9,8 @@ use soci_testkit::{
 
 use crate::stages::{indexed, layer, stage};
 
-/// Returns a document without what differs from run to run, or from a stand-in of a ztoc to a real one.
+/// Returns the fields of a document without their values, which differ between a stand-in for a
+/// ztoc and a real one.
 fn without_values(mut document: Value) -> Value {
     fn erase(value: &mut Value) {
         match value {

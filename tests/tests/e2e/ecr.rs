@@ -1,4 +1,4 @@
-//! A registry under a real name of ECR, with TLS and credentials, on a network that reaches nothing else.
+//! A registry under a host name of ECR, with TLS and credentials, on a network without other hosts.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -16,13 +16,13 @@ use crate::stages::{Stages, assert_sound, files_below, layer, stage};
 
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
-/// Name and password as ECR's token and HTTP Basic have them.
+/// The user and the password, in the form of ECR's token and of HTTP Basic.
 const TOKEN: &str = "QVdTOjEyMzQ1Njc4OTAxMi1hdXRoLXRva2Vu";
 
-/// The half of an AWS key that nobody may see.
+/// The secret part of an AWS key.
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/e2eSECRETKEY";
 
-/// Starts a registry of that name, with an image in it.
+/// Starts a registry with this host name, with an image in it.
 fn ecr() -> Registry {
     let registry = Setup::distribution()
         .basic_auth()
@@ -48,7 +48,7 @@ fn pull(sandbox: &Sandbox) -> Tool {
     stage(sandbox, "soci-pull").arg(reference())
 }
 
-/// Asserts that no secret shows in what a tool said, or in a file below the sandbox's store.
+/// Asserts that no secret shows in a tool's messages, or in a file of the sandbox's store.
 #[track_caller]
 fn assert_secret(sandbox: &Sandbox, said: &[&[u8]], secrets: &[&str]) {
     let files = files_below(&sandbox.store()).into_iter();
@@ -96,7 +96,7 @@ fn the_pipe_runs_with_a_token_for_the_region_of_the_name() {
         assert!(heard.contains("/eu-west-1/ecr/aws4_request"), "{heard}");
         assert!(!heard.contains("us-east-1"), "{heard}");
         assert!(!moto.log().is_empty());
-        // Another client finds the image under its new tag.
+        // Skopeo reads the image by its new tag.
         let skopeo = Sandbox::new();
         let authfile = json!({"auths": {ECR: {"auth": TOKEN}}}).to_string();
         let authfile = skopeo.write("auth.json", authfile);
@@ -156,7 +156,7 @@ fn an_unusable_profile_of_aws_is_denied() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let sandbox = Sandbox::new();
-        // Half a key is no reason to go on without credentials.
+        // An incomplete key is an error, instead of anonymous access.
         sandbox.write(
             "home/.aws/credentials",
             "[default]\naws_access_key_id = a\n",
@@ -184,7 +184,7 @@ fn an_unknown_authority_is_named_with_the_option_that_helps() {
     });
 }
 
-/// A credential helper that knows the registry, and refuses to be asked for anything else.
+/// A credential helper that knows the registry, and fails for any other request.
 const HELPER: &str = "#!/bin/sh
 read -r server
 [ \"$1\" = get ] || exit 1

@@ -1,6 +1,6 @@
-//! What the reference made of each golden input, held against what the command lines make of it.
+//! Compares what the reference made of each golden input with what the tools make of it.
 //!
-//! Where the two differ on purpose, `docs/differences.md` says so, and names the golden.
+//! `docs/differences.md` lists the goldens for which the two differ on purpose.
 
 mod images;
 mod layers;
@@ -17,10 +17,11 @@ use soci_testkit::process::{Finished, Sandbox, workspace};
 
 use crate::stages::one;
 
-/// What the reference called itself in the goldens.
+/// The build tool identifier of the reference in the goldens.
 const BUILD_TOOL: &str = "AWS SOCI CLI v0.2";
 
-/// What became of an image: its document, or the status of the first stage that failed with what was said.
+/// The result for an image: its document, or the status and the message of the first stage that
+/// failed.
 enum Outcome {
     Indexed(Value),
     Failed(i32, String),
@@ -51,10 +52,10 @@ fn index(sandbox: &Sandbox, reference: &str, plan: &[String]) -> Outcome {
     Outcome::Indexed(one(documents.collect()))
 }
 
-/// How a golden does not hold, by its name.
+/// How the result for a golden differs, by the golden's name.
 type Misses = BTreeMap<String, String>;
 
-/// Checks all cases, several at a time, and returns those that do not hold.
+/// Checks all cases, several at a time, and returns those that differ.
 fn misses<C: Sync>(
     cases: &[C],
     check: impl Fn(&C) -> (String, Result<(), String>) + Sync,
@@ -78,8 +79,8 @@ fn misses<C: Sync>(
     found.into_inner().expect("no panic")
 }
 
-/// Asserts that exactly the goldens of `expected` do not hold, each in the way that is given there, and that the
-/// documentation names them.
+/// Asserts that exactly the goldens of `expected` differ, each in the way that is given there, and
+/// that the documentation names them.
 #[track_caller]
 fn assert_differences(found: &Misses, expected: &[(&str, &str)]) {
     let path = workspace().join("docs/differences.md");

@@ -1,4 +1,4 @@
-//! The whole pipe over OCI layouts and archives, without any network.
+//! The whole pipeline over OCI layouts and archives, without a network.
 
 use std::{fs, path::Path};
 
@@ -21,13 +21,13 @@ fn images() -> [Image; 2] {
     ]
 }
 
-/// Takes away what could reach a network.
+/// Sets proxies that do not exist, so that a request to another machine fails.
 fn offline(tool: Tool) -> Tool {
     let nowhere = "http://127.0.0.1:9";
     tool.env("HTTPS_PROXY", nowhere).env("HTTP_PROXY", nowhere)
 }
 
-/// Writes the images to `image` in the sandbox; returns the root's descriptor.
+/// Writes the images to the layout `image` in the sandbox and returns the root's descriptor.
 fn write(sandbox: &Sandbox) -> Value {
     image::write_layout(&sandbox.path().join("image"), &images())
 }
@@ -138,7 +138,7 @@ fn a_flat_index_of_platforms_is_one_image() {
     let sandbox = Sandbox::new();
     let root = write(&sandbox);
     let folder = sandbox.path().join("image");
-    // What `index.json` of such a layout lists is what the image index would.
+    // `index.json` of such a layout lists what the image index would list.
     let index = Layout(&folder).json(&root);
     let manifests = array(&index["manifests"]);
     let flat = json!({"schemaVersion": 2, "manifests": manifests}).to_string();

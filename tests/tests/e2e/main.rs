@@ -1,10 +1,9 @@
-//! The four tools together, as their users run them: real binaries, real registries, layouts on disk.
+//! The four tools together, as users run them: real binaries, real registries, layouts on disk.
 //!
-//! A test here asserts what a user relies on: exit status, message, documents, and what lies in the registry, the layout
-//! and the store afterwards. What one tool or one crate can show by itself is tested there.
+//! A test here needs two tools, a real server, a network of its own or a program such as `strace`.
+//! What one tool does alone is tested in the tool's own crate.
 
 mod architecture;
-mod bad_input;
 mod documents;
 mod ecr;
 mod goldens;

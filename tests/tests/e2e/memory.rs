@@ -1,4 +1,4 @@
-//! Memory and disk stay small, however large a layer is.
+//! The memory and the disk space that a large layer takes.
 
 use std::{fs, io::Read as _};
 
@@ -12,21 +12,24 @@ use crate::stages::{blob_file, files_below, layers, noise, one, planned, stage};
 
 const MIB: usize = 1 << 20;
 
-/// What the process may take besides its ztocs, in bytes; they may take 1.3 times what they are.
+/// The memory in bytes that a process may use beside its ztocs. Those may take 1.3 times their
+/// size.
 const ALLOWANCE: u64 = 48 << 20;
 
-/// No file may grow beyond this while the layer is indexed: far below the layer, far above its ztoc.
+/// The largest file in bytes while a layer is indexed: far smaller than the layer, far larger than
+/// its ztoc.
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// Runs a command, and ends with its status; the last line of stderr is the most memory that it held, in KiB.
+/// Runs a command and exits with its status. The last line of stderr is the most memory that it
+/// used, in KiB.
 const WATCH: &str = "import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(code)";
 
-/// Makes a layer of files that do not compress beside files that do, some 16 MB for each of `rounds`.
+/// Makes a layer of files that compress and files that do not, about 16 MB for each of `rounds`.
 ///
-/// The lowest level makes one block of all, at which no checkpoint could stand.
+/// The lowest level of compression makes a single block, which has no room for a checkpoint.
 fn large_layer(seed: u64, rounds: usize) -> Layer {
     let gzip = GzEncoder::new(Vec::with_capacity(17 * rounds * MIB), Compression::new(2));
     let mut tar = tar::Builder::new(gzip);
@@ -35,7 +38,7 @@ fn large_layer(seed: u64, rounds: usize) -> Layer {
         let mut header = tar::Header::new_ustar();
         header.set_mode(0o644);
         header.set_size(16 * MIB as u64);
-        // Of a file like another one, the window of 32 KiB sees nothing.
+        // Equal files are farther apart than the window of 32 KiB.
         let name = format!("srv/noise-{round}");
         tar.append_data(&mut header, name, incompressible.as_slice())
             .expect("a buffer");
@@ -50,7 +53,7 @@ fn large_layer(seed: u64, rounds: usize) -> Layer {
     Layer::from_bytes(bytes)
 }
 
-/// Indexes an image of these layers with so many jobs, and looks at the memory and at what is written.
+/// Indexes an image of these layers with so many jobs, and checks the memory and the files.
 fn assert_small(made: Vec<Layer>, jobs: &str) {
     let sandbox = Sandbox::new();
     let image = made

@@ -1,4 +1,4 @@
-//! The pipe against a registry without the referrers API (Debian's) and one with it (olareg).
+//! The pipeline against a registry without the referrers API (Debian's) and one with it (olareg).
 
 mod destinations;
 mod options;
@@ -14,7 +14,8 @@ use soci_testkit::{
 use crate::read_back::{Place as _, Repository, array, assert_pushed};
 use crate::stages::{Stages, assert_sound, layer, layers};
 
-/// Both kinds of registries, with how readers find an index of version 1 in each.
+/// Starts both kinds of registries, with the way in which readers find an index of version 1 in
+/// each.
 fn registries() -> [(Registry, &'static str); 2] {
     [
         (Registry::distribution(), "tag"),
@@ -35,7 +36,7 @@ fn publish(registry: &Registry, images: &[Image]) -> Value {
     root
 }
 
-/// Returns how users name the image that [`publish`] pushed.
+/// Returns the reference of the image that [`publish`] pushed.
 fn reference(registry: &Registry) -> String {
     format!("{}/app:v1", registry.host())
 }
@@ -79,7 +80,8 @@ fn both_versions_of_all_platforms_can_be_read_back() {
             root["digest"],
             "the original stays"
         );
-        // One config, three ztocs, two indexes of each version, two images, one root; the attestations were there.
+        // One configuration, three ztocs, two indexes of each version, two images, one root. The
+        // attestations existed.
         assert_eq!(push["uploaded"], 1 + 3 + 4 + 2 + 1);
         assert_sound(&sandbox.store());
     }
@@ -141,7 +143,7 @@ fn one_version_leaves_no_trace_of_the_other() {
         assert_eq!(v1["push"]["referrers"], referrers);
         assert_eq!(v1["push"]["tags"], serde_json::json!([]));
         assert!(v1.get("converted").is_none());
-        // The tag is still the converted image of the first run.
+        // The tag still names the converted image of the first run.
         assert_eq!(
             image::digest(&repository.raw("v1-soci")),
             v2["converted"]["digest"]

@@ -1,4 +1,5 @@
-//! What lies in a repository or layout, read as others read it: by skopeo and plain requests, never by our own client.
+//! Reads back what is in a repository or layout, by skopeo and plain requests instead of the tools'
+//! own client.
 
 use serde_json::{Value, json};
 use soci_testkit::{
@@ -18,13 +19,13 @@ pub(crate) const IMAGE_DIGEST: &str = "com.amazon.soci.image-manifest-digest";
 
 /// Where blobs and manifests are read from.
 pub(crate) trait Place {
-    /// Returns a manifest or blob, and its digest is right.
+    /// Returns a manifest or blob, and asserts its digest.
     fn bytes(&self, descriptor: &Value) -> Vec<u8>;
 
     /// Returns the SOCI indexes of version 1 that refer to a manifest.
     fn referrers(&self, subject: &Value) -> Vec<Value>;
 
-    /// Returns a manifest or index, and its digest is right.
+    /// Returns a manifest or index, and asserts its digest.
     fn json(&self, descriptor: &Value) -> Value {
         serde_json::from_slice(&self.bytes(descriptor)).expect("JSON")
     }
@@ -37,7 +38,7 @@ pub(crate) struct Repository<'a> {
 }
 
 impl Repository<'_> {
-    /// Returns what a tag names, by skopeo: its bytes.
+    /// Returns the bytes of what a tag names, by skopeo.
     #[track_caller]
     pub(crate) fn raw(&self, tag: &str) -> Vec<u8> {
         let sandbox = Sandbox::new();
@@ -52,8 +53,8 @@ impl Repository<'_> {
         serde_json::from_slice(&self.raw(tag)).expect("JSON")
     }
 
-    /// Copies all that a tag names with skopeo, which checks the digests of all that the tag's index lists. The index itself
-    /// is written anew: this skopeo (1.9) does not know its `artifactType`.
+    /// Copies everything that a tag names with skopeo, which checks the digest of each. Skopeo 1.9
+    /// does not know `artifactType` and writes the index itself anew.
     #[track_caller]
     pub(crate) fn can_be_copied(&self, tag: &str) {
         let sandbox = Sandbox::new();
@@ -118,7 +119,7 @@ impl Place for Repository<'_> {
 pub(crate) struct Layout<'a>(pub(crate) &'a std::path::Path);
 
 impl Layout<'_> {
-    /// Returns the descriptor that a name stands for.
+    /// Returns the descriptor with a name.
     #[track_caller]
     pub(crate) fn named(&self, name: &str) -> Value {
         let named =
@@ -163,7 +164,7 @@ pub(crate) fn skopeo(sandbox: &Sandbox, arguments: &[&str]) -> Finished {
     skopeo.args(arguments).run()
 }
 
-/// Asserts that a pushed document tells the truth: every index that it names lies in `place` in the exact form, and with
+/// Asserts that every index that a pushed document names is in `place`, in the exact form and with
 /// all its blobs. `converted` is what the tag of the converted image names.
 #[track_caller]
 pub(crate) fn assert_pushed(place: &impl Place, document: &Value, converted: Option<&Value>) {
@@ -225,7 +226,7 @@ fn assert_version_2(place: &impl Place, entry: &Value, v2: &Value, converted: &V
     assert_soci_index(place, v2, &soci_index(entry, SOCI_V2));
 }
 
-/// Returns the SOCI index that a manifest of a document must have, but for a subject.
+/// Returns the SOCI index that a manifest of a document must have, without a subject.
 fn soci_index(entry: &Value, kind: &str) -> Value {
     let layers = array(&entry["layers"]).iter();
     let ztocs =
@@ -246,7 +247,8 @@ fn soci_index(entry: &Value, kind: &str) -> Value {
         "annotations": {"com.amazon.soci.build-tool-identifier": concat!("soci-index ", env!("CARGO_PKG_VERSION"))}})
 }
 
-/// Asserts that a SOCI index lies in a place in the exact form, and with its configuration and ztocs.
+/// Asserts that a SOCI index is in a repository or layout, in the exact form and with its
+/// configuration and ztocs.
 fn assert_soci_index(place: &impl Place, descriptor: &Value, expected: &Value) {
     let index = place.json(descriptor);
     assert_eq!(index, *expected);
@@ -257,7 +259,7 @@ fn assert_soci_index(place: &impl Place, descriptor: &Value, expected: &Value) {
     }
 }
 
-/// Asserts that bytes are those of a descriptor.
+/// Asserts that bytes have the digest and the size of a descriptor.
 #[track_caller]
 fn checked(bytes: Vec<u8>, descriptor: &Value) -> Vec<u8> {
     assert_eq!(image::digest(&bytes), text(&descriptor["digest"]));

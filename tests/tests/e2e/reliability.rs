@@ -1,26 +1,19 @@
-//! Registries, networks and disks that fail: what the tools then say, and what they leave behind.
+//! Registries, networks and disks that fail, in tests that need more than one tool and its process.
 //!
-//! The names of the tests begin with their rows in the table of `docs/reliability.md`.
+//! The documentation of a test begins with its rows in the table of `docs/reliability.md`.
 
 mod auth;
-mod bodies;
 mod connect;
 mod documents;
 mod durable;
 mod environment;
-mod fixture;
 mod matrix;
-mod places;
 mod push;
 mod redirects;
-mod resume;
 mod scarcity;
 mod secrets;
-mod sharing;
 mod signals;
-mod status;
 mod store;
-mod traffic;
 
 use soci_testkit::{
     faulty::Faulty,
@@ -30,7 +23,8 @@ use soci_testkit::{
 
 use crate::stages::layer;
 
-/// Returns a sandbox with the layout `image` of two layers, a registry that has it, and its reference there.
+/// Returns a sandbox with the layout `image` of two layers, a registry that has it, and its
+/// reference there.
 fn with_registry() -> (Sandbox, Faulty, String) {
     let sandbox = Sandbox::new();
     let folder = sandbox.path().join("image");

@@ -1,4 +1,5 @@
-//! Layers that were indexed before: on a machine with an empty store, their ztocs come from the indexes that there are.
+//! Layers that were indexed before: with an empty store, their ztocs are reused from existing
+//! indexes.
 
 mod elsewhere;
 mod refused;
@@ -15,7 +16,7 @@ use soci_testkit::{
 use crate::read_back::{Repository, assert_pushed};
 use crate::stages::{Run, Stages, assert_sound, layer, layers, stage};
 
-/// Five layers; all but the third are the same for every `seed`.
+/// Five layers, of which only the third depends on `seed`.
 fn five_layers(platform: &str, seed: u64) -> Image {
     let image = Image::new(platform);
     [1, 2, seed, 4, 5]
@@ -23,7 +24,7 @@ fn five_layers(platform: &str, seed: u64) -> Image {
         .fold(image, |image, seed| image.layer(layer(seed, 100_000)))
 }
 
-/// Pushes an image to `app:TAG` and returns how users name it.
+/// Pushes an image to `app:TAG` and returns its reference.
 fn publish(registry: &Registry, tag: &str, images: &[Image]) -> String {
     let sandbox = Sandbox::new();
     image::write_layout(&sandbox.path().join("image"), images);
@@ -31,7 +32,7 @@ fn publish(registry: &Registry, tag: &str, images: &[Image]) -> String {
     format!("{}/app:{tag}", registry.host())
 }
 
-/// Indexes an image from an empty store, each tool as `set` leaves it.
+/// Indexes an image with an empty store, with settings for each tool.
 #[track_caller]
 fn afresh(reference: &str, plan: &[&str], set: impl Fn(Tool) -> Tool) -> Run {
     let sandbox = Sandbox::new();
@@ -48,7 +49,7 @@ fn unforced(tool: Tool) -> Tool {
     tool
 }
 
-/// Asserts that two documents say the same of what was made.
+/// Asserts that two documents have the same result.
 #[track_caller]
 fn assert_same(one: &Value, other: &Value) {
     for field in ["image", "root", "plan", "manifests", "converted"] {
@@ -56,7 +57,8 @@ fn assert_same(one: &Value, other: &Value) {
     }
 }
 
-/// Returns the places of the layers that a registry has sent since `log`, each with how many bytes of it were sent.
+/// Returns the positions of the layers that a registry has sent since `log`, each with the bytes
+/// that were sent.
 fn sent(registry: &Registry, log: usize, document: &Value) -> Vec<(usize, u64)> {
     let log = &registry.log()[log..];
     let bytes = |digest: &str| -> u64 {
@@ -77,14 +79,14 @@ fn sent(registry: &Registry, log: usize, document: &Value) -> Vec<(usize, u64)> 
     sent.filter(|(_, bytes)| *bytes > 0).collect()
 }
 
-/// Returns the layers of a document by their places, each with its size.
+/// Returns layers of a document by their positions, each with its size.
 fn whole(document: &Value, places: &[usize]) -> Vec<(usize, u64)> {
     let layers = layers(document);
     let size = |at: &usize| layers[*at]["descriptor"]["size"].as_u64().expect("a size");
     places.iter().map(|at| (*at, size(at))).collect()
 }
 
-/// Asserts which layers the run has read, by their places. What it did not read, it reused.
+/// Asserts which layers the run has read, by their positions, and that it reused the others.
 #[track_caller]
 fn assert_built(stderr: &str, document: &Value, places: &[usize]) {
     for (at, layer) in layers(document).into_iter().enumerate() {
@@ -151,7 +153,7 @@ fn an_image_is_indexed_once_whatever_the_version_and_the_registry() {
             assert_eq!(sent(&registry, log, &second), []);
             assert_same(&first, &second);
             assert_eq!(second["push"]["uploaded"], 0, "{second}");
-            // The way that the conversion goes through the pipe again.
+            // The converted image itself is indexed again.
             let converted = format!("{image}-soci");
             if version != "v1" {
                 let stderr = afresh(&converted, &plan, unforced);
@@ -220,7 +222,7 @@ fn a_search_takes_few_requests() {
         let log = registry.log().len();
         let index = stage(&sandbox, "soci-index").stdin(planned.stdout);
         set(index).run().succeeds();
-        // A request of our own: what stands before it in the log is there.
+        // Once this request is in the log, all earlier ones are.
         let marker = registry.get("/v2/marker/tags/list", &[]);
         marker.expect("a registry that runs");
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -231,8 +233,9 @@ fn a_search_takes_few_requests() {
         registry.log()[log..].matches(" HTTP/1.1\" ").count()
     };
     assert_eq!(requests(&[], forced), 5, "the layers");
-    // The image's own conversion, the referrers of its manifest by API and tag.
+    // The converted image, and the referrers of the manifest by API and by tag.
     assert_eq!(requests(&[], unforced), 5 + 3);
-    // Four ztocs in place of four layers. The conversion was asked for by its image, its index, the referrers of its manifest.
+    // Four ztocs instead of four layers. The converted image takes a request for its index, its
+    // SOCI index and its referrers.
     assert_eq!(requests(&["--reuse-from", &before], unforced), 5 + 3 + 5);
 }

@@ -1,7 +1,8 @@
-//! Many pipelines against registries that fail at random: each ends with its image indexed, or says rightly why not.
+//! Many pipelines against registries that fail at random: each indexes its image, or fails with the
+//! right status.
 //!
-//! `make soak` runs a thousand and more, `make test` a few. The seed is printed, and the same seed gives the same faults
-//! (`SOCI_SOAK_SEED`, `SOCI_SOAK_RUNS`).
+//! `make soak` runs more than a thousand, `make test` a few. The seed is printed, and the same seed
+//! gives the same faults (`SOCI_SOAK_SEED`, `SOCI_SOAK_RUNS`).
 
 mod samples;
 mod trouble;
@@ -25,13 +26,13 @@ use crate::stages::assert_sound;
 use samples::{Sample, assert_nothing_half_done, samples};
 use trouble::{End, PASSWORD, Trouble, USER};
 
-/// How many pipelines run if nothing else is said.
+/// How many pipelines run by default.
 const RUNS: u64 = 60;
 
-/// How many run at a time: they wait more than they work.
+/// How many pipelines run at the same time. They wait more than they work.
 const AT_ONCE: usize = 4;
 
-/// How many files a tool may have open. One that leaks them runs out of them.
+/// How many files a tool may have open. A tool that leaks files reaches this limit.
 const FILES: &str = "--nofile=64";
 
 #[test]
@@ -79,14 +80,14 @@ fn soak_ends_with_every_image_indexed() {
     assert!(failed.is_empty(), "pipelines {failed:?} of seed {seed}");
 }
 
-/// What one pipeline met.
+/// The faults and the end of one pipeline.
 struct Report {
     requests: usize,
     faults: usize,
     end: End,
 }
 
-/// Runs one pipeline against a registry of its own, and once more without faults where it had to fail.
+/// Runs one pipeline against a registry of its own, and once more without faults if it had to fail.
 fn one(samples: &[Sample], rng: &mut Rng) -> Report {
     let sample = rng.choice(samples).expect("samples");
     let store = Faulty::start();
@@ -126,7 +127,7 @@ fn one(samples: &[Sample], rng: &mut Rng) -> Report {
     }
 }
 
-/// Runs the pipe with little patience and few files.
+/// Runs the pipeline with short timeouts and few files.
 fn run(sandbox: &Sandbox, reference: &str) -> Vec<Finished> {
     let tool = |name: &str| patient(sandbox.program("prlimit").arg(FILES).arg(bin(name)));
     pipeline([
@@ -151,7 +152,7 @@ fn codes(ended: &[Finished]) -> Vec<i32> {
     ended.iter().map(Finished::code).collect()
 }
 
-/// Returns the first status that is no bystander's, as the container's entrypoint does.
+/// Returns the first status of a stage that failed by itself, as the container's entrypoint does.
 fn blame(codes: &[i32]) -> i32 {
     let own = codes.iter().find(|code| !matches!(code, 0 | 66 | 141));
     own.copied().unwrap_or_default()

@@ -1,13 +1,14 @@
-//! The stages as a pipe or one by one, images to send through them, and the state in which they leave the store.
+//! Runs the stages as a pipeline or one by one.
 
 use serde_json::Value;
 use soci_testkit::process::{Finished, Sandbox, Tool, pipeline};
 pub(crate) use soci_testkit::{
     image::{noise, random_layer as layer},
-    store::{assert_sound, blob_file, blob_json, cached_ztocs as notes, files_below},
+    store::{assert_sound, blob_file, blob_json, files_below},
 };
 
-/// Runs `soci-pull REF… | soci-plan … | soci-index | soci-push …`. Layers of every size are indexed.
+/// Runs `soci-pull REF… | soci-plan … | soci-index | soci-push …`. Layers of every size are
+/// indexed.
 #[must_use]
 pub(crate) struct Stages<'a> {
     sandbox: &'a Sandbox,
@@ -36,13 +37,13 @@ impl<'a> Stages<'a> {
         self
     }
 
-    /// Runs the pipe.
+    /// Runs the pipeline.
     #[track_caller]
     pub(crate) fn run(self) -> Run {
         self.run_with(|tool| tool)
     }
 
-    /// Runs the pipe, each tool as `set` leaves it.
+    /// Runs the pipeline, with settings for each tool.
     #[track_caller]
     pub(crate) fn run_with(self, set: impl Fn(Tool) -> Tool) -> Run {
         let tools = [
@@ -56,17 +57,17 @@ impl<'a> Stages<'a> {
     }
 }
 
-/// How each stage of a pipe ended.
+/// How each stage of a pipeline ended.
 pub(crate) struct Run(Vec<Finished>);
 
 impl Run {
-    /// Asserts that all stages ended well, and returns the documents that came out.
+    /// Asserts that all stages succeeded, and returns the documents of the last one.
     #[track_caller]
     pub(crate) fn succeeds(self) -> Vec<Value> {
         self.ends_with([0; 4])
     }
 
-    /// Asserts the exit status of each stage, and returns the documents that came out.
+    /// Asserts the exit status of each stage, and returns the documents of the last one.
     #[track_caller]
     pub(crate) fn ends_with(self, codes: [i32; 4]) -> Vec<Value> {
         let ended: Vec<i32> = self.0.iter().map(Finished::code).collect();
@@ -80,7 +81,7 @@ impl Run {
         one(self.succeeds())
     }
 
-    /// Asserts that some stage has said `text`.
+    /// Asserts that a stage has written `text` to stderr.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         let stderr = self.stderr();
@@ -93,7 +94,7 @@ impl Run {
         self.0.iter().map(|stage| stage.stderr.as_str()).collect()
     }
 
-    /// Returns what came out, as bytes.
+    /// Returns the standard output of the last stage.
     pub(crate) fn stdout(&self) -> &[u8] {
         &self.0.last().expect("four stages").stdout
     }
@@ -103,12 +104,12 @@ fn owned<S: AsRef<str>>(texts: &[S]) -> Vec<String> {
     texts.iter().map(|text| text.as_ref().to_owned()).collect()
 }
 
-/// Returns one of the tools, with what all tests want of it.
+/// Returns one of the tools, which indexes layers of every size.
 pub(crate) fn stage(sandbox: &Sandbox, name: &str) -> Tool {
     sandbox.tool(name).env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
-/// Returns the only one of several documents.
+/// Asserts that there is one document, and returns it.
 #[track_caller]
 pub(crate) fn one(mut documents: Vec<Value>) -> Value {
     assert_eq!(documents.len(), 1, "{documents:?}");
@@ -138,7 +139,7 @@ pub(crate) fn planned(sandbox: &Sandbox, reference: &str) -> Vec<u8> {
     plan.succeeds().stdout
 }
 
-/// Returns the layers that a document names, of all its manifests.
+/// Returns the layers of all manifests of a document.
 pub(crate) fn layers(document: &Value) -> Vec<&Value> {
     let manifests = document["manifests"].as_array().expect("manifests");
     let layers = manifests

@@ -1,4 +1,4 @@
-//! Documents as users handle them: kept in files, edited, extended, checked against the schema.
+//! Documents that users keep in files, edit and extend, and that are checked against the schema.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use soci_testkit::{
 };
 
 use crate::read_back::{Layout, Place as _, array, assert_pushed};
-use crate::stages::{blob_file, blob_json, indexed, layer, layers, one, planned, stage};
+use crate::stages::{blob_file, blob_json, layer, layers, one, planned, stage};
 
 /// A layout `image` of two platforms and three layers.
 fn sandbox() -> Sandbox {
@@ -26,7 +26,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Runs one stage over a line and returns what it writes.
+/// Runs one stage on a line and returns its output.
 #[track_caller]
 fn through(sandbox: &Sandbox, name: &str, line: Vec<u8>) -> Vec<u8> {
     stage(sandbox, name).stdin(line).run().succeeds().stdout
@@ -142,7 +142,7 @@ fn layers_that_were_pulled_are_indexed_without_their_source() {
     let pulled = pull.run().succeeds();
     let document = parsed(&pulled.stdout);
     for layer in layers(&document) {
-        // Of a planned document, only what the plan wants is stored.
+        // Only the planned layers of a planned document are stored.
         let stored = blob_file(&elsewhere.store(), &layer["descriptor"]["digest"]).is_file();
         let wanted = layers(&document).iter().any(|other| {
             other["plan"]["action"] == "index"
@@ -176,23 +176,8 @@ fn a_stage_gives_the_same_bytes_from_a_file_as_in_the_pipe() {
         .env("SOCI_MIN_LAYER_SIZE", "0");
     let from_file = shell.run().succeeds().stdout;
     assert_eq!(from_file, through(&sandbox, "soci-plan", pulled));
-    // To plan again is to plan anew: the document holds no trace of the first time.
+    // A planned document is planned anew, as if it had no plan.
     assert_eq!(through(&sandbox, "soci-plan", from_file.clone()), from_file);
-}
-
-#[test]
-fn several_documents_of_one_file_keep_their_order() {
-    let sandbox = sandbox();
-    let line = indexed(&sandbox, "oci:image:latest");
-    let other = jq(&sandbox, ".mine = 2", line.clone());
-    let both = [line.as_slice(), b"\n  \n", &other].concat();
-    let ended = stage(&sandbox, "soci-push").stdin(both).run().succeeds();
-    let mine: Vec<Value> = ended
-        .documents()
-        .into_iter()
-        .map(|document| document["mine"].clone())
-        .collect();
-    assert_eq!(mine, [Value::Null, json!(2)]);
 }
 
 fn schema() -> jsonschema::Validator {

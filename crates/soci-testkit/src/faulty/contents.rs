@@ -14,7 +14,8 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Lists the contents of a registry, and asserts that it holds everything that the manifests of `app` name.
+    /// Lists the contents of a registry, and asserts that it holds everything that the manifests of
+    /// `app` name.
     #[track_caller]
     pub fn of(registry: &Faulty) -> Self {
         let digests = registry.digests();

@@ -8,7 +8,7 @@ use soci_testkit::{golden, process::Sandbox};
 use super::{Outcome, assert_differences, index, misses};
 use crate::read_back::{array, text};
 
-/// Where the reference does harm.
+/// The cases in which the result of the reference is harmful.
 const DIFFERENT: &[(&str, &str)] = &[
     ("images/artifact-in-index:v2", "another converted image"),
     ("images/attestations:v2", "another converted image"),
@@ -56,7 +56,7 @@ fn cases(folder: &Sandbox) -> Vec<Case> {
     cases
 }
 
-/// Says how a case does not hold.
+/// Checks a case; an error describes the difference.
 fn check(case: &Case) -> Result<(), String> {
     let index_json = fs::read(case.layout.join("index.json")).expect("index.json");
     let index_json: Value = serde_json::from_slice(&index_json).expect("JSON");
@@ -74,7 +74,7 @@ fn check(case: &Case) -> Result<(), String> {
     }
 }
 
-/// Returns the options that ask for what the reference was asked for.
+/// Returns the options that correspond to those of the reference.
 fn plan(run: &Value, roots: &[Value]) -> Vec<String> {
     let mut plan = vec!["--index-version".to_owned(), text(&run["kind"]).to_owned()];
     for (option, field) in [
@@ -89,7 +89,8 @@ fn plan(run: &Value, roots: &[Value]) -> Vec<String> {
         media_type.contains("list") || media_type.contains("index")
     };
     let single = matches!(roots, [root] if !is_index(root));
-    // Of a single manifest the reference takes version 1 whatever platform is asked for, version 2 when none is.
+    // The reference indexes a single manifest in version 1 for every platform, and in version 2 if
+    // none is asked for.
     if run["all_platforms"] == true || (single && platforms.is_empty()) {
         plan.push("--all-platforms".to_owned());
     } else if platforms.is_empty() {
@@ -111,8 +112,8 @@ fn plan(run: &Value, roots: &[Value]) -> Vec<String> {
     plan
 }
 
-/// Holds where a run that the reference fails on fails with the right class. Where it fails for a reason of its own, any
-/// answer but a crash will do.
+/// Checks that a run that the reference fails on fails with the right class. If the reference fails
+/// for a reason of its own, any result except a crash is acceptable.
 fn refused(run: &Value, outcome: &Outcome) -> Result<(), String> {
     let expected = match text(&run["error_kind"]) {
         "platform_not_found" => 81,
@@ -132,7 +133,7 @@ fn refused(run: &Value, outcome: &Outcome) -> Result<(), String> {
     }
 }
 
-/// Says whether a layer was skipped since it is encrypted.
+/// Returns whether a layer was skipped because it is encrypted.
 fn has_encrypted_layer(document: &Value) -> bool {
     let entries = array(&document["manifests"]).iter();
     let mut layers = entries.flat_map(|entry| array(&entry["layers"]));
@@ -153,7 +154,7 @@ fn without_index(run: &Value, outcome: &Outcome) -> Result<(), String> {
     }
 }
 
-/// Holds where a document names what the reference made.
+/// Checks that a document names what the reference made.
 fn same(run: &Value, document: &Value) -> Result<(), String> {
     let entries = array(&document["manifests"]);
     let (found, held) = if run["kind"] == "v1" {

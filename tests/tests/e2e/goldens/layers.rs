@@ -1,4 +1,4 @@
-//! Single layers: the ztoc byte for byte, or the class of what is wrong with them.
+//! Single layers: the ztoc byte for byte, or the class of the error.
 
 use std::fs;
 
@@ -11,7 +11,8 @@ use soci_testkit::{
 
 use super::{Outcome, assert_differences, index, misses};
 
-/// Sparse files of PAX, which no reader puts together right; and ztocs that the reference's own reader refuses, or fails on.
+/// Sparse files of PAX, which no reader restores correctly, and ztocs that the reference's own
+/// reader refuses or fails on.
 const DIFFERENT: &[(&str, &str)] = &[
     ("empty-blocks-first", UNREADABLE),
     ("flush-before-data", UNREADABLE),
@@ -37,7 +38,7 @@ fn layers_become_the_golden_ztocs() {
     assert_differences(&found, DIFFERENT);
 }
 
-/// Says how a case does not hold.
+/// Checks a case; an error describes the difference.
 fn check(case: &LayerCase) -> Result<(), String> {
     let sandbox = Sandbox::new();
     write_layout(&sandbox, case);
@@ -67,7 +68,7 @@ fn check(case: &LayerCase) -> Result<(), String> {
     }
 }
 
-/// Holds where the layer has the golden ztoc.
+/// Checks that the layer has the golden ztoc.
 fn same_ztoc(case: &LayerCase, outcome: &Outcome) -> Result<(), String> {
     let layer = indexed(outcome)?;
     if layer["skipped"] == "unreadable-by-snapshotter" && layer["ztoc"].is_null() {
@@ -79,10 +80,10 @@ fn same_ztoc(case: &LayerCase, outcome: &Outcome) -> Result<(), String> {
     }
 }
 
-/// Holds where a layer that the reference fails on fails here with the class of bad data, or is left out for a reason.
+/// Checks that a layer that the reference fails on is bad data here, or is skipped for a reason.
 fn refused(case: &LayerCase, kind: &str, outcome: &Outcome) -> Result<(), String> {
     match (case.text("error_stage"), kind, outcome) {
-        // The reference crashes: any answer is better.
+        // The reference crashes, so any result is acceptable.
         ("panic", ..) => Ok(()),
         (_, "unsupported_tar_entry_type", _) => skipped(outcome, "unindexable-tar"),
         ("media-type", _, Outcome::Indexed(_)) => any_skip(outcome),
@@ -120,7 +121,7 @@ fn indexed(outcome: &Outcome) -> Result<&Value, String> {
     }
 }
 
-/// Writes an image of one layer, with the media types that go with the layer's.
+/// Writes an image of one layer, with the media types of the layer's family.
 fn write_layout(sandbox: &Sandbox, case: &LayerCase) {
     let docker = case.media_type().starts_with("application/vnd.docker");
     let (config_type, manifest_type) = if docker {

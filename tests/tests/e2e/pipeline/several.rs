@@ -8,7 +8,7 @@ use soci_testkit::{
 
 use super::simple;
 use crate::read_back::{Repository, assert_pushed, text};
-use crate::stages::{Stages, assert_sound, layer, stage};
+use crate::stages::{Stages, assert_sound, layer};
 
 fn publish_as(registry: &Registry, images: &[Image], name: &str) {
     let sandbox = Sandbox::new();
@@ -70,46 +70,4 @@ fn the_first_failure_gives_the_status_and_the_others_are_done() {
         assert_pushed(&repository, document, Some(&repository.tag("v1-soci")));
     }
     assert_sound(&sandbox.store());
-}
-
-#[test]
-fn of_several_failures_in_one_stage_the_first_counts() {
-    let registry = Registry::distribution();
-    publish_as(&registry, &simple(1), "good:v1");
-    let host = registry.host();
-    let sandbox = Sandbox::new();
-    let malformed = format!("{host}/UPPER:v1");
-    let absent = format!("{host}/good:v2");
-    let good = format!("{host}/good:v1");
-    for (references, code) in [
-        ([&malformed, &absent, &good], 2),
-        ([&absent, &malformed, &good], 80),
-    ] {
-        let pull = stage(&sandbox, "soci-pull").args(references);
-        let ended = pull.run().ends_with(code).says(&absent).says(&malformed);
-        assert_eq!(ended.documents().len(), 1);
-    }
-}
-
-#[test]
-fn references_come_one_a_line_from_stdin_too() {
-    let registry = Registry::distribution();
-    publish_as(&registry, &simple(1), "a:v1");
-    publish_as(&registry, &simple(2), "b:v1");
-    let host = registry.host();
-    let sandbox = Sandbox::new();
-    let lines = format!("{host}/a:v1\n\n  {host}/b:v1  \n");
-    let pulled = stage(&sandbox, "soci-pull").stdin(lines).run().succeeds();
-    let documents = pulled.documents();
-    let images: Vec<&str> = documents
-        .iter()
-        .map(|document| text(&document["image"]))
-        .collect();
-    assert_eq!(images, [format!("{host}/a:v1"), format!("{host}/b:v1")]);
-    // What was pulled can be pulled again: a line that is a document is taken as well.
-    let again = stage(&sandbox, "soci-pull")
-        .stdin(pulled.stdout)
-        .run()
-        .succeeds();
-    assert_eq!(again.documents(), documents);
 }

@@ -1,4 +1,4 @@
-//! Rows B and K3 to K5: names, connections, TLS, proxies and clocks.
+//! Names, connections, TLS, proxies and clocks.
 
 mod clock;
 mod proxy;
@@ -6,7 +6,6 @@ mod tls;
 
 use std::{
     io::{BufRead as _, BufReader},
-    net::TcpListener,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -19,13 +18,13 @@ use soci_testkit::{
     process::{Finished, Sandbox, Tool},
 };
 
-use super::auth::{app, assert_fails, holding, logged_in, pull, quick};
+use super::auth::{app, assert_fails, holding, pull, quick};
 use crate::{
     reliability::secrets::assert_no_canary,
-    stages::{assert_sound, indexed, stage},
+    stages::{indexed, stage},
 };
 
-/// A registry out in the world, with two addresses in each family.
+/// A public registry with two addresses in each family.
 const NAME: &str = "registry.example";
 const FIRST: &str = "203.0.113.10";
 const SECOND: &str = "203.0.113.11";
@@ -40,7 +39,7 @@ fn at(address: &str) -> Faulty {
     holding(Faulty::setup().address(address).port(5000), &[3000])
 }
 
-/// Pulls by plain HTTP, waiting a second for a connection.
+/// Returns a pull over plain HTTP with a connect timeout of a second.
 fn impatient(sandbox: &Sandbox, reference: &str) -> Tool {
     pull(sandbox, reference)
         .arg("--plain-http")
@@ -54,8 +53,9 @@ pub(crate) fn timed(tool: Tool) -> (Finished, Duration) {
     (ended, started.elapsed())
 }
 
+/// B1: a name that does not exist is looked up twice, and six times when the name server fails.
 #[test]
-fn b1_a_name_that_does_not_resolve() {
+fn reports_a_name_that_does_not_resolve() {
     namespace::isolated(&[], || {
         let dns = Dns::start(|name, _| match name {
             "unknown.example" => Answer::NoName,
@@ -85,8 +85,9 @@ fn b1_a_name_that_does_not_resolve() {
     });
 }
 
+/// B1: a name that resolves at the second try is used.
 #[test]
-fn b1_a_name_that_resolves_later() {
+fn uses_a_name_that_resolves_later() {
     namespace::isolated(&[], || {
         add_addresses(&[FIRST]);
         let registry = at(FIRST);
@@ -104,7 +105,8 @@ fn b1_a_name_that_resolves_later() {
     });
 }
 
-/// Runs a tool that must succeed, does something once it has said that a try failed, and returns what it wrote.
+/// Runs a tool that must succeed, calls `mend` once the tool has reported a failed try, and returns
+/// the tool's messages.
 #[track_caller]
 fn mended<T>(tool: Tool, mend: impl FnOnce() -> T) -> (String, T) {
     let mut command = tool.into_command();
@@ -126,40 +128,10 @@ fn mended<T>(tool: Tool, mend: impl FnOnce() -> T) -> (String, T) {
     (said, mended)
 }
 
+/// B3: a host that does not answer is given up after the connect timeout of six tries, and used
+/// when it comes back.
 #[test]
-fn b2_a_registry_that_comes_up_late() {
-    let open = holding(Faulty::setup(), &[3000]);
-    // A port that is free, and refused until there is somebody.
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("the port that was bound").port();
-    drop(free);
-    let sandbox = Sandbox::new();
-    let tool = pull(&sandbox, &format!("127.0.0.1:{port}/app:v1")).env("SOCI_RETRY_WAIT", "0.2");
-    let (said, late) = mended(tool, || Faulty::setup().port(port).sharing(&open).start());
-    assert!(said.matches("failed, next one in").count() <= 5, "{said}");
-    assert_sound(&sandbox.store());
-    assert_eq!(late.count("GET", "*/manifests/v1"), 1);
-}
-
-#[test]
-fn b2_a_registry_that_never_comes_up() {
-    let open = holding(Faulty::setup(), &[3000]);
-    let sandbox = Sandbox::new();
-    let line = indexed(&sandbox, &app(&open));
-    let says = [
-        "connection to `127.0.0.1:9` failed",
-        "Connection refused",
-        "(6 tries",
-    ];
-    let ended = pull(&sandbox, "127.0.0.1:9/app:v1").run();
-    assert_fails(&sandbox, ended, 69, &says);
-    let push = stage(&sandbox, "soci-push").args(["--to", "127.0.0.1:9/app:v1"]);
-    let ended = quick(push).stdin(line).run();
-    assert_fails(&sandbox, ended, 69, &says[..2]);
-}
-
-#[test]
-fn b3_packets_that_vanish() {
+fn retries_when_packets_vanish() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST]);
         let registry = at(FIRST);
@@ -181,8 +153,9 @@ fn b3_packets_that_vanish() {
     });
 }
 
+/// B3: the second address of a name is tried when the first does not answer.
 #[test]
-fn b3_the_second_address_is_tried() {
+fn tries_the_second_address() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST, SECOND]);
         swallow(FIRST);
@@ -195,7 +168,7 @@ fn b3_the_second_address_is_tried() {
     });
 }
 
-/// Addresses of a registry in their order, of which only the last one answers.
+/// The addresses of a registry in their order; only the last one answers.
 const ADDRESSES: [&[&str]; 4] = [
     &[FIRST, SECOND],
     &[FIRST_V6, SECOND],
@@ -203,11 +176,12 @@ const ADDRESSES: [&[&str]; 4] = [
     &[FIRST_V6, "2001:db8::11"],
 ];
 
+/// B4: an address that does not answer, or refuses, is skipped without counting as a try.
 #[test]
-fn b4_an_address_that_is_dead_is_passed_over() {
+fn skips_an_address_that_does_not_answer() {
     namespace::isolated(&[], || {
         for (number, addresses) in ADDRESSES.iter().enumerate() {
-            // Dead in both ways: by silence and by refusal.
+            // The first address does not answer, or it refuses.
             for silent in [true, false] {
                 let name = format!("registry-{number}-{silent}.example");
                 add_host(&name, addresses);
@@ -217,10 +191,11 @@ fn b4_an_address_that_is_dead_is_passed_over() {
                 let registry = at(addresses[1]);
                 let sandbox = Sandbox::new();
                 let reference = format!("{name}:5000/app:v1");
-                // Of a second, two addresses of one family get a half each, and the other family is asked after 0.3.
+                // Two addresses of one family get half of the second each; the other family is
+                // tried after 0.3 s.
                 let ended = impatient(&sandbox, &reference).run().succeeds();
                 assert_no_canary(&sandbox, &[&ended]);
-                // The dead address was no try: none is reported.
+                // The first address does not count as a failed try.
                 let said = &ended.stderr;
                 assert!(!said.contains("failed"), "{addresses:?} {silent}: {said}");
                 assert_eq!(registry.count("GET", "*/manifests/v1"), 1);
@@ -232,33 +207,9 @@ fn b4_an_address_that_is_dead_is_passed_over() {
     });
 }
 
+/// K4: a name with only an IPv4 or only an IPv6 address is used.
 #[test]
-fn k4_registries_that_are_reached_by_one_family_only() {
-    // The address itself, as it stands in a reference.
-    let open = holding(Faulty::setup(), &[3000]);
-    for setup in [
-        Faulty::setup().address("::1"),
-        Faulty::setup()
-            .address("::1")
-            .basic(super::auth::USER, super::auth::PASSWORD),
-        Faulty::setup().address("127.0.0.1"),
-    ] {
-        let registry = holding(setup, &[3000]);
-        let sandbox = Sandbox::new();
-        let ended = logged_in(pull(&sandbox, &app(&registry))).run().succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
-        let document = &ended.documents()[0];
-        assert_eq!(document["image"], app(&registry));
-        let line = indexed(&sandbox, &app(&open));
-        let push =
-            stage(&sandbox, "soci-push").args(["--to", &format!("{}/new:v1", registry.host())]);
-        logged_in(push).stdin(line).run().succeeds();
-        assert_eq!(registry.tags("new").len(), 1);
-    }
-}
-
-#[test]
-fn k4_names_that_have_addresses_of_one_family_only() {
+fn uses_names_with_addresses_of_one_family() {
     namespace::isolated(&[], || {
         for address in [FIRST, FIRST_V6] {
             let name = format!("only-{}.example", address.len());

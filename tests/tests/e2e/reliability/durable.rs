@@ -1,4 +1,4 @@
-//! The order of the calls by which a file of the store gets its name.
+//! The order of the system calls by which a file of the store gets its name.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,8 +9,8 @@ use soci_testkit::{
 
 use crate::stages::{layer, planned};
 
-/// Returns the calls of a trace that succeeded, each with its thread in front. One that another thread interrupted stands
-/// in two lines there.
+/// Returns the successful calls of a trace, each after its thread. A trace splits a call into two
+/// lines if another thread made a call in the meantime.
 fn whole_calls(trace: &str) -> Vec<String> {
     let mut begun = BTreeMap::new();
     let mut calls = Vec::new();
@@ -32,8 +32,9 @@ fn whole_calls(trace: &str) -> Vec<String> {
     calls
 }
 
+/// F9: a file is synchronized before it gets its name, and its folder after that.
 #[test]
-fn f9_what_is_published_is_durable_first() {
+fn syncs_a_file_before_it_gets_its_name() {
     let sandbox = Sandbox::new();
     let image = Image::new("linux/amd64").layer(layer(1, 20_000));
     image::write_layout(&sandbox.path().join("image"), &[image]);

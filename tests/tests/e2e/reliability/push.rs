@@ -1,4 +1,5 @@
-//! Pushes to real registries, across networks, and from many pipelines. What one push does alone is tested in `soci-push`.
+//! Pushes to real registries, across networks, and from many pipelines. `soci-push` has its own
+//! tests of a single push.
 
 mod killed;
 mod networks;
@@ -16,15 +17,15 @@ use soci_testkit::{
 use crate::read_back::text;
 use crate::stages::{layer, one, stage};
 
-/// A first wait that costs tests no time.
+/// A first wait before a retry, in seconds, that costs the tests no time.
 const WAIT: &str = "0.005";
 
 /// An image that was indexed once, to be pushed to any registry from the same store.
 struct Indexed {
     sandbox: Sandbox,
-    /// What `soci-push` reads.
+    /// The line that `soci-push` reads.
     line: String,
-    /// The registry that the line names.
+    /// The registry in the line.
     host: String,
 }
 
@@ -45,7 +46,7 @@ impl Indexed {
         Self::with(images, |tool| tool.env("SOCI_ALL_PLATFORMS", "true"))
     }
 
-    /// Indexes an image, each stage as `set` leaves it.
+    /// Indexes an image, with settings for each stage.
     fn with(images: &[Image], set: impl Fn(Tool) -> Tool) -> Self {
         let sandbox = Sandbox::new();
         image::write_layout(&sandbox.path().join("image"), images);
@@ -119,7 +120,7 @@ fn pushed(ended: Finished) -> Value {
     one(ended.succeeds().documents())
 }
 
-/// Asserts that a push failed as a scheduler expects: with this status, one error, and no document.
+/// Asserts that a push failed with this status, one error, and no document.
 #[track_caller]
 fn assert_fails(ended: Finished, code: i32) -> Finished {
     let ended = ended.ends_with(code);

@@ -1,4 +1,4 @@
-//! Machines that give a process little: files, memory, threads.
+//! Machines that limit a process's files, memory and threads.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -7,7 +7,8 @@ use soci_testkit::process::{Finished, Sandbox, Tool, bin, pipeline};
 use super::with_registry;
 use crate::stages::{Stages, assert_sound, indexed, planned, stage};
 
-/// A user that has no other processes, and may still read what the tests' own user may.
+/// Runs a command as a user without other processes, who may read the same files as the test's own
+/// user.
 const SOMEBODY: [&str; 5] = [
     "setpriv",
     "--reuid=54321",
@@ -16,8 +17,9 @@ const SOMEBODY: [&str; 5] = [
     "--bounding-set=-all,+dac_override",
 ];
 
+/// F11: 64 open files and 600 MB of address space are enough.
 #[test]
-fn f11_few_files_and_little_memory_are_enough() {
+fn needs_few_files_and_little_memory() {
     let (sandbox, _registry, reference) = with_registry();
     let limited = |name: &str| {
         let tool = sandbox
@@ -38,11 +40,12 @@ fn f11_few_files_and_little_memory_are_enough() {
     Stages::of(&again, &[&reference]).run().succeeds_for_one();
 }
 
-/// A tool whose user may have so many threads.
+/// Returns a tool whose user may have so many threads.
 fn with_threads(sandbox: &Sandbox, threads: usize, name: &str) -> Tool {
     let limit = format!("--nproc={threads}");
     let tool = sandbox.program("prlimit").arg(limit);
-    // The limit does not hold for root. All processes of a user count, so for others it may be met sooner.
+    // The limit does not apply to root. For other users all their processes count, so it may be
+    // reached sooner.
     let root = sandbox.path().metadata().expect("the sandbox").uid() == 0;
     let tool = if root {
         tool.args(SOMEBODY).arg("--clear-groups")
@@ -52,7 +55,7 @@ fn with_threads(sandbox: &Sandbox, threads: usize, name: &str) -> Tool {
     tool.arg(bin(name)).env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
-/// Asserts that a tool did its work, or says that it gets no threads.
+/// Asserts that a tool did its work, or reported that it could not start a thread.
 #[track_caller]
 fn assert_honest(ended: &Finished, threads: usize) {
     let said = format!("{}, {threads} threads: {}", ended.name, ended.stderr);
@@ -64,8 +67,9 @@ fn assert_honest(ended: &Finished, threads: usize) {
     }
 }
 
+/// F11: a tool that gets too few threads does its work or reports that it cannot start one.
 #[test]
-fn f11_few_threads_are_enough_or_an_error_that_says_so() {
+fn needs_few_threads_or_reports_the_lack() {
     let (sandbox, _registry, _reference) = with_registry();
     let plan = planned(&sandbox, "oci:image");
     let line = indexed(&sandbox, "oci:image");

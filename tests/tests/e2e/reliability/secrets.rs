@@ -1,7 +1,7 @@
-//! Secrets that are made to be found where they must not be.
+//! Secrets that a search can find wherever they show.
 //!
-//! Every secret that a fault test gives to a tool, or that a server gives it, starts with `canary`. So one search finds them
-//! all, as they are and in Base64, and [`assert_no_canary`] can stand at the end of every run.
+//! Every secret that a test or a server gives to a tool starts with `canary`, so one search finds
+//! all of them, in plain text and in Base64.
 
 mod gate;
 

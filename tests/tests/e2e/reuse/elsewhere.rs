@@ -1,4 +1,4 @@
-//! Other places to reuse from: layouts, archives, other repositories; and places that are not there.
+//! Other sources of reuse: layouts, archives, other repositories, and references that do not exist.
 
 use serde_json::Value;
 use soci_testkit::{
@@ -10,7 +10,7 @@ use soci_testkit::{
 use super::{afresh, assert_built, assert_same, five_layers, forced, publish, unforced};
 use crate::stages::Stages;
 
-/// Indexes one image of five layers from a layout into each kind of place, and reuses what lies there for another image.
+/// Pushes the indexes of one image to a layout or archive, and reuses them for another image.
 #[test]
 fn layouts_and_archives_serve_as_registries_do() {
     for (to, version) in [
@@ -53,7 +53,7 @@ fn the_image_of_a_layout_finds_its_own_index_there() {
         let image = format!("oci:{}", sandbox.path().join("image").display());
         let plan = ["--index-version", version];
         let first = afresh(&image, &plan, unforced).succeeds_for_one();
-        // Without a name: with two images in it, the layout has none that is the only one.
+        // The layout holds two images now, so a reference needs a name.
         let named = format!("{image}:latest");
         let run = afresh(&named, &plan, unforced);
         let stderr = run.stderr();
@@ -97,7 +97,7 @@ fn a_place_that_is_not_there_costs_a_warning() {
     for from in [
         format!("{host}/app:v0"),
         format!("{host}/other/repository:v0"),
-        // Nobody listens there.
+        // No server listens on this port.
         "127.0.0.1:1/app:v0".to_owned(),
         "oci:nowhere".to_owned(),
         "oci-archive:nowhere.tar:v0".to_owned(),
@@ -106,7 +106,7 @@ fn a_place_that_is_not_there_costs_a_warning() {
             &image,
             &["--reuse-from", &from, "--index-version", "v2"],
             |tool| {
-                // Nothing of one run is to be there in the next one.
+                // One run must not find what another one pushed.
                 tool.env("SOCI_TAG", "{tag}-of-this-run")
                     .env("SOCI_DRY_RUN", "true")
                     .env("SOCI_RETRY_WAIT", "0.005")
@@ -122,31 +122,4 @@ fn a_place_that_is_not_there_costs_a_warning() {
         let converted = &made.get_or_insert_with(|| document.clone())["converted"];
         assert_eq!(converted, &document["converted"]);
     }
-}
-
-#[test]
-fn a_malformed_reference_is_refused() {
-    let sandbox = Sandbox::new();
-    let plan = sandbox
-        .tool("soci-plan")
-        .args(["--reuse-from", "app:v0,App:v0"]);
-    plan.run()
-        .ends_with(2)
-        .says("--reuse-from")
-        .says("`App:v0`");
-
-    image::write_layout(
-        &sandbox.path().join("image"),
-        &[five_layers("linux/amd64", 3)],
-    );
-    let planned = crate::stages::planned(&sandbox, "oci:image");
-    let mut document: Value = serde_json::from_slice(&planned).expect("a document");
-    document["plan"]["reuseFrom"] = serde_json::json!(["App:v0"]);
-    let index = || sandbox.tool("soci-index").stdin(document.to_string());
-    index()
-        .run()
-        .ends_with(65)
-        .says("reuseFrom")
-        .says("`App:v0`");
-    index().arg("--force").run().succeeds();
 }

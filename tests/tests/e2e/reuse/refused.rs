@@ -1,4 +1,5 @@
-//! Ztocs that are not what this run would build, or not what they say: they are left alone, and the result is the same.
+//! Ztocs that differ from those that this run would build: they are not reused, and the result is
+//! the same as without them.
 
 use std::{
     fs,
@@ -37,7 +38,7 @@ fn what_was_built_in_another_way_is_built_anew() {
     assert_built(&stderr, &document, &ALL);
     assert_eq!(sent(&registry, log, &document), whole(&document, &ALL));
     assert_same(&document, &afresh(&after, &plan, forced).succeeds_for_one());
-    // Those who build in that way do reuse it.
+    // A run with the same settings reuses it.
     let run = afresh(&before, &["--span-size", "1MiB"], unforced);
     assert_built(&run.stderr(), &run.succeeds_for_one(), &[]);
 }
@@ -52,7 +53,7 @@ fn what_a_registry_has_lost_or_serves_damaged_is_built_anew() {
         let blobs = registry.data().join("docker/registry/v2/blobs/sha256");
         blobs.join(&hex[..2]).join(hex).join("data")
     };
-    // Elsewhere: to push there would fail, and rightly so.
+    // The destination is another one, because a push to the image's own repository must fail.
     let elsewhere = |tool: Tool| {
         let tool = tool.env("SOCI_TO", "oci:out");
         tool.env("SOCI_RETRY_WAIT", "0.005")
@@ -75,12 +76,12 @@ fn what_a_registry_has_lost_or_serves_damaged_is_built_anew() {
     assert_same(&run.succeeds_for_one(), &document);
 }
 
-/// An image of five layers in a layout, and the ztocs that are right for it.
+/// An image of five layers in a layout, and the ztocs that a run without reuse makes for it.
 struct Indexed {
     sandbox: Sandbox,
-    /// What a run without any reuse makes.
+    /// The document of a run without reuse.
     document: Value,
-    /// For each layer the ztoc's descriptor, and its bytes.
+    /// The descriptor and the bytes of each layer's ztoc.
     ztocs: Vec<(Value, Vec<u8>)>,
 }
 
@@ -113,8 +114,8 @@ impl Indexed {
         self.sandbox.path().join("cache")
     }
 
-    /// Runs with what lies in the cache, and asserts that the result is that of a run without it. `built` are the layers that
-    /// are read all the same.
+    /// Runs with the cache, and asserts that the result is the same as without it. `built` are the
+    /// layers that are read nevertheless.
     #[track_caller]
     fn runs(&self, built: &[usize]) -> String {
         let sandbox = Sandbox::new();
@@ -156,7 +157,8 @@ impl Indexed {
         fs::write(self.cache().join("index.json"), index.to_string()).expect("a writable sandbox");
     }
 
-    /// Writes a cache in which the ztoc of the first layer is as `change` leaves it, and asserts that it is not reused.
+    /// Writes a cache with a changed ztoc for the first layer, and asserts that the ztoc is not
+    /// reused.
     #[track_caller]
     fn refuses(&self, why: &str, change: impl Fn(Ztoc) -> Vec<u8>) {
         let mut ztocs = self.ztocs.clone();
@@ -250,7 +252,7 @@ fn a_ztoc_whose_digest_is_wrong_is_refused() {
     indexed.offer(&ztocs);
     let stderr = indexed.runs(&[0]);
     assert!(stderr.contains("not reused: it cannot be had"), "{stderr}");
-    // Nor one that is not there.
+    // A ztoc that does not exist is not reused either.
     ztocs[0].1.clear();
     indexed.offer(&ztocs);
     fs::remove_file(blob_file(&indexed.cache(), &ztocs[0].0["digest"])).expect("the ztoc");
@@ -273,14 +275,14 @@ fn a_ztoc_of_another_layer_is_refused() {
         ztocs[at].1 = bytes;
     }
     indexed.offer(&ztocs);
-    // Layers of noise of one length do not have one size: that tells them apart.
+    // Layers of random bytes of one length differ in size, so the size identifies each.
     indexed.runs(&[0, 1]);
 }
 
 #[test]
 fn an_index_that_claims_too_much_is_left_alone() {
     let indexed = Indexed::new();
-    // A ztoc of three gibibytes for each layer.
+    // A ztoc of 3 GiB for each layer.
     let mut ztocs = indexed.ztocs.clone();
     for (descriptor, bytes) in &mut ztocs {
         descriptor["size"] = json!(3_u64 << 30);
@@ -288,7 +290,7 @@ fn an_index_that_claims_too_much_is_left_alone() {
     }
     indexed.offer(&ztocs);
     indexed.runs(&ALL);
-    // A hundred thousand layers are more than a manifest holds; as many as it does hold are looked through.
+    // A manifest cannot hold a hundred thousand layers; as many as it can hold are examined.
     for (count, built) in [(100_000, &ALL[..]), (10_000, &[])] {
         let digest = image::digest(b"another layer");
         let mut other = indexed.ztocs[0].0.clone();
@@ -297,7 +299,7 @@ fn an_index_that_claims_too_much_is_left_alone() {
         indexed.offer(&[&others[..], &indexed.ztocs[..]].concat());
         indexed.runs(built);
     }
-    // Of many ztocs for one layer only a few are tried.
+    // Only a few of many ztocs for one layer are tried.
     let many = (0..5000_u64).map(|at| {
         let mut other = indexed.ztocs[0].0.clone();
         other["digest"] = json!(image::digest(&at.to_le_bytes()));

@@ -1,4 +1,4 @@
-//! The images of the soak, and what must come of them.
+//! The images of the soak test, and the expected results.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use soci_testkit::{
 
 use crate::stages::{layer, one, stage};
 
-/// An image in a layout, with the document of an undisturbed pipe.
+/// An image in a layout, with the document of a pipeline without faults.
 pub(super) struct Sample {
     pub(super) folder: PathBuf,
     expected: Value,
@@ -58,7 +58,8 @@ impl Sample {
         }
     }
 
-    /// Asserts that a pipe gave what an undisturbed one gives, and that all of it can be read back from the registry.
+    /// Asserts that a pipeline gave the same result as one without faults, and that the registry
+    /// holds all of it.
     #[track_caller]
     pub(super) fn assert_indexed(&self, registry: &Faulty, last: &Finished) {
         let document = one(last.documents());
@@ -91,7 +92,8 @@ impl Sample {
     }
 }
 
-/// Asserts that whatever is in the registry after a failure names only what is there as well.
+/// Asserts that after a failure every manifest in the registry names only content that the registry
+/// holds.
 #[track_caller]
 pub(super) fn assert_nothing_half_done(registry: &Faulty) {
     for digest in registry.digests() {
@@ -101,7 +103,7 @@ pub(super) fn assert_nothing_half_done(registry: &Faulty) {
     }
 }
 
-/// Asserts that a v1 index is found from its image, as the document says that it is.
+/// Asserts that an index of version 1 is found from its image in the way that the document names.
 #[track_caller]
 fn assert_listed(registry: &Faulty, document: &Value, subject: &Value, index: &str) {
     if document["push"]["referrers"] != "tag" {
@@ -114,7 +116,7 @@ fn assert_listed(registry: &Faulty, document: &Value, subject: &Value, index: &s
     assert!(entries.any(|entry| entry["digest"] == index), "{list}");
 }
 
-/// Asserts that a manifest is in the registry with all that it names, byte for byte.
+/// Asserts that a manifest is in the registry with everything that it names, byte for byte.
 #[track_caller]
 fn assert_whole(registry: &Faulty, digest: &str) {
     let manifest = registry

@@ -1,4 +1,4 @@
-//! What goes wrong in one pipeline of the soak, and how it must end.
+//! The faults of one pipeline of the soak test, and how the pipeline must end.
 
 use std::time::Duration;
 
@@ -11,22 +11,23 @@ pub(super) const PASSWORD: &str = "canary-password";
 /// How a pipeline must end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum End {
-    /// With its image indexed.
+    /// The image is indexed.
     Indexed,
-    /// With this status.
+    /// A stage fails with this status.
     Status(i32),
 }
 
-/// A registry and the faults that it is to have.
+/// A registry that is not started yet, and its faults.
 pub(super) struct Trouble {
     pub(super) setup: Setup,
     pub(super) rules: Vec<Rule>,
-    /// What the rules are called, for messages.
+    /// The names of the rules, for messages.
     pub(super) names: Vec<&'static str>,
     pub(super) end: End,
 }
 
-/// A fault that passes: its name, the requests that it befalls, how often it may at the most, and what it is.
+/// A transient fault: its name, the requests that it befalls, the most times that it occurs, and
+/// what happens.
 type Passing = (
     &'static str,
     &'static str,
@@ -40,8 +41,8 @@ const BLOBS: &str = "*/blobs/sha256:*";
 const UPLOADS: &str = "*/blobs/uploads/*";
 const LONG: Duration = Duration::from_mins(1);
 
-/// Faults that a patient client gets over. How often each may come follows from what is promised: six tries, four
-/// sessions, one more reading of what was damaged.
+/// Transient faults, which the tools retry. How often each may occur follows from the documented
+/// limits: six tries, four upload sessions, one more read of damaged content.
 const PASSING: [Passing; 34] = [
     ("500", "GET|HEAD", "*", 2, |_| Fault::status(500)),
     ("502", "GET|HEAD", "*", 2, |_| Fault::status(502)),
@@ -145,7 +146,8 @@ const PASSING: [Passing; 34] = [
     }),
 ];
 
-/// Faults that stay: their names, the requests that they befall, what they are, and the status that tells of them.
+/// Permanent faults: their names, the requests that they befall, what happens, and the expected
+/// exit status.
 type Lasting = (&'static str, &'static str, &'static str, fn() -> Fault, i32);
 
 const LASTING: [Lasting; 14] = [
@@ -220,7 +222,7 @@ const LASTING: [Lasting; 14] = [
 ];
 
 impl Trouble {
-    /// Chooses a registry and its faults: mostly such as pass, of which there are up to three.
+    /// Chooses a registry and its faults: mostly up to three transient ones.
     pub(super) fn choose(rng: &mut Rng, store: &Faulty) -> Self {
         if rng.u8(..6) > 0 {
             return Self::passing(rng, store);
@@ -234,7 +236,7 @@ impl Trouble {
         }
     }
 
-    /// Chooses faults that pass.
+    /// Chooses transient faults.
     pub(super) fn passing(rng: &mut Rng, store: &Faulty) -> Self {
         let chosen = rng.choose_multiple(PASSING, 3);
         let rules = chosen.iter().map(|(_, methods, glob, most, fault)| {

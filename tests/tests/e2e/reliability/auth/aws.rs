@@ -1,4 +1,4 @@
-//! Rows A4 and A11: the tokens of ECR, and the AWS credentials behind them.
+//! The tokens of ECR, and the AWS credentials behind them.
 
 mod chain;
 mod gallery;
@@ -18,13 +18,13 @@ use crate::{
 
 pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
-/// Starts a registry of ECR under a name of its own, with an image in it.
+/// Starts a registry that behaves as ECR under a host name, with an image in it.
 fn ecr(name: &str) -> Faulty {
     let setup = Faulty::setup().ecr().basic(USER, PASSWORD);
     holding(setup.tls(&[name]).port(443), &[3000])
 }
 
-/// Starts an API that gives the registry's password.
+/// Starts an AWS API that gives the registry's password.
 fn api() -> Faulty {
     aws::answering(Faulty::setup(), |request| {
         aws::token(request, USER, PASSWORD)
@@ -39,7 +39,8 @@ fn trusting(tool: Tool, registry: &Faulty) -> Tool {
     quick(tool).env("SOCI_CA_FILE", registry.ca_file())
 }
 
-/// Requests with a token that is too old: methods, path, and how many pass before.
+/// The request that meets an expired token: methods, path, and how many such requests succeed
+/// before.
 const EXPIRED: [(&str, &str, usize); 7] = [
     ("GET", "*/manifests/*", 0),
     ("GET", "*/manifests/*", 1),
@@ -50,8 +51,9 @@ const EXPIRED: [(&str, &str, usize); 7] = [
     ("PUT", "*/manifests/*", 1),
 ];
 
+/// A4: a token of ECR that expired is replaced once, whichever request meets it first.
 #[test]
-fn a4_an_expired_token_of_ecr_is_replaced_once() {
+fn replaces_an_expired_ecr_token_once() {
     namespace::isolated(&[ECR], || {
         for (methods, glob, skip) in EXPIRED {
             let registry = ecr(ECR);
@@ -67,7 +69,8 @@ fn a4_an_expired_token_of_ecr_is_replaced_once() {
             assert_hidden("stderr", run.stderr().as_bytes());
             run.succeeds();
             let asked: Vec<_> = api.requests();
-            // One for each of the three stages that asked the registry, and one that replaces.
+            // One token for each of the three stages that use the registry, and one that replaces
+            // the expired one.
             assert_eq!(
                 asked.len(),
                 4,
@@ -79,8 +82,9 @@ fn a4_an_expired_token_of_ecr_is_replaced_once() {
     });
 }
 
+/// A4: when the new token counts as expired too, the run ends with ECR's message.
 #[test]
-fn a4_a_token_that_is_always_expired_is_denied() {
+fn denies_a_token_that_is_always_expired() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = api();
@@ -98,8 +102,9 @@ fn a4_a_token_that_is_always_expired_is_denied() {
     });
 }
 
+/// A4: the registry of another AWS account is read with a token of the caller's own account.
 #[test]
-fn a4_the_registry_of_another_account_is_asked_like_ones_own() {
+fn reads_the_registry_of_another_account() {
     const OTHER: &str = "210987654321.dkr.ecr.eu-west-1.amazonaws.com";
     namespace::isolated(&[OTHER], || {
         let registry = ecr(OTHER);

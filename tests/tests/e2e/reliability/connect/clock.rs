@@ -19,7 +19,8 @@ use crate::{
     stages::{assert_sound, one},
 };
 
-/// Returns a tool whose clock is wrong by an offset such as `+10y`, though not the one that counts seconds.
+/// Returns a tool whose clock is wrong by an offset such as `+10y`, though not the one that counts
+/// seconds.
 fn wrong(sandbox: &Sandbox, name: &str, offset: &str) -> Tool {
     let faketime = sandbox.program("faketime");
     let tool = faketime.args(["--exclude-monotonic", "-m", "-f", offset]);
@@ -28,8 +29,9 @@ fn wrong(sandbox: &Sandbox, name: &str, offset: &str) -> Tool {
 
 const OFFSETS: [&str; 4] = ["+1d", "-1d", "+10y", "-10y"];
 
+/// K5: the error about a certificate that is expired or not valid yet names the clock.
 #[test]
-fn k5_the_clock_is_blamed_for_certificates_out_of_their_time() {
+fn names_the_clock_for_an_expired_certificate() {
     let open = holding(Faulty::setup(), &[3000]);
     let setup = Faulty::setup().flawed_tls(&[], Flaw::ShortLived);
     let registry = setup.sharing(&open).start();
@@ -91,8 +93,9 @@ fn made(offset: &str, jump: bool) -> Value {
     Value::from([manifests, converted].to_vec())
 }
 
+/// K5: the ztocs and indexes do not depend on the clock.
 #[test]
-fn k5_no_byte_depends_on_the_clock() {
+fn makes_the_same_bytes_whatever_the_clock() {
     let expected = made("+0", false);
     assert!(expected[0][0]["index"].is_object(), "{expected}");
     for offset in OFFSETS {
@@ -111,8 +114,9 @@ fn now(format: &str) -> String {
     text.trim_end().to_owned()
 }
 
+/// K5: a signature that AWS rejects for its time is made again with AWS's time.
 #[test]
-fn k5_a_signature_out_of_its_time() {
+fn corrects_the_time_of_a_signature() {
     const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     namespace::isolated(&[ECR], || {
         let setup = Faulty::setup().ecr().basic(USER, PASSWORD);

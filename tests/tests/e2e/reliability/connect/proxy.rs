@@ -43,8 +43,10 @@ fn trusting(tool: Tool, registry: &Faulty) -> Tool {
     logged_in(tool).env("SOCI_CA_FILE", registry.ca_file())
 }
 
+/// B8: the credentials of a proxy's URL are sent to the proxy only; without them the error says
+/// that the proxy requires some.
 #[test]
-fn b8_a_proxy_that_wants_credentials() {
+fn authenticates_to_a_proxy() {
     namespace::isolated(&[], || {
         let registry = registry();
         let proxy = Manners::default().wants(CREDENTIALS).start();
@@ -88,8 +90,9 @@ fn b8_a_proxy_that_wants_credentials() {
     });
 }
 
+/// B8: the same for a registry over plain HTTP.
 #[test]
-fn b8_a_proxy_for_plain_http_that_wants_credentials() {
+fn authenticates_to_a_proxy_for_plain_http() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST]);
         let registry = holding(Faulty::setup().address(FIRST).port(80), &[3000]);
@@ -110,8 +113,9 @@ fn b8_a_proxy_for_plain_http_that_wants_credentials() {
     });
 }
 
+/// B8: a proxy that refuses, fails or is down is an outage after six tries.
 #[test]
-fn b8_a_proxy_that_refuses_or_is_not_there() {
+fn reports_a_proxy_that_refuses_or_is_down() {
     namespace::isolated(&[], || {
         let registry = registry();
         for (proxy, tries) in [
@@ -134,8 +138,9 @@ fn b8_a_proxy_that_refuses_or_is_not_there() {
     });
 }
 
+/// B8: hosts of `NO_PROXY` and this machine are reached without the proxy.
 #[test]
-fn b8_hosts_that_are_not_for_the_proxy() {
+fn obeys_no_proxy() {
     namespace::isolated(&[], || {
         let registry = registry();
         for (variable, value) in [
@@ -163,8 +168,9 @@ fn b8_hosts_that_are_not_for_the_proxy() {
     });
 }
 
+/// B8: a layer resumes after the proxy broke off.
 #[test]
-fn b8_a_proxy_that_dies_in_mid_body() {
+fn resumes_after_a_proxy_broke_off() {
     namespace::isolated(&[], || {
         let length = 2 << 20;
         let registry = registry_of(Faulty::setup(), &[]);
@@ -185,8 +191,9 @@ fn b8_a_proxy_that_dies_in_mid_body() {
     });
 }
 
+/// B8: the AWS API is reached through the proxy, too.
 #[test]
-fn b8_the_aws_api_is_asked_by_the_proxy_too() {
+fn reaches_the_aws_api_through_the_proxy() {
     const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     const API: &str = "api.ecr.eu-west-1.amazonaws.com";
     namespace::isolated(&[], || {
@@ -219,8 +226,9 @@ fn b8_the_aws_api_is_asked_by_the_proxy_too() {
     });
 }
 
+/// K3: every variable and form of URL that names a proxy is obeyed.
 #[test]
-fn k3_every_variable_that_names_a_proxy_is_obeyed() {
+fn obeys_every_proxy_variable() {
     namespace::isolated(&[], || {
         let registry = registry();
         let proxy = Proxy::start();
@@ -252,34 +260,4 @@ fn k3_every_variable_that_names_a_proxy_is_obeyed() {
         tool.env("HTTP_PROXY", &url).run().succeeds();
         assert_eq!(proxy.asked().len(), before);
     });
-}
-
-#[test]
-fn k3_a_proxy_that_is_none_is_a_matter_of_configuration() {
-    let registry = holding(Faulty::setup(), &[3000]);
-    for variable in [
-        "HTTPS_PROXY",
-        "https_proxy",
-        "HTTP_PROXY",
-        "ALL_PROXY",
-        "all_proxy",
-    ] {
-        for value in [
-            "http://",
-            "http://proxy.example:canary-port",
-            "socks5://user:canary-proxy@proxy.example",
-            "canary proxy",
-            "http://[::1",
-        ] {
-            let sandbox = Sandbox::new();
-            let ended = pull(&sandbox, &app(&registry)).env(variable, value).run();
-            assert_fails(
-                &sandbox,
-                ended,
-                78,
-                &[variable, "is not the URL of a proxy"],
-            );
-        }
-    }
-    assert!(registry.requests().is_empty());
 }

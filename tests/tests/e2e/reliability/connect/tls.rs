@@ -1,4 +1,4 @@
-//! Rows B5 to B7: certificates that nobody may accept, servers that speak something else, and handshakes that do not end.
+//! TLS handshakes that do not end.
 
 use std::{
     fs,
@@ -12,120 +12,20 @@ use std::{
     time::Duration,
 };
 
-use soci_testkit::{
-    certificate::Flaw,
-    faulty::Faulty,
-    namespace,
-    process::{Sandbox, Tool},
-    wiretap::Wiretap,
-};
+use soci_testkit::{namespace, process::Sandbox};
 
 use super::timed;
-use crate::{
-    reliability::auth::{app, assert_fails, holding, logged_in, pull, quick},
-    stages::{indexed, stage},
-};
+use crate::reliability::auth::{assert_fails, pull, quick};
 
-/// A flaw of a certificate, whether its authority is trusted, and what is to be said.
-const FLAWS: [(Flaw, bool, &[&str]); 4] = [
-    (Flaw::None, false, &["UnknownIssuer", "--ca-file"]),
-    (
-        Flaw::SelfSigned,
-        true,
-        &["invalid peer certificate", "--ca-file"],
-    ),
-    (
-        Flaw::Expired,
-        true,
-        &["expired", "the clock of this machine says"],
-    ),
-    (
-        Flaw::OtherHost,
-        true,
-        &["not valid for name", "elsewhere.example"],
-    ),
-];
-
-#[test]
-fn b5_a_certificate_that_is_wrong_ends_it_at_once() {
-    let open = holding(Faulty::setup(), &[3000]);
-    for (flaw, trusted, says) in FLAWS {
-        let registry = Faulty::setup().flawed_tls(&[], flaw).sharing(&open).start();
-        let secure = |tool: Tool| {
-            let tool = logged_in(tool).env("SOCI_PLAIN_HTTP", "false");
-            let tool = tool.env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
-            if trusted {
-                tool.env("SOCI_CA_FILE", registry.ca_file())
-            } else {
-                tool
-            }
-        };
-        let sandbox = Sandbox::new();
-        let line = indexed(&sandbox, &app(&open));
-        let tap = Wiretap::of(&registry.host());
-        let reference = format!("{}/app:v1", tap.host());
-        let ended = secure(pull(&sandbox, &reference)).run();
-        assert!(
-            flaw == Flaw::Expired || !ended.stderr.contains("the clock"),
-            "{}",
-            ended.stderr
-        );
-        assert_fails(&sandbox, ended, 69, says);
-        assert_eq!(tap.connections(), 1, "{flaw:?}");
-        let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
-        let ended = secure(push).stdin(line).run();
-        assert_fails(&sandbox, ended, 69, says);
-        assert_eq!(tap.connections(), 2, "{flaw:?}");
-        // Nothing was said in the clear.
-        assert!(!tap.heard().contains("HTTP/1.1"), "{}", tap.heard());
-        assert!(registry.requests().is_empty());
-    }
-}
-
-#[test]
-fn b6_servers_that_speak_the_other_protocol() {
-    let open = holding(Faulty::setup(), &[3000]);
-    let secure = Faulty::setup().tls(&[]).sharing(&open).start();
-    let (port, _) = server(Handshake::Answers);
-    for (host, plain_http, says) in [
-        (
-            format!("127.0.0.1:{port}"),
-            "false",
-            "the server does not speak TLS",
-        ),
-        (secure.host(), "true", "it does not speak plain HTTP"),
-    ] {
-        let sandbox = Sandbox::new();
-        let tap = Wiretap::of(&host);
-        let reference = format!("{}/app:v1", tap.host());
-        let line = indexed(&sandbox, &app(&open));
-        let set = |tool: Tool| {
-            logged_in(tool)
-                .env("SOCI_PLAIN_HTTP", plain_http)
-                .env("SOCI_MAX_CONCURRENT_UPLOADS", "1")
-        };
-        let ended = set(pull(&sandbox, &reference)).run();
-        assert_fails(&sandbox, ended, 69, &[says]);
-        assert_eq!(tap.connections(), 1);
-        let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
-        let ended = set(push).stdin(line).run();
-        assert_fails(&sandbox, ended, 69, &[says]);
-        assert_eq!(tap.connections(), 2);
-    }
-    assert!(secure.requests().is_empty());
-}
-
-/// What a server does with a handshake.
+/// How a server answers a handshake.
 #[derive(Clone, Copy, Debug)]
 enum Handshake {
-    /// It answers as an HTTP server does.
-    Answers,
     Closes,
     Notifies,
     Stalls,
 }
 
-/// Starts a server of that kind, and returns its port and how many connections it got.
+/// Starts a server, and returns its port and the number of its connections.
 fn server(handshake: Handshake) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener
@@ -140,7 +40,6 @@ fn server(handshake: Handshake) -> (u16, Arc<AtomicUsize>) {
             counted.fetch_add(1, Ordering::SeqCst);
             match handshake {
                 Handshake::Stalls => kept.push(client),
-                Handshake::Answers => say(client, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
                 Handshake::Closes => say(client, b""),
                 // An alert: a warning that says `close_notify` (RFC 8446, 6.1).
                 Handshake::Notifies => say(client, &[21, 3, 3, 0, 2, 1, 0]),
@@ -150,14 +49,14 @@ fn server(handshake: Handshake) -> (u16, Arc<AtomicUsize>) {
     (port, count)
 }
 
-/// Answers the beginning of a handshake, and closes.
+/// Answers the first bytes of a handshake, and closes the connection.
 fn say(mut client: TcpStream, words: &[u8]) {
-    // What the client makes of it is what the test is about.
+    // The client may close the connection at any time.
     drop(client.read(&mut [0; 4096]));
     drop(client.write_all(words));
 }
 
-/// Returns the time that all children of this process have spent on a processor.
+/// Returns the processor time of all children of this process.
 fn processor_time() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").expect("a process");
     let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
@@ -171,9 +70,10 @@ fn processor_time() -> Duration {
     Duration::from_millis(fields.iter().sum::<u64>() * 10)
 }
 
+/// B7: a handshake that stalls or breaks off is given up after six tries, without busy waiting.
 #[test]
-fn b7_handshakes_that_do_not_end() {
-    // Alone in a process, so that its children are those of this test.
+fn gives_up_on_handshakes_that_do_not_end() {
+    // In a process of its own, whose children are those of this test only.
     namespace::isolated(&[], || {
         for (handshake, says) in [
             (Handshake::Stalls, "connection to"),

@@ -18,7 +18,7 @@ use soci_testkit::{http, registry::Registry};
 use super::{Indexed, pushed, simple};
 use crate::read_back::{Place as _, Repository, array, assert_pushed, text};
 
-/// How long a test waits for the moment at which it kills.
+/// How long a test waits before it kills the push.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts a push with its document on a pipe.
@@ -42,7 +42,7 @@ fn kill(mut child: Child) {
     assert_eq!(status.code(), None, "it ended by itself: {status}");
 }
 
-/// Passes connections on to a server, until so many bytes have gone there: then it holds back all that follows.
+/// Forwards connections to a server until so many bytes were sent, and holds back the rest.
 struct Dam {
     host: String,
     passed: Arc<AtomicUsize>,
@@ -67,7 +67,7 @@ impl Dam {
     }
 }
 
-/// Copies both ways until one side ends, or the dam is full.
+/// Copies in both directions until one side ends or the limit is reached.
 fn pass(
     client: &TcpStream,
     server: &TcpStream,
@@ -83,7 +83,7 @@ fn pass(
         let mut buffer = [0; 256];
         while let Ok(read @ 1..) = (&mut &*client).read(&mut buffer) {
             if count.fetch_add(read, Ordering::Relaxed) + read > limit {
-                // Nobody listens any more once the test goes on.
+                // The test may have stopped waiting.
                 let _ = full.send(());
                 break;
             }
@@ -95,8 +95,10 @@ fn pass(
     });
 }
 
+/// E8: a push that is killed leaves nothing incomplete in a real registry, and the next push
+/// completes it.
 #[test]
-fn e8_real_registries_stay_whole_when_a_push_is_killed() {
+fn leaves_real_registries_complete_when_it_is_killed() {
     let indexed = Indexed::of(&simple());
     for start_registry in [Registry::distribution, Registry::olareg] {
         let registry = start_registry();
@@ -135,8 +137,9 @@ fn e8_real_registries_stay_whole_when_a_push_is_killed() {
     }
 }
 
+/// E11: the same with a real registry: an entry whose index was deleted is dropped.
 #[test]
-fn e11_so_it_is_with_a_real_registry() {
+fn drops_deleted_referrers_in_a_real_registry() {
     let [gone, stays, ours] = ["one", "two", "three"].map(|name| Indexed::by(name, &simple()));
     let registry = Registry::distribution();
     registry.push(&ours.folder(), "app:v1");

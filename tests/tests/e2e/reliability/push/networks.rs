@@ -15,8 +15,9 @@ use crate::stages::layer;
 
 const UPLOADS: &str = "*/blobs/uploads/*";
 
+/// E5: a public registry cannot direct an upload to a private address.
 #[test]
-fn e5_a_public_registry_points_at_no_private_address() {
+fn refuses_upload_locations_at_private_addresses() {
     namespace::isolated(&[], || {
         let public = "203.0.113.7";
         add_addresses(&[public]);
@@ -42,7 +43,8 @@ fn e5_a_public_registry_points_at_no_private_address() {
     });
 }
 
-/// Sets the upload location that a registry answers with; `{}` stands for the path and query of its own.
+/// Sets the upload location that a registry answers with; `{}` stands for the path and query of its
+/// own.
 fn location(form: &str) -> Rule {
     let form = form.to_owned();
     let fault = Fault::edit(move |_, reply| {
@@ -56,7 +58,7 @@ fn location(form: &str) -> Rule {
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
 #[test]
-fn ecr_gets_no_more_than_ten_manifests_a_second() {
+fn sends_ecr_at_most_ten_manifests_a_second() {
     namespace::isolated(&[ECR], || {
         let platforms = [(1, "linux/amd64"), (2, "linux/arm64"), (3, "linux/riscv64")];
         let images =

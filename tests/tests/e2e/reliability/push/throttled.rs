@@ -1,4 +1,4 @@
-//! Many pipelines at once, against a registry that takes ten manifests a second.
+//! Many pipelines at the same time, against a registry that accepts ten manifests a second.
 
 use std::{thread, time::Duration};
 
@@ -43,7 +43,7 @@ fn run_all(setup: Setup) -> Faulty {
 }
 
 #[test]
-fn twenty_pipelines_against_ten_manifests_a_second_all_finish_and_waste_little() {
+fn finishes_twenty_pipelines_at_ten_manifests_a_second() {
     let free = run_all(Faulty::setup());
     let expected = Contents::of(&free);
     let least = free.requests().len();

@@ -1,14 +1,16 @@
-//! Twelve secrets that are in use, in runs that succeed and in runs that fail, and are to be found nowhere.
+//! Twelve secrets in runs that succeed and in runs that fail, none of which may show anywhere.
 //!
-//! They are a password, a bearer token, an identity token, the secret and the stderr of a helper, an AWS key's two halves
-//! and its session, ECR's password, the signature of a URL, the password of a proxy, and a web identity. That a run succeeds
-//! shows that each was used: the servers insist on it.
+//! They are a password, a bearer token, an identity token, the secret and the stderr of a helper,
+//! both parts of an AWS key and its session, ECR's password, the signature of a URL, the password
+//! of a proxy, and a web identity. The servers require them, so a run that succeeds shows that each
+//! was used.
 
 use std::fs;
 
 use serde_json::json;
 use soci_testkit::{
     aws,
+    credential_helper::{with_credential_helpers, write_credential_helper},
     faulty::{Fault, Faulty},
     namespace,
     process::{Finished, Sandbox, Tool, pipeline},
@@ -17,16 +19,11 @@ use soci_testkit::{
 
 use super::{assert_hidden, assert_no_canary};
 use crate::{
-    reliability::auth::{
-        PASSWORD, USER, app,
-        aws::ECR,
-        helpers::{helper, with_helpers},
-        holding, quick,
-    },
+    reliability::auth::{PASSWORD, USER, app, aws::ECR, holding, quick},
     stages::{assert_sound, stage},
 };
 
-/// Faults that let a message quote what was sent or received: methods, path and fault.
+/// Faults after which a message may quote what was sent or received: methods, path and fault.
 fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     vec![
         (
@@ -49,7 +46,7 @@ fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     ]
 }
 
-/// Runs the stages, which talk as much as they can.
+/// Runs the stages with the most verbose log.
 fn run(
     sandbox: &Sandbox,
     reference: &str,
@@ -65,7 +62,7 @@ fn run(
     pipeline(tools)
 }
 
-/// Runs a scene with no fault and with each of them, and asserts that none of its secrets shows.
+/// Runs the stages without faults and with each fault, and asserts that no secret shows.
 #[track_caller]
 fn assert_discreet(registry: &Faulty, reference: &str, set: &dyn Fn(&Sandbox, Tool) -> Tool) {
     for format in ["text", "json"] {
@@ -89,7 +86,7 @@ fn assert_discreet(registry: &Faulty, reference: &str, set: &dyn Fn(&Sandbox, To
 }
 
 #[test]
-fn e10_no_password_and_no_bearer_token_shows() {
+fn shows_no_password_and_no_bearer_token() {
     let registry = holding(Faulty::setup().bearer(USER, PASSWORD), &[3000]);
     assert_discreet(&registry, &app(&registry), &|_, tool| {
         tool.env("SOCI_USERNAME", USER)
@@ -99,7 +96,7 @@ fn e10_no_password_and_no_bearer_token_shows() {
 }
 
 #[test]
-fn e10_no_identity_token_shows() {
+fn shows_no_identity_token() {
     let setup = Faulty::setup().bearer(USER, PASSWORD);
     let registry = holding(setup.identity_token("canary-identity"), &[3000]);
     let host = registry.host();
@@ -111,14 +108,14 @@ fn e10_no_identity_token_shows() {
     assert!(registry.tokens_given() > 0);
 }
 
-/// A helper that says too much, and keeps what it can see of the tool that runs it.
+/// A helper that writes a secret to stderr, and records what it can see of the tool that runs it.
 const HELPER: &str = r#"cat /proc/$PPID/cmdline /proc/$$/cmdline /proc/$$/environ >>SEEN
 echo canary-helper-stderr >&2
 printf '{"ServerURL":"","Username":"AWS","Secret":"canary-helper-secret"}'
 exit STATUS"#;
 
 #[test]
-fn e10_nothing_of_a_helper_shows_and_it_sees_nothing() {
+fn shows_nothing_of_a_credential_helper() {
     let setup = Faulty::setup().basic(USER, "canary-helper-secret");
     let registry = holding(setup, &[3000]);
     let seen = Sandbox::new();
@@ -126,9 +123,9 @@ fn e10_nothing_of_a_helper_shows_and_it_sees_nothing() {
     let script = HELPER.replace("SEEN", &seen.display().to_string());
     let with_helper = |sandbox: &Sandbox, tool: Tool, status: &str| {
         let script = script.replace("STATUS", status);
-        helper(sandbox, "pass", Some(&script));
-        // Another registry's password, and others that the helper has no use for.
-        with_helpers(sandbox, tool)
+        write_credential_helper(sandbox, "pass", Some(&script));
+        // Another registry's password, and secrets that the helper does not need.
+        with_credential_helpers(sandbox, tool)
             .env(
                 "REGISTRY_AUTH_FILE",
                 sandbox.home().join(".docker/config.json"),
@@ -157,7 +154,7 @@ fn e10_nothing_of_a_helper_shows_and_it_sees_nothing() {
 }
 
 #[test]
-fn e10_nothing_of_aws_and_of_a_proxy_shows() {
+fn shows_nothing_of_aws_and_of_a_proxy() {
     namespace::isolated(&[ECR], || {
         let setup = Faulty::setup().ecr().basic(USER, "canary-ecr-password");
         let registry = holding(setup.tls(&[ECR]).port(443), &[3000]);
@@ -218,12 +215,12 @@ fn e10_nothing_of_aws_and_of_a_proxy_shows() {
 
 #[test]
 #[should_panic(expected = "a secret")]
-fn e10_the_search_finds_a_secret_in_plain_text() {
+fn the_search_finds_a_secret_in_plain_text() {
     assert_hidden("here", b"password: canary-password");
 }
 
 #[test]
-fn e10_the_search_finds_a_secret_in_base64() {
+fn the_search_finds_a_secret_in_base64() {
     // As `u:canary`, `us:canary` and `usr:canary`.
     for text in ["dTpjYW5hcnk=", "dXM6Y2FuYXJ5", "dXNyOmNhbmFyeQ=="] {
         let searched = std::panic::catch_unwind(|| assert_hidden("here", text.as_bytes()));

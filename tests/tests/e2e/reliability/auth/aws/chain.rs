@@ -1,4 +1,4 @@
-//! Row A11: sources of AWS credentials, and the API behind them, that are absent, broken or in the wrong place.
+//! Sources of AWS credentials, and the AWS API, that are absent, fail, or are at the wrong address.
 
 use std::{
     sync::{
@@ -20,15 +20,15 @@ use super::{
     ECR, PASSWORD, USER, api, assert_fails, assert_no_canary, ecr, pull, reference, trusting,
 };
 
-/// Where an instance asks for its credentials, where a container of ECS does, and where a pod of EKS does.
+/// The addresses that give credentials to an instance, to a container of ECS and to a pod of EKS.
 const INSTANCE: &str = "169.254.169.254";
 const CONTAINER: &str = "169.254.170.2";
 const POD: &str = "169.254.170.23";
 
-/// How long any of this may take. The SDK itself tries some things three times, with waits.
+/// How long a pull may take. The SDK itself makes some requests three times, with waits.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Pulls from a registry of ECR with what `set` adds, and returns how that ended.
+/// Pulls from a registry of ECR with the settings that `set` adds.
 fn pulled(sandbox: &Sandbox, registry: &Faulty, set: impl Fn(Tool) -> Tool) -> Finished {
     let started = Instant::now();
     let tool = trusting(pull(sandbox, &reference()), registry);
@@ -56,7 +56,7 @@ fn assert_denied(registry: &Faulty, says: &[&str], set: impl Fn(Tool) -> Tool) {
     assert_eq!(shown.next(), None);
 }
 
-/// Lets a tool ask a server for ECR's tokens only.
+/// Sets the server that gives ECR's tokens.
 fn tokens_from(tool: Tool, api: &Faulty) -> Tool {
     tool.env("AWS_ENDPOINT_URL_ECR", api.url())
 }
@@ -69,8 +69,9 @@ fn service(
     aws::answering(Faulty::setup().address(address).port(80), answer)
 }
 
+/// A11: a machine without a metadata service loses seconds at most.
 #[test]
-fn a11_an_instance_without_metadata_costs_seconds_at_most() {
+fn gives_up_on_a_missing_metadata_service_within_seconds() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         add_addresses(&[INSTANCE]);
@@ -84,15 +85,17 @@ fn a11_an_instance_without_metadata_costs_seconds_at_most() {
     });
 }
 
+/// A11: the metadata service is the last source of credentials, and is never reached through the
+/// proxy.
 #[test]
-fn a11_the_metadata_service_is_asked_last() {
+fn asks_the_metadata_service_last() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = api();
         let instance = service(INSTANCE, aws::metadata);
         assert_pulls(&registry, |tool| aws::serve(tool, &api));
         assert!(instance.requests().is_empty(), "{}", instance.log());
-        // Where it is all there is, by its token, and not by the proxy.
+        // As the only source it is asked with its own token, and not through the proxy.
         assert_pulls(&registry, |tool| {
             tokens_from(tool, &api).env("HTTP_PROXY", "http://127.0.0.1:9")
         });
@@ -107,8 +110,9 @@ fn a11_the_metadata_service_is_asked_last() {
     });
 }
 
+/// A11: a metadata service that refuses is named in the error.
 #[test]
-fn a11_a_metadata_service_that_refuses_is_named() {
+fn names_a_metadata_service_that_refuses() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         for status in [401, 403] {
@@ -117,7 +121,7 @@ fn a11_a_metadata_service_that_refuses_is_named() {
             assert_denied(&registry, &says, |tool| tool);
             assert!(instance.requests().len() <= 4, "{}", instance.log());
         }
-        // One without a role has no credentials, which is no fault.
+        // A metadata service without a role has no credentials, which is not an error.
         let instance = service(INSTANCE, |request| {
             if request.is("GET", "*/security-credentials/*") {
                 return Reply::new(404);
@@ -129,8 +133,9 @@ fn a11_a_metadata_service_that_refuses_is_named() {
     });
 }
 
+/// A11: the credentials of an ECS task and of an EKS pod are used.
 #[test]
-fn a11_a_containers_credentials() {
+fn uses_the_credentials_of_a_container() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = api();
@@ -159,8 +164,9 @@ fn a11_a_containers_credentials() {
     });
 }
 
+/// A11: no credentials are requested from a public host over plain HTTP.
 #[test]
-fn a11_no_credentials_come_from_the_world_in_the_clear() {
+fn requests_no_credentials_from_public_hosts_over_plain_http() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = api();
@@ -183,8 +189,10 @@ fn a11_no_credentials_come_from_the_world_in_the_clear() {
     });
 }
 
+/// A11: a web identity token is exchanged for credentials; a missing file or an expired token is
+/// reported.
 #[test]
-fn a11_a_web_identity() {
+fn uses_a_web_identity() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = api();
@@ -215,7 +223,7 @@ fn a11_a_web_identity() {
     });
 }
 
-/// Starts an API whose first answers are refusals, all of them if there are enough.
+/// Starts an API that refuses the first requests.
 fn refusing(times: usize, status: u16, code: &'static str, message: &'static str) -> Faulty {
     let asked = Arc::new(AtomicUsize::new(0));
     aws::answering(Faulty::setup(), move |request| {
@@ -227,8 +235,9 @@ fn refusing(times: usize, status: u16, code: &'static str, message: &'static str
     })
 }
 
+/// A11: a throttled AWS API is asked again, and then fails with the status for "try again".
 #[test]
-fn a11_the_api_throttles() {
+fn retries_a_throttled_aws_api() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = refusing(2, 400, "ThrottlingException", "Rate exceeded");
@@ -237,14 +246,15 @@ fn a11_the_api_throttles() {
         let api = refusing(usize::MAX, 400, "ThrottlingException", "Rate exceeded");
         let sandbox = Sandbox::new();
         let ended = pulled(&sandbox, &registry, |tool| aws::serve(tool, &api));
-        // Not a denial: it works later.
+        // This is not a denial, since it works later.
         assert_fails(&sandbox, ended, 75, &["throttled", "Rate exceeded"]);
         assert_eq!(api.requests().len(), 3, "{}", api.log());
     });
 }
 
+/// A11: a denial by the AWS API names the missing IAM action.
 #[test]
-fn a11_the_api_denies() {
+fn names_the_missing_iam_action() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let denial = "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:GetAuthorizationToken";
@@ -259,8 +269,9 @@ fn a11_the_api_denies() {
     });
 }
 
+/// A11: an AWS API that fails or cannot be reached is an outage.
 #[test]
-fn a11_the_api_fails_or_is_not_there() {
+fn reports_an_aws_api_that_is_unavailable() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = refusing(usize::MAX, 500, "ServerException", "internal");

@@ -1,4 +1,4 @@
-//! ECR Public: tokens by way of us-east-1, or by nobody.
+//! ECR Public: tokens from us-east-1, and anonymous access.
 
 use soci_testkit::{
     aws,
@@ -20,8 +20,9 @@ fn setup() -> soci_testkit::faulty::Setup {
         .port(443)
 }
 
+/// A4: ECR Public takes a token of us-east-1, whatever the region.
 #[test]
-fn a4_the_gallery_trades_a_token_of_us_east_1_for_its_own() {
+fn exchanges_a_us_east_1_token_for_one_of_ecr_public() {
     namespace::isolated(&[GALLERY], || {
         let realm = format!("https://{GALLERY}/token");
         let registry = holding(setup().bearer(USER, PASSWORD).realm(&realm), &[3000]);
@@ -47,8 +48,9 @@ fn a4_the_gallery_trades_a_token_of_us_east_1_for_its_own() {
     });
 }
 
+/// A4: ECR Public can be read without AWS credentials, or with some that do not suffice.
 #[test]
-fn a4_the_gallery_is_read_by_anybody() {
+fn reads_ecr_public_without_credentials() {
     namespace::isolated(&[GALLERY], || {
         let registry = holding(setup(), &[3000]);
         let challenge = format!(
@@ -71,7 +73,7 @@ fn a4_the_gallery_is_read_by_anybody() {
         });
         let sandbox = Sandbox::new();
         let reference = format!("{GALLERY}/app:v1");
-        // With no credentials of AWS, and with some that are good for other things only.
+        // Without AWS credentials, and with some that do not permit ECR Public.
         let ended = trusting(pull(&sandbox, &reference), &registry)
             .run()
             .succeeds();

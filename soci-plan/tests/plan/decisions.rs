@@ -1,0 +1,150 @@
+//! Which manifests and layers are indexed, and the reason for each that is not.
+
+use serde_json::{Value, json};
+use soci_testkit::image::{Image, Layer, random_layer};
+
+use crate::Pulled;
+
+/// An image for linux/arm64 and windows/amd64.
+fn two_platforms() -> Pulled {
+    Pulled::of(&[
+        Image::new("linux/arm64").layer(random_layer(1, 3000)),
+        Image::new("windows/amd64").layer(random_layer(2, 3000)),
+    ])
+}
+
+/// Returns the decision for each manifest, as `index` or the reason to skip it.
+fn manifest_decisions(document: &Value) -> Vec<String> {
+    let entries = document["manifests"].as_array().expect("manifests");
+    entries
+        .iter()
+        .map(|entry| decision(&entry["plan"]))
+        .collect()
+}
+
+/// Returns the decision for each layer of the first manifest.
+fn layer_decisions(document: &Value) -> Vec<String> {
+    let layers = document["manifests"][0]["layers"].as_array();
+    let layers = layers.expect("layers").iter();
+    layers.map(|layer| decision(&layer["plan"])).collect()
+}
+
+fn decision(plan: &Value) -> String {
+    let reason = plan["reason"].as_str();
+    let action = plan["action"].as_str().expect("an action");
+    reason.unwrap_or(action).to_owned()
+}
+
+#[test]
+fn names_the_platforms_of_an_image_without_the_one_asked_for() {
+    let pulled = two_platforms();
+    for arguments in [
+        &[][..],
+        &["--platform", "linux/amd64"],
+        &["--platform", "linux/arm64,linux/amd64"],
+    ] {
+        let finished = pulled.plan(arguments).ends_with(81);
+        let finished = finished
+            .says("soci-plan: oci:image: ")
+            .says("no manifest for platform linux/amd64")
+            .says("linux/arm64")
+            .says("windows/amd64")
+            .says("--platform");
+        assert!(finished.stdout.is_empty());
+    }
+    pulled.plan(&["--platform", "linux/arm64/v8"]).succeeds();
+    let malformed = pulled.plan(&["--platform", "linux"]);
+    malformed.ends_with(2).says("linux");
+}
+
+#[test]
+fn plans_the_platforms_asked_for() {
+    let pulled = two_platforms();
+    let document = pulled.planned(&["--platform", "linux/arm64"]);
+    assert_eq!(manifest_decisions(&document), ["index", "platform"]);
+    let document = pulled.planned(&["--all-platforms"]);
+    assert_eq!(manifest_decisions(&document), ["index", "index"]);
+}
+
+#[test]
+fn skips_attestations() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64")
+        .layer(random_layer(1, 3000))
+        .attested()]);
+    let document = pulled.planned(&["--all-platforms"]);
+    assert_eq!(manifest_decisions(&document), ["index", "attestation"]);
+}
+
+#[test]
+fn skips_layers_below_the_minimum_size_and_without_gzip() {
+    let content = vec![7; 30_000];
+    let pulled = Pulled::of(&[Image::new("linux/amd64")
+        .layer(random_layer(1, 30_000))
+        .layer(random_layer(2, 3000))
+        .layer(Layer::zstd(&[("app", &content)]))
+        .layer(Layer::plain(&[("app", &content)]))]);
+    let document = pulled.planned(&["--min-layer-size", "20kB"]);
+    assert_eq!(
+        layer_decisions(&document),
+        [
+            "index",
+            "below-min-layer-size",
+            "unsupported-compression",
+            "index"
+        ]
+    );
+    // A layer of exactly the minimum size is indexed.
+    let size = &document["manifests"][0]["layers"][1]["descriptor"]["size"];
+    let document = pulled.planned(&["--min-layer-size", &size.to_string()]);
+    assert_eq!(layer_decisions(&document)[1], "index");
+}
+
+/// A8: a foreign layer is indexed if the registry holds it.
+#[test]
+fn skips_foreign_layers_that_the_registry_lacks() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    let mut document: Value = serde_json::from_slice(&pulled.line).expect("a document");
+    let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    document["manifests"][0]["layers"][0]["descriptor"]["mediaType"] = json!(foreign);
+    for (held, expected) in [(None, "index"), (Some(false), "foreign")] {
+        document["manifests"][0]["layers"][0]["held"] = json!(held);
+        let tool = crate::soci_tool(&pulled.sandbox).stdin(document.to_string());
+        let planned = &tool.run().succeeds().documents()[0];
+        assert_eq!(layer_decisions(planned), [expected]);
+    }
+}
+
+#[test]
+fn warns_when_no_layer_is_to_be_indexed() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    let large = ["--min-layer-size", "10MiB"];
+    let finished = pulled.plan(&large).succeeds().says("warning: ");
+    finished.says("no layer is to be indexed");
+    let finished = pulled.plan(&[&large[..], &["--require-layers"]].concat());
+    let finished = finished.ends_with(81).says("no layer is to be indexed");
+    assert!(finished.says("--min-layer-size").stdout.is_empty());
+}
+
+#[test]
+fn writes_the_same_plan_for_a_planned_document() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    let first = pulled.plan(&[]).succeeds().stdout;
+    let tool = crate::soci_tool(&pulled.sandbox).stdin(first.clone());
+    assert_eq!(tool.run().succeeds().stdout, first);
+}
+
+#[test]
+fn keeps_unknown_fields() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    let mine = json!({"ticket": 42, "nested": [null, {"x": 1.5}], "ä": "ö\u{1F600}"});
+    let mut document: Value = serde_json::from_slice(&pulled.line).expect("a document");
+    document["mine"] = mine.clone();
+    document["manifests"][0]["mine"] = mine.clone();
+    document["manifests"][0]["layers"][0]["mine"] = mine.clone();
+    let tool = crate::soci_tool(&pulled.sandbox).stdin(document.to_string());
+    let planned = &tool.run().succeeds().documents()[0];
+    let manifest = &planned["manifests"][0];
+    for fields in [planned, manifest, &manifest["layers"][0]] {
+        assert_eq!(fields["mine"], mine, "{planned}");
+    }
+}

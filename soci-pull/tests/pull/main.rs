@@ -1,0 +1,110 @@
+//! Runs `soci-pull` alone, on layouts in a sandbox and against a registry in this process that
+//! misbehaves on purpose.
+//!
+//! Rows such as C3 in a test's documentation are those of the table in `docs/reliability.md`.
+
+mod auth;
+#[path = "../../../tests/every_tool/suite.rs"]
+mod every_tool;
+#[path = "../../../tests/fetching/suite.rs"]
+mod fetching;
+mod helpers;
+mod layouts;
+mod manifests;
+mod network;
+mod references;
+#[path = "../../../tests/registry_access/suite.rs"]
+mod registry_access;
+mod sharing;
+mod signals;
+#[path = "../../../tests/every_tool/stores.rs"]
+mod stores;
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+use soci_testkit::{
+    document::DocumentBuilder,
+    faulty::{Faulty, Setup},
+    image::{self, Image, random_layer},
+    process::{Finished, Sandbox, Tool},
+    store::assert_sound,
+};
+
+/// What the tool says when there is nothing to read.
+const NO_INPUT: &str = "no reference is given";
+
+/// How many requests are sent at most before a pull without credentials is denied.
+const MOST_DENIED_REQUESTS: usize = 2;
+
+/// How often a pull shows a wrong password at most.
+const MOST_WRONG_PASSWORDS: usize = 1;
+
+/// Returns `soci-pull`.
+fn soci_tool(sandbox: &Sandbox) -> Tool {
+    let tool = sandbox.program(cargo_bin!("soci-pull"));
+    tool.env("SOCI_RETRY_WAIT", "0.005")
+}
+
+/// Returns the document of the image `app:v1` of a registry.
+fn input(sandbox: &Sandbox, registry: &Faulty) -> Vec<u8> {
+    DocumentBuilder::new(sandbox, &app(registry)).pulled(registry)
+}
+
+/// Returns `soci-pull`, about to store the layer of an image.
+fn layer_fetch(sandbox: &Sandbox, _registry: &Faulty, reference: &str) -> Tool {
+    soci_tool(sandbox).args(["--layers", reference])
+}
+
+/// Returns `soci-pull` for an image by a reference, with the most verbose log.
+fn access(sandbox: &Sandbox, _registry: &Faulty, reference: &str) -> Tool {
+    soci_tool(sandbox).arg(reference).env("SOCI_VERBOSE", "2")
+}
+
+/// Asserts that the layer is in the store.
+#[track_caller]
+fn assert_layer_used(fixture: &fetching::Fixture, document: &Value) {
+    assert!(fixture.holds_layer(), "{document}");
+}
+
+/// Returns the reference of the image `app:v1` in a registry.
+fn app(registry: &Faulty) -> String {
+    format!("{}/app:v1", registry.host())
+}
+
+/// Starts a registry with an image `app:v1`, which has layers of these sizes in bytes.
+fn registry_with_layers(setup: Setup, layers: &[usize]) -> Faulty {
+    let registry = setup.start();
+    let sandbox = Sandbox::new();
+    let layout = sandbox.path().join("image");
+    let layers = (1..).zip(layers);
+    let layers = layers.map(|(seed, length)| random_layer(seed, *length));
+    let image = layers.fold(Image::new("linux/amd64"), Image::layer);
+    image::write_layout(&layout, &[image]);
+    registry.push(&layout, "app:v1");
+    registry
+}
+
+/// Returns a sandbox with the layout `image` of two layers, and a registry with the same image.
+fn layout_and_registry() -> (Sandbox, Faulty) {
+    let sandbox = Sandbox::new();
+    let layout = sandbox.path().join("image");
+    let image = Image::new("linux/amd64")
+        .layer(random_layer(1, 20_000))
+        .layer(random_layer(2, 3000));
+    image::write_layout(&layout, &[image]);
+    let registry = Faulty::start();
+    registry.push(&layout, "app:v1");
+    (sandbox, registry)
+}
+
+/// Asserts that a pull failed with this status and these texts, and left nothing half-done.
+#[track_caller]
+fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str]) -> Finished {
+    let finished = finished.ends_with(code);
+    let finished = says
+        .iter()
+        .fold(finished, |finished, text| finished.says(text));
+    assert!(finished.stdout.is_empty(), "{}", finished.text());
+    assert_sound(&sandbox.store());
+    finished
+}

@@ -1,0 +1,134 @@
+//! References: malformed ones, images that do not exist, and several images in one run.
+
+use std::net::TcpListener;
+
+use soci_testkit::{
+    faulty::Faulty,
+    image::{self, Image, random_layer},
+    process::Sandbox,
+    store::files_below,
+};
+
+use crate::{assert_fails, soci_tool};
+
+/// Runs `soci-pull` on one reference, which must fail with a message about it.
+#[track_caller]
+fn assert_pull_fails(sandbox: &Sandbox, reference: &str, code: i32, says: &[&str]) {
+    let finished = soci_tool(sandbox).arg(reference).run();
+    let prefix = format!("soci-pull: {reference}: ");
+    assert_fails(sandbox, finished, code, says).says(&prefix);
+}
+
+#[test]
+fn rejects_malformed_references_as_usage_errors() {
+    let sandbox = Sandbox::new();
+    for reference in [
+        "UPPER/case:v1",
+        "a//b",
+        "a@sha256:00",
+        "http://registry.example/a",
+        "oci:",
+        "a:b:c",
+    ] {
+        let says = ["expected [registry/]repository[:tag][@digest]"];
+        assert_pull_fails(&sandbox, reference, 2, &says);
+    }
+    assert!(files_below(&sandbox.store().join("blobs")).is_empty());
+}
+
+#[test]
+fn names_what_is_not_found() {
+    let sandbox = Sandbox::new();
+    let layout = sandbox.path().join("image");
+    image::write_layout(
+        &layout,
+        &[Image::new("linux/arm64").layer(random_layer(1, 3000))],
+    );
+    let registry = Faulty::start();
+    registry.push(&layout, "app:v1");
+    let host = registry.host();
+    let digest = image::digest(b"absent");
+    for (reference, says) in [
+        (format!("{host}/app:v2"), &["v2", "not found"][..]),
+        (format!("{host}/nothing:v1"), &["nothing", "not found"]),
+        (format!("{host}/app@{digest}"), &[&digest]),
+        ("oci:image:v2".to_owned(), &["v2", "latest"]),
+        ("oci:nowhere".to_owned(), &["nowhere"]),
+        ("oci-archive:nowhere.tar".to_owned(), &["nowhere.tar"]),
+    ] {
+        assert_pull_fails(&sandbox, &reference, 80, says);
+    }
+}
+
+/// B2: a registry that refuses connections is unavailable.
+#[test]
+fn reports_a_registry_that_refuses_connections() {
+    // Once the listener is gone, the port refuses connections.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let host = listener.local_addr().expect("the port that was bound");
+    drop(listener);
+    let sandbox = Sandbox::new();
+    let says = [
+        &format!("connection to `{host}` failed"),
+        "Connection refused",
+        "(6 tries",
+    ];
+    assert_pull_fails(&sandbox, &format!("{host}/app:v1"), 69, &says);
+}
+
+/// A registry with the images `a:v1` and `b:v1`.
+fn two_images() -> Faulty {
+    let registry = Faulty::start();
+    for (seed, name) in [(1, "a:v1"), (2, "b:v1")] {
+        let sandbox = Sandbox::new();
+        let layout = sandbox.path().join("image");
+        let image = Image::new("linux/amd64").layer(random_layer(seed, 3000));
+        image::write_layout(&layout, &[image]);
+        registry.push(&layout, name);
+    }
+    registry
+}
+
+#[test]
+fn exits_with_the_status_of_the_first_of_several_failures() {
+    let registry = two_images();
+    let host = registry.host();
+    let sandbox = Sandbox::new();
+    let malformed = format!("{host}/UPPER:v1");
+    let absent = format!("{host}/a:v2");
+    let good = format!("{host}/a:v1");
+    for (references, code) in [
+        ([&malformed, &absent, &good], 2),
+        ([&absent, &malformed, &good], 80),
+    ] {
+        let finished = soci_tool(&sandbox).args(references).run().ends_with(code);
+        let finished = finished.says(&absent).says(&malformed);
+        assert_eq!(finished.documents().len(), 1);
+    }
+}
+
+#[test]
+fn reads_references_and_documents_from_stdin() {
+    let registry = two_images();
+    let host = registry.host();
+    let sandbox = Sandbox::new();
+    let lines = format!("{host}/a:v1\n\n  {host}/b:v1  \n");
+    let pulled = soci_tool(&sandbox).stdin(lines).run().succeeds();
+    let documents = pulled.documents();
+    let images: Vec<_> = documents
+        .iter()
+        .map(|document| document["image"].clone())
+        .collect();
+    assert_eq!(images, [format!("{host}/a:v1"), format!("{host}/b:v1")]);
+    // What was pulled can be pulled again: a line that is a document is accepted.
+    let again = soci_tool(&sandbox).stdin(pulled.stdout).run().succeeds();
+    assert_eq!(again.documents(), documents);
+}
+
+/// H3: a document without its fields is bad data.
+#[test]
+fn rejects_an_incomplete_document() {
+    let sandbox = Sandbox::new();
+    let finished = soci_tool(&sandbox).stdin("{\"version\": 1}\n").run();
+    assert_fails(&sandbox, finished, 65, &["missing or malformed"]);
+}

@@ -1,0 +1,94 @@
+//! Tokens that expire or do not suffice in a push, throttles, and redirects of uploads.
+
+use soci_testkit::{
+    canary::assert_no_secret,
+    faulty::{Fault, Faulty, Reply, Rule},
+};
+
+use crate::{
+    IndexedImage, assert_push_fails, pushed,
+    registry_access::{PASSWORD, USER, logged_in},
+    two_layers,
+};
+
+/// A3: a push outlives its token: every request with an expired token is repeated with a new one.
+#[test]
+fn renews_its_token() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::setup().bearer(USER, PASSWORD).token_uses(3).start();
+    let finished = logged_in(image.push(&registry)).run();
+    assert_no_secret(&image.sandbox, &[&finished]);
+    pushed(finished);
+    assert!(registry.tags("app").contains_key("v1-soci"));
+    assert!(registry.tokens_given() > 1);
+    for entry in registry.requests_to("PUT", "*/manifests/*") {
+        let expected = matches!(entry.status, Some(201 | 401));
+        assert!(expected, "{}", registry.log());
+    }
+}
+
+/// A6: a push gets one new token when the scope does not suffice.
+#[test]
+fn requests_one_new_token_for_an_insufficient_scope() {
+    const READING: &str = "repository:app:pull";
+    const WRITING: &str = "repository:app:pull,push";
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::setup().bearer(USER, PASSWORD).start();
+    let challenge = format!(
+        "Bearer realm=\"{}/token\",service=\"faulty\",scope=\"{WRITING}\",error=\"insufficient_scope\"",
+        registry.url()
+    );
+    let refusal = Reply::error(401, "UNAUTHORIZED", "insufficient scope");
+    let fault = Fault::reply(refusal.header("WWW-Authenticate", challenge));
+    registry.rule(Rule::on("PUT", "*/manifests/*", fault).once());
+    let finished = logged_in(image.push(&registry)).run().succeeds();
+    assert_no_secret(&image.sandbox, &[&finished]);
+    let tokens = registry.requests_to("GET", "/token").into_iter();
+    let scopes = tokens.map(|token| token.request.parameter("scope"));
+    let scopes: Vec<String> = scopes.flatten().collect();
+    // One to read, one to write, and one that replaces the second.
+    assert_eq!(scopes, [READING, WRITING, WRITING]);
+}
+
+/// C4: six throttled requests in a row are repeated.
+#[test]
+fn repeats_throttled_requests() {
+    let image = IndexedImage::of(&two_layers());
+    let throttle = Fault::error(429, "TOOMANYREQUESTS", "Rate exceeded");
+    let rule = Rule::on("PUT", "*/manifests/*", throttle).times(6);
+    let registry = Faulty::setup().rule(rule).start();
+    pushed(image.push(&registry).run());
+    assert!(registry.broken("app", "v1-soci").is_empty());
+}
+
+/// C12: an upload that is redirected is not followed.
+#[test]
+fn does_not_follow_redirects_of_uploads() {
+    let image = IndexedImage::of(&two_layers());
+    for methods in ["POST", "PUT"] {
+        let redirect = Fault::redirect(307, "/v2/app/blobs/uploads/");
+        let rule = Rule::on(methods, "*", redirect);
+        let registry = Faulty::setup().rule(rule).start();
+        let push = image.push(&registry);
+        let push = push.env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
+        assert_push_fails(push.run(), 76).says("307");
+        let requests = registry.count(methods, "*");
+        assert!(requests <= 6, "{}", registry.log());
+        assert!(!registry.tags("app").contains_key("v1-soci"));
+    }
+}
+
+/// K4: a registry is reached by an IPv4 or IPv6 address in the reference.
+#[test]
+fn writes_to_an_ipv4_or_ipv6_address() {
+    let image = IndexedImage::of(&two_layers());
+    for setup in [
+        Faulty::setup().address("::1"),
+        Faulty::setup().address("::1").basic(USER, PASSWORD),
+        Faulty::setup().address("127.0.0.1"),
+    ] {
+        let registry = setup.start();
+        pushed(logged_in(image.push(&registry)).run());
+        assert_eq!(registry.tags("app").len(), 2);
+    }
+}

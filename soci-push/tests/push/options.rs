@@ -1,0 +1,99 @@
+//! Tags, dry runs and other destinations.
+
+use serde_json::json;
+use soci_testkit::{
+    faulty::{Contents, Faulty},
+    image,
+};
+
+use crate::{IndexedImage, pushed, two_layers};
+
+#[test]
+fn fills_in_the_placeholders_of_tags() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    let push = image.push(&registry).args([
+        "--tag", "{tag}-x", "--tag", "{arch}", "--tag", "{digest}", "--tag", "{tag}-x",
+    ]);
+    let document = pushed(push.run());
+    let root = document["root"]["digest"].as_str().expect("a digest");
+    let hex = root.trim_start_matches("sha256:");
+    let full = |tag: &str| format!("{}/app:{tag}", registry.host());
+    let expected = json!([full("v1-x"), full("amd64"), full(hex)]);
+    assert_eq!(document["push"]["tags"], expected);
+    let tags = registry.tags("app");
+    for tag in ["v1-x", "amd64", hex] {
+        assert_eq!(document["converted"]["digest"], json!(tags[tag]));
+    }
+    assert!(!tags.contains_key("v1-soci"), "{tags:?}");
+}
+
+#[test]
+fn rejects_an_unknown_placeholder_before_it_writes() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    let push = image.push(&registry).args(["--tag", "{nothing}"]);
+    let finished = push.run().ends_with(2).says("tag `{nothing}`");
+    assert!(finished.stdout.is_empty());
+    assert_eq!(registry.count("POST|PUT|PATCH|DELETE", "*"), 0);
+}
+
+#[test]
+fn writes_nothing_in_a_dry_run_and_says_what_it_would_push() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    image.publish(&registry);
+    let before = Contents::of(&registry);
+    let dry = pushed(image.push(&registry).arg("--dry-run").run());
+    assert_eq!(registry.count("POST|PUT|PATCH|DELETE", "*"), 0);
+    assert_eq!(Contents::of(&registry), before);
+    let real = pushed(image.push(&registry).run());
+    for field in ["uploaded", "existing", "bytes", "tags", "repository"] {
+        assert_eq!(dry["push"][field], real["push"][field], "{field}");
+    }
+    assert_eq!(dry["push"]["dryRun"], true);
+    assert!(real["push"].get("dryRun").is_none());
+}
+
+#[test]
+fn makes_no_layout_and_no_archive_in_a_dry_run() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    for to in ["oci:out", "oci-archive:out.tar"] {
+        let push = image.push(&registry).args(["--to", to, "--dry-run"]);
+        let document = pushed(push.run());
+        assert!(document["push"]["uploaded"].as_u64() > Some(0));
+        assert_eq!(document["push"]["dryRun"], true);
+        for name in ["out", "out.tar"] {
+            assert!(!image.sandbox.path().join(name).exists());
+        }
+    }
+}
+
+#[test]
+fn pushes_again_from_its_input_or_its_output() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    let first = image.push(&registry).run().succeeds();
+    let input = image.line_for(&registry.host()).into_bytes();
+    for line in [input, first.stdout] {
+        let again = pushed(image.push(&registry).stdin(line).run());
+        assert_eq!(again["push"]["uploaded"], 0);
+    }
+}
+
+#[test]
+fn copies_the_whole_image_to_another_registry() {
+    let image = IndexedImage::of(&two_layers());
+    let (from, to) = (Faulty::start(), Faulty::start());
+    let target = format!("{}/copy:fast", to.host());
+    let document = pushed(image.push(&from).args(["--to", &target]).run());
+    assert!(to.broken("copy", "fast").is_empty());
+    let tag = to.manifest("copy", "fast").expect("the tag");
+    assert_eq!(document["converted"]["digest"], tag.digest);
+    assert_eq!(image::digest(tag.bytes()), tag.digest);
+    assert_eq!(document["push"]["tags"], json!([target]));
+    assert_eq!(from.count("POST|PUT|PATCH|DELETE", "*"), 0);
+    let again = pushed(image.push(&from).args(["--to", &target]).run());
+    assert_eq!(again["push"]["uploaded"], 0);
+}
