@@ -27,7 +27,7 @@ fn names_the_sources_without_credentials() {
             host.as_str(),
             "denied",
             "SOCI_USERNAME and SOCI_PASSWORD: not set",
-            ".docker/config.json`: not there",
+            ".docker/config.json`: not found",
             "docker login",
         ];
         let finished = access(&sandbox, &registry, &app(&registry)).run();

@@ -22,7 +22,7 @@ const FAILURES: [(&str, Option<&str>, &str); 10] = [
     (
         "mute",
         Some("echo canary-stderr >&2; exit 3"),
-        "it failed without a word",
+        "it failed without an error message",
     ),
     (
         "prose",

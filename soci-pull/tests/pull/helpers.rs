@@ -50,7 +50,12 @@ fn accepts_a_helper_without_credentials() {
         write_credential_helper(&sandbox, "e2e", Some(script));
         pull(&sandbox, &app(&open)).run().succeeds();
         let finished = pull(&sandbox, &app(&closed)).run();
-        assert_fails(&sandbox, finished, 77, &["helper `e2e`: nothing for"]);
+        assert_fails(
+            &sandbox,
+            finished,
+            77,
+            &["helper `e2e`: no credentials for"],
+        );
     }
 }
 
