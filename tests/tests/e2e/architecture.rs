@@ -53,12 +53,12 @@ const NETWORK: &[&str] = &[
 ];
 
 #[test]
-fn planning_needs_no_network() {
+fn soci_plan_needs_no_network() {
     assert_apart("soci-plan", NETWORK);
 }
 
 #[test]
-fn the_format_needs_neither_network_nor_runtime_nor_the_tools() {
+fn the_ztoc_crate_needs_no_network_and_no_runtime() {
     let others = [
         "soci-cli",
         "soci-document",
@@ -71,14 +71,14 @@ fn the_format_needs_neither_network_nor_runtime_nor_the_tools() {
 }
 
 #[test]
-fn the_libraries_below_the_network_do_without_it() {
+fn the_libraries_below_the_network_do_not_use_it() {
     for package in ["soci-cli", "soci-document", "soci-layout", "soci-oci"] {
         assert_apart(package, NETWORK);
     }
 }
 
 #[test]
-fn no_stage_is_built_from_another() {
+fn no_tool_depends_on_another() {
     let stages = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
     for stage in stages {
         let names = built_from(stage);

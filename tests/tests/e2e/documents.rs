@@ -30,7 +30,7 @@ fn parsed(line: &[u8]) -> Value {
 }
 
 #[test]
-fn the_documents_of_the_testkit_are_those_of_the_tools() {
+fn the_testkit_makes_the_documents_of_the_tools() {
     for images in [
         vec![Image::new("linux/amd64").layer(layer(1, 3000))],
         vec![

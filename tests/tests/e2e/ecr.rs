@@ -70,7 +70,7 @@ fn assert_secret(sandbox: &Sandbox, said: &[&[u8]], secrets: &[&str]) {
 }
 
 #[test]
-fn the_pipe_runs_with_a_token_for_the_region_of_the_name() {
+fn gets_a_token_for_the_region_in_the_host_name() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let moto = Moto::start();
@@ -118,7 +118,7 @@ fn the_pipe_runs_with_a_token_for_the_region_of_the_name() {
 }
 
 #[test]
-fn without_credentials_the_sources_that_were_tried_are_named() {
+fn names_the_sources_without_credentials() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let sandbox = Sandbox::new();
@@ -134,7 +134,7 @@ fn without_credentials_the_sources_that_were_tried_are_named() {
 }
 
 #[test]
-fn a_wrong_password_is_denied_and_not_shown() {
+fn denies_a_wrong_password_without_showing_it() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let sandbox = Sandbox::new();
@@ -152,7 +152,7 @@ fn a_wrong_password_is_denied_and_not_shown() {
 }
 
 #[test]
-fn an_unusable_profile_of_aws_is_denied() {
+fn denies_an_unusable_aws_profile() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let sandbox = Sandbox::new();
@@ -168,7 +168,7 @@ fn an_unusable_profile_of_aws_is_denied() {
 }
 
 #[test]
-fn an_unknown_authority_is_named_with_the_option_that_helps() {
+fn names_the_option_for_an_unknown_authority() {
     namespace::isolated(&[ECR], || {
         let _registry = ecr();
         let sandbox = Sandbox::new();
@@ -195,7 +195,7 @@ esac
 ";
 
 #[test]
-fn a_credential_helper_of_dockers_configuration_is_asked() {
+fn asks_the_credential_helper_of_the_docker_configuration() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let sandbox = Sandbox::new();

@@ -8,7 +8,7 @@ use soci_testkit::{
     process::{Sandbox, Tool},
 };
 
-use crate::read_back::{Layout, Place as _, array, assert_pushed, skopeo};
+use crate::read_back::{BlobSource as _, Layout, array, assert_pushed, skopeo};
 use crate::stages::{Stages, assert_sound, layer};
 
 fn images() -> [Image; 2] {
@@ -62,7 +62,7 @@ fn assert_layout(folder: &Path, document: &Value, name: &str) {
 }
 
 #[test]
-fn a_layout_is_source_and_destination() {
+fn pushes_to_the_source_layout() {
     let sandbox = Sandbox::new();
     let root = write(&sandbox);
     let stages = Stages::of(&sandbox, &["oci:image:latest"]).plan(&["--all-platforms"]);
@@ -84,7 +84,7 @@ fn a_layout_is_source_and_destination() {
 }
 
 #[test]
-fn a_layout_goes_to_another_layout() {
+fn pushes_from_one_layout_to_another() {
     let sandbox = Sandbox::new();
     write(&sandbox);
     let before = crate::stages::files_below(&sandbox.path().join("image")).len();
@@ -96,7 +96,7 @@ fn a_layout_goes_to_another_layout() {
 }
 
 #[test]
-fn an_archive_is_source_and_destination() {
+fn pushes_from_one_archive_to_another() {
     let sandbox = Sandbox::new();
     archive(&sandbox);
     let stages = Stages::of(&sandbox, &["oci-archive:image.tar:latest"]);
@@ -108,7 +108,7 @@ fn an_archive_is_source_and_destination() {
 }
 
 #[test]
-fn an_archive_takes_its_own_index() {
+fn pushes_to_the_source_archive() {
     let sandbox = Sandbox::new();
     archive(&sandbox);
     let stages = Stages::of(&sandbox, &["oci-archive:image.tar:latest"]);
@@ -122,7 +122,7 @@ fn an_archive_takes_its_own_index() {
 }
 
 #[test]
-fn all_ways_give_the_same_bytes() {
+fn a_layout_and_an_archive_give_the_same_bytes() {
     let sandbox = Sandbox::new();
     archive(&sandbox);
     let documents = ["oci:image", "oci-archive:image.tar"].map(|reference| {
@@ -134,7 +134,7 @@ fn all_ways_give_the_same_bytes() {
 }
 
 #[test]
-fn a_flat_index_of_platforms_is_one_image() {
+fn an_index_json_of_several_platforms_is_one_image() {
     let sandbox = Sandbox::new();
     let root = write(&sandbox);
     let folder = sandbox.path().join("image");

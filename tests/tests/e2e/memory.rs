@@ -99,18 +99,19 @@ fn assert_small(made: Vec<Layer>, jobs: &str) {
     }
 }
 
+/// F11: a large layer is held neither in memory nor on disk.
 #[test]
-fn a_large_layer_is_neither_held_nor_copied() {
+fn a_large_layer_is_not_held_in_memory_or_on_disk() {
     assert_small(vec![large_layer(1, 12)], "1");
 }
 
 #[test]
-fn many_jobs_share_one_bound_on_memory() {
+fn many_jobs_share_one_memory_limit() {
     assert_small((1..7).map(|seed| large_layer(seed, 2)).collect(), "8");
 }
 
 #[test]
-fn no_stage_but_indexing_reads_layers() {
+fn only_soci_index_reads_layers() {
     let sandbox = Sandbox::new();
     let folder = sandbox.path().join("image");
     image::write_layout(

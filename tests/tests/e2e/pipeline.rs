@@ -11,7 +11,7 @@ use soci_testkit::{
     registry::Registry,
 };
 
-use crate::read_back::{Place as _, Repository, array, assert_pushed};
+use crate::read_back::{BlobSource as _, Repository, array, assert_pushed};
 use crate::stages::{Stages, assert_sound, layer, layers};
 
 /// Starts both kinds of registries, with the way in which readers find an index of version 1 in
@@ -53,7 +53,7 @@ fn two_platforms() -> [Image; 2] {
 }
 
 #[test]
-fn both_versions_of_all_platforms_can_be_read_back() {
+fn pushes_both_versions_of_all_platforms() {
     for (registry, referrers) in registries() {
         let root = publish(&registry, &two_platforms());
         let sandbox = Sandbox::new();
@@ -88,7 +88,7 @@ fn both_versions_of_all_platforms_can_be_read_back() {
 }
 
 #[test]
-fn attestations_follow_the_images_that_they_attest() {
+fn attestations_name_the_converted_manifests() {
     let registry = Registry::distribution();
     publish(&registry, &two_platforms());
     let sandbox = Sandbox::new();
@@ -114,7 +114,7 @@ fn attestations_follow_the_images_that_they_attest() {
 }
 
 #[test]
-fn one_version_leaves_no_trace_of_the_other() {
+fn one_version_is_pushed_without_the_other() {
     for (registry, referrers) in registries() {
         publish(&registry, &simple(1));
         let sandbox = Sandbox::new();
@@ -152,7 +152,7 @@ fn one_version_leaves_no_trace_of_the_other() {
 }
 
 #[test]
-fn schema_2_images_are_converted_to_oci() {
+fn converts_schema_2_images_to_oci() {
     for (registry, _) in registries() {
         let [amd64, arm64] = two_platforms();
         let images = [amd64.format(Format::Docker), arm64.format(Format::Docker)];
@@ -176,7 +176,7 @@ fn schema_2_images_are_converted_to_oci() {
 }
 
 #[test]
-fn a_second_run_finds_all_there() {
+fn a_second_run_uploads_nothing() {
     for (registry, referrers) in registries() {
         publish(&registry, &two_platforms());
         let sandbox = Sandbox::new();
@@ -202,7 +202,7 @@ fn a_second_run_finds_all_there() {
 }
 
 #[test]
-fn what_cannot_be_indexed_is_left_out_with_its_reason() {
+fn a_zstd_layer_is_skipped_with_its_reason() {
     let registry = Registry::distribution();
     let zstd = Layer::zstd(&[("app", b"zstd")]);
     publish(
@@ -227,7 +227,7 @@ fn what_cannot_be_indexed_is_left_out_with_its_reason() {
 }
 
 #[test]
-fn an_image_with_nothing_to_index_still_gets_its_tag() {
+fn an_image_without_layers_to_index_gets_its_tag() {
     for (registry, _) in registries() {
         let root = publish(&registry, &simple(1));
         let sandbox = Sandbox::new();

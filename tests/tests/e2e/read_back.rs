@@ -18,7 +18,7 @@ pub(crate) const INDEX_DIGEST: &str = "com.amazon.soci.index-digest";
 pub(crate) const IMAGE_DIGEST: &str = "com.amazon.soci.image-manifest-digest";
 
 /// Where blobs and manifests are read from.
-pub(crate) trait Place {
+pub(crate) trait BlobSource {
     /// Returns a manifest or blob, and asserts its digest.
     fn bytes(&self, descriptor: &Value) -> Vec<u8>;
 
@@ -78,7 +78,7 @@ impl Repository<'_> {
     }
 }
 
-impl Place for Repository<'_> {
+impl BlobSource for Repository<'_> {
     #[track_caller]
     fn bytes(&self, descriptor: &Value) -> Vec<u8> {
         let digest = text(&descriptor["digest"]);
@@ -139,7 +139,7 @@ impl Layout<'_> {
     }
 }
 
-impl Place for Layout<'_> {
+impl BlobSource for Layout<'_> {
     #[track_caller]
     fn bytes(&self, descriptor: &Value) -> Vec<u8> {
         let path = crate::stages::blob_file(self.0, &descriptor["digest"]);
@@ -167,7 +167,7 @@ pub(crate) fn skopeo(sandbox: &Sandbox, arguments: &[&str]) -> Finished {
 /// Asserts that every index that a pushed document names is in `place`, in the exact form and with
 /// all its blobs. `converted` is what the tag of the converted image names.
 #[track_caller]
-pub(crate) fn assert_pushed(place: &impl Place, document: &Value, converted: Option<&Value>) {
+pub(crate) fn assert_pushed(place: &impl BlobSource, document: &Value, converted: Option<&Value>) {
     let mut planned = 0;
     for entry in array(&document["manifests"]) {
         if entry["plan"]["action"] != "index" {
@@ -187,7 +187,7 @@ pub(crate) fn assert_pushed(place: &impl Place, document: &Value, converted: Opt
     assert!(planned > 0, "nothing was planned in {document}");
 }
 
-fn assert_version_1(place: &impl Place, entry: &Value, v1: &Value) {
+fn assert_version_1(place: &impl BlobSource, entry: &Value, v1: &Value) {
     let descriptor = &entry["descriptor"];
     let found = place.referrers(descriptor);
     assert_eq!(found.len(), 1, "referrers of {descriptor}: {found:?}");
@@ -200,7 +200,7 @@ fn assert_version_1(place: &impl Place, entry: &Value, v1: &Value) {
     assert_soci_index(place, v1, &expected);
 }
 
-fn assert_version_2(place: &impl Place, entry: &Value, v2: &Value, converted: &Value) {
+fn assert_version_2(place: &impl BlobSource, entry: &Value, v2: &Value, converted: &Value) {
     let children = array(&converted["manifests"]);
     let named = |key: &str, digest: &Value| {
         let matches = |child: &&Value| child["annotations"][key] == *digest;
@@ -249,7 +249,7 @@ fn soci_index(entry: &Value, kind: &str) -> Value {
 
 /// Asserts that a SOCI index is in a repository or layout, in the exact form and with its
 /// configuration and ztocs.
-fn assert_soci_index(place: &impl Place, descriptor: &Value, expected: &Value) {
+fn assert_soci_index(place: &impl BlobSource, descriptor: &Value, expected: &Value) {
     let index = place.json(descriptor);
     assert_eq!(index, *expected);
     assert_eq!(place.bytes(&index["config"]), b"{}");

@@ -139,7 +139,7 @@ fn a_rebuild_downloads_only_the_layer_that_changed() {
 }
 
 #[test]
-fn an_image_is_indexed_once_whatever_the_version_and_the_registry() {
+fn indexes_an_image_once_for_every_version_and_registry() {
     for registry in [Registry::distribution(), Registry::olareg()] {
         for (seed, version) in [(10, "v1"), (20, "v2"), (30, "both")] {
             let image = publish(&registry, version, &[five_layers("linux/amd64", seed)]);
@@ -164,7 +164,7 @@ fn an_image_is_indexed_once_whatever_the_version_and_the_registry() {
 }
 
 #[test]
-fn a_tag_that_moves_reuses_what_it_named_before() {
+fn a_moved_tag_reuses_the_layers_of_its_last_image() {
     for registry in [Registry::distribution(), Registry::olareg()] {
         let first = publish(&registry, "latest", &[five_layers("linux/amd64", 3)]);
         afresh(&first, &[], unforced).succeeds();

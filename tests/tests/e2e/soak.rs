@@ -163,8 +163,9 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().expect("a number"))
 }
 
+/// F11: one process of each tool handles 60 images with 64 open files.
 #[test]
-fn one_process_of_each_tool_serves_many_images_with_few_files() {
+fn indexes_many_images_with_few_open_files() {
     let samples = samples();
     let mut rng = Rng::with_seed(7);
     let store = Faulty::start();

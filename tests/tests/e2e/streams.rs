@@ -8,7 +8,7 @@ use soci_testkit::{
     process::{Sandbox, workspace},
 };
 
-use crate::read_back::{Layout, Place as _, array, assert_pushed};
+use crate::read_back::{BlobSource as _, Layout, array, assert_pushed};
 use crate::stages::{blob_file, blob_json, layer, layers, one, planned, stage};
 
 /// A layout `image` of two platforms and three layers.
@@ -47,8 +47,9 @@ fn jq(sandbox: &Sandbox, filter: &str, line: Vec<u8>) -> Vec<u8> {
     jq.stdin(line).run().succeeds().stdout
 }
 
+/// H3: unknown fields are kept by every stage, at every level.
 #[test]
-fn fields_of_users_pass_through_all_stages_at_every_level() {
+fn keeps_unknown_fields_in_all_stages() {
     let sandbox = sandbox();
     let pulled = stage(&sandbox, "soci-pull")
         .arg("oci:image:latest")
@@ -77,7 +78,7 @@ fn fields_of_users_pass_through_all_stages_at_every_level() {
 }
 
 #[test]
-fn a_layer_that_is_excluded_by_hand_is_left_out() {
+fn skips_a_layer_that_the_user_excluded() {
     let sandbox = sandbox();
     let plan = planned(&sandbox, "oci:image:latest");
     let exclude = r#".manifests[0].layers[0].plan = {"action": "skip", "reason": "excluded"}"#;
@@ -96,7 +97,7 @@ fn a_layer_that_is_excluded_by_hand_is_left_out() {
 }
 
 #[test]
-fn a_platform_that_is_taken_out_by_hand_is_left_out() {
+fn skips_a_platform_that_the_user_excluded() {
     let sandbox = sandbox();
     let pulled = stage(&sandbox, "soci-pull")
         .arg("oci:image:latest")
@@ -125,7 +126,7 @@ fn a_platform_that_is_taken_out_by_hand_is_left_out() {
 }
 
 #[test]
-fn layers_that_were_pulled_are_indexed_without_their_source() {
+fn indexes_pulled_layers_without_their_source() {
     let sandbox = sandbox();
     let plan = planned(&sandbox, "oci:image:latest");
     let expected = parsed(&through(&sandbox, "soci-index", plan.clone()));
@@ -157,7 +158,7 @@ fn layers_that_were_pulled_are_indexed_without_their_source() {
 }
 
 #[test]
-fn a_stage_gives_the_same_bytes_from_a_file_as_in_the_pipe() {
+fn a_stage_writes_the_same_from_a_file_and_a_pipe() {
     let sandbox = sandbox();
     let pulled = stage(&sandbox, "soci-pull")
         .arg("oci:image:latest")
@@ -196,7 +197,7 @@ fn assert_valid(schema: &jsonschema::Validator, document: &Value) {
 }
 
 #[test]
-fn the_documents_of_every_stage_keep_to_the_schema() {
+fn the_documents_of_every_stage_match_the_schema() {
     let schema = schema();
     for plan in [
         &["--all-platforms"][..],
@@ -227,7 +228,7 @@ fn the_documents_of_every_stage_keep_to_the_schema() {
 }
 
 #[test]
-fn the_documents_of_the_manual_keep_to_the_schema() {
+fn the_documents_in_the_readme_match_the_schema() {
     let schema = schema();
     let text = fs::read_to_string(workspace().join("README.md")).expect("README.md");
     let blocks = text

@@ -26,7 +26,7 @@ struct Case {
 }
 
 #[test]
-fn images_become_the_golden_indexes() {
+fn images_give_the_golden_indexes() {
     let folder = Sandbox::new();
     let cases = cases(&folder);
     let found = misses(&cases, |case| (case.name.clone(), check(case)));

@@ -31,7 +31,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 const UNREADABLE: &str = "skipped as unreadable-by-snapshotter";
 
 #[test]
-fn layers_become_the_golden_ztocs() {
+fn layers_give_the_golden_ztocs() {
     let found = misses(&golden::layers(), |case| {
         (case.name.to_owned(), check(case))
     });

@@ -6,11 +6,11 @@ use std::fs;
 use soci_testkit::{process::Sandbox, registry::Registry};
 
 use super::{publish, reference, registries, simple, two_platforms};
-use crate::read_back::{Layout, Place as _, Repository, array, assert_pushed, skopeo};
+use crate::read_back::{BlobSource as _, Layout, Repository, array, assert_pushed, skopeo};
 use crate::stages::{Stages, assert_sound};
 
 #[test]
-fn another_repository_gets_the_whole_image() {
+fn copies_the_image_to_another_repository() {
     for (registry, referrers) in registries() {
         let root = publish(&registry, &two_platforms());
         let sandbox = Sandbox::new();
@@ -42,7 +42,7 @@ fn another_repository_gets_the_whole_image() {
 }
 
 #[test]
-fn blobs_are_mounted_within_a_registry() {
+fn mounts_blobs_within_a_registry() {
     let registry = Registry::distribution();
     publish(&registry, &simple(1));
     let sandbox = Sandbox::new();
@@ -80,7 +80,7 @@ fn blobs_are_mounted_within_a_registry() {
 }
 
 #[test]
-fn another_registry_gets_a_copy() {
+fn copies_the_image_to_another_registry() {
     let from = Registry::distribution();
     let to = Registry::olareg();
     publish(&from, &two_platforms());
@@ -101,7 +101,7 @@ fn another_registry_gets_a_copy() {
 }
 
 #[test]
-fn a_layout_gets_the_whole_image() {
+fn copies_the_image_to_a_layout() {
     let registry = Registry::distribution();
     let root = publish(&registry, &two_platforms());
     let sandbox = Sandbox::new();
@@ -121,7 +121,7 @@ fn a_layout_gets_the_whole_image() {
 }
 
 #[test]
-fn an_archive_gets_the_whole_image() {
+fn copies_the_image_to_an_archive() {
     let registry = Registry::distribution();
     publish(&registry, &two_platforms());
     let sandbox = Sandbox::new();

@@ -4,7 +4,7 @@ use serde_json::Value;
 use soci_testkit::{image, process::Sandbox, registry::Registry};
 
 use super::{publish, reference, registries, simple};
-use crate::read_back::{Place as _, Repository};
+use crate::read_back::{BlobSource as _, Repository};
 use crate::stages::{Run, Stages};
 
 /// Pushes the indexes of an image, and then those of the same image by another builder.
@@ -32,7 +32,7 @@ fn referrers(registry: &Registry, document: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn another_index_is_pushed_beside_the_one_that_is_there_with_a_warning() {
+fn warns_of_an_existing_index_by_default() {
     for (registry, _) in registries() {
         let (first, second) = push_twice(&registry, &[]);
         let second =
@@ -49,7 +49,7 @@ fn another_index_is_pushed_beside_the_one_that_is_there_with_a_warning() {
 }
 
 #[test]
-fn another_index_is_left_out_where_that_is_asked_for() {
+fn skips_an_image_with_an_existing_index() {
     for (registry, _) in registries() {
         let (first, second) = push_twice(&registry, &["--existing-index", "skip"]);
         let second = second.says("left as it is").succeeds_for_one();
@@ -69,7 +69,7 @@ fn another_index_is_left_out_where_that_is_asked_for() {
 }
 
 #[test]
-fn another_index_is_pushed_without_a_word_where_that_is_allowed() {
+fn allows_an_existing_index_without_a_warning() {
     for (registry, _) in registries() {
         let (_, second) = push_twice(&registry, &["--existing-index", "allow"]);
         let stderr = second.stderr();

@@ -17,7 +17,7 @@ fn publish_as(registry: &Registry, images: &[Image], name: &str) {
 }
 
 #[test]
-fn each_is_written_and_pushed_in_the_order_given() {
+fn pushes_several_images_in_their_order() {
     let registry = Registry::distribution();
     let names: Vec<String> = (1..=3).map(|at| format!("team/app-{at}")).collect();
     for (name, seed) in names.iter().zip(1..) {
@@ -44,7 +44,7 @@ fn each_is_written_and_pushed_in_the_order_given() {
 }
 
 #[test]
-fn the_first_failure_gives_the_status_and_the_others_are_done() {
+fn pushes_the_other_images_after_a_failure() {
     let registry = Registry::distribution();
     publish_as(&registry, &simple(1), "good:v1");
     publish_as(

@@ -12,7 +12,7 @@ use soci_testkit::{
 };
 
 use crate::{
-    reliability::secrets::assert_no_canary,
+    reliability::secrets::assert_no_secret,
     stages::{assert_sound, layer, stage},
 };
 
@@ -36,7 +36,7 @@ fn write_image(folder: &Path, layers: &[usize]) {
 }
 
 /// Starts a registry with an image of layers of these sizes.
-pub(crate) fn holding(setup: Setup, layers: &[usize]) -> Faulty {
+pub(crate) fn registry_with_layers(setup: Setup, layers: &[usize]) -> Faulty {
     let registry = setup.start();
     push_image(&registry, layers);
     registry
@@ -48,13 +48,13 @@ pub(crate) fn app(registry: &Faulty) -> String {
 }
 
 /// Sets short waits between retries.
-pub(crate) fn quick(tool: Tool) -> Tool {
+pub(crate) fn with_short_waits(tool: Tool) -> Tool {
     tool.env("SOCI_RETRY_WAIT", "0.005")
 }
 
 /// Sets the registries' user and password.
 pub(crate) fn logged_in(tool: Tool) -> Tool {
-    quick(tool)
+    with_short_waits(tool)
         .env("SOCI_USERNAME", USER)
         .env("SOCI_PASSWORD", PASSWORD)
 }
@@ -62,7 +62,7 @@ pub(crate) fn logged_in(tool: Tool) -> Tool {
 /// Returns a pull of an image with the most verbose log.
 pub(crate) fn pull(sandbox: &Sandbox, reference: &str) -> Tool {
     let tool = stage(sandbox, "soci-pull").arg(reference);
-    quick(tool).env("SOCI_VERBOSE", "2")
+    with_short_waits(tool).env("SOCI_VERBOSE", "2")
 }
 
 /// Asserts the status and the message of a failure, and that no unfinished file and no secret was
@@ -75,5 +75,5 @@ pub(crate) fn assert_fails(sandbox: &Sandbox, ended: Finished, code: i32, says: 
     }
     assert!(ended.stdout.is_empty(), "{}", ended.text());
     assert_sound(&sandbox.store());
-    assert_no_canary(sandbox, &[&ended]);
+    assert_no_secret(sandbox, &[&ended]);
 }

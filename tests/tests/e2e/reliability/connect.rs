@@ -18,9 +18,9 @@ use soci_testkit::{
     process::{Finished, Sandbox, Tool},
 };
 
-use super::auth::{app, assert_fails, holding, pull, quick};
+use super::auth::{app, assert_fails, pull, registry_with_layers, with_short_waits};
 use crate::{
-    reliability::secrets::assert_no_canary,
+    reliability::secrets::assert_no_secret,
     stages::{indexed, stage},
 };
 
@@ -36,7 +36,7 @@ fn reference() -> String {
 
 /// Starts a registry with an image at an address.
 fn at(address: &str) -> Faulty {
-    holding(Faulty::setup().address(address).port(5000), &[3000])
+    registry_with_layers(Faulty::setup().address(address).port(5000), &[3000])
 }
 
 /// Returns a pull over plain HTTP with a connect timeout of a second.
@@ -63,7 +63,7 @@ fn reports_a_name_that_does_not_resolve() {
             _ => Answer::Failure,
         });
         network::resolve_by([127, 0, 0, 1].into());
-        let open = holding(Faulty::setup(), &[3000]);
+        let open = registry_with_layers(Faulty::setup(), &[3000]);
         for (name, tries) in [
             ("unknown.example", 2),
             ("broken.example", 6),
@@ -78,7 +78,7 @@ fn reports_a_name_that_does_not_resolve() {
             assert_eq!(dns.count(name), tries, "{name}");
             if tries == 2 {
                 let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
-                let ended = quick(push).stdin(line).run();
+                let ended = with_short_waits(push).stdin(line).run();
                 assert_fails(&sandbox, ended, 69, &[&said]);
             }
         }
@@ -99,7 +99,7 @@ fn uses_a_name_that_resolves_later() {
         network::resolve_by([127, 0, 0, 1].into());
         let sandbox = Sandbox::new();
         let ended = impatient(&sandbox, &reference()).run().succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         assert!(dns.count(NAME) >= 2);
         assert!(!registry.requests().is_empty());
     });
@@ -162,7 +162,7 @@ fn tries_the_second_address() {
         let registry = at(SECOND);
         let sandbox = Sandbox::new();
         let ended = impatient(&sandbox, &reference()).run().succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         assert!(!ended.stderr.contains("failed"), "{}", ended.stderr);
         assert!(!registry.requests().is_empty());
     });
@@ -194,7 +194,7 @@ fn skips_an_address_that_does_not_answer() {
                 // Two addresses of one family get half of the second each; the other family is
                 // tried after 0.3 s.
                 let ended = impatient(&sandbox, &reference).run().succeeds();
-                assert_no_canary(&sandbox, &[&ended]);
+                assert_no_secret(&sandbox, &[&ended]);
                 // The first address does not count as a failed try.
                 let said = &ended.stderr;
                 assert!(!said.contains("failed"), "{addresses:?} {silent}: {said}");
@@ -218,7 +218,7 @@ fn uses_names_with_addresses_of_one_family() {
             let sandbox = Sandbox::new();
             let reference = format!("{name}:5000/app:v1");
             let ended = impatient(&sandbox, &reference).run().succeeds();
-            assert_no_canary(&sandbox, &[&ended]);
+            assert_no_secret(&sandbox, &[&ended]);
             assert!(!registry.requests().is_empty());
         }
     });

@@ -7,7 +7,7 @@ use soci_testkit::{
     process::Sandbox,
 };
 
-use super::auth::{app, assert_fails, holding, pull};
+use super::auth::{app, assert_fails, pull, registry_with_layers};
 
 /// A public address: it is reserved for documentation.
 const PUBLIC: &str = "203.0.113.10";
@@ -34,7 +34,7 @@ fn refuses_redirects_from_public_to_internal_addresses() {
         ("here.example", "127.0.0.1"),
     ];
     namespace::isolated_at(&hosts, || {
-        let registry = holding(Faulty::setup().address(PUBLIC), &[3000]);
+        let registry = registry_with_layers(Faulty::setup().address(PUBLIC), &[3000]);
         let port = registry.port();
         // A client that followed a redirect would meet one of these.
         let internal = ["127.0.0.1", "::1", PRIVATE, METADATA];
@@ -77,7 +77,7 @@ fn follows_redirects_within_a_private_network() {
         || {
             let bucket = Faulty::setup().address("10.0.0.3").start();
             let setup = Faulty::setup().address(PRIVATE).presigned_at(&bucket);
-            let registry = holding(setup, &[3000]);
+            let registry = registry_with_layers(setup, &[3000]);
             for host in ["10.0.0.3", "bucket.example"] {
                 redirect_layers(&registry, &format!("http://{host}:{}", bucket.port()));
                 let sandbox = Sandbox::new();

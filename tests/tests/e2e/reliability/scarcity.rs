@@ -9,7 +9,7 @@ use crate::stages::{Stages, assert_sound, indexed, planned, stage};
 
 /// Runs a command as a user without other processes, who may read the same files as the test's own
 /// user.
-const SOMEBODY: [&str; 5] = [
+const OTHER_USER: [&str; 5] = [
     "setpriv",
     "--reuid=54321",
     "--inh-caps=-all,+dac_override",
@@ -48,7 +48,7 @@ fn with_threads(sandbox: &Sandbox, threads: usize, name: &str) -> Tool {
     // reached sooner.
     let root = sandbox.path().metadata().expect("the sandbox").uid() == 0;
     let tool = if root {
-        tool.args(SOMEBODY).arg("--clear-groups")
+        tool.args(OTHER_USER).arg("--clear-groups")
     } else {
         tool
     };

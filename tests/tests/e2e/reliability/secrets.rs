@@ -5,4 +5,4 @@
 
 mod gate;
 
-pub(crate) use soci_testkit::canary::{assert_hidden, assert_no_secret as assert_no_canary};
+pub(crate) use soci_testkit::canary::{assert_hidden, assert_no_secret};

@@ -10,9 +10,8 @@ use soci_testkit::{
 use super::{afresh, assert_built, assert_same, five_layers, forced, publish, unforced};
 use crate::stages::Stages;
 
-/// Pushes the indexes of one image to a layout or archive, and reuses them for another image.
 #[test]
-fn layouts_and_archives_serve_as_registries_do() {
+fn reuses_from_layouts_and_archives() {
     for (to, version) in [
         ("oci:cache", "v2"),
         ("oci:cache", "both"),
@@ -43,7 +42,7 @@ fn layouts_and_archives_serve_as_registries_do() {
 }
 
 #[test]
-fn the_image_of_a_layout_finds_its_own_index_there() {
+fn reuses_the_index_in_the_layout_of_the_image() {
     for version in ["v1", "v2"] {
         let sandbox = Sandbox::new();
         image::write_layout(
@@ -65,7 +64,7 @@ fn the_image_of_a_layout_finds_its_own_index_there() {
 }
 
 #[test]
-fn several_places_are_looked_at_until_all_is_found() {
+fn searches_several_references_until_every_layer_is_found() {
     let registry = Registry::olareg();
     let mut references = Vec::new();
     for (tag, seed) in [("one", 1), ("two", 2), ("three", 3)] {
@@ -88,7 +87,7 @@ fn several_places_are_looked_at_until_all_is_found() {
 }
 
 #[test]
-fn a_place_that_is_not_there_costs_a_warning() {
+fn warns_of_a_reference_that_does_not_exist() {
     let registry = Registry::distribution();
     let image = publish(&registry, "v1", &[five_layers("linux/amd64", 3)]);
     let host = registry.host();

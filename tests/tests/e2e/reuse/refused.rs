@@ -23,7 +23,7 @@ use crate::stages::{Stages, blob_file, layers};
 const ALL: [usize; 5] = [0, 1, 2, 3, 4];
 
 #[test]
-fn what_was_built_in_another_way_is_built_anew() {
+fn does_not_reuse_a_ztoc_with_other_settings() {
     let registry = Registry::distribution();
     let before = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
     let tool = |tool: Tool| tool.env("SOCI_BUILD_TOOL_IDENTIFIER", "another");
@@ -44,7 +44,7 @@ fn what_was_built_in_another_way_is_built_anew() {
 }
 
 #[test]
-fn what_a_registry_has_lost_or_serves_damaged_is_built_anew() {
+fn does_not_reuse_a_ztoc_that_is_lost_or_damaged() {
     let registry = Registry::distribution();
     let image = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
     let document = afresh(&image, &[], forced).succeeds_for_one();
@@ -192,7 +192,7 @@ fn encoded(ztoc: &Ztoc) -> Vec<u8> {
 }
 
 #[test]
-fn a_ztoc_that_cannot_be_of_the_layer_is_refused() {
+fn does_not_reuse_a_ztoc_that_contradicts_the_layer() {
     let indexed = Indexed::new();
     indexed.offer(&indexed.ztocs);
     indexed.runs(&[]);
@@ -225,7 +225,7 @@ fn a_ztoc_that_cannot_be_of_the_layer_is_refused() {
 }
 
 #[test]
-fn garbage_in_place_of_a_ztoc_is_refused() {
+fn does_not_reuse_a_malformed_ztoc() {
     let indexed = Indexed::new();
     for garbage in [
         Vec::new(),
@@ -244,7 +244,7 @@ fn garbage_in_place_of_a_ztoc_is_refused() {
 }
 
 #[test]
-fn a_ztoc_whose_digest_is_wrong_is_refused() {
+fn does_not_reuse_a_ztoc_with_a_wrong_digest() {
     let indexed = Indexed::new();
     let mut ztocs = indexed.ztocs.clone();
     let last = ztocs[0].1.last_mut().expect("some bytes");
@@ -264,7 +264,7 @@ fn a_ztoc_whose_digest_is_wrong_is_refused() {
 }
 
 #[test]
-fn a_ztoc_of_another_layer_is_refused() {
+fn does_not_reuse_a_ztoc_of_another_layer() {
     let indexed = Indexed::new();
     let mut ztocs = indexed.ztocs.clone();
     let (first, second) = (ztocs[0].1.clone(), ztocs[1].1.clone());
@@ -280,7 +280,7 @@ fn a_ztoc_of_another_layer_is_refused() {
 }
 
 #[test]
-fn an_index_that_claims_too_much_is_left_alone() {
+fn does_not_read_an_index_that_is_too_large() {
     let indexed = Indexed::new();
     // A ztoc of 3 GiB for each layer.
     let mut ztocs = indexed.ztocs.clone();
@@ -312,7 +312,7 @@ fn an_index_that_claims_too_much_is_left_alone() {
 }
 
 #[test]
-fn a_place_that_is_no_image_is_left_alone() {
+fn does_not_reuse_from_something_else_than_an_image() {
     let indexed = Indexed::new();
     indexed.offer(&indexed.ztocs);
     for text in ["", "{}", "[]", "{\"schemaVersion\":2,\"manifests\":[{}]}"] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use soci_testkit::faulty::{Fault, Faulty, Habit, Rule, Setup};
 
-pub(super) const USER: &str = "somebody";
+pub(super) const USER: &str = "user";
 pub(super) const PASSWORD: &str = "canary-password";
 
 /// How a pipeline must end.

@@ -10,9 +10,9 @@ use soci_testkit::{
     process::{Sandbox, Tool},
 };
 
-use super::{PASSWORD, USER, app, assert_fails, holding, pull, quick};
+use super::{PASSWORD, USER, app, assert_fails, pull, registry_with_layers, with_short_waits};
 use crate::{
-    reliability::secrets::{assert_hidden, assert_no_canary},
+    reliability::secrets::{assert_hidden, assert_no_secret},
     stages::{Stages, indexed, stage},
 };
 
@@ -21,7 +21,7 @@ pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 /// Starts a registry that behaves as ECR under a host name, with an image in it.
 fn ecr(name: &str) -> Faulty {
     let setup = Faulty::setup().ecr().basic(USER, PASSWORD);
-    holding(setup.tls(&[name]).port(443), &[3000])
+    registry_with_layers(setup.tls(&[name]).port(443), &[3000])
 }
 
 /// Starts an AWS API that gives the registry's password.
@@ -36,7 +36,7 @@ fn reference() -> String {
 }
 
 fn trusting(tool: Tool, registry: &Faulty) -> Tool {
-    quick(tool).env("SOCI_CA_FILE", registry.ca_file())
+    with_short_waits(tool).env("SOCI_CA_FILE", registry.ca_file())
 }
 
 /// The request that meets an expired token: methods, path, and how many such requests succeed
@@ -112,7 +112,7 @@ fn reads_the_registry_of_another_account() {
         let sandbox = Sandbox::new();
         let tool = pull(&sandbox, &format!("{OTHER}/app:v1"));
         let ended = aws::serve(trusting(tool, &registry), &api).run().succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         let asked = &api.requests()[0].request;
         assert_eq!(
             asked.header("x-amz-target"),

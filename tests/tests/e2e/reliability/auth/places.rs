@@ -9,7 +9,7 @@ use soci_testkit::{
     process::{Sandbox, Tool},
 };
 
-use super::{USER, app, assert_fails, holding, logged_in, pull};
+use super::{USER, app, assert_fails, logged_in, pull, registry_with_layers};
 use crate::stages::{indexed, stage};
 
 /// A public registry.
@@ -88,7 +88,7 @@ fn refuses_token_servers_at_unsafe_urls() {
             .address(PUBLIC)
             .port(443)
             .start();
-        let open = holding(Faulty::setup(), &[3000]);
+        let open = registry_with_layers(Faulty::setup(), &[3000]);
         let sandbox = Sandbox::new();
         let line = indexed(&sandbox, &app(&open));
         let trusting = |tool: Tool| logged_in(tool).env("SOCI_CA_FILE", registry.ca_file());
@@ -117,7 +117,7 @@ fn refuses_token_servers_at_unsafe_urls() {
 fn sends_no_credentials_over_plain_http() {
     namespace::isolated(&[], || {
         add_host(NAME, &[PUBLIC]);
-        let open = holding(Faulty::setup(), &[3000]);
+        let open = registry_with_layers(Faulty::setup(), &[3000]);
         for setup in [
             Faulty::setup().basic(USER, super::PASSWORD),
             Faulty::setup().bearer(USER, super::PASSWORD),

@@ -13,8 +13,10 @@ use soci_testkit::{
 
 use crate::{
     reliability::{
-        auth::{PASSWORD, USER, app, assert_fails, holding, logged_in, quick},
-        secrets::assert_no_canary,
+        auth::{
+            PASSWORD, USER, app, assert_fails, logged_in, registry_with_layers, with_short_waits,
+        },
+        secrets::assert_no_secret,
     },
     stages::{assert_sound, one},
 };
@@ -24,7 +26,7 @@ use crate::{
 fn wrong(sandbox: &Sandbox, name: &str, offset: &str) -> Tool {
     let faketime = sandbox.program("faketime");
     let tool = faketime.args(["--exclude-monotonic", "-m", "-f", offset]);
-    quick(tool.arg(bin(name))).env("SOCI_MIN_LAYER_SIZE", "0")
+    with_short_waits(tool.arg(bin(name))).env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
 const OFFSETS: [&str; 4] = ["+1d", "-1d", "+10y", "-10y"];
@@ -32,7 +34,7 @@ const OFFSETS: [&str; 4] = ["+1d", "-1d", "+10y", "-10y"];
 /// K5: the error about a certificate that is expired or not valid yet names the clock.
 #[test]
 fn names_the_clock_for_an_expired_certificate() {
-    let open = holding(Faulty::setup(), &[3000]);
+    let open = registry_with_layers(Faulty::setup(), &[3000]);
     let setup = Faulty::setup().flawed_tls(&[], Flaw::ShortLived);
     let registry = setup.sharing(&open).start();
     let secure = |tool: Tool| {
@@ -59,12 +61,12 @@ fn names_the_clock_for_an_expired_certificate() {
     assert!(registry.requests().is_empty());
     let sandbox = Sandbox::new();
     let ended = secure(wrong(&sandbox, "soci-pull", "+0")).run().succeeds();
-    assert_no_canary(&sandbox, &[&ended]);
+    assert_no_secret(&sandbox, &[&ended]);
 }
 
 /// Runs the stages by a clock, and returns what was made: everything but the times.
 fn made(offset: &str, jump: bool) -> Value {
-    let registry = holding(Faulty::setup().bearer(USER, PASSWORD), &[3000, 70_000]);
+    let registry = registry_with_layers(Faulty::setup().bearer(USER, PASSWORD), &[3000, 70_000]);
     let sandbox = Sandbox::new();
     let stages = [
         ("soci-pull", Some(app(&registry))),
@@ -86,7 +88,7 @@ fn made(offset: &str, jump: bool) -> Value {
         .map(|ended| ended.succeeds())
         .collect();
     assert_sound(&sandbox.store());
-    assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+    assert_no_secret(&sandbox, &ended.iter().collect::<Vec<_>>());
     let mut document = one(ended.last().expect("four stages").documents());
     let manifests = document["manifests"].take();
     let converted = document["converted"].take();
@@ -120,7 +122,7 @@ fn corrects_the_time_of_a_signature() {
     const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     namespace::isolated(&[ECR], || {
         let setup = Faulty::setup().ecr().basic(USER, PASSWORD);
-        let registry = holding(setup.tls(&[ECR]).port(443), &[3000]);
+        let registry = registry_with_layers(setup.tls(&[ECR]).port(443), &[3000]);
         let today = now("+%Y%m%d");
         let is_of_today = move |request: &Request| {
             let date = request.header("x-amz-date").unwrap_or_default();
@@ -151,7 +153,7 @@ fn corrects_the_time_of_a_signature() {
             let asked = checking.requests().len() - before;
             // The refusal says what time it is, by which the request is signed once more.
             assert_eq!((asked, ended.code()), (2, 0), "{offset}: {}", ended.stderr);
-            assert_no_canary(&sandbox, &[&ended]);
+            assert_no_secret(&sandbox, &[&ended]);
         }
         let sandbox = Sandbox::new();
         let says = ["Signature expired", "the clock of this machine says"];

@@ -14,8 +14,10 @@ use soci_testkit::{
 use super::{FIRST, NAME, SECOND};
 use crate::{
     reliability::{
-        auth::{PASSWORD, USER, app, assert_fails, holding, logged_in, pull, push_image},
-        secrets::{assert_hidden, assert_no_canary},
+        auth::{
+            PASSWORD, USER, app, assert_fails, logged_in, pull, push_image, registry_with_layers,
+        },
+        secrets::{assert_hidden, assert_no_secret},
     },
     stages::{Stages, assert_sound, indexed, planned, stage},
 };
@@ -36,7 +38,7 @@ fn registry() -> Faulty {
 
 fn registry_of(setup: Setup, layers: &[usize]) -> Faulty {
     add_host(NAME, &[FIRST]);
-    holding(setup.tls(&[NAME]).address(FIRST).port(443), layers)
+    registry_with_layers(setup.tls(&[NAME]).address(FIRST).port(443), layers)
 }
 
 fn trusting(tool: Tool, registry: &Faulty) -> Tool {
@@ -51,7 +53,7 @@ fn authenticates_to_a_proxy() {
         let registry = registry();
         let proxy = Manners::default().wants(CREDENTIALS).start();
         let sandbox = Sandbox::new();
-        let open = holding(Faulty::setup(), &[3000]);
+        let open = registry_with_layers(Faulty::setup(), &[3000]);
         let line = indexed(&sandbox, &app(&open));
         let says = [
             "the proxy wants credentials",
@@ -95,7 +97,7 @@ fn authenticates_to_a_proxy() {
 fn authenticates_to_a_proxy_for_plain_http() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST]);
-        let registry = holding(Faulty::setup().address(FIRST).port(80), &[3000]);
+        let registry = registry_with_layers(Faulty::setup().address(FIRST).port(80), &[3000]);
         let proxy = Manners::default().wants(CREDENTIALS).start();
         let sandbox = Sandbox::new();
         let through = |url: String| {
@@ -106,7 +108,7 @@ fn authenticates_to_a_proxy_for_plain_http() {
         assert_fails(&sandbox, ended, 77, &["the proxy wants credentials"]);
         assert!(registry.requests().is_empty());
         let ended = through(format!("{WITH_PASSWORD}{}", proxy.host())).succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         for entry in registry.requests() {
             assert_eq!(entry.request.header("authorization"), None);
         }
@@ -157,7 +159,7 @@ fn obeys_no_proxy() {
             assert_eq!(proxy.targets(), [""; 0], "{variable}={value}");
         }
         // This machine never is.
-        let near = holding(Faulty::setup().basic(USER, PASSWORD), &[3000]);
+        let near = registry_with_layers(Faulty::setup().basic(USER, PASSWORD), &[3000]);
         let proxy = Proxy::start();
         let sandbox = Sandbox::new();
         for variable in ["HTTP_PROXY", "ALL_PROXY"] {
@@ -182,7 +184,7 @@ fn resumes_after_a_proxy_broke_off() {
         let tool = stage(&sandbox, "soci-index").stdin(line.replace(&open.host(), NAME));
         let tool = trusting(tool, &registry).arg("--force");
         let ended = tool.env("HTTPS_PROXY", proxy.url()).run().succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         assert_sound(&sandbox.store());
         let resumed = registry.requests_to("GET", "*/blobs/*");
         let resumed = resumed.iter().filter(|entry| entry.status == Some(206));
@@ -200,7 +202,8 @@ fn reaches_the_aws_api_through_the_proxy() {
         add_host(ECR, &[FIRST]);
         add_host(API, &[SECOND]);
         let setup = Faulty::setup().ecr().basic(USER, PASSWORD);
-        let registry = holding(setup.tls(&[ECR, FIRST]).address(FIRST).port(443), &[3000]);
+        let registry =
+            registry_with_layers(setup.tls(&[ECR, FIRST]).address(FIRST).port(443), &[3000]);
         let api = Faulty::setup().tls(&[API]).address(SECOND).port(443);
         let api = aws::answering(api, |request| aws::token(request, USER, PASSWORD));
         let sandbox = Sandbox::new();
@@ -217,7 +220,7 @@ fn reaches_the_aws_api_through_the_proxy() {
                 .run()
         };
         let ended = pulled(&format!("{WITH_PASSWORD}{}", proxy.host())).succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         let asked = proxy.targets();
         for host in [ECR, API] {
             assert!(asked.contains(&format!("{host}:443")), "{asked:?}");
@@ -250,7 +253,7 @@ fn obeys_every_proxy_variable() {
             let sandbox = Sandbox::new();
             let tool = trusting(pull(&sandbox, &reference()), &registry);
             let ended = tool.env(variable, value).run().succeeds();
-            assert_no_canary(&sandbox, &[&ended]);
+            assert_no_secret(&sandbox, &[&ended]);
             assert!(proxy.asked().len() > before, "{variable}={value}");
         }
         // One for the other scheme is none.

@@ -15,7 +15,7 @@ use std::{
 use soci_testkit::{namespace, process::Sandbox};
 
 use super::timed;
-use crate::reliability::auth::{assert_fails, pull, quick};
+use crate::reliability::auth::{assert_fails, pull, with_short_waits};
 
 /// How a server answers a handshake.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ fn gives_up_on_handshakes_that_do_not_end() {
             let (port, count) = server(handshake);
             let sandbox = Sandbox::new();
             let tool = pull(&sandbox, &format!("127.0.0.1:{port}/app:v1"));
-            let tool = quick(tool).env("SOCI_PLAIN_HTTP", "false");
+            let tool = with_short_waits(tool).env("SOCI_PLAIN_HTTP", "false");
             let before = processor_time();
             let (ended, elapsed) = timed(tool.env("SOCI_CONNECT_TIMEOUT", "0.5"));
             let spent = processor_time().saturating_sub(before);

@@ -16,7 +16,7 @@ use std::{
 use soci_testkit::{http, registry::Registry};
 
 use super::{Indexed, pushed, simple};
-use crate::read_back::{Place as _, Repository, array, assert_pushed, text};
+use crate::read_back::{BlobSource as _, Repository, array, assert_pushed, text};
 
 /// How long a test waits before it kills the push.
 const PATIENCE: Duration = Duration::from_mins(1);

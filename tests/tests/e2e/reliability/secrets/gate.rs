@@ -17,9 +17,9 @@ use soci_testkit::{
     proxy::Manners,
 };
 
-use super::{assert_hidden, assert_no_canary};
+use super::{assert_hidden, assert_no_secret};
 use crate::{
-    reliability::auth::{PASSWORD, USER, app, aws::ECR, holding, quick},
+    reliability::auth::{PASSWORD, USER, app, aws::ECR, registry_with_layers, with_short_waits},
     stages::{assert_sound, stage},
 };
 
@@ -56,7 +56,7 @@ fn run(
     let arguments = [vec![reference], vec![], vec!["--force"], vec![]];
     let names = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
     let tools = names.into_iter().zip(arguments).map(|(name, arguments)| {
-        let tool = set(quick(stage(sandbox, name)).args(arguments));
+        let tool = set(with_short_waits(stage(sandbox, name)).args(arguments));
         tool.env("SOCI_VERBOSE", "2").env("SOCI_LOG_FORMAT", format)
     });
     pipeline(tools)
@@ -64,11 +64,15 @@ fn run(
 
 /// Runs the stages without faults and with each fault, and asserts that no secret shows.
 #[track_caller]
-fn assert_discreet(registry: &Faulty, reference: &str, set: &dyn Fn(&Sandbox, Tool) -> Tool) {
+fn assert_no_secret_shows(
+    registry: &Faulty,
+    reference: &str,
+    set: &dyn Fn(&Sandbox, Tool) -> Tool,
+) {
     for format in ["text", "json"] {
         let sandbox = Sandbox::new();
         let ended = run(&sandbox, reference, format, &|tool| set(&sandbox, tool));
-        assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+        assert_no_secret(&sandbox, &ended.iter().collect::<Vec<_>>());
         for ended in ended {
             ended.succeeds();
         }
@@ -79,7 +83,7 @@ fn assert_discreet(registry: &Faulty, reference: &str, set: &dyn Fn(&Sandbox, To
         let sandbox = Sandbox::new();
         let format = ["text", "json"][number % 2];
         let ended = run(&sandbox, reference, format, &|tool| set(&sandbox, tool));
-        assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+        assert_no_secret(&sandbox, &ended.iter().collect::<Vec<_>>());
         assert_sound(&sandbox.store());
     }
     registry.clear_rules();
@@ -87,8 +91,8 @@ fn assert_discreet(registry: &Faulty, reference: &str, set: &dyn Fn(&Sandbox, To
 
 #[test]
 fn shows_no_password_and_no_bearer_token() {
-    let registry = holding(Faulty::setup().bearer(USER, PASSWORD), &[3000]);
-    assert_discreet(&registry, &app(&registry), &|_, tool| {
+    let registry = registry_with_layers(Faulty::setup().bearer(USER, PASSWORD), &[3000]);
+    assert_no_secret_shows(&registry, &app(&registry), &|_, tool| {
         tool.env("SOCI_USERNAME", USER)
             .env("SOCI_PASSWORD", PASSWORD)
     });
@@ -98,9 +102,9 @@ fn shows_no_password_and_no_bearer_token() {
 #[test]
 fn shows_no_identity_token() {
     let setup = Faulty::setup().bearer(USER, PASSWORD);
-    let registry = holding(setup.identity_token("canary-identity"), &[3000]);
+    let registry = registry_with_layers(setup.identity_token("canary-identity"), &[3000]);
     let host = registry.host();
-    assert_discreet(&registry, &app(&registry), &|sandbox, tool| {
+    assert_no_secret_shows(&registry, &app(&registry), &|sandbox, tool| {
         let entry = json!({"auth": "", "identitytoken": "canary-identity"});
         let config = json!({"auths": {host.as_str(): entry}}).to_string();
         tool.env("SOCI_AUTHFILE", sandbox.write("auth.json", config))
@@ -117,7 +121,7 @@ exit STATUS"#;
 #[test]
 fn shows_nothing_of_a_credential_helper() {
     let setup = Faulty::setup().basic(USER, "canary-helper-secret");
-    let registry = holding(setup, &[3000]);
+    let registry = registry_with_layers(setup, &[3000]);
     let seen = Sandbox::new();
     let seen = seen.path().join("seen");
     let script = HELPER.replace("SEEN", &seen.display().to_string());
@@ -136,14 +140,14 @@ fn shows_nothing_of_a_credential_helper() {
             .env("HTTPS_PROXY", "http://user:canary-proxy@127.0.0.1:9")
     };
     let reference = app(&registry);
-    assert_discreet(&registry, &reference, &|sandbox, tool| {
+    assert_no_secret_shows(&registry, &reference, &|sandbox, tool| {
         with_helper(sandbox, tool, "0")
     });
     let sandbox = Sandbox::new();
     let ended = run(&sandbox, &reference, "text", &|tool| {
         with_helper(&sandbox, tool, "1")
     });
-    assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+    assert_no_secret(&sandbox, &ended.iter().collect::<Vec<_>>());
     assert_eq!(ended[0].code(), 78, "{}", ended[0].stderr);
     let seen = fs::read(seen).expect("what the helper saw");
     let text = String::from_utf8_lossy(&seen);
@@ -157,7 +161,7 @@ fn shows_nothing_of_a_credential_helper() {
 fn shows_nothing_of_aws_and_of_a_proxy() {
     namespace::isolated(&[ECR], || {
         let setup = Faulty::setup().ecr().basic(USER, "canary-ecr-password");
-        let registry = holding(setup.tls(&[ECR]).port(443), &[3000]);
+        let registry = registry_with_layers(setup.tls(&[ECR]).port(443), &[3000]);
         let sts = aws::answering(Faulty::setup(), |request| {
             let form = String::from_utf8_lossy(&request.body);
             if form.contains("WebIdentityToken=canary-web-identity") {
@@ -193,7 +197,7 @@ fn shows_nothing_of_aws_and_of_a_proxy() {
                     sandbox.write("token", "canary-web-identity"),
                 )
         };
-        assert_discreet(&registry, &reference, &as_role);
+        assert_no_secret_shows(&registry, &reference, &as_role);
         for (server, refusal) in [
             (
                 &sts,
@@ -207,7 +211,7 @@ fn shows_nothing_of_aws_and_of_a_proxy() {
             let ended = run(&sandbox, &reference, "json", &|tool| {
                 as_role(&sandbox, tool)
             });
-            assert_no_canary(&sandbox, &ended.iter().collect::<Vec<_>>());
+            assert_no_secret(&sandbox, &ended.iter().collect::<Vec<_>>());
             assert_eq!(ended[0].code(), 77, "{}", ended[0].stderr);
         }
     });

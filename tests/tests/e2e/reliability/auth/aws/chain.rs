@@ -17,7 +17,7 @@ use soci_testkit::{
 };
 
 use super::{
-    ECR, PASSWORD, USER, api, assert_fails, assert_no_canary, ecr, pull, reference, trusting,
+    ECR, PASSWORD, USER, api, assert_fails, assert_no_secret, ecr, pull, reference, trusting,
 };
 
 /// The addresses that give credentials to an instance, to a container of ECS and to a pod of EKS.
@@ -42,7 +42,7 @@ fn pulled(sandbox: &Sandbox, registry: &Faulty, set: impl Fn(Tool) -> Tool) -> F
 fn assert_pulls(registry: &Faulty, set: impl Fn(Tool) -> Tool) {
     let sandbox = Sandbox::new();
     let ended = pulled(&sandbox, registry, set).succeeds();
-    assert_no_canary(&sandbox, &[&ended]);
+    assert_no_secret(&sandbox, &[&ended]);
 }
 
 #[track_caller]

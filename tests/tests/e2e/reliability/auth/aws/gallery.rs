@@ -7,7 +7,9 @@ use soci_testkit::{
     process::Sandbox,
 };
 
-use super::{PASSWORD, USER, assert_hidden, assert_no_canary, holding, pull, trusting};
+use super::{
+    PASSWORD, USER, assert_hidden, assert_no_secret, pull, registry_with_layers, trusting,
+};
 use crate::stages::Stages;
 
 const GALLERY: &str = "public.ecr.aws";
@@ -25,7 +27,7 @@ fn setup() -> soci_testkit::faulty::Setup {
 fn exchanges_a_us_east_1_token_for_one_of_ecr_public() {
     namespace::isolated(&[GALLERY], || {
         let realm = format!("https://{GALLERY}/token");
-        let registry = holding(setup().bearer(USER, PASSWORD).realm(&realm), &[3000]);
+        let registry = registry_with_layers(setup().bearer(USER, PASSWORD).realm(&realm), &[3000]);
         let api = aws::answering(Faulty::setup(), |request| {
             aws::token(request, USER, PASSWORD)
         });
@@ -52,7 +54,7 @@ fn exchanges_a_us_east_1_token_for_one_of_ecr_public() {
 #[test]
 fn reads_ecr_public_without_credentials() {
     namespace::isolated(&[GALLERY], || {
-        let registry = holding(setup(), &[3000]);
+        let registry = registry_with_layers(setup(), &[3000]);
         let challenge = format!(
             "Bearer realm=\"https://{GALLERY}/token/\",service=\"{GALLERY}\",scope=\"aws\""
         );
@@ -77,13 +79,13 @@ fn reads_ecr_public_without_credentials() {
         let ended = trusting(pull(&sandbox, &reference), &registry)
             .run()
             .succeeds();
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         let tool = trusting(pull(&sandbox, &reference), &registry);
         let ended = aws::serve(tool, &api).run().succeeds();
         let ended = ended
             .says("without credentials of AWS")
             .says("sts:GetServiceBearerToken");
-        assert_no_canary(&sandbox, &[&ended]);
+        assert_no_secret(&sandbox, &[&ended]);
         for asked in registry.requests_to("GET", "/token/") {
             assert_eq!(asked.request.header("authorization"), None);
             assert_eq!(asked.request.parameter("service").as_deref(), Some(GALLERY));
