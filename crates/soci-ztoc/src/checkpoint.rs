@@ -23,7 +23,7 @@ pub(crate) struct Checkpoint<'a> {
     /// Uncompressed offset.
     pub(crate) output: u64,
     /// Number of high bits, 0 to 7, of the byte before `input` that are not consumed.
-    pub(crate) bits: u8,
+    pub(crate) unused_bits: u8,
     /// The 32 KiB of output before `output`, with zeros in front if there is less output. May be
     /// empty if `output` is 0.
     pub(crate) window: &'a [u8],
@@ -62,7 +62,7 @@ impl CheckpointWriter {
             .extend_from_slice(&checkpoint.input.to_le_bytes());
         self.bytes
             .extend_from_slice(&checkpoint.output.to_le_bytes());
-        self.bytes.push(checkpoint.bits);
+        self.bytes.push(checkpoint.unused_bits);
         self.bytes.extend_from_slice(checkpoint.window);
         self.count = self.count.saturating_add(1);
     }
@@ -120,7 +120,7 @@ impl<'a> CheckpointList<'a> {
         let implied = self.first_is_implied.then_some(Some(Checkpoint {
             input: PLAIN_GZIP_HEADER,
             output: 0,
-            bits: 0,
+            unused_bits: 0,
             window: &[],
         }));
         let stored = self.records.chunks_exact(CHECKPOINT_SIZE);
@@ -143,15 +143,15 @@ impl<'a> CheckpointList<'a> {
 fn parse_checkpoint(record: &[u8]) -> Option<Checkpoint<'_>> {
     let (input, rest) = record.split_first_chunk::<8>()?;
     let (output, rest) = rest.split_first_chunk::<8>()?;
-    let (&bits, window) = rest.split_first()?;
+    let (&unused_bits, window) = rest.split_first()?;
     let input = u64::try_from(i64::from_le_bytes(*input)).ok()?;
     let output = u64::try_from(i64::from_le_bytes(*output)).ok()?;
     // Unused bits belong to the byte before `input`, so there must be one.
-    let is_possible = bits < 8 && (bits == 0 || input > 0);
+    let is_possible = unused_bits < 8 && (unused_bits == 0 || input > 0);
     is_possible.then_some(Checkpoint {
         input,
         output,
-        bits,
+        unused_bits,
         window,
     })
 }

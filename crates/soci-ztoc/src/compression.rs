@@ -1,5 +1,7 @@
 //! How a layer is compressed.
 
+use std::fmt;
+
 /// The compression of a layer. The caller takes it from the layer's media type; the bytes are not
 /// inspected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -8,6 +10,15 @@ pub enum Compression {
     Gzip,
     /// No compression: a plain tar.
     Uncompressed,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip => "gzip",
+            Self::Uncompressed => "uncompressed",
+        })
+    }
 }
 
 impl Compression {

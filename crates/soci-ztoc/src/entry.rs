@@ -28,9 +28,9 @@ pub struct FileMetadata {
     pub gname: Vec<u8>,
     /// Modification time as RFC 3339 text in UTC; empty if the year is not within 0 to 9999.
     pub mod_time: String,
-    /// Major device number, as in the tar, whatever the type.
+    /// Major device number as in the tar, for entries of all types.
     pub devmajor: i64,
-    /// Minor device number, as in the tar, whatever the type.
+    /// Minor device number as in the tar, for entries of all types.
     pub devminor: i64,
     /// All PAX records of the entry, in byte order of their keys. The extended attributes among
     /// them have keys that start with [`XATTR_PREFIX`].

@@ -297,14 +297,14 @@ fn inflate_span(
     length: u64,
 ) -> Result<Vec<u8>, ZlibError> {
     let too_short = || ZlibError::Data(format!("it ends before {length} bytes"));
-    let (shared, mut input) = match checkpoint.bits {
+    let (shared, mut input) = match checkpoint.unused_bits {
         0 => (0, compressed),
         _ => compressed
             .split_first()
             .map(|(&shared, rest)| (shared, rest))
             .ok_or_else(too_short)?,
     };
-    let mut inflater = ZlibInflater::resume(checkpoint.bits, shared, checkpoint.window)?;
+    let mut inflater = ZlibInflater::resume(checkpoint.unused_bits, shared, checkpoint.window)?;
     let mut output = Vec::new();
     let mut in_first_member = true;
     while (output.len() as u64) < length {

@@ -24,7 +24,7 @@ pub struct Provenance<'a> {
 #[non_exhaustive]
 pub enum ProvenanceError {
     /// The ztoc is of a layer with another compression.
-    #[error("it is of a layer that is {found:?}, expected {expected:?}")]
+    #[error("its layer has the compression `{found}`, expected `{expected}`")]
     Compression {
         /// The compression of the layer.
         expected: Compression,
@@ -35,7 +35,7 @@ pub enum ProvenanceError {
     #[error("its list of checkpoints has another layout than the one written today")]
     CheckpointLayout,
     /// The ztoc is of a layer of another size.
-    #[error("it is of a layer of {found} bytes, expected {expected}")]
+    #[error("its layer has {found} bytes, expected {expected}")]
     LayerSize {
         /// The size of the layer in bytes.
         expected: u64,
@@ -123,7 +123,7 @@ fn check_checkpoints(bytes: &[u8], span_size: u64) -> Result<(), ProvenanceError
         let is_possible = match previous {
             None => {
                 let has_no_window = checkpoint.window.iter().all(|&byte| byte == 0);
-                has_no_window && checkpoint.output == 0 && checkpoint.bits == 0
+                has_no_window && checkpoint.output == 0 && checkpoint.unused_bits == 0
             }
             Some(previous) => checkpoint.output.saturating_sub(previous) > span_size,
         };

@@ -65,8 +65,9 @@ pub struct Span {
     pub uncompressed_start: u64,
     /// Uncompressed offset after the last byte.
     pub uncompressed_end: u64,
-    /// Number of high bits of the first compressed byte that belong to this span; 0 means all bits.
-    pub bits: u8,
+    /// Number of high bits, 1 to 7, of the first compressed byte that belong to this span while the
+    /// low bits belong to the previous one; 0 if the byte belongs to this span alone.
+    pub shared_bits: u8,
 }
 
 /// Scanner and hasher have not seen the same layer.
@@ -245,13 +246,13 @@ impl Ztoc {
                 previous.compressed_end = checkpoint.input;
                 previous.uncompressed_end = checkpoint.output;
             }
-            let shared = u64::from(checkpoint.bits != 0);
+            let shared = u64::from(checkpoint.unused_bits != 0);
             spans.push(Span {
                 compressed_start: checkpoint.input.saturating_sub(shared),
                 compressed_end: self.compressed_archive_size,
                 uncompressed_start: checkpoint.output,
                 uncompressed_end: self.uncompressed_archive_size,
-                bits: checkpoint.bits,
+                shared_bits: checkpoint.unused_bits,
             });
         }
         Ok(spans)
@@ -275,7 +276,7 @@ impl Ztoc {
                     compressed_end: end,
                     uncompressed_start: start,
                     uncompressed_end: end,
-                    bits: 0,
+                    shared_bits: 0,
                 }
             })
             .collect())

@@ -178,8 +178,8 @@ impl CodeLengths {
         Ok(Progress::Complete)
     }
 
-    /// Adds the length that a precode symbol stands for `count` times. There may be at most
-    /// `total` lengths.
+    /// Appends `count` lengths of the value that a precode symbol means. No more than `total`
+    /// lengths are allowed.
     fn push_lengths(
         &mut self,
         symbol: usize,

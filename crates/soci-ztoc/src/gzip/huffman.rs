@@ -1,8 +1,8 @@
 //! Tables that decode Huffman codes (RFC 1951, section 3.2) with one lookup, or two for long codes.
 //!
 //! A table is indexed by the next bits of the stream. Codes that are longer than the index lead to
-//! a subtable, which lies behind the main table. An entry holds what the code stands for, the
-//! number of its bits, and the number of extra bits that follow.
+//! a subtable, which lies behind the main table. An entry holds the meaning of the code, the number
+//! of its bits, and the number of extra bits that follow.
 
 use super::bits::low_mask;
 
@@ -27,7 +27,7 @@ const MAX_CODE_BITS: usize = 15;
 /// Symbols in the largest alphabet.
 const MAX_SYMBOLS: usize = 288;
 
-/// What a code stands for.
+/// The meaning of a code.
 ///
 /// | bits | meaning |
 /// |---|---|
@@ -40,7 +40,7 @@ pub(crate) struct Entry(u32);
 
 impl Entry {
     const LITERAL: u32 = 1 << 31;
-    /// Set for everything that is no literal, length or distance.
+    /// Set for everything that is not a literal, length or distance.
     const SPECIAL: u32 = 1 << 15;
     const SUBTABLE: u32 = 1 << 14;
     const END_OF_BLOCK: u32 = 1 << 13;
@@ -115,9 +115,9 @@ impl Entry {
 /// The symbols of the two alphabets (RFC 1951, section 3.2.5), including those that may not occur.
 #[derive(Debug)]
 pub(crate) struct Symbols {
-    /// 256 literals, the end of a block, 29 lengths, and two symbols that stand for nothing.
+    /// 256 literals, the end of a block, 29 lengths, and two symbols that must not occur.
     pub(crate) literals: [Entry; MAX_SYMBOLS],
-    /// 30 distances, and two symbols that stand for nothing.
+    /// 30 distances, and two symbols that must not occur.
     pub(crate) distances: [Entry; 32],
 }
 
@@ -148,7 +148,7 @@ impl Symbols {
     }
 }
 
-/// Returns the symbols of the precode. Each stands for its own number.
+/// Returns the symbols of the precode. Each means its own number.
 pub(crate) fn precode_symbols() -> [Entry; 19] {
     let mut symbols = [Entry::default(); 19];
     for (symbol, value) in symbols.iter_mut().zip(0..) {

@@ -70,7 +70,7 @@ pub(crate) struct GzipScanner {
 /// The part of a member that is read next.
 #[derive(Debug)]
 enum Stage {
-    /// The header. There is no check any more after it has failed.
+    /// The header. `None` if the check has failed, which is reported only once.
     Header(Option<HeaderCheck>),
     /// The deflate blocks.
     Body,
@@ -318,16 +318,16 @@ impl GzipScanner {
         let count = u64::from(self.checkpoints.count().unsigned_abs());
         check_span_count(count.saturating_add(1), cost)?;
         let input = self.bytes_consumed();
-        let bits = self.decoder.bits.unused_bits();
+        let unused_bits = self.decoder.bits.unused_bits();
         let window = self.position.saturating_sub(WINDOW_SIZE)..self.position;
         self.checkpoints.push(Checkpoint {
             input,
             output: self.produced,
-            bits,
+            unused_bits,
             window: self.buffer.get(window).unwrap_or_default(),
         });
         self.checkpoint_produced = self.produced;
-        let shared = u64::from(bits != 0);
+        let shared = u64::from(unused_bits != 0);
         sink(GzipEvent::SpanStart(SpanStart {
             start: input.saturating_sub(shared),
             previous_end: input,

@@ -91,7 +91,7 @@ pub(crate) fn run(
 }
 
 /// Decodes one symbol if the buffer holds all its bits. This is the slow path for the last bytes
-/// of the input, and the only one that uses fewer than 56 bits.
+/// of an input chunk, where a fast round would read beyond the end.
 fn decode_one(
     bits: &mut BitBuffer,
     codes: &Codes,

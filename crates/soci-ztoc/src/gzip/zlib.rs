@@ -83,15 +83,15 @@ impl ZlibInflater {
         Self::with_window_bits(GZIP_OR_ZLIB)
     }
 
-    /// Creates a stream that resumes between two blocks. The highest `bits` of `byte`, the byte
-    /// before the input, belong to the next block; `window` is the output so far.
-    pub(crate) fn resume(bits: u8, byte: u8, window: &[u8]) -> Result<Self, ZlibError> {
+    /// Creates a stream that resumes between two blocks. The highest `unused_bits` of `byte`, the
+    /// byte before the input, belong to the next block; `window` is the output so far.
+    pub(crate) fn resume(unused_bits: u8, byte: u8, window: &[u8]) -> Result<Self, ZlibError> {
         let mut inflater = Self::with_window_bits(RAW_DEFLATE)?;
-        if bits > 0 {
-            let used = 8_u32.saturating_sub(bits.into());
+        if unused_bits > 0 {
+            let used = 8_u32.saturating_sub(unused_bits.into());
             let value = c_int::from(byte.checked_shr(used).unwrap_or(0));
             // SAFETY: the stream was initialised in `with_window_bits` and is exclusively borrowed.
-            let code = unsafe { zlib::inflatePrime(inflater.stream(), bits.into(), value) };
+            let code = unsafe { zlib::inflatePrime(inflater.stream(), unused_bits.into(), value) };
             inflater.check_code(code)?;
         }
         let length = u32::try_from(window.len()).ok();

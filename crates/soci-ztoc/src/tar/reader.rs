@@ -42,10 +42,7 @@ struct Overrides {
 #[derive(Debug)]
 enum State {
     /// Contents, then the padding up to the next block.
-    Contents {
-        left: u64,
-        padding: u64,
-    },
+    Contents { left: u64, padding: u64 },
     /// A header.
     Header,
     /// The block after a block of zeros.
@@ -56,6 +53,7 @@ enum State {
     SparseMap(Box<SparseFile>),
     /// Not part of the archive, which is complete.
     EndOfArchive,
+    /// Not read any more, because of an error.
     Failed(ScanError),
 }
 
@@ -63,7 +61,8 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 struct Extension {
     typeflag: u8,
-    /// Payload bytes still to come, at most [`MAX_EXTENSION_SIZE`] and one in total.
+    /// Payload bytes still to come. One byte more than [`MAX_EXTENSION_SIZE`] is collected, to find
+    /// payloads that are too long.
     left: u64,
     padding: u64,
 }

@@ -5,18 +5,27 @@ use soci_ztoc::{Compression, FileMetadata, ScanError, TarFault, build};
 use crate::support::TOOL;
 use crate::vectors::one_file_tar;
 
-/// Changes the header field at offset `at` in a tar of one file, and returns the scanned entry.
-fn scan_with_field(at: usize, bytes: &[u8]) -> Result<FileMetadata, ScanError> {
+/// Returns a tar of one file in which the header field at offset `at` is changed.
+pub(crate) fn tar_with_field(at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut tar = one_file_tar();
     tar[at..at + bytes.len()].copy_from_slice(bytes);
     tar[148..156].fill(b' ');
     let sum: u32 = tar[..512].iter().map(|&byte| u32::from(byte)).sum();
     tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    match build(&tar, Compression::Uncompressed, 4 << 20, TOOL) {
+    tar
+}
+
+/// Returns the only entry of a tar.
+pub(crate) fn scan_one_entry(tar: &[u8]) -> Result<FileMetadata, ScanError> {
+    match build(tar, Compression::Uncompressed, 4 << 20, TOOL) {
         Ok(mut ztoc) => Ok(ztoc.toc.remove(0)),
         Err(soci_ztoc::BuildError::Scan(error)) => Err(error),
         Err(error) => panic!("{error}"),
     }
+}
+
+fn scan_with_field(at: usize, bytes: &[u8]) -> Result<FileMetadata, ScanError> {
+    scan_one_entry(&tar_with_field(at, bytes))
 }
 
 #[test]

@@ -11,3 +11,4 @@ mod roundtrip;
 mod support;
 mod vectors;
 mod violations;
+mod why_not_tar;

@@ -86,7 +86,7 @@ fn decoded_spans_agree_with_the_record() {
             assert_eq!(recorded["digest"], format!("sha256:{}", hex(digest)));
             if let Some(out) = recorded["out"].as_u64() {
                 assert_eq!(out, span.uncompressed_start, "{}", case.name);
-                assert_eq!(recorded["bits"], span.bits, "{}", case.name);
+                assert_eq!(recorded["bits"], span.shared_bits, "{}", case.name);
             }
         }
     }

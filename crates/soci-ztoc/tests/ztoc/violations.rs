@@ -5,8 +5,8 @@ use soci_ztoc::{ReaderViolation, Ztoc, build};
 
 use crate::support::{TOOL, compression};
 
-/// Builds the ztoc of a recorded layer and returns the rules it breaks. A decoded ztoc would not do,
-/// since only a scan finds owners beyond 32 bits.
+/// Builds the ztoc of a recorded layer and returns the rules it breaks. The recorded ztoc would not
+/// do, since only a scan finds owners beyond 32 bits.
 fn violations_of(case: &LayerCase) -> Vec<ReaderViolation> {
     let compression = compression(case).expect("a layer with a ztoc");
     let ztoc = build(case.layer, compression, case.span_size(), TOOL);
