@@ -20,8 +20,9 @@ use tokio::sync::Mutex;
 use crate::credentials::{Credential, CredentialChain, Renewal};
 use crate::ecr;
 use crate::error::{Denial, RegistryError, Violation};
+use crate::http::rejection::{Rejection, Responder};
 use crate::http::request::Request;
-use crate::http::response::{Answer, Refused, Sender};
+use crate::http::response::Outcome;
 use challenge::{Challenge, parse_challenge};
 use context::{AuthContext, forbid_plain_http};
 use scope::Scope;
@@ -78,31 +79,31 @@ impl Authenticator {
         &self,
         context: &AuthContext<'_>,
         request: &Request,
-    ) -> Result<Answer, RegistryError> {
-        if !context.guard.is_home(&request.url) {
+    ) -> Result<Outcome, RegistryError> {
+        if !context.clients.policy().is_registry_origin(&request.url) {
             return context.exchange(request, None).await;
         }
         let mut authorization = self.initial_authorization(context).await?;
         let mut answer = exchange(context, request, authorization.as_ref()).await?;
         let (mut last_challenge, mut rejections) = (None, 0);
         for _ in 0..MAX_RENEWALS {
-            let Answer::Refused(refused) = answer else {
+            let Outcome::Rejected(rejection) = answer else {
                 self.mark_valid(authorization.as_ref());
                 return Ok(answer);
             };
-            let challenge = parse_challenge(&refused.headers);
+            let challenge = parse_challenge(&rejection.headers);
             // The first 401 only announces the challenge and does not count as a rejection. If the
             // registry then announces another challenge, that one is answered too.
             let is_repeated = last_challenge.is_some() && last_challenge == challenge;
             let has_expired = self.was_valid(authorization.as_ref());
             rejections += u32::from(authorization.is_some() && !has_expired);
             let is_final = !has_expired && (is_repeated || rejections > 1);
-            if is_final || !self.is_about_credentials(request, &refused) {
-                return Ok(Answer::Refused(refused));
+            if is_final || !self.is_about_credentials(request, &rejection) {
+                return Ok(Outcome::Rejected(rejection));
             }
-            let renewed = self.renew_authorization(context, authorization, &refused);
+            let renewed = self.renew_authorization(context, authorization, &rejection);
             let Some(renewed) = renewed.await? else {
-                return Ok(Answer::Refused(refused));
+                return Ok(Outcome::Rejected(rejection));
             };
             answer = exchange(context, request, Some(&renewed)).await?;
             authorization = Some(renewed);
@@ -130,12 +131,12 @@ impl Authenticator {
 
     /// Returns whether other credentials may change a refusal. ECR answers an expired token with
     /// status 403 and no challenge, and a `HEAD` request with status 403 and no message at all.
-    fn is_about_credentials(&self, request: &Request, refused: &Refused) -> bool {
-        let Refused {
-            refusal, sender, ..
-        } = refused;
+    fn is_about_credentials(&self, request: &Request, rejection: &Rejection) -> bool {
+        let Rejection {
+            refusal, responder, ..
+        } = rejection;
         let has_no_message = request.method == Method::HEAD && refusal.message.is_empty();
-        *sender == Sender::Registry
+        *responder == Responder::Origin
             && match refusal.status {
                 401 => true,
                 403 => ecr::says_expired(refusal) || (has_no_message && self.chain.is_for_ecr()),
@@ -178,14 +179,14 @@ impl Authenticator {
         &self,
         context: &AuthContext<'_>,
         rejected: Option<Authorization>,
-        refused: &Refused,
+        rejection: &Rejection,
     ) -> Result<Option<Authorization>, RegistryError> {
         let mut state = self.state.lock().await;
-        if let Some(challenge) = parse_challenge(&refused.headers) {
+        if let Some(challenge) = parse_challenge(&rejection.headers) {
             state.challenge = Some(challenge);
         }
         let Some(challenge) = state.challenge.clone() else {
-            return if refused.headers.contains_key(WWW_AUTHENTICATE) {
+            return if rejection.headers.contains_key(WWW_AUTHENTICATE) {
                 Err(context.operation.protocol(Violation::Challenge))
             } else {
                 Ok(None)
@@ -220,7 +221,7 @@ impl Authenticator {
         challenge: &Challenge,
     ) -> Result<Authorization, RegistryError> {
         let credential = self.resolve_credential(state, context).await?;
-        forbid_plain_http(&credential, context.guard.origin())?;
+        forbid_plain_http(&credential, context.clients.policy().origin())?;
         let value = match challenge {
             Challenge::Basic => {
                 answer_basic(&credential).map_err(|denial| context.denied(denial))?
@@ -298,7 +299,7 @@ async fn exchange(
     context: &AuthContext<'_>,
     request: &Request,
     authorization: Option<&Authorization>,
-) -> Result<Answer, RegistryError> {
+) -> Result<Outcome, RegistryError> {
     let value = authorization.map(|authorization| &authorization.value);
     context.exchange(request, value).await
 }

@@ -1,4 +1,4 @@
-//! Blobs: streams that mend themselves, and small ones read whole.
+//! Downloads blobs: as streams that resume after an interruption, or whole.
 
 pub(crate) mod content_range;
 mod download;
@@ -11,30 +11,33 @@ use futures_util::TryStreamExt as _;
 use reqwest::Method;
 use soci_oci::{Descriptor, Digest};
 
-use crate::client::Repository;
 use crate::error::{Damage, RegistryError};
 use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::response::Outcome;
+use crate::repository::Repository;
 use download::Download;
 use stream::BlobStream;
 
 impl BlobStream {
-    /// Makes a stream of a blob that is opened when the first piece is asked for.
+    /// Returns the stream of a blob that is opened when its first chunk is requested.
     pub fn of_blob(repository: Repository, descriptor: Descriptor) -> Self {
         let opened = async move { repository.blob(&descriptor, 0).await };
-        let pieces = futures_util::stream::once(opened)
+        let chunks = futures_util::stream::once(opened)
             .map_ok(|blob| blob.0)
             .try_flatten();
-        Self(Box::pin(pieces))
+        Self(Box::pin(chunks))
     }
 }
 
 impl Repository {
-    /// Opens a blob at `offset` bytes from its start. A stream that breaks goes on where it broke.
+    /// Opens a blob at `offset` bytes from its start. If the stream is interrupted, it resumes
+    /// where it stopped.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NotFound`] where the registry does not hold it, else as the registry fails.
+    /// Returns [`RegistryError::NotFound`] if the repository does not have the blob, and
+    /// [`RegistryError::BadData`] if `offset` is after its end. Returns another error if the
+    /// request fails.
     pub async fn blob(
         &self,
         descriptor: &Descriptor,
@@ -53,21 +56,23 @@ impl Repository {
         }
         let connections = self.connections();
         if connections.get() > 1 {
-            download.end_before(parallel::RANGE);
+            download.limit_length(parallel::RANGE_SIZE);
         }
         download.open_first().await?;
         Ok(BlobStream(if download.is_last() {
             Box::pin(download.into_stream())
         } else {
-            Box::pin(parallel::stream(download, connections))
+            Box::pin(parallel::stream_ranges(download, connections))
         }))
     }
 
-    /// Fetches a blob of at most `limit` bytes and verifies it. `None` where the registry does not hold it.
+    /// Fetches a blob of at most `limit` bytes and verifies its digest. A blob with another digest
+    /// is fetched once more. Returns `None` if the repository does not have the blob.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::BadData`] where it is too large or is not what its digest says, else as the registry fails.
+    /// Returns [`RegistryError::BadData`] if the blob is larger than `limit` or does not match its
+    /// digest. Returns another error if the request fails.
     pub async fn blob_bytes(
         &self,
         descriptor: &Descriptor,
@@ -77,55 +82,57 @@ impl Repository {
         if descriptor.size > limit {
             return Err(operation.bad_data(Damage::TooLarge { limit }));
         }
-        let mut refetched = false;
+        let mut is_second_try = false;
         loop {
             let mut content = match self.blob(descriptor, 0).await {
                 Err(RegistryError::NotFound { .. }) => return Ok(None),
                 content => content?,
             };
             let mut bytes = Vec::new();
-            while let Some(piece) = content.next().await? {
-                bytes.extend_from_slice(&piece);
+            while let Some(chunk) = content.next().await? {
+                bytes.extend_from_slice(&chunk);
             }
             let found = Digest::of(&bytes);
             if found == descriptor.digest {
                 return Ok(Some(bytes.into()));
             }
-            if refetched {
+            if is_second_try {
                 let expected = descriptor.digest;
                 return Err(operation.bad_data(Damage::Digest { expected, found }));
             }
-            refetched = true;
+            is_second_try = true;
         }
     }
 
-    /// Says whether the registry holds a blob. "No" also where it will not say, as ECR Public with its 401.
+    /// Returns whether the repository has a blob. Returns `false` also if the registry does not
+    /// tell: ECR Public answers such a request with status 401.
     ///
     /// # Errors
     ///
-    /// As the registry fails.
+    /// Returns an error if the request is denied or fails.
     pub async fn blob_exists(&self, digest: Digest) -> Result<bool, RegistryError> {
         let operation = self.operation("look up blob", digest);
         let url = self.url(&format!("blobs/{digest}"));
         let request = Request::new(Method::HEAD, url.clone());
         let refusal = match self.send(&operation, &request).await? {
-            // It lies in a store elsewhere, to which only a `GET` may go.
-            Answer::Done(_) | Answer::Elsewhere => return Ok(true),
-            Answer::Refused(refused) if matches!(refused.refusal.status, 401 | 404 | 405) => {
+            // A redirect leads to the storage of the blob, where only a `GET` is valid.
+            Outcome::Success(_) | Outcome::CrossOriginRedirect => return Ok(true),
+            Outcome::Rejected(rejection) if matches!(rejection.refusal.status, 401 | 404 | 405) => {
                 return Ok(false);
             }
-            Answer::Refused(refused) => refused.refusal,
+            Outcome::Rejected(rejection) => rejection.refusal,
         };
-        // A reply to a `HEAD` has no words: only a `GET`, whose content nobody reads, says why it is denied.
+        // The reply to a `HEAD` request has no body. A `GET` request, whose content is not read,
+        // gets the reason of the denial.
         let refusal = if refusal.status == 403 {
-            let wordy = Request::new(Method::GET, url);
-            match self.send(&operation, &wordy).await? {
-                Answer::Done(_) | Answer::Elsewhere => return Ok(true),
-                Answer::Refused(refused) => refused.refusal,
+            let get = Request::new(Method::GET, url);
+            match self.send(&operation, &get).await? {
+                Outcome::Success(_) | Outcome::CrossOriginRedirect => return Ok(true),
+                Outcome::Rejected(rejection) => rejection.refusal,
             }
         } else {
             refusal
         };
-        Err(self.refuse(&operation, &request, refusal))
+        Err(self.rejection_error(&operation, &request, refusal))
     }
 }

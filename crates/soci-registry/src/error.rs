@@ -1,4 +1,4 @@
-//! Why a registry could not do what was asked, sorted by who has to act.
+//! The errors of this crate, by who can act on them: the user, the registry, or the network.
 
 mod configuration;
 mod fault;
@@ -12,194 +12,158 @@ use std::time::{Duration, SystemTime};
 use soci_document::{Classify, Exit};
 
 pub use configuration::ConfigurationError;
-pub use fault::{Fault, Tries};
+pub use fault::{Fault, TlsFailure, Tries};
 pub use violation::{Damage, Violation};
 
 /// Why an operation on a registry failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The registry, or the token server that it names, does not let us in.
+    /// The registry or its token server denies access.
     #[error("{operation}: denied: {denial}")]
     Denied {
-        /// What was being done.
+        /// The operation.
         operation: Box<Operation>,
-        /// Who refused what.
+        /// The reason.
         denial: Denial,
-        /// What to do about it.
+        /// What the user can do.
         hint: Option<String>,
     },
-    /// The registry does not hold it.
+    /// The registry does not have the object.
     #[error("{operation}: not found: {refusal}")]
     NotFound {
-        /// What was being done.
+        /// The operation.
         operation: Box<Operation>,
-        /// The registry's answer.
+        /// The registry's reply.
         refusal: Refusal,
     },
     /// The registry could not be reached, or failed, in every try.
     #[error("{operation}: {fault} ({tries})")]
     Unavailable {
-        /// What was being done.
+        /// The operation.
         operation: Box<Operation>,
         /// How the last try failed.
         fault: Fault,
-        /// How often it was tried.
+        /// The number of tries.
         tries: Tries,
     },
-    /// The registry asked us to come back later, in every try.
+    /// The registry throttled the request in every try.
     #[error("{operation}: throttled: {refusal} ({tries})")]
     Throttled {
-        /// What was being done.
+        /// The operation.
         operation: Box<Operation>,
-        /// The registry's last answer.
+        /// The registry's last reply.
         refusal: Refusal,
-        /// How long it asked to wait, where it said.
+        /// The time in its `Retry-After` header, if there was one.
         retry_after: Option<Duration>,
-        /// How often it was tried.
+        /// The number of tries.
         tries: Tries,
     },
-    /// The registry broke the protocol, asked for something unsafe, or refused what the protocol allows.
+    /// The registry broke the protocol, pointed to an unsafe URL, or refused a valid request.
     #[error("{operation}: {violation}")]
     Protocol {
-        /// What was being done.
+        /// The operation.
         operation: Box<Operation>,
         /// What the registry did.
         violation: Violation,
     },
-    /// The content is not what its descriptor or its digest says.
+    /// The content does not match its descriptor or its digest.
     #[error("{operation}: {damage}")]
     BadData {
-        /// What was being done.
+        /// The operation.
         operation: Box<Operation>,
-        /// How it differs.
+        /// How the content differs.
         damage: Damage,
     },
-    /// Our own settings are at fault.
+    /// The settings are wrong.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
-    /// The content to be sent could not be read here.
+    /// The content to be sent could not be read.
     #[error("cannot read the content to be sent")]
     Content(#[source] io::Error),
 }
 
-/// Who has to act on an error, and so with what status a program ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ErrorClass {
-    /// Content is damaged or over a limit (65).
-    BadData,
-    /// Settings are at fault (78).
-    Configuration,
-    /// Credentials or permissions are missing (77).
-    Denied,
-    /// Local content could not be read (74).
-    Io,
-    /// It does not exist (80).
-    NotFound,
-    /// The registry broke the protocol or refused (76).
-    Protocol,
-    /// Throttled; a later run may do it (75).
-    Throttled,
-    /// Not reachable after all retries (69).
-    Unavailable,
-}
-
-/// What was being done, and on what.
+/// What was done, and on which object.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Operation {
-    /// The verb with the kind of its object, such as `fetch manifest`.
+    /// The verb and the kind of object, such as `fetch manifest`.
     pub action: &'static str,
-    /// The tag, the digest, or whatever else names the object.
+    /// The object, such as a tag or a digest.
     pub object: String,
-    /// The registry as users write it.
+    /// The registry's name as users write it.
     pub registry: String,
     /// The repository's name.
     pub repository: String,
 }
 
-/// A registry's refusal in its own words: escaped, and cut to a printable length.
+/// The status and the text of a reply that refuses a request. The text is escaped and cut to 300
+/// characters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The error's code, such as `MANIFEST_UNKNOWN`. Empty where there was none.
+    /// The error code, such as `MANIFEST_UNKNOWN`. Empty if there was none.
     pub code: String,
-    /// The error's message. Empty where there was none.
+    /// The message. Empty if there was none.
     pub message: String,
 }
 
-/// Who does not let us in.
+/// Why access is denied.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Denial {
-    /// The AWS credential chain, or the API behind it, failed.
+    /// AWS has no credentials or gave no ECR token for them.
     #[error("no ECR token from AWS: {reason}")]
     Aws {
-        /// What the AWS SDK says.
+        /// The cause, as the AWS SDK describes it.
         reason: String,
     },
-    /// The registry wants credentials, and no source has any.
+    /// The registry asks for credentials, and no source has any.
     #[error("credentials are needed, and none were found ({})", tried.join("; "))]
     NoCredentials {
-        /// The sources that were asked, each with what came of it.
+        /// The sources, each with the result of its look-up.
         tried: Vec<String>,
     },
-    /// The proxy on the way wants credentials, or others.
-    #[error("the proxy wants credentials, or others")]
+    /// The proxy asks for credentials, or rejects those in its URL.
+    #[error("the proxy asks for a user name and password, or rejects those in its URL")]
     Proxy,
-    /// The registry said no.
+    /// The registry refused the request.
     #[error("{0}")]
     Refused(Refusal),
-    /// The token server said no.
+    /// The token server refused the request.
     #[error("token server `{server}`: {refusal}")]
     Token {
-        /// The server's host.
+        /// The server's host, with its port.
         server: String,
-        /// Its answer.
+        /// The reply.
         refusal: Refusal,
     },
 }
 
-impl RegistryError {
-    /// Returns who has to act.
-    pub const fn class(&self) -> ErrorClass {
+impl Classify for RegistryError {
+    fn exit(&self) -> Exit {
         match self {
-            Self::Denied { .. } => ErrorClass::Denied,
-            Self::NotFound { .. } => ErrorClass::NotFound,
-            Self::Unavailable { .. } => ErrorClass::Unavailable,
+            Self::Denied { .. } => Exit::Denied,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::Unavailable { .. } => Exit::Unavailable,
             Self::Throttled { .. }
             | Self::Protocol {
                 violation: Violation::Lost { .. },
                 ..
-            } => ErrorClass::Throttled,
-            Self::Protocol { .. } => ErrorClass::Protocol,
-            Self::BadData { .. } => ErrorClass::BadData,
-            Self::Configuration(_) => ErrorClass::Configuration,
-            Self::Content(_) => ErrorClass::Io,
-        }
-    }
-}
-
-impl Classify for RegistryError {
-    fn exit(&self) -> Exit {
-        match self.class() {
-            ErrorClass::BadData => Exit::BadData,
-            ErrorClass::Configuration => Exit::Configuration,
-            ErrorClass::Denied => Exit::Denied,
-            ErrorClass::Io => Exit::Io,
-            ErrorClass::NotFound => Exit::NotFound,
-            ErrorClass::Protocol => Exit::Protocol,
-            ErrorClass::Throttled => Exit::TryAgain,
-            ErrorClass::Unavailable => Exit::Unavailable,
+            } => Exit::TryAgain,
+            Self::Protocol { .. } => Exit::Protocol,
+            Self::BadData { .. } => Exit::BadData,
+            Self::Configuration(_) => Exit::Configuration,
+            Self::Content(_) => Exit::Io,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Denied { hint, .. } => hint.clone(),
-            Self::Configuration(ConfigurationError::Http { reason })
-                if reason.contains("No CA certificates") =>
-            {
-                Some("install the system's certificates (ca-certificates), or name a file of them with SSL_CERT_FILE".to_owned())
-            }
+            Self::Configuration(ConfigurationError::SystemCertificates { .. }) => Some(
+                "install the system's certificates (package ca-certificates), or set SSL_CERT_FILE \
+                 to a file of certificates"
+                    .to_owned(),
+            ),
             Self::NotFound { refusal, operation } if refusal.code == "NAME_UNKNOWN" => {
                 Some(format!(
                     "create the repository `{}/{}`, or check its name",
@@ -207,37 +171,38 @@ impl Classify for RegistryError {
                 ))
             }
             Self::Unavailable {
-                fault: Fault::Tls { reason, .. },
+                fault: Fault::Tls { failure, .. },
                 ..
-            } => tls_hint(reason),
+            } => tls_hint(*failure),
             _ => None,
         }
     }
 }
 
-/// Returns what to do about a connection that is not secure.
-fn tls_hint(reason: &str) -> Option<String> {
-    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if reason == crate::http::error::SPEAKS_TLS {
-        return Some(
-            "do without --plain-http, or on this machine with --plain-http=false".to_owned(),
-        );
-    }
-    if says(&["UnknownIssuer", "CaUsedAsEndEntity"]) {
-        return Some("name the certificate of a private authority with --ca-file".to_owned());
-    }
-    if says(&["certificate expired", "not valid yet"]) {
-        return Some(clock_hint());
-    }
-    says(&["InvalidContentType"])
-        .then(|| "the server does not speak TLS; where that is meant, use --plain-http".to_owned())
+/// Returns the hint for a TLS failure.
+fn tls_hint(failure: TlsFailure) -> Option<String> {
+    let hint = match failure {
+        TlsFailure::UntrustedIssuer => {
+            "if the registry has a private certificate authority, pass its certificate with \
+             --ca-file"
+        }
+        TlsFailure::OutsideValidity => return Some(clock_hint()),
+        TlsFailure::PeerSpeaksPlainText => {
+            "the server does not speak TLS; if it is meant to speak plain HTTP, pass --plain-http"
+        }
+        TlsFailure::PeerRefusesPlainHttp => {
+            "omit --plain-http, or pass --plain-http=false for a registry on this machine"
+        }
+        TlsFailure::Other => return None,
+    };
+    Some(hint.to_owned())
 }
 
-/// Returns what to say where a certificate or a signature is out of its time.
+/// Returns the hint for a certificate or a signature that is not valid at this time.
 pub(crate) fn clock_hint() -> String {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a person is to compare it with a clock on the wall"
+        reason = "the user compares it with another clock"
     )]
     let now = SystemTime::now();
     let now = httpdate::fmt_http_date(now);
@@ -245,6 +210,7 @@ pub(crate) fn clock_hint() -> String {
 }
 
 impl Operation {
+    /// Returns the error for a violation of this operation.
     pub(crate) fn protocol(&self, violation: Violation) -> RegistryError {
         RegistryError::Protocol {
             operation: Box::new(self.clone()),
@@ -252,6 +218,7 @@ impl Operation {
         }
     }
 
+    /// Returns the error for damaged content of this operation.
     pub(crate) fn bad_data(&self, damage: Damage) -> RegistryError {
         RegistryError::BadData {
             operation: Box::new(self.clone()),
@@ -259,6 +226,7 @@ impl Operation {
         }
     }
 
+    /// Returns the error for a denial of this operation.
     pub(crate) fn denied(&self, denial: Denial, hint: Option<String>) -> RegistryError {
         RegistryError::Denied {
             operation: Box::new(self.clone()),
@@ -267,11 +235,13 @@ impl Operation {
         }
     }
 
+    /// Returns the error for a proxy that asks for credentials.
     pub(crate) fn denied_by_proxy(&self) -> RegistryError {
         let hint = "put name and password into the proxy's URL, as in HTTPS_PROXY=http://name:password@host:port";
         self.denied(Denial::Proxy, Some(hint.to_owned()))
     }
 
+    /// Returns the error for the last fault of this operation.
     pub(crate) fn unavailable(&self, fault: Fault, tries: Tries) -> RegistryError {
         RegistryError::Unavailable {
             operation: Box::new(self.clone()),
@@ -292,7 +262,8 @@ impl fmt::Display for Operation {
 }
 
 impl Refusal {
-    /// Says whether a limit of the account is reached, which registries report as if it were a permission.
+    /// Returns whether the refusal is about a quota. Registries use the status 403 for both quotas
+    /// and permissions.
     pub(crate) fn is_quota(&self) -> bool {
         let text = format!("{} {}", self.code, self.message).to_ascii_lowercase();
         text.contains("limitexceeded") || text.contains("limit exceeded") || text.contains("quota")

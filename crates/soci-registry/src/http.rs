@@ -1,11 +1,13 @@
-//! HTTP as this crate uses it: what is sent, where to, how often, and what comes back.
+//! The HTTP layer: requests, the transport that sends them, and their outcomes.
 
 pub(crate) mod clients;
 pub(crate) mod egress;
 pub(crate) mod error;
 pub(crate) mod rate_limit;
 pub(crate) mod redirect;
+pub(crate) mod rejection;
 pub(crate) mod request;
+pub(crate) mod resolver;
 pub(crate) mod response;
 pub(crate) mod retry;
 pub(crate) mod transport;

@@ -1,9 +1,10 @@
-//! A client of OCI distribution registries, Amazon ECR among them: manifests, blobs, referrers and uploads.
+//! A client for OCI distribution registries, including Amazon ECR: manifests, blobs, referrers and
+//! uploads.
 //!
-//! [`Client`] holds what a run shares (connections, credentials, tokens), [`Repository`] has the verbs. What comes from a
-//! registry is hostile until checked: every body has a bound, every redirect and token server is looked at before it is
-//! followed, and content that was asked for by digest is verified, but for [`BlobStream`], whose reader digests in its own
-//! pass.
+//! A [`Client`] holds what a run shares: connections, credentials and tokens. A [`Repository`] sends
+//! the requests. Replies are not trusted: every body has a limit, every redirect and token server
+//! is checked before it is used, and content that is fetched by digest is verified. The exception
+//! is [`BlobStream`], whose reader computes the digest while it reads.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,7 +12,7 @@
 //! use soci_registry::{Client, ClientOptions, ManifestName};
 //!
 //! let Reference::Registry(reference) = "public.ecr.aws/docker/library/debian:12".parse()? else {
-//!     return Err("not in a registry".into());
+//!     return Err("the image is not in a registry".into());
 //! };
 //! let repository = Client::new(ClientOptions::default())?.repository(&reference)?;
 //! if let Some(manifest) = repository.fetch_manifest(ManifestName::Tag("12")).await? {
@@ -21,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! The protocol stands on `reqwest`, not on `oci-client`, which reads replies without a bound and hides the headers that
-//! resuming and throttling need; `tests/why_not_oci_client.rs` shows it and fails once that is no longer so.
+//! The crate uses `reqwest` and not `oci-client`, which reads replies without a limit and hides the
+//! headers that resuming and throttling need. `tests/why_not_oci_client.rs` fails once this changes.
 
 mod auth;
 mod blob;
@@ -36,6 +37,7 @@ mod options;
 mod push;
 mod referrers;
 mod registry;
+mod repository;
 mod secret;
 
 #[cfg(test)]
@@ -47,9 +49,9 @@ mod secret;
 mod fake;
 
 pub use blob::stream::BlobStream;
-pub use client::{Client, Repository};
+pub use client::Client;
 pub use error::{
-    ConfigurationError, Damage, Denial, ErrorClass, Fault, Operation, Refusal, RegistryError,
+    ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, TlsFailure,
     Tries, Violation,
 };
 pub use http::request::Content;
@@ -57,3 +59,4 @@ pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
 pub use push::{PushedBlob, PushedManifest};
 pub use referrers::Referrers;
+pub use repository::Repository;

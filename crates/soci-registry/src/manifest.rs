@@ -8,11 +8,11 @@ use reqwest::header::ACCEPT;
 use serde::Deserialize;
 use soci_oci::{Descriptor, Digest, media_type};
 
-use crate::client::{Document, Repository};
 use crate::error::sanitize::sanitize;
 use crate::error::{Damage, Operation, RegistryError};
 use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::response::Outcome;
+use crate::repository::{Document, DocumentOutcome, Repository};
 
 /// Largest manifest that is read or sent, in bytes. This is the limit of Amazon ECR, and the size
 /// that every registry is expected to accept (OCI distribution-spec, "Pushing Manifests").
@@ -78,14 +78,18 @@ impl Repository {
         let mut is_refetched = false;
         loop {
             let document = match self
-                .document(&operation, &request, MAX_MANIFEST_SIZE)
+                .fetch_document(&operation, &request, MAX_MANIFEST_SIZE)
                 .await?
             {
-                Ok(document) => document,
-                Err(refusal) if refusal.status == 404 && refusal.code != "NAME_UNKNOWN" => {
+                DocumentOutcome::Found(document) => document,
+                DocumentOutcome::Rejected(refusal)
+                    if refusal.status == 404 && refusal.code != "NAME_UNKNOWN" =>
+                {
                     return Ok(None);
                 }
-                Err(refusal) => return Err(self.refuse(&operation, &request, refusal)),
+                DocumentOutcome::Rejected(refusal) => {
+                    return Err(self.rejection_error(&operation, &request, refusal));
+                }
             };
             match verify_manifest(&operation, name, &document) {
                 // A cache on the way may have served a damaged copy, so the manifest is fetched
@@ -120,15 +124,15 @@ impl Repository {
         let operation = self.operation("look up manifest", name);
         let request = self.manifest_request(Method::HEAD, name);
         match self.send(&operation, &request).await? {
-            Answer::Refused(refused) if refused.refusal.status == 404 => return Ok(None),
-            Answer::Done(response) => {
+            Outcome::Rejected(rejection) if rejection.refusal.status == 404 => return Ok(None),
+            Outcome::Success(response) => {
                 let digest = response.headers().get("docker-content-digest");
                 let digest = digest.and_then(|value| value.to_str().ok()?.parse().ok());
                 if digest.is_some() {
                     return Ok(digest);
                 }
             }
-            Answer::Elsewhere | Answer::Refused(_) => {}
+            Outcome::CrossOriginRedirect | Outcome::Rejected(_) => {}
         }
         // The rejection of a `HEAD` request has no body with a reason, and some registries send no
         // digest, so this fetches the manifest.

@@ -1,4 +1,4 @@
-//! What a client can be told.
+//! The options of a client.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,82 +7,87 @@ use std::time::Duration;
 /// The settings of a [`Client`](crate::Client).
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Where plain HTTP is spoken.
+    /// The registries that are used over plain HTTP.
     pub plain_http: PlainHttp,
-    /// A file with credentials in the form of Docker's `config.json`, asked before all other sources.
+    /// A credential file in the format of Docker's `config.json`. It is the first credential source.
     pub authfile: Option<PathBuf>,
-    /// PEM files with certificates that are trusted besides the system's.
+    /// Files of certificates (PEM) that are trusted in addition to the system's.
     pub ca_files: Vec<PathBuf>,
     /// The `User-Agent` header.
     pub user_agent: String,
-    /// How long each phase of a request may take.
+    /// The time limits of the phases of a request.
     pub timeouts: Timeouts,
-    /// What is tried again, how often, after how long.
+    /// The number of tries and the delays between them.
     pub retries: RetryPolicy,
-    /// Over how many connections one blob comes. With more than one it comes in ranges of 4 MiB, and as many of them are
-    /// in memory.
+    /// Number of connections over which one blob is downloaded. If it is more than 1, the blob is
+    /// downloaded in ranges of 4 MiB, and one range for each connection is held in memory.
     pub connections: NonZeroUsize,
 }
 
-/// Where plain HTTP is spoken.
+/// The registries that are used over plain HTTP.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum PlainHttp {
-    /// With every registry. Credentials still leave this machine over TLS only.
+    /// All registries. Credentials are still sent to other machines over TLS only.
     Always,
-    /// With registries on this machine only.
+    /// Registries at loopback addresses.
     #[default]
     Loopback,
-    /// Nowhere.
+    /// No registry.
     Never,
 }
 
-/// How long each phase of a request may take. There is no limit for a whole transfer.
+/// The time limits of the phases of a request. A transfer as a whole has no limit.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
-    /// From the name's resolution to the end of the TLS handshake.
+    /// From the look-up of the host name to the end of the TLS handshake.
     pub connect: Duration,
     /// From the request to the head of its reply.
     pub first_byte: Duration,
-    /// Between two pieces of a body.
+    /// Between two chunks of a body that is received.
     pub idle: Duration,
-    /// Between two pieces of an upload that the registry takes.
+    /// Between two chunks of a body that is sent.
     pub upload_stall: Duration,
-    /// From the end of an upload to the registry's reply, since it may digest tens of gigabytes first.
+    /// From the end of an upload to the registry's reply. A registry may compute the digest of tens
+    /// of gigabytes first.
     pub upload_reply: Duration,
-    /// The whole run of a credential helper.
+    /// From the start of a credential helper to its end.
     pub helper: Duration,
 }
 
-/// What is tried again, how often, after how long.
+/// The number of tries of a request and the delays between them.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    /// Tries of a request that fails for a passing reason. At least 1.
+    /// Number of tries of a request with transient failures, at least 1.
     pub tries: u32,
-    /// The first wait, doubled with every try, of which half or more is waited.
+    /// Longest delay after the first transient failure. It doubles with every further failure, and
+    /// a random delay between half of it and all of it is chosen.
     pub base: Duration,
-    /// The longest such wait.
+    /// Longest delay after a transient failure.
     pub cap: Duration,
-    /// Tries of a request that is throttled. At least 1.
+    /// Number of tries of a request that is throttled, at least 1.
     pub throttled_tries: u32,
-    /// The first wait after a throttled try without `Retry-After`, doubled with every try.
+    /// Delay after the first throttled try without `Retry-After`. It doubles with every further one,
+    /// and up to 25 % are added at random.
     pub throttled_base: Duration,
-    /// The longest such wait.
+    /// Longest delay after a throttled try without `Retry-After`.
     pub throttled_cap: Duration,
-    /// The longest `Retry-After` that is obeyed.
+    /// Longest `Retry-After` that is obeyed. A longer one counts as none.
     pub longest_retry_after: Duration,
-    /// Upload sessions for one blob. At least 1.
+    /// Number of upload sessions for one blob, at least 1.
     pub upload_sessions: u32,
-    /// How often a body may break off in a row with less than 1 MiB gained each time.
+    /// Number of interruptions of a body in a row, with less than 1 MiB received between them, after
+    /// which the download fails.
     pub fruitless_cuts: u32,
-    /// The longest wait before a body that broke off is resumed.
+    /// Longest delay before an interrupted body is resumed.
     pub cut_cap: Duration,
-    /// What all retries of a run may cost: 14 for one of a passing fault, 5 for one of a throttle. What was spent on a
-    /// request comes back when it succeeds, so that only an outage uses it up, and then ends in minutes.
+    /// The budget for all retries of a run. The retry of a transient failure takes 14 from it, that
+    /// of a throttled request 5. A request that succeeds puts back what its retries took, so that
+    /// only an outage spends the budget. The run then fails within minutes.
     pub budget: u32,
 }
 
 impl RetryPolicy {
-    /// Returns the default policy with other waits, all in proportion to the first one.
+    /// Returns the default policy with its delays scaled so that `base` is the first one.
     pub fn from_first_wait(base: Duration) -> Self {
         Self {
             base,

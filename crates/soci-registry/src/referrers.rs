@@ -13,8 +13,8 @@ use serde_json::Value;
 use soci_document::ReferrersVia;
 use soci_oci::{Descriptor, Digest};
 
-use crate::client::Repository;
 use crate::error::RegistryError;
+use crate::repository::Repository;
 use entries::parse_descriptors;
 use tag::FallbackTag;
 

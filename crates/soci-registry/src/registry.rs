@@ -6,21 +6,21 @@ use crate::auth::Authenticator;
 use crate::auth::context::AuthContext;
 use crate::auth::scope::Scope;
 use crate::error::{Operation, RegistryError};
-use crate::http::egress::Guard;
-use crate::http::rate_limit::Pacing;
+use crate::http::clients::RegistryClients;
+use crate::http::rate_limit::RateLimiter;
 use crate::http::request::Request;
-use crate::http::response::Answer;
-use crate::http::transport::Transport;
+use crate::http::response::Outcome;
+use crate::http::transport::HttpTransport;
 use crate::referrers::support::ApiSupport;
 
 /// One registry.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) guard: Guard,
+    pub(crate) clients: RegistryClients,
     pub(crate) authenticator: Authenticator,
     pub(crate) is_ecr: bool,
     /// The rate limit for writing manifests, if it is known.
-    pub(crate) manifest_pacing: Option<Pacing>,
+    pub(crate) manifest_rate: Option<RateLimiter>,
     pub(crate) referrers_support: ApiSupport,
 }
 
@@ -28,15 +28,15 @@ impl Registry {
     /// Sends a request with a credential for `scope`.
     pub(crate) async fn send(
         &self,
-        transport: &Transport,
+        transport: &HttpTransport,
         operation: &Operation,
         request: &Request,
         scope: &Scope,
-    ) -> Result<Answer, RegistryError> {
+    ) -> Result<Outcome, RegistryError> {
         let context = AuthContext {
             transport,
+            clients: &self.clients,
             operation,
-            guard: &self.guard,
             scope,
         };
         // Boxed, so that the future's type does not grow with every caller.

@@ -6,18 +6,19 @@ use url::Url;
 use super::scope::Scope;
 use crate::credentials::Credential;
 use crate::error::{ConfigurationError, Denial, Operation, RegistryError};
-use crate::http::egress::{self, Guard};
+use crate::http::clients::RegistryClients;
+use crate::http::egress::{display_host, is_loopback};
 use crate::http::request::Request;
-use crate::http::response::Answer;
-use crate::http::transport::Transport;
+use crate::http::response::Outcome;
+use crate::http::transport::HttpTransport;
 
 /// The connection, the operation and the scope of a request that is being authenticated.
 #[derive(Clone, Copy)]
 pub(crate) struct AuthContext<'a> {
-    pub(crate) transport: &'a Transport,
+    pub(crate) transport: &'a HttpTransport,
     /// The operation that error messages name.
     pub(crate) operation: &'a Operation,
-    pub(crate) guard: &'a Guard,
+    pub(crate) clients: &'a RegistryClients,
     /// The scope that the request needs.
     pub(crate) scope: &'a Scope,
 }
@@ -28,9 +29,9 @@ impl AuthContext<'_> {
         &self,
         request: &Request,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, RegistryError> {
+    ) -> Result<Outcome, RegistryError> {
         self.transport
-            .exchange(self.operation, request, authorization, self.guard)
+            .send_with_retries(self.clients, self.operation, request, authorization)
             .await
     }
 
@@ -53,9 +54,9 @@ pub(super) fn forbid_plain_http(
     url: &Url,
 ) -> Result<(), ConfigurationError> {
     let has_secret = !matches!(credential, Credential::Anonymous { .. });
-    if has_secret && url.scheme() == "http" && !egress::is_loopback(url) {
+    if has_secret && url.scheme() == "http" && !is_loopback(url) {
         return Err(ConfigurationError::PlainHttp {
-            host: egress::host(url),
+            host: display_host(url),
         });
     }
     Ok(())

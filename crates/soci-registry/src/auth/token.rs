@@ -11,9 +11,9 @@ use super::header::basic_header;
 use super::scope::Scope;
 use crate::credentials::Credential;
 use crate::error::{Denial, Fault, Refusal, RegistryError, Tries, Violation};
-use crate::http::egress;
+use crate::http::egress::display_host;
 use crate::http::request::{Body, Request};
-use crate::http::response::{self, Answer, ReadError};
+use crate::http::response::{Outcome, ReadError, read_body};
 use crate::secret::Secret;
 
 /// The parameters of a Bearer challenge, with the scope to request.
@@ -49,22 +49,30 @@ pub(super) async fn fetch_token(
     parameters: &TokenParameters<'_>,
     credential: &Credential,
 ) -> Result<Secret, RegistryError> {
-    let realm = check_realm(context, parameters.realm).await?;
+    let realm = check_realm(context, parameters.realm)?;
     forbid_plain_http(credential, &realm)?;
-    let server = egress::host(&realm);
+    let server = display_host(&realm);
     let request = token_request(realm, parameters, credential);
     let response = match context.exchange(&request, None).await? {
-        Answer::Done(response) => response,
-        Answer::Elsewhere => return Err(context.operation.protocol(Violation::Redirected)),
-        Answer::Refused(refused) => {
-            return Err(refusal_error(context, credential, server, refused.refusal));
+        Outcome::Success(response) => response,
+        Outcome::CrossOriginRedirect => {
+            return Err(context.operation.protocol(Violation::Redirected));
+        }
+        Outcome::Rejected(rejection) => {
+            return Err(refusal_error(
+                context,
+                credential,
+                server,
+                rejection.refusal,
+            ));
         }
     };
     read_token(context, response, server).await
 }
 
-/// Parses and checks the token server's URL, because a password is sent there.
-async fn check_realm(context: &AuthContext<'_>, text: &str) -> Result<Url, RegistryError> {
+/// Parses and checks the token server's URL, because a password is sent there. The addresses of its
+/// host are checked when it is resolved.
+fn check_realm(context: &AuthContext<'_>, text: &str) -> Result<Url, RegistryError> {
     let protocol = |violation| context.operation.protocol(violation);
     let url: Url = text.parse().map_err(|error: url::ParseError| {
         protocol(Violation::Document {
@@ -72,13 +80,11 @@ async fn check_realm(context: &AuthContext<'_>, text: &str) -> Result<Url, Regis
             reason: error.to_string(),
         })
     })?;
-    context.guard.check(TOKEN_SERVER, &url).map_err(protocol)?;
-    let named = tokio::time::timeout(
-        context.transport.timeouts.connect,
-        context.guard.check_name(TOKEN_SERVER, &url),
-    );
-    // A name that takes so long is a matter of the connection.
-    named.await.unwrap_or(Ok(())).map_err(protocol)?;
+    context
+        .clients
+        .policy()
+        .check_url(TOKEN_SERVER, &url)
+        .map_err(protocol)?;
     Ok(url)
 }
 
@@ -158,10 +164,10 @@ async fn read_token(
         })
     };
     let idle = context.transport.timeouts.idle;
-    let body = match response::read(response, MAX_REPLY, idle).await {
+    let body = match read_body(response, MAX_REPLY, idle).await {
         Ok(body) => body,
         Err(ReadError::TooLarge) => return Err(malformed("it is too large")),
-        Err(ReadError::Cut { reason, .. }) => {
+        Err(ReadError::Interrupted { reason, .. }) => {
             let fault = Fault::Connection {
                 host: server,
                 reason,

@@ -1,6 +1,6 @@
-//! The `Content-Range` of a partial reply (RFC 9110, 14.4).
+//! The `Content-Range` header of a partial reply (RFC 9110, section 14.4).
 
-/// Which bytes a partial reply holds, of how many. `first <= last < total`.
+/// The bytes of a partial reply, and the length of the whole content. `first <= last < total`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ContentRange {
     pub(crate) first: u64,
@@ -9,21 +9,22 @@ pub(crate) struct ContentRange {
 }
 
 impl ContentRange {
-    /// Reads `bytes first-last/total`. A total that is not given is not accepted: nothing would tie the parts together.
+    /// Parses `bytes first-last/total`. An unknown total (`*`) is not accepted, because it is what
+    /// shows that the parts belong to the same content.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let range = Self {
-            first: number(first)?,
-            last: number(last)?,
-            total: number(total)?,
+            first: parse_digits(first)?,
+            last: parse_digits(last)?,
+            total: parse_digits(total)?,
         };
         (range.first <= range.last && range.last < range.total).then_some(range)
     }
 }
 
-/// Reads digits and nothing else: `str::parse` would take a sign.
-fn number(text: &str) -> Option<u64> {
+/// Parses digits only. `str::parse` would accept a sign.
+fn parse_digits(text: &str) -> Option<u64> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
         .then(|| text.parse().ok())?
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_ranges() {
+    fn parses_ranges() {
         let range = ContentRange {
             first: 1,
             last: 8,

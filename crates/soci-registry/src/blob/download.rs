@@ -1,4 +1,5 @@
-//! One stretch of a blob on its way: resumed where it broke, started over where that is not possible.
+//! Downloads one range of a blob. If the body is interrupted, the download resumes at that byte, or
+//! starts again if the server does not support ranges.
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -7,51 +8,52 @@ use reqwest::{Method, Response, StatusCode};
 use soci_oci::{Descriptor, Digest};
 use tokio::time::Instant;
 
-use super::stall::Pace;
-use crate::blob::content_range::ContentRange;
-use crate::client::Repository;
+use super::content_range::ContentRange;
+use super::stall::StallDetector;
+use crate::error::sanitize::sanitize;
 use crate::error::{Damage, Fault, Operation, RegistryError, Tries, Violation};
-use crate::http;
-use crate::http::egress;
+use crate::http::egress::display_host;
+use crate::http::error::describe_causes;
 use crate::http::request::Request;
-use crate::http::response::Answer;
-use crate::http::retry;
-use crate::http::retry::pause;
+use crate::http::response::{Outcome, describe_stall};
+use crate::http::retry::{resume_delay, wait_before_retry};
+use crate::repository::Repository;
 
-/// A stretch of a blob on its way. `position <= end <= size`.
+/// The download of a range of a blob. `position <= end <= size`.
 pub(super) struct Download {
     repository: Repository,
     operation: Operation,
     digest: Digest,
     /// Bytes of the whole blob.
     size: u64,
-    /// Where the stretch ends, in bytes from the start of the blob.
+    /// End of the range, in bytes from the start of the blob.
     end: u64,
-    /// Bytes from the start of the blob to the next one that is delivered.
+    /// The next byte to deliver, in bytes from the start of the blob.
     position: u64,
-    /// Bytes of the current reply that were delivered before: it started over.
+    /// Bytes of the current reply to skip: those delivered before the server started again, or
+    /// those after the end of the range.
     skip: u64,
-    /// The position when the stream last broke.
-    mark: u64,
-    /// How often it broke in a row with too little gained.
+    /// The position at the last interruption.
+    interrupted_at: u64,
+    /// Interruptions in a row with less than [`MIN_PROGRESS`] between them.
     fruitless: u32,
     started: Instant,
-    pace: Pace,
+    stall: StallDetector,
     response: Option<Response>,
 }
 
-/// What must be gained between two breaks, in bytes, for the next one to be forgiven.
-const PROGRESS: u64 = 1 << 20;
+/// Bytes that must be received after an interruption for it not to count as fruitless.
+const MIN_PROGRESS: u64 = 1 << 20;
 
 impl Download {
-    /// Starts a download of the whole blob from `offset` on. `offset <= descriptor.size`.
+    /// Returns the download of a blob from `offset` to its end. `offset <= descriptor.size`.
     pub(super) fn new(
         repository: Repository,
         operation: Operation,
         descriptor: &Descriptor,
         offset: u64,
     ) -> Self {
-        let pace = Pace::new(repository.transport().timeouts.idle);
+        let stall = StallDetector::new(repository.transport().timeouts.idle);
         Self {
             repository,
             operation,
@@ -60,42 +62,44 @@ impl Download {
             end: descriptor.size,
             position: offset,
             skip: 0,
-            mark: offset,
+            interrupted_at: offset,
             fruitless: 0,
             started: Instant::now(),
-            pace,
+            stall,
             response: None,
         }
     }
 
-    /// Lets the stretch end after `length` bytes, unless the blob does before.
-    pub(super) fn end_before(&mut self, length: u64) {
+    /// Ends the range after `length` bytes, or at the end of the blob.
+    pub(super) fn limit_length(&mut self, length: u64) {
         self.end = self.position.saturating_add(length).min(self.size);
     }
 
-    /// Returns the stretch of `length` bytes that follows this one, not yet opened; nothing at the end of the blob.
-    pub(super) fn following(&self, length: u64) -> Option<Self> {
+    /// Returns the download of the `length` bytes that follow this range, or `None` at the end of
+    /// the blob. It is opened when its first chunk is requested.
+    pub(super) fn next_range(&self, length: u64) -> Option<Self> {
         let descriptor = Descriptor::new("", self.digest, self.size);
         let (repository, operation) = (self.repository.clone(), self.operation.clone());
         let mut next = Self::new(repository, operation, &descriptor, self.end);
-        next.end_before(length);
+        next.limit_length(length);
         (!self.is_last()).then_some(next)
     }
 
-    /// Says whether the stretch ends with the blob.
+    /// Returns whether the range ends with the blob.
     pub(super) const fn is_last(&self) -> bool {
         self.end == self.size
     }
 
+    /// Returns the chunks as a stream.
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<Bytes, RegistryError>> {
         stream::try_unfold(self, |mut download| async {
-            let piece = download.next().await?;
-            Ok(piece.map(|piece| (piece, download)))
+            let chunk = download.next_chunk().await?;
+            Ok(chunk.map(|chunk| (chunk, download)))
         })
     }
 
-    /// Returns the next piece, or nothing at the end of the stretch.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+    /// Returns the next chunk, or `None` at the end of the range.
+    pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
         while self.position < self.end {
             let Some(response) = &mut self.response else {
                 self.open().await?;
@@ -104,41 +108,42 @@ impl Download {
             let asked = Instant::now();
             let idle = self.repository.transport().timeouts.idle;
             let reason = match tokio::time::timeout(idle, response.chunk()).await {
-                Ok(Ok(Some(piece))) if self.pace.keeps(piece.len(), asked.elapsed()) => {
-                    match self.deliver(piece) {
-                        Some(piece) => return Ok(Some(piece)),
+                Ok(Ok(Some(chunk))) if self.stall.record_chunk(chunk.len(), asked.elapsed()) => {
+                    match self.take_new_bytes(chunk) {
+                        Some(chunk) => return Ok(Some(chunk)),
                         None => continue,
                     }
                 }
-                Ok(Ok(Some(_))) => "it all but stopped".to_owned(),
-                Ok(Ok(None)) => "it ended".to_owned(),
-                Ok(Err(error)) => http::error::causes(&error),
-                Err(_elapsed) => format!("nothing for {} s", idle.as_secs_f64()),
+                Ok(Ok(Some(_))) => "slower than 1 KiB/s".to_owned(),
+                Ok(Ok(None)) => "the connection was closed".to_owned(),
+                Ok(Err(error)) => describe_causes(&error),
+                Err(_elapsed) => describe_stall(idle),
             };
-            let host = egress::host(response.url());
+            let host = display_host(response.url());
             self.response = None;
-            self.rest(host, reason).await?;
+            self.wait_to_resume(host, reason).await?;
         }
         self.refuse_excess().await?;
         Ok(None)
     }
 
-    /// Takes a piece of the reply, and returns what of it is new.
-    fn deliver(&mut self, mut piece: Bytes) -> Option<Bytes> {
-        let old = self.skip.min(piece.len() as u64);
+    /// Returns the bytes of a chunk that have not been delivered and belong to the range.
+    fn take_new_bytes(&mut self, mut chunk: Bytes) -> Option<Bytes> {
+        let old = self.skip.min(chunk.len() as u64);
         self.skip -= old;
-        drop(piece.split_to(usize::try_from(old).unwrap_or(piece.len())));
+        drop(chunk.split_to(usize::try_from(old).unwrap_or(chunk.len())));
         let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
-        if piece.len() > left {
-            // What is too much of the whole blob is put back to be found at its end.
-            let excess = piece.split_off(left);
+        if chunk.len() > left {
+            // `refuse_excess` reports these bytes if the range ends with the blob.
+            let excess = chunk.split_off(left);
             self.skip = excess.len() as u64;
         }
-        self.position += piece.len() as u64;
-        (!piece.is_empty()).then_some(piece)
+        self.position += chunk.len() as u64;
+        (!chunk.is_empty()).then_some(chunk)
     }
 
-    /// Refuses a blob that goes on after its end, where the head of the reply did not say how long it is.
+    /// Returns an error if the reply goes on after the end of the blob. A reply that announced its
+    /// length was checked before.
     async fn refuse_excess(&mut self) -> Result<(), RegistryError> {
         let Some(mut response) = self.response.take() else {
             return Ok(());
@@ -149,9 +154,9 @@ impl Download {
         let idle = self.repository.transport().timeouts.idle;
         let mut excess = self.skip;
         if excess == 0
-            && let Ok(Ok(Some(piece))) = tokio::time::timeout(idle, response.chunk()).await
+            && let Ok(Ok(Some(chunk))) = tokio::time::timeout(idle, response.chunk()).await
         {
-            excess = piece.len() as u64;
+            excess = chunk.len() as u64;
         }
         if excess == 0 {
             return Ok(());
@@ -162,15 +167,15 @@ impl Download {
         }))
     }
 
-    /// Waits after a break, unless there were too many.
-    async fn rest(&mut self, host: String, reason: String) -> Result<(), RegistryError> {
-        if self.position - self.mark >= PROGRESS {
+    /// Waits after an interruption, or returns an error if there were too many fruitless ones.
+    async fn wait_to_resume(&mut self, host: String, reason: String) -> Result<(), RegistryError> {
+        if self.position - self.interrupted_at >= MIN_PROGRESS {
             self.fruitless = 0;
         }
         self.fruitless += 1;
-        self.mark = self.position;
+        self.interrupted_at = self.position;
         self.skip = 0;
-        let fault = Fault::Cut {
+        let fault = Fault::Interrupted {
             host,
             received: self.position,
             expected: self.size,
@@ -184,12 +189,13 @@ impl Download {
         if self.fruitless >= policy.fruitless_cuts {
             return Err(self.operation.unavailable(fault, tries));
         }
-        let wait = retry::after_cut(policy, self.fruitless);
-        pause(&self.operation, &fault.to_string(), tries, wait).await;
+        let delay = resume_delay(policy, self.fruitless);
+        wait_before_retry(&self.operation, &fault.to_string(), tries, delay).await;
         Ok(())
     }
 
-    /// Opens the first stretch of a blob. Where there are no ranges, it grows to all of the blob.
+    /// Opens the first range of a blob. If the server does not support ranges, the range becomes
+    /// the whole blob.
     pub(super) async fn open_first(&mut self) -> Result<(), RegistryError> {
         self.open().await?;
         let status = self.response.as_ref().map(Response::status);
@@ -199,19 +205,19 @@ impl Download {
         Ok(())
     }
 
-    /// Asks for the stretch from the current position on. A reply of another length or range than that is asked for once
-    /// more, since what stands between may be at fault.
+    /// Opens the range from the current position on. A reply of another length or range may come
+    /// from a faulty proxy or cache, so the request is then sent once more.
     async fn open(&mut self) -> Result<(), RegistryError> {
-        let error = match self.ask().await {
-            Err(error) if is_another_length(&error) => error,
+        let error = match self.send_request().await {
+            Err(error) if is_wrong_range(&error) => error,
             other => return other,
         };
-        let wait = retry::after_cut(&self.repository.transport().retries, 1);
-        pause(&self.operation, &error.to_string(), Tries::once(), wait).await;
-        self.ask().await
+        let delay = resume_delay(&self.repository.transport().retries, 1);
+        wait_before_retry(&self.operation, &error.to_string(), Tries::once(), delay).await;
+        self.send_request().await
     }
 
-    async fn ask(&mut self) -> Result<(), RegistryError> {
+    async fn send_request(&mut self) -> Result<(), RegistryError> {
         let url = self.repository.url(&format!("blobs/{}", self.digest));
         let whole = Request::new(Method::GET, url.clone());
         let range = match (self.position, self.is_last()) {
@@ -223,27 +229,30 @@ impl Download {
             None => Request::new(Method::GET, url),
             Some(range) => Request::new(Method::GET, url).header(RANGE, range),
         };
-        let mut answer = self.repository.send(&self.operation, &request).await?;
-        if let Answer::Refused(refused) = &answer
-            && refused.refusal.status == 416
+        let mut outcome = self.repository.send(&self.operation, &request).await?;
+        if let Outcome::Rejected(rejection) = &outcome
+            && rejection.refusal.status == 416
         {
-            answer = self.repository.send(&self.operation, &whole).await?;
+            outcome = self.repository.send(&self.operation, &whole).await?;
         }
-        let response = match answer {
-            Answer::Done(response) => response,
-            Answer::Elsewhere => return Err(self.operation.protocol(Violation::Redirected)),
-            Answer::Refused(refused) => {
+        let response = match outcome {
+            Outcome::Success(response) => response,
+            Outcome::CrossOriginRedirect => {
+                return Err(self.operation.protocol(Violation::Redirected));
+            }
+            Outcome::Rejected(rejection) => {
+                let refusal = rejection.refusal;
                 let repository = &self.repository;
-                return Err(repository.refuse(&self.operation, &request, refused.refusal));
+                return Err(repository.rejection_error(&self.operation, &request, refusal));
             }
         };
-        self.check(&response)?;
+        self.check_head(&response)?;
         self.response = Some(response);
         Ok(())
     }
 
-    /// Checks that a reply holds the bytes that were asked for, before any of them is read.
-    fn check(&mut self, response: &Response) -> Result<(), RegistryError> {
+    /// Checks by the head of a reply that its body holds the requested bytes.
+    fn check_head(&mut self, response: &Response) -> Result<(), RegistryError> {
         let is_partial = response.status() == StatusCode::PARTIAL_CONTENT;
         let (from, to) = if is_partial {
             (self.position, self.end)
@@ -251,7 +260,7 @@ impl Download {
             (0, self.size)
         };
         if is_partial {
-            self.check_range(response)?;
+            self.check_content_range(response)?;
         }
         let expected = to - from;
         if let Some(found) = response.content_length()
@@ -263,7 +272,7 @@ impl Download {
         Ok(())
     }
 
-    fn check_range(&self, response: &Response) -> Result<(), RegistryError> {
+    fn check_content_range(&self, response: &Response) -> Result<(), RegistryError> {
         let mut values = response.headers().get_all(CONTENT_RANGE).iter();
         let text = values.next().and_then(|value| value.to_str().ok());
         let range = text.and_then(ContentRange::parse);
@@ -278,13 +287,13 @@ impl Download {
         Err(self.operation.protocol(Violation::ContentRange {
             expected: self.position,
             size: self.size,
-            found: crate::error::sanitize::sanitize(text.unwrap_or_default()),
+            found: sanitize(text.unwrap_or_default()),
         }))
     }
 }
 
-/// Says whether a reply was refused by its head, since it holds other bytes than were asked for.
-const fn is_another_length(error: &RegistryError) -> bool {
+/// Returns whether the head of a reply showed that its body holds other bytes than requested.
+const fn is_wrong_range(error: &RegistryError) -> bool {
     matches!(
         error,
         RegistryError::BadData {

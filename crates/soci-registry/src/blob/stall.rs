@@ -1,20 +1,21 @@
-//! Whether a body still moves: a byte now and then keeps a connection open, and never brings a layer.
+//! Detects bodies slower than 1 KiB/s, which would otherwise keep resetting the idle timeout.
 
 use std::time::Duration;
 
-/// Counts what comes while it is waited for. Time that the reader of the bytes takes is not the sender's.
+/// Measures the rate of a body while the client waits for its chunks. The time between those waits,
+/// in which the reader works on the bytes, does not count.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct StallDetector {
     window: Duration,
     waited: Duration,
     bytes: usize,
 }
 
-/// How many bytes must come in a second of waiting.
-const LEAST: u128 = 1024;
+/// The lowest accepted rate, in bytes for each second of waiting.
+const MIN_RATE: u128 = 1024;
 
-impl Pace {
-    /// Judges over twice the time after which a silent body counts as broken: a minute, by default.
+impl StallDetector {
+    /// Returns a detector that measures over twice the idle timeout: one minute by default.
     pub(super) const fn new(idle: Duration) -> Self {
         Self {
             window: idle.saturating_mul(2),
@@ -23,17 +24,18 @@ impl Pace {
         }
     }
 
-    /// Notes a piece that was waited for, and says whether the body is fast enough.
-    pub(super) fn keeps(&mut self, bytes: usize, waited: Duration) -> bool {
+    /// Records a chunk and the wait for it. Returns whether the body is fast enough. After a body
+    /// that is not, a new measurement begins.
+    pub(super) fn record_chunk(&mut self, bytes: usize, waited: Duration) -> bool {
         self.bytes = self.bytes.saturating_add(bytes);
         self.waited += waited;
         if self.waited < self.window {
             return true;
         }
-        let keeps = self.bytes as u128 * 1000 >= self.waited.as_millis() * LEAST;
+        let is_fast_enough = self.bytes as u128 * 1000 >= self.waited.as_millis() * MIN_RATE;
         self.waited = Duration::ZERO;
         self.bytes = 0;
-        keeps
+        is_fast_enough
     }
 }
 
@@ -42,13 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_a_slow_body_from_one_that_trickles() {
+    fn distinguishes_a_slow_body_from_a_stalled_one() {
         let second = Duration::from_secs(1);
-        let mut slow = Pace::new(30 * second);
-        assert!((0..600).all(|_| slow.keeps(1100, second)));
-        let mut trickling = Pace::new(30 * second);
-        assert!((0..59).all(|_| trickling.keeps(1, second)));
-        assert!(!trickling.keeps(1, second));
-        assert!(trickling.keeps(1, second), "a new reply gets a new chance");
+        let mut slow = StallDetector::new(30 * second);
+        assert!((0..600).all(|_| slow.record_chunk(1100, second)));
+        let mut stalled = StallDetector::new(30 * second);
+        assert!((0..59).all(|_| stalled.record_chunk(1, second)));
+        assert!(!stalled.record_chunk(1, second));
+        assert!(
+            stalled.record_chunk(1, second),
+            "a new reply is measured anew"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes of a blob, as they are read or sent.
+//! The bytes of a blob, as they are received or sent.
 
 use std::fmt;
 use std::io;
@@ -9,26 +9,28 @@ use futures_util::{Stream, StreamExt as _, stream};
 
 use crate::error::RegistryError;
 
-/// The bytes of a blob, in pieces as the network delivers them.
+/// The bytes of a blob, in chunks of any size.
 ///
-/// Not verified against a digest: whoever reads digests in the same pass. The length is.
+/// The length of a blob from a registry is verified, but not its digest: the reader computes it
+/// while it reads.
 pub struct BlobStream(pub(super) Pin<Box<dyn Stream<Item = Result<Bytes, RegistryError>> + Send>>);
 
 impl BlobStream {
-    /// Returns the next piece, or nothing at the end.
+    /// Returns the next chunk, or `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::BadData`] where the blob has another length than its descriptor says;
-    /// [`RegistryError::Unavailable`] where it broke off and could not be resumed.
+    /// Returns [`RegistryError::BadData`] if the blob does not have the length in its descriptor,
+    /// [`RegistryError::Unavailable`] if it was interrupted and could not be resumed, and
+    /// [`RegistryError::Content`] if the stream was made by [`BlobStream::from_stream`] and fails.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         self.0.next().await.transpose()
     }
 
-    /// Makes a stream of content from elsewhere, such as a file.
+    /// Returns a stream of local content, such as a file.
     pub fn from_stream(content: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self(Box::pin(
-            content.map(|piece| piece.map_err(RegistryError::Content)),
+            content.map(|chunk| chunk.map_err(RegistryError::Content)),
         ))
     }
 

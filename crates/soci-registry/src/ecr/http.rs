@@ -68,7 +68,7 @@ impl HttpClient for Routes<SharedHttpClient> {
 impl HttpConnector for Routes<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let url = request.uri().parse();
-        if url.is_ok_and(|url| egress::is_near(&url)) {
+        if url.is_ok_and(|url| egress::is_loopback_or_link_local(&url)) {
             self.direct.call(request)
         } else {
             self.proxied.call(request)

@@ -1,54 +1,60 @@
-//! What is wrong on our own side.
+//! Errors of the user's settings.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with our own settings.
+/// What is wrong with the user's settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// A file cannot be read.
     #[error("{what} `{}` cannot be read", path.display())]
     File {
-        /// What the file is.
+        /// The kind of file, such as `credential file`.
         what: &'static str,
-        /// Where it should be.
+        /// Its path.
         path: PathBuf,
-        /// Why not.
+        /// Why it cannot be read.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has malformed content.
     #[error("{what} `{}`: {reason}", path.display())]
     Malformed {
-        /// What the file is.
+        /// The kind of file, such as `credential file`.
         what: &'static str,
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the content.
         reason: String,
     },
     /// A credential helper failed.
     #[error("credential helper `{program}`: {reason}")]
     Helper {
-        /// The program.
+        /// The program's name.
         program: String,
-        /// What is wrong.
+        /// How it failed.
         reason: String,
     },
     /// The HTTP client cannot be set up.
     #[error("cannot set up the HTTP client: {reason}")]
     Http {
-        /// What it says.
+        /// The cause, as the HTTP library describes it.
         reason: String,
     },
-    /// Credentials would travel in the clear.
+    /// The certificates of the system cannot be loaded.
+    #[error("cannot set up the HTTP client: {reason}")]
+    SystemCertificates {
+        /// The cause, as rustls describes it.
+        reason: String,
+    },
+    /// Credentials would be sent unencrypted to another machine.
     #[error(
         "`{host}` asks for credentials, which are not sent over plain HTTP beyond this machine"
     )]
     PlainHttp {
-        /// The host.
+        /// The host, with its port.
         host: String,
     },
-    /// A variable that names a proxy does not. Its value may hold a password, so it is not shown.
+    /// The value of a proxy variable is malformed. It is not shown, because it may hold a password.
     #[error("`{variable}` is not the URL of a proxy, such as http://proxy.example:3128: {reason}")]
     Proxy {
         /// The variable.
@@ -56,15 +62,15 @@ pub enum ConfigurationError {
         /// What is wrong with its value.
         reason: &'static str,
     },
-    /// One of two variables that go together is missing.
+    /// Only one of two variables that belong together is set.
     #[error("`{present}` is set, but `{missing}` is not")]
     Variable {
-        /// The variable that is there.
+        /// The variable that is set.
         present: &'static str,
-        /// The variable that is not.
+        /// The variable that is not set.
         missing: &'static str,
     },
-    /// The registry's name makes no URL.
+    /// The registry's name is not a host name with an optional port.
     #[error("registry `{registry}` is not a host name")]
     Registry {
         /// The name.

@@ -1,80 +1,108 @@
-//! Faults that may pass, and how often they were met.
+//! Failures of the network and of servers.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Refusal;
 
-/// How a try failed that may work another time.
+/// How the last try of a request failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// No connection, or a broken one.
+    /// The connection could not be made, or broke.
     #[error("connection to `{host}` failed: {reason}")]
     Connection {
-        /// The host.
+        /// The host, with its port.
         host: String,
-        /// What the operating system says.
+        /// The cause, as the operating system or the HTTP library describes it.
         reason: String,
     },
-    /// The body ended, broke or stalled before its end.
+    /// The connection broke or stalled within a body.
     #[error("`{host}` broke off after {received} of {expected} bytes: {reason}")]
-    Cut {
-        /// The host.
+    Interrupted {
+        /// The host, with its port.
         host: String,
-        /// Bytes that came, from the start of the content.
+        /// Bytes received, from the start of the content.
         received: u64,
-        /// Bytes that the whole content has.
+        /// Length of the content, in bytes.
         expected: u64,
-        /// How it ended.
+        /// The cause.
         reason: String,
     },
-    /// The host's name has no address.
+    /// The host name could not be resolved.
     #[error("host name `{host}` could not be resolved: {reason}")]
     Name {
-        /// The host.
+        /// The host, with its port.
         host: String,
-        /// What the resolver says.
+        /// The cause, as the resolver describes it.
         reason: String,
     },
-    /// A server error.
+    /// The server answered with an error.
     #[error("`{host}` answered {refusal}")]
     Status {
-        /// The host.
+        /// The host, with its port.
         host: String,
-        /// Its answer.
+        /// The reply.
         refusal: Refusal,
     },
-    /// Nothing came for too long.
+    /// The server sent nothing for too long.
     #[error("`{host}` gave no {phase} within {} s", limit.as_secs_f64())]
     Timeout {
-        /// The host.
+        /// The host, with its port.
         host: String,
-        /// What was waited for.
+        /// What the client waited for, such as `reply`.
         phase: &'static str,
-        /// For how long.
+        /// The time limit.
         limit: Duration,
     },
-    /// No secure connection. Not tried again.
+    /// TLS failed. The request is not tried again.
     #[error("no secure connection to `{host}`: {reason}")]
     Tls {
-        /// The host.
+        /// The host, with its port.
         host: String,
-        /// What is wrong.
+        /// The kind of failure.
+        failure: TlsFailure,
+        /// The cause, as rustls describes it.
         reason: String,
     },
 }
 
-/// How often something was tried, and for how long.
+/// The kind of a TLS failure, which decides the hint to the user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TlsFailure {
+    /// The certificate is not signed by an authority that this machine trusts.
+    UntrustedIssuer,
+    /// The certificate has expired or is not valid yet.
+    OutsideValidity,
+    /// The server does not speak TLS.
+    PeerSpeaksPlainText,
+    /// The client used plain HTTP, and the server may want TLS.
+    PeerRefusesPlainHttp,
+    /// Any other failure.
+    Other,
+}
+
+/// The number of tries and their duration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tries {
-    /// At least 1.
+    /// Number of tries, at least 1.
     pub count: u32,
-    /// From the first try to giving up.
+    /// Time from the start of the first try to the end of the last one.
     pub elapsed: Duration,
 }
 
+impl Fault {
+    /// Returns the fault of a server that does not answer plain HTTP.
+    pub(crate) fn not_plain_http(host: String) -> Self {
+        Self::Tls {
+            host,
+            failure: TlsFailure::PeerRefusesPlainHttp,
+            reason: "it does not speak plain HTTP, but perhaps TLS".to_owned(),
+        }
+    }
+}
+
 impl Tries {
-    /// Returns one try, just made.
+    /// Returns one try that took no time.
     pub(crate) const fn once() -> Self {
         Self {
             count: 1,

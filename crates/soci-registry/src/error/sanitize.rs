@@ -1,19 +1,19 @@
-//! Text of others in messages of ours.
+//! Escapes text of registries and other programs for error messages.
 
-/// How many characters of a registry's words are shown.
-const SHOWN: usize = 300;
+/// Longest text that is shown, in characters.
+const MAX_LENGTH: usize = 300;
 
-/// Returns text that cannot harm a terminal or flood it.
+/// Returns text without control characters, cut to [`MAX_LENGTH`], for a terminal or a log.
 pub(crate) fn sanitize(text: &str) -> String {
     let mut shown = String::new();
     for character in text.trim().chars() {
-        if shown.chars().count() >= SHOWN {
+        if shown.chars().count() >= MAX_LENGTH {
             shown.push('…');
             break;
         }
         match character {
             '"' | '\'' | '`' => shown.push(character),
-            // Also format characters, which can turn the rest of a line around.
+            // Format characters can change the direction of the text that follows.
             '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 shown.extend(character.escape_unicode());
             }

@@ -1,45 +1,45 @@
-//! What registries do wrong: to the protocol, and to content.
+//! Errors of registries: against the protocol, and in content.
 
 use soci_oci::Digest;
 
 use super::Refusal;
 
-/// What a registry must not do.
+/// How a registry broke the protocol or refused a request.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Violation {
-    /// It does not know a blob that a manifest names, though it took it.
+    /// The registry does not know a blob that a manifest names.
     #[error("refused: {0}")]
     BlobUnknown(Refusal),
-    /// It wants credentials in a way that this client does not know.
+    /// The registry sent no authentication challenge that this client supports.
     #[error("no authentication challenge that is understood, expected Basic or Bearer")]
     Challenge,
-    /// The range of a partial reply is not the one that was asked for.
+    /// The `Content-Range` header of a partial reply does not match the request.
     #[error("asked for bytes {expected} of {size}, got `{found}`")]
     ContentRange {
-        /// The first byte that was asked for.
+        /// The first byte of the requested range.
         expected: u64,
-        /// Bytes of the whole content.
+        /// Length of the whole content, in bytes.
         size: u64,
         /// The `Content-Range` header.
         found: String,
     },
-    /// It stored what was sent under another digest.
+    /// The registry stored a manifest or a blob under another digest.
     #[error("stored as `{found}`, expected `{expected}`")]
     Digest {
         /// The digest of what was sent.
         expected: Digest,
-        /// What the registry says.
+        /// The digest that the registry reports.
         found: String,
     },
     /// A document is malformed.
     #[error("{what} is malformed: {reason}")]
     Document {
-        /// Which document.
+        /// The document, such as `the list of referrers`.
         what: &'static str,
         /// What is wrong with it.
         reason: String,
     },
-    /// A header that must be there is missing or malformed.
+    /// A required header is missing or malformed.
     #[error("{status} without a usable `{name}` header")]
     Header {
         /// The reply's HTTP status.
@@ -47,82 +47,82 @@ pub enum Violation {
         /// The header's name.
         name: &'static str,
     },
-    /// A reply has more than any honest one.
+    /// A reply exceeds a limit.
     #[error("more than {limit} {what}")]
     Limit {
-        /// What there is too much of.
+        /// What is counted, such as `redirects`.
         what: &'static str,
-        /// How much is accepted.
+        /// The limit.
         limit: u64,
     },
-    /// Others changed the same tag in every round.
+    /// Other clients changed the same tag in every round.
     #[error("tag `{tag}` was changed by others in each of {rounds} rounds")]
     Lost {
         /// The tag.
         tag: String,
-        /// How often it was tried.
+        /// Number of rounds.
         rounds: u32,
     },
-    /// It sends a request to another host that must stay with it.
+    /// The registry redirected a request that must stay with it to another host.
     #[error("redirected to another host, where that is not allowed")]
     Redirected,
-    /// It refused, and asking again will not help.
+    /// The registry refused the request, and another try would not help.
     #[error("refused: {0}")]
     Refused(Refusal),
-    /// It points to a place where a registry has no business.
+    /// The registry pointed to a URL that it may not point to.
     #[error("{what} to `{target}` refused: {reason}")]
     Target {
-        /// A redirect, a token server, an upload location.
+        /// The kind of URL, such as `redirect` or `token server`.
         what: &'static str,
-        /// The place, without query and credentials.
+        /// The URL, without its query and credentials.
         target: String,
-        /// Why it is not visited.
+        /// Why the client does not use it.
         reason: &'static str,
     },
 }
 
-/// How content differs from what was promised.
+/// How content differs from its descriptor.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Damage {
-    /// The digest is another.
+    /// The digest differs.
     #[error("expected digest `{expected}`, found `{found}`")]
     Digest {
-        /// The digest that was promised.
+        /// The digest in the descriptor.
         expected: Digest,
-        /// The digest of what came.
+        /// The digest of the content.
         found: Digest,
     },
-    /// The two statements of a manifest's type differ.
-    #[error("served as `{served}`, but says of itself that it is `{found}`")]
+    /// The media type of the reply and that in the manifest differ.
+    #[error("served as `{served}`, but its `mediaType` is `{found}`")]
     MediaType {
         /// The `Content-Type` header.
         served: String,
-        /// The document's `mediaType`.
+        /// The manifest's `mediaType`.
         found: String,
     },
-    /// A document cannot be read.
+    /// A document is malformed.
     #[error("{what} is malformed: {reason}")]
     Document {
-        /// Which document.
+        /// The document, such as `the manifest`.
         what: &'static str,
         /// What is wrong with it.
         reason: String,
     },
-    /// The registry takes nothing so large.
+    /// The registry refused the content because of its size.
     #[error("too large for the registry: {0}")]
     Refused(Refusal),
-    /// The length is another.
+    /// The length differs.
     #[error("expected {expected} bytes, found {found}")]
     Size {
-        /// The length that was promised.
+        /// The length in the descriptor, in bytes.
         expected: u64,
-        /// The length that came, or that was announced.
+        /// The length of the content, or that which the reply announced, in bytes.
         found: u64,
     },
-    /// It is larger than anything of its kind may be.
+    /// The content is larger than the client accepts.
     #[error("larger than the limit of {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// The limit, in bytes.
         limit: u64,
     },
 }

@@ -1,98 +1,184 @@
-//! The HTTP clients below everything: whom they trust, which way they go, and what they must not do by themselves.
+//! The HTTP clients of one registry: their certificates, proxies and resolver.
 //!
-//! They follow no redirect and decode no body. Proxies come from the environment, as `reqwest` reads it; this machine is
-//! never asked by one, since what may be sent to it in the clear would leave it.
+//! They follow no redirect and decode no body. Proxies come from the environment, as `reqwest`
+//! reads it. Requests to loopback addresses never use a proxy, because they may carry credentials
+//! unencrypted.
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use reqwest::Certificate;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use url::Url;
 
+use super::egress::{self, EgressPolicy};
+use super::error::{describe_causes, find_cause};
+use super::resolver::{CheckedResolver, LookUp};
 use crate::error::ConfigurationError;
-use crate::http::egress;
 use crate::options::ClientOptions;
 use crate::secret::Secret;
 
-/// One client for this machine, and one for the world.
+/// What the clients of all registries are built from.
+pub(crate) struct ClientSettings {
+    options: ClientOptions,
+    certificates: Vec<Certificate>,
+    /// The host names of the proxies. Empty if there are none.
+    proxies: Arc<[String]>,
+    look_up: LookUp,
+}
+
+/// The HTTP clients of one registry. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     direct: reqwest::Client,
-    world: reqwest::Client,
+    /// The client that uses the proxies of the environment, if there are any.
+    proxied: Option<reqwest::Client>,
+}
+
+/// The HTTP clients of one registry, with the policy that their resolver applies.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistryClients {
+    clients: Clients,
+    policy: Arc<EgressPolicy>,
 }
 
 impl Clients {
     /// Returns the client for a URL.
-    pub(crate) fn towards(&self, url: &Url) -> &reqwest::Client {
-        if egress::is_loopback(url) {
-            &self.direct
+    pub(crate) fn client_for(&self, url: &Url) -> &reqwest::Client {
+        self.proxied
+            .as_ref()
+            .filter(|_| !egress::is_loopback(url))
+            .unwrap_or(&self.direct)
+    }
+}
+
+impl RegistryClients {
+    /// Returns the client for a URL.
+    pub(super) fn client_for(&self, url: &Url) -> &reqwest::Client {
+        self.clients.client_for(url)
+    }
+
+    /// Returns whether requests may go through a proxy, which resolves host names by itself.
+    pub(super) const fn has_proxy(&self) -> bool {
+        self.clients.proxied.is_some()
+    }
+
+    /// Returns the policy for the hosts that the registry points to.
+    pub(crate) fn policy(&self) -> &EgressPolicy {
+        &self.policy
+    }
+}
+
+impl ClientSettings {
+    /// Checks the settings that all clients share. `certificates` (PEM) are trusted in addition to
+    /// the system's; `proxies` are the variables that name proxies, with their values.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a variable does not hold the URL of a proxy.
+    pub(crate) fn new(
+        options: &ClientOptions,
+        certificates: &[Vec<u8>],
+        proxies: &[(&'static str, Secret)],
+        look_up: LookUp,
+    ) -> Result<Self, ConfigurationError> {
+        let proxies = proxies.iter().map(|(variable, value)| {
+            let url = check_proxy(variable, value.reveal())?;
+            Ok(url.host_str().unwrap_or_default().to_owned())
+        });
+        // The files were parsed when they were read, so none is skipped here.
+        let certificates = certificates
+            .iter()
+            .filter_map(|pem| Certificate::from_pem_bundle(pem).ok());
+        Ok(Self {
+            options: options.clone(),
+            certificates: certificates.flatten().collect(),
+            proxies: proxies.collect::<Result<_, ConfigurationError>>()?,
+            look_up,
+        })
+    }
+
+    /// Builds the clients of the registry that `policy` is for.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if TLS cannot be set up.
+    pub(crate) fn build_for(
+        &self,
+        policy: EgressPolicy,
+    ) -> Result<RegistryClients, ConfigurationError> {
+        let policy = Arc::new(policy);
+        Ok(RegistryClients {
+            clients: self.build(Some(Arc::clone(&policy)))?,
+            policy,
+        })
+    }
+
+    /// Builds clients whose resolver applies `policy`.
+    fn build(&self, policy: Option<Arc<EgressPolicy>>) -> Result<Clients, ConfigurationError> {
+        let look_up = Arc::clone(&self.look_up);
+        let resolver = CheckedResolver::new(look_up, policy, Arc::clone(&self.proxies));
+        let resolver = Arc::new(resolver);
+        let direct = build_client(self.builder(&resolver).no_proxy())?;
+        let proxied = if self.proxies.is_empty() {
+            None
         } else {
-            &self.world
+            Some(build_client(self.builder(&resolver))?)
+        };
+        Ok(Clients { direct, proxied })
+    }
+
+    fn builder(&self, resolver: &Arc<CheckedResolver>) -> reqwest::ClientBuilder {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let builder = reqwest::Client::builder()
+            .user_agent(&self.options.user_agent)
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .dns_resolver(Arc::clone(resolver))
+            .connect_timeout(self.options.timeouts.connect);
+        if self.certificates.is_empty() {
+            builder
+        } else {
+            builder.tls_certs_merge(self.certificates.clone())
         }
     }
 }
 
-/// Builds the clients. `certificates` (PEM) are trusted besides the system's; `proxies` are the variables that name some.
-pub(crate) fn http_clients(
-    options: &ClientOptions,
-    certificates: &[Vec<u8>],
-    proxies: &[(&'static str, Secret)],
-) -> Result<Clients, ConfigurationError> {
-    for (variable, value) in proxies {
-        check_proxy(variable, value.reveal())?;
-    }
-    let direct = build(builder(options, certificates).no_proxy())?;
-    let world = if proxies.is_empty() {
-        direct.clone()
-    } else {
-        build(builder(options, certificates))?
-    };
-    Ok(Clients { direct, world })
-}
-
-fn builder(options: &ClientOptions, certificates: &[Vec<u8>]) -> reqwest::ClientBuilder {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let builder = reqwest::Client::builder()
-        .user_agent(&options.user_agent)
-        .default_headers(headers)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .connect_timeout(options.timeouts.connect);
-    // They were read before, so none is lost here.
-    let certificates = certificates
-        .iter()
-        .filter_map(|pem| Certificate::from_pem_bundle(pem).ok())
-        .flatten();
-    let certificates: Vec<Certificate> = certificates.collect();
-    if certificates.is_empty() {
-        builder
-    } else {
-        builder.tls_certs_merge(certificates)
+impl std::fmt::Debug for ClientSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientSettings")
     }
 }
 
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ConfigurationError> {
-    builder.build().map_err(|error| ConfigurationError::Http {
-        reason: crate::http::error::causes(&error),
+fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ConfigurationError> {
+    builder.build().map_err(|error| {
+        let reason = describe_causes(&error);
+        // With valid certificate files, rustls fails here only if the system has no certificates.
+        if find_cause::<rustls::Error>(&error).is_some() {
+            ConfigurationError::SystemCertificates { reason }
+        } else {
+            ConfigurationError::Http { reason }
+        }
     })
 }
 
-/// Checks a variable that names a proxy: `reqwest` passes over what it cannot read, and the request would go another way
-/// than the user wants.
-fn check_proxy(variable: &'static str, value: &str) -> Result<(), ConfigurationError> {
+/// Checks the value of a variable that names a proxy. `reqwest` ignores a malformed value, and the
+/// requests would bypass the proxy.
+fn check_proxy(variable: &'static str, value: &str) -> Result<Url, ConfigurationError> {
     let refuse = |reason| Err(ConfigurationError::Proxy { variable, reason });
     match proxy_url(value) {
-        Err(_) => refuse("it is no URL"),
+        Err(_) => refuse("it is not a URL"),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-            refuse("proxies are spoken to by http or https")
+            refuse("its scheme must be http or https")
         }
-        Ok(_) => Ok(()),
+        Ok(url) => Ok(url),
     }
 }
 
-/// Reads the URL of a proxy, which need not say how it is spoken to.
+/// Parses the URL of a proxy, whose scheme is `http` unless it is given.
 pub(crate) fn proxy_url(text: &str) -> Result<Url, url::ParseError> {
     if text.contains("://") {
         Url::parse(text)
@@ -101,7 +187,11 @@ pub(crate) fn proxy_url(text: &str) -> Result<Url, url::ParseError> {
     }
 }
 
-/// Reads the files with certificates, and checks that they hold some.
+/// Reads certificate files (PEM).
+///
+/// # Errors
+///
+/// Returns an error if a file cannot be read or holds no certificate.
 pub(crate) fn read_certificates(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, ConfigurationError> {
     const WHAT: &str = "certificate file";
     let read = |path: &PathBuf| {
@@ -120,7 +210,7 @@ pub(crate) fn read_certificates(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Confi
                 Err(malformed("expected PEM, found no certificate".to_owned()))
             }
             Ok(_) => Ok(pem),
-            Err(error) => Err(malformed(crate::http::error::causes(&error))),
+            Err(error) => Err(malformed(describe_causes(&error))),
         }
     };
     files.iter().map(read).collect()
@@ -131,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_proxies_and_says_what_is_none() {
+    fn check_proxy_names_the_variable_but_not_its_value() {
         for value in [
             "http://u:p@proxy.example:3128",
             "https://proxy.example",

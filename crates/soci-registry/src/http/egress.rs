@@ -1,8 +1,9 @@
-//! Where a registry may send us.
+//! Which hosts a registry may send this client to.
 //!
-//! Redirects, token servers, upload locations and pages of a list come from the registry. None of them may leave TLS, carry
-//! credentials in its URL, or point deeper into our network than the registry itself stands. Names are judged again once
-//! they are resolved, by the address that the connection has.
+//! Redirects, token servers, upload locations and pages of a list come from the registry. None of
+//! them may leave TLS, carry credentials in its URL, or point deeper into the local network than
+//! the registry itself is. A host name is judged by its addresses before a connection is made (see
+//! [`super::resolver`]) and once more by the address of the connection.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,31 +12,33 @@ use url::{Host, Url};
 
 use crate::error::Violation;
 
-/// How far away a host is. Ordered from the world to this machine.
+/// A zone of the network, ordered from the internet to this machine.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
-enum Reach {
+enum NetworkZone {
     Public,
     Private,
     Loopback,
-    /// Link-local, unspecified and multicast: where cloud machines keep their own credentials.
+    /// Link-local, unspecified and multicast addresses. Cloud machines get their credentials from
+    /// link-local ones.
     Forbidden,
 }
 
-/// What a registry's own place allows it to point at.
+/// The hosts that one registry may point to.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct EgressPolicy {
     origin: Url,
-    /// The closest [`Reach`] at which the registry was met.
-    reach: AtomicU8,
+    /// The deepest [`NetworkZone`] in which the registry was met.
+    zone: AtomicU8,
 }
 
-impl Guard {
+impl EgressPolicy {
+    /// Returns the policy for the registry at `origin`.
     pub(crate) fn new(origin: Url) -> Self {
-        let reach = literal(&origin).unwrap_or(Reach::Public);
+        let zone = zone_of_host(&origin).unwrap_or(NetworkZone::Public);
         Self {
             origin,
-            reach: AtomicU8::new(reach as u8),
+            zone: AtomicU8::new(zone as u8),
         }
     }
 
@@ -44,14 +47,15 @@ impl Guard {
         &self.origin
     }
 
-    /// Says whether `url` is the registry itself.
-    pub(crate) fn is_home(&self, url: &Url) -> bool {
-        same_origin(&self.origin, url)
+    /// Returns whether `url` has the scheme, host and port of the registry.
+    pub(crate) fn is_registry_origin(&self, url: &Url) -> bool {
+        is_same_origin(&self.origin, url)
     }
 
-    /// Checks a place to which the registry points.
-    pub(crate) fn check(&self, what: &'static str, url: &Url) -> Result<(), Violation> {
-        let refuse = |reason| Err(refusal(what, url, reason));
+    /// Checks a URL that came from the registry: its scheme, its user name, and its host if that is
+    /// an address. `what` names the kind of URL in the error, such as `redirect`.
+    pub(crate) fn check_url(&self, what: &'static str, url: &Url) -> Result<(), Violation> {
+        let refuse = |reason| Err(forbidden(what, url, reason));
         match url.scheme() {
             "https" => {}
             "http" if self.origin.scheme() == "http" => {}
@@ -61,65 +65,87 @@ impl Guard {
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("it carries credentials");
         }
-        match literal(url) {
-            Some(reach) if !self.allows(reach) && !self.is_home(url) => refuse(TOO_DEEP),
+        match zone_of_host(url) {
+            Some(zone) if !self.allows_zone(zone) && !self.is_registry_origin(url) => {
+                refuse(INTERNAL)
+            }
             _ => Ok(()),
         }
     }
 
-    /// Checks the addresses that a place's name has, before anything is sent there. One that has none here, as behind a
-    /// proxy, is judged by the connection.
-    pub(crate) async fn check_name(&self, what: &'static str, url: &Url) -> Result<(), Violation> {
-        let Some(Host::Domain(name)) = url.host().filter(|_| !self.is_home(url)) else {
+    /// Returns whether connections to the host `name` may be made to all of its `addresses`. The
+    /// registry's own host may have any address.
+    pub(super) fn allows_host(&self, name: &str, addresses: &[IpAddr]) -> bool {
+        let is_registry = self.origin.host_str() == Some(name);
+        is_registry
+            || addresses
+                .iter()
+                .all(|address| self.allows_zone(zone_of(*address)))
+    }
+
+    /// Looks up the host of `url` and checks its addresses, if the resolver of the connection cannot
+    /// do so: a proxy resolves names by itself, and another port of the registry's own host is not
+    /// told from the registry there. A name that has no address here passes, because a proxy may
+    /// know it.
+    pub(super) async fn check_by_look_up(&self, url: &Url) -> Result<(), Violation> {
+        let Some(Host::Domain(name)) = url.host().filter(|_| !self.is_registry_origin(url)) else {
             return Ok(());
         };
         let port = url.port_or_known_default().unwrap_or_default();
-        let Ok(mut addresses) = tokio::net::lookup_host((name, port)).await else {
+        let Ok(addresses) = tokio::net::lookup_host((name, port)).await else {
             return Ok(());
         };
-        if addresses.all(|address| self.allows(reach(address.ip()))) {
+        let addresses: Vec<IpAddr> = addresses.map(|address| address.ip()).collect();
+        if self.allows_host(name, &addresses) {
             return Ok(());
         }
-        Err(refusal(what, url, TOO_DEEP))
+        Err(forbid_address(url))
     }
 
-    /// Checks the address behind a place to which the registry points, or learns the registry's own.
-    pub(crate) fn met(&self, url: &Url, address: Option<IpAddr>) -> Result<(), Violation> {
-        let Some(reach) = address.map(reach) else {
+    /// Checks the address that a reply came from. From the registry itself, it is not checked but
+    /// tells in which zone the registry is.
+    pub(super) fn observe_peer(&self, url: &Url, address: Option<IpAddr>) -> Result<(), Violation> {
+        let Some(zone) = address.map(zone_of) else {
             return Ok(());
         };
-        if self.is_home(url) {
-            self.reach.fetch_max(reach as u8, Ordering::Relaxed);
+        if self.is_registry_origin(url) {
+            self.zone.fetch_max(zone as u8, Ordering::Relaxed);
             return Ok(());
         }
-        if self.allows(reach) {
+        if self.allows_zone(zone) {
             return Ok(());
         }
-        Err(refusal("redirect", url, TOO_DEEP))
+        Err(forbid_address(url))
     }
 
-    fn allows(&self, reach: Reach) -> bool {
-        reach as u8 <= self.reach.load(Ordering::Relaxed)
+    fn allows_zone(&self, zone: NetworkZone) -> bool {
+        zone as u8 <= self.zone.load(Ordering::Relaxed)
     }
 }
 
-const TOO_DEEP: &str = "the address is internal, the registry is not";
+const INTERNAL: &str = "the address is internal, the registry is not";
 
-fn refusal(what: &'static str, url: &Url, reason: &'static str) -> Violation {
+/// Returns the violation for a URL whose host has a forbidden address.
+pub(super) fn forbid_address(url: &Url) -> Violation {
+    forbidden("request", url, INTERNAL)
+}
+
+fn forbidden(what: &'static str, url: &Url, reason: &'static str) -> Violation {
     Violation::Target {
         what,
-        target: shown(url),
+        target: redact(url),
         reason,
     }
 }
 
-/// Says whether two URLs have scheme, host and port in common.
-pub(crate) fn same_origin(one: &Url, two: &Url) -> bool {
+/// Returns whether two URLs have the same scheme, host and port.
+pub(crate) fn is_same_origin(one: &Url, two: &Url) -> bool {
     one.origin() == two.origin()
 }
 
-/// Returns a URL without what may be secret in it.
-pub(crate) fn shown(url: &Url) -> String {
+/// Returns a URL without user name, password, query and fragment, cut to 300 characters. The query
+/// of a presigned URL is a secret.
+pub(crate) fn redact(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
@@ -130,8 +156,8 @@ pub(crate) fn shown(url: &Url) -> String {
     format!("{}:…", url.scheme())
 }
 
-/// Returns the host of a URL with its port, for messages.
-pub(crate) fn host(url: &Url) -> String {
+/// Returns the host of a URL, with its port if that is not the scheme's default. For messages.
+pub(crate) fn display_host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{host}:{port}"),
@@ -139,46 +165,54 @@ pub(crate) fn host(url: &Url) -> String {
     }
 }
 
-/// Says whether a host's name or address is this machine.
+/// Returns whether the host is `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
-    literal(url) == Some(Reach::Loopback)
+    zone_of_host(url) == Some(NetworkZone::Loopback)
 }
 
-/// Says whether a host is this machine, or one on the link such as the metadata service of a virtual machine.
-pub(crate) fn is_near(url: &Url) -> bool {
-    // The addresses at which EC2 and EKS serve credentials over IPv6 are private ones.
+/// Returns whether the host is loopback or link-local, such as the metadata service of EC2. No
+/// proxy can reach it on behalf of this machine.
+pub(crate) fn is_loopback_or_link_local(url: &Url) -> bool {
+    // EC2 and EKS serve credentials over IPv6 at private addresses.
     let is_amazon = matches!(url.host(), Some(Host::Ipv6(address)) if address.segments()[..2] == [0xfd00, 0xec2]);
-    is_amazon || matches!(literal(url), Some(Reach::Loopback | Reach::Forbidden))
+    is_amazon
+        || matches!(
+            zone_of_host(url),
+            Some(NetworkZone::Loopback | NetworkZone::Forbidden)
+        )
 }
 
-/// Returns how far a URL's host is, as far as its text says.
-fn literal(url: &Url) -> Option<Reach> {
+/// Returns the zone of a URL's host if it is an address or `localhost`.
+fn zone_of_host(url: &Url) -> Option<NetworkZone> {
     match url.host()? {
-        Host::Ipv4(address) => Some(reach(address.into())),
-        Host::Ipv6(address) => Some(reach(address.into())),
+        Host::Ipv4(address) => Some(zone_of(address.into())),
+        Host::Ipv6(address) => Some(zone_of(address.into())),
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');
-            (name == "localhost" || name.ends_with(".localhost")).then_some(Reach::Loopback)
+            (name == "localhost" || name.ends_with(".localhost")).then_some(NetworkZone::Loopback)
         }
     }
 }
 
-fn reach(address: IpAddr) -> Reach {
+/// Returns the zone of an address, by the registries of special-purpose addresses of IANA (RFC 6890).
+fn zone_of(address: IpAddr) -> NetworkZone {
     match address.to_canonical() {
         IpAddr::V4(address) => match address.octets() {
-            [127, ..] => Reach::Loopback,
-            [0 | 224..=255, ..] | [169, 254, ..] => Reach::Forbidden,
-            [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Reach::Private,
-            _ => Reach::Public,
+            [127, ..] => NetworkZone::Loopback,
+            [0 | 224..=255, ..] | [169, 254, ..] => NetworkZone::Forbidden,
+            [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => {
+                NetworkZone::Private
+            }
+            _ => NetworkZone::Public,
         },
         IpAddr::V6(address) => match address.segments()[0] {
-            _ if address.is_loopback() => Reach::Loopback,
-            _ if address.is_unspecified() => Reach::Forbidden,
-            // fe80::/10, ff00::/8, and fd00:ec2::/32, where EC2 keeps its metadata.
-            0xfe80..=0xfebf | 0xff00..=0xffff => Reach::Forbidden,
-            0xfd00 if address.segments()[1] == 0x0ec2 => Reach::Forbidden,
-            0xfc00..=0xfdff => Reach::Private,
-            _ => Reach::Public,
+            _ if address.is_loopback() => NetworkZone::Loopback,
+            _ if address.is_unspecified() => NetworkZone::Forbidden,
+            // fe80::/10, ff00::/8, and fd00:ec2::/32, the metadata service of EC2.
+            0xfe80..=0xfebf | 0xff00..=0xffff => NetworkZone::Forbidden,
+            0xfd00 if address.segments()[1] == 0x0ec2 => NetworkZone::Forbidden,
+            0xfc00..=0xfdff => NetworkZone::Private,
+            _ => NetworkZone::Public,
         },
     }
 }
@@ -187,20 +221,20 @@ fn reach(address: IpAddr) -> Reach {
 mod tests {
     use super::*;
 
-    fn guard(origin: &str) -> Guard {
-        Guard::new(origin.parse().expect("a URL"))
+    fn policy(origin: &str) -> EgressPolicy {
+        EgressPolicy::new(origin.parse().expect("a URL"))
     }
 
-    fn allowed(guard: &Guard, url: &str) -> bool {
-        guard
-            .check("redirect", &url.parse().expect("a URL"))
+    fn allows(policy: &EgressPolicy, url: &str) -> bool {
+        policy
+            .check_url("redirect", &url.parse().expect("a URL"))
             .is_ok()
     }
 
     #[test]
-    fn keeps_public_registries_out_of_our_network() {
-        let guard = guard("https://r.example");
-        assert!(allowed(&guard, "https://bucket.s3.amazonaws.com/x?y"));
+    fn a_public_registry_may_not_point_to_internal_addresses() {
+        let policy = policy("https://r.example");
+        assert!(allows(&policy, "https://bucket.s3.amazonaws.com/x?y"));
         for url in [
             "http://bucket.example/x",
             "file:///etc/passwd",
@@ -215,37 +249,41 @@ mod tests {
             "https://[::]/",
             "https://2852039166/",
         ] {
-            assert!(!allowed(&guard, url), "{url}");
+            assert!(!allows(&policy, url), "{url}");
         }
     }
 
     #[test]
-    fn judges_by_where_the_registry_stands() {
-        let local = guard("http://localhost:5000");
-        assert!(allowed(&local, "http://127.0.0.1:9000/bucket"));
-        assert!(!allowed(&local, "http://169.254.169.254/"));
-        let company = guard("https://registry.corp.example");
-        assert!(!allowed(&company, "https://10.0.0.7/bucket"));
+    fn a_registry_may_point_to_its_own_zone() {
+        let local = policy("http://localhost:5000");
+        assert!(allows(&local, "http://127.0.0.1:9000/bucket"));
+        assert!(!allows(&local, "http://169.254.169.254/"));
+        let company = policy("https://registry.corp.example");
+        assert!(!allows(&company, "https://10.0.0.7/bucket"));
         company
-            .met(company.origin(), Some([10, 0, 0, 5].into()))
+            .observe_peer(company.origin(), Some([10, 0, 0, 5].into()))
             .expect("its own address");
-        assert!(allowed(&company, "https://10.0.0.7/bucket"));
-        assert!(!allowed(&company, "https://127.0.0.1/"));
+        assert!(allows(&company, "https://10.0.0.7/bucket"));
+        assert!(!allows(&company, "https://127.0.0.1/"));
     }
 
     #[test]
-    fn judges_names_by_their_address() {
-        let guard = guard("https://r.example");
+    fn a_peer_in_a_deeper_zone_is_refused() {
+        let policy = policy("https://r.example");
         let url = "https://rebind.example/".parse().expect("a URL");
-        assert!(guard.met(&url, Some([8, 8, 8, 8].into())).is_ok());
-        assert!(guard.met(&url, Some([169, 254, 169, 254].into())).is_err());
+        assert!(policy.observe_peer(&url, Some([8, 8, 8, 8].into())).is_ok());
+        assert!(
+            policy
+                .observe_peer(&url, Some([169, 254, 169, 254].into()))
+                .is_err()
+        );
     }
 
     #[test]
-    fn shows_no_secrets() {
+    fn redact_removes_secrets() {
         let url = "https://u:p@h.example/x?X-Amz-Signature=s#f"
             .parse()
             .expect("a URL");
-        assert_eq!(shown(&url), "https://h.example/x");
+        assert_eq!(redact(&url), "https://h.example/x");
     }
 }

@@ -1,21 +1,108 @@
-//! What the errors of the HTTP library mean.
+//! Classifies the errors of the HTTP library.
 
 use std::error::Error;
 use std::io;
 
+use rustls::{CertificateError, InvalidMessage, OtherError};
+use url::Url;
+
+use super::egress::{display_host, forbid_address};
+use super::resolver::ResolveError;
+use super::retry::FailureKind;
 use crate::error::sanitize::sanitize;
+use crate::error::{Fault, RegistryError, TlsFailure, Violation};
 
-/// What is wrong with a server that does not speak plain HTTP.
-pub(crate) const SPEAKS_TLS: &str = "it does not speak plain HTTP, but TLS perhaps";
+/// Why a request got no reply.
+pub(super) enum TransportFailure {
+    /// The network or the server failed.
+    Fault(Fault, FailureKind),
+    /// The registry pointed to a host that it may not point to.
+    Violation(Violation),
+    /// The content of an upload could not be read.
+    Content(RegistryError),
+    /// The proxy asks for credentials, or for other ones.
+    ProxyDenied,
+}
 
-/// Says whether TLS itself failed, which another try does not mend.
-pub(crate) fn is_tls(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
+impl From<Violation> for TransportFailure {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+/// Classifies an error of a request to `url`.
+pub(super) fn classify_error(url: &Url, error: &reqwest::Error) -> TransportFailure {
+    let host = display_host(url);
+    let reason = describe_causes(error);
+    if let Some(tls) = find_cause::<rustls::Error>(error) {
+        let failure = classify_tls_error(tls);
+        let fault = Fault::Tls {
+            host,
+            failure,
+            reason,
+        };
+        return TransportFailure::Fault(fault, FailureKind::Permanent);
+    }
+    if let Some(resolve) = find_cause::<ResolveError>(error) {
+        let kind = match resolve {
+            ResolveError::Forbidden { .. } => {
+                return TransportFailure::Violation(forbid_address(url));
+            }
+            ResolveError::Temporary(_) => FailureKind::Transient,
+            ResolveError::Failed(_) => FailureKind::NameResolution,
+        };
+        return TransportFailure::Fault(Fault::Name { host, reason }, kind);
+    }
+    // The next two have private types in `hyper-util` and `hyper`, so only their text tells them.
+    if reason.contains("proxy authorization required") {
+        return TransportFailure::ProxyDenied;
+    }
+    if url.scheme() == "http" && reason.contains("invalid HTTP version") {
+        return TransportFailure::Fault(Fault::not_plain_http(host), FailureKind::Permanent);
+    }
+    TransportFailure::Fault(Fault::Connection { host, reason }, FailureKind::Transient)
+}
+
+/// Returns the kind of a TLS error, which decides the hint to the user.
+fn classify_tls_error(error: &rustls::Error) -> TlsFailure {
+    match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer => TlsFailure::UntrustedIssuer,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => TlsFailure::OutsideValidity,
+            CertificateError::Other(OtherError(other)) if is_self_signed_authority(&**other) => {
+                TlsFailure::UntrustedIssuer
+            }
+            _ => TlsFailure::Other,
+        },
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            TlsFailure::PeerSpeaksPlainText
         }
-        // An `io::Error` hides the error it is made of, and shows only that one's source.
+        _ => TlsFailure::Other,
+    }
+}
+
+/// Returns whether a server uses the certificate of an authority as its own, as many self-signed
+/// ones are. rustls has no variant for it.
+fn is_self_signed_authority(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    matches!(
+        error.downcast_ref::<webpki::Error>(),
+        Some(webpki::Error::CaUsedAsEndEntity)
+    )
+}
+
+/// Returns the first error of type `T` among an error and its causes.
+pub(crate) fn find_cause<'a, T: Error + 'static>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        // The source of an `io::Error` is the source of its inner error, so that one is skipped.
         next = match error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref)
@@ -24,17 +111,17 @@ pub(crate) fn is_tls(error: &reqwest::Error) -> bool {
             None => error.source(),
         };
     }
-    false
+    None
 }
 
-/// Returns the causes of an error in one line: not the error's own text where it has causes, since that repeats the URL,
-/// which may be secret.
-pub(crate) fn causes(error: &reqwest::Error) -> String {
+/// Returns the causes of an error in one line. The error's own text is left out if it has causes,
+/// because it contains the URL, whose query may be secret.
+pub(crate) fn describe_causes(error: &reqwest::Error) -> String {
     let mut texts = Vec::<String>::new();
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        // The library's own layer adds nothing but its name.
+        // The text of hyper-util's own error is only its name.
         let is_noise = text.starts_with("client error (");
         if !is_noise && texts.last().is_none_or(|last| *last != text) {
             texts.push(text);
@@ -45,7 +132,7 @@ pub(crate) fn causes(error: &reqwest::Error) -> String {
         return if error.is_timeout() {
             "timed out".to_owned()
         } else {
-            "broken off".to_owned()
+            "the connection broke".to_owned()
         };
     }
     sanitize(&texts.join(": "))

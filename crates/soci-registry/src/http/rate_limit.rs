@@ -1,19 +1,20 @@
-//! Requests of one kind at a steady pace, where a registry is known to refuse a faster one.
+//! Limits the rate of requests to a registry with a known quota.
 
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// Gives every request a slot of its own.
+/// Spaces requests evenly.
 #[derive(Debug)]
-pub(crate) struct Pacing {
+pub(crate) struct RateLimiter {
     interval: Duration,
+    /// The earliest time of the next request.
     next: Mutex<Option<Instant>>,
 }
 
-impl Pacing {
-    /// Allows `per_second` requests a second, evenly. At least 1.
+impl RateLimiter {
+    /// Allows `per_second` requests a second, at least 1.
     pub(crate) fn new(per_second: u32) -> Self {
         Self {
             interval: Duration::from_secs(1) / per_second.max(1),
@@ -21,8 +22,8 @@ impl Pacing {
         }
     }
 
-    /// Waits for the next free slot.
-    pub(crate) async fn wait(&self) {
+    /// Waits until the next request may be sent.
+    pub(crate) async fn acquire(&self) {
         let slot = {
             let mut next = self.next.lock().await;
             let now = Instant::now();
@@ -39,11 +40,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn gives_each_request_a_slot() {
-        let pacing = Pacing::new(100);
+    async fn spaces_requests_by_the_interval() {
+        let limiter = RateLimiter::new(100);
         let started = Instant::now();
         for _ in 0..4 {
-            pacing.wait().await;
+            limiter.acquire().await;
         }
         assert!(started.elapsed() >= Duration::from_millis(30));
     }

@@ -1,85 +1,102 @@
-//! One step of a redirect, taken by hand.
+//! Resolves and checks the `Location` header of a reply.
 //!
-//! An HTTP library would follow by its own rules; these are the registry's: see [`Guard`].
+//! Redirects are not left to the HTTP library, because every target is checked against the
+//! [`EgressPolicy`] first.
 
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Response, StatusCode};
 use url::Url;
 
+use super::egress::{EgressPolicy, redact};
 use crate::error::Violation;
-use crate::http::egress::Guard;
 
-/// How many steps are taken.
-pub(crate) const LIMIT: u32 = 5;
+/// Number of redirects that one request follows.
+pub(crate) const MAX_REDIRECTS: u32 = 5;
 
-/// Says whether a status asks to go elsewhere.
+/// Returns whether a status is a redirect with a `Location` header (RFC 9110, section 15.4).
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Returns the place that a reply from `from` points to, once checked.
-pub(crate) fn target(
+/// Returns the URL in the `Location` header of a reply, once it has been checked. `what` names the
+/// kind of URL in the error, such as `redirect`.
+///
+/// # Errors
+///
+/// Returns an error if the header is missing or malformed, if the policy forbids the URL, or if it
+/// leaves TLS.
+pub(crate) fn resolve_location(
+    what: &'static str,
+    response: &Response,
+    policy: &EgressPolicy,
+) -> Result<Url, Violation> {
+    let from = response.url();
+    let url = parse_location(from, response.headers()).ok_or_else(|| Violation::Header {
+        status: response.status().as_u16(),
+        name: "Location",
+    })?;
+    check_location(what, from, &url, policy)?;
+    Ok(url)
+}
+
+/// Returns the URL in the `Location` header, which may be relative to `from`.
+fn parse_location(from: &Url, headers: &HeaderMap) -> Option<Url> {
+    let text = headers.get(LOCATION)?.to_str().ok()?;
+    from.join(text).ok()
+}
+
+fn check_location(
     what: &'static str,
     from: &Url,
-    status: StatusCode,
-    headers: &HeaderMap,
-    guard: &Guard,
-) -> Result<Url, Violation> {
-    let missing = || Violation::Header {
-        status: status.as_u16(),
-        name: "Location",
-    };
-    let text = headers
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(missing)?;
-    let url = from.join(text).ok().ok_or_else(missing)?;
-    guard.check(what, &url)?;
-    if from.scheme() == "https" && url.scheme() == "http" {
+    to: &Url,
+    policy: &EgressPolicy,
+) -> Result<(), Violation> {
+    policy.check_url(what, to)?;
+    if from.scheme() == "https" && to.scheme() == "http" {
         return Err(Violation::Target {
             what,
-            target: crate::http::egress::shown(&url),
+            target: redact(to),
             reason: "it leaves TLS",
         });
     }
-    Ok(url)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn next(from: &str, location: Option<&str>) -> Result<String, Violation> {
-        let from: Url = from.parse().expect("a URL");
+    fn location(from: &str, text: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
-        if let Some(location) = location {
-            headers.insert(LOCATION, location.parse().expect("a header value"));
-        }
-        let guard = Guard::new(from.clone());
-        let status = StatusCode::TEMPORARY_REDIRECT;
-        target("redirect", &from, status, &headers, &guard).map(String::from)
+        headers.insert(LOCATION, text.parse().expect("a header value"));
+        let from = from.parse().expect("a URL");
+        parse_location(&from, &headers).map(String::from)
     }
 
     #[test]
-    fn joins_what_is_relative() {
+    fn resolves_relative_and_absolute_locations() {
         let from = "https://r.example/v2/a/blobs/uploads/";
         assert_eq!(
-            next(from, Some("/v2/x?_state=1")).expect("a URL"),
-            "https://r.example/v2/x?_state=1"
+            location(from, "/v2/x?_state=1").as_deref(),
+            Some("https://r.example/v2/x?_state=1")
         );
         assert_eq!(
-            next(from, Some("https://r.example:443/x")).expect("a URL"),
-            "https://r.example/x"
+            location(from, "https://r.example:443/x").as_deref(),
+            Some("https://r.example/x")
         );
+        let from = from.parse().expect("a URL");
+        assert_eq!(parse_location(&from, &HeaderMap::new()), None);
     }
 
     #[test]
-    fn refuses_what_is_missing_or_unsafe() {
-        let from = "https://r.example/v2/";
-        assert!(matches!(next(from, None), Err(Violation::Header { .. })));
+    fn refuses_unsafe_locations() {
+        let from: Url = "https://r.example/v2/".parse().expect("a URL");
+        let policy = EgressPolicy::new(from.clone());
         for location in ["http://r.example/", "ftp://r.example/", "file:///x"] {
+            let to = location.parse().expect("a URL");
+            let checked = check_location("redirect", &from, &to, &policy);
             assert!(
-                matches!(next(from, Some(location)), Err(Violation::Target { .. })),
+                matches!(checked, Err(Violation::Target { .. })),
                 "{location}"
             );
         }

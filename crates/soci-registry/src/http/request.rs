@@ -1,11 +1,11 @@
-//! A request, as the rest of the crate describes one.
+//! The requests of this crate, in a form that can be sent more than once.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::blob::stream::BlobStream;
@@ -17,72 +17,74 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
-    pub(crate) redirects: Redirects,
+    pub(crate) redirects: RedirectPolicy,
 }
 
-/// What a request sends.
+/// The body of a request.
 pub(crate) enum Body {
-    None,
-    /// A document: the request is retried.
+    Empty,
+    /// A document. If the request fails, it is sent again.
     Bytes(Bytes),
-    /// Content of known length for an upload session, which is of no more use once a body broke off: the request is sent
-    /// again only with other credentials.
-    Upload(Content, u64),
+    /// The content of a blob for an upload session. If the request fails, it is not sent again,
+    /// because the session is then in an unknown state. Only a rejected credential is renewed.
+    Upload {
+        content: Content,
+        /// Length of the content, in bytes.
+        size: u64,
+    },
 }
 
-/// Content that is sent from its start as often as it is asked for.
+/// Returns the content of a blob from its start, as often as it is called.
 pub type Content = Arc<dyn Fn() -> BlobStream + Send + Sync>;
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("None"),
+            Self::Empty => f.write_str("Empty"),
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
-            Self::Upload(_, size) => write!(f, "Upload({size})"),
+            Self::Upload { size, .. } => write!(f, "Upload({size})"),
         }
     }
 }
 
-/// Which redirects a request follows.
+/// The redirects that a request follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Redirects {
-    /// All that are safe.
+pub(crate) enum RedirectPolicy {
+    /// All that the [`EgressPolicy`](super::egress::EgressPolicy) allows.
     Follow,
-    /// Only within the origin; another one makes [`Answer::Elsewhere`]. For `HEAD`: what a presigned URL of a `GET` says to
-    /// a `HEAD` means nothing.
-    Home,
-    /// None: the request changes something.
+    /// Only those within the origin. For `HEAD`: a presigned URL is valid for `GET` only, so its
+    /// reply to a `HEAD` says nothing about the content.
+    SameOrigin,
+    /// None, for requests that change something.
     Refuse,
 }
 
 impl Request {
+    /// Returns a request without a body. Its method decides which redirects it follows.
     pub(crate) fn new(method: Method, url: Url) -> Self {
         let redirects = match method {
-            Method::GET => Redirects::Follow,
-            Method::HEAD => Redirects::Home,
-            _ => Redirects::Refuse,
+            Method::GET => RedirectPolicy::Follow,
+            Method::HEAD => RedirectPolicy::SameOrigin,
+            _ => RedirectPolicy::Refuse,
         };
         Self {
             method,
             url,
             headers: HeaderMap::new(),
-            body: Body::None,
+            body: Body::Empty,
             redirects,
         }
     }
 
-    /// Adds a header. A value that cannot stand in one is left out.
-    pub(crate) fn header(
-        mut self,
-        name: reqwest::header::HeaderName,
-        value: impl TryInto<HeaderValue>,
-    ) -> Self {
+    /// Adds a header. A value with characters that a header cannot hold is left out.
+    pub(crate) fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
         if let Ok(value) = value.try_into() {
             self.headers.append(name, value);
         }
         self
     }
 
+    /// Sets the body.
     pub(crate) fn body(mut self, body: Body) -> Self {
         self.body = body;
         self

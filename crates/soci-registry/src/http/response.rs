@@ -1,64 +1,43 @@
-//! What a registry answers: good replies, and refusals made safe to show.
+//! The outcomes of requests, and their bodies.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::HeaderMap;
-use reqwest::{Response, StatusCode};
-use serde::Deserialize;
+use reqwest::Response;
 
-use crate::error::Refusal;
-use crate::error::sanitize::sanitize;
+use super::error::describe_causes;
+use super::rejection::Rejection;
 
-/// The reply to a request that got one.
+/// The outcome of a request that got a reply.
 #[derive(Debug)]
-pub(crate) enum Answer {
-    /// A success, its body not yet read.
-    Done(Response),
-    /// A redirect to another origin that the request must not follow.
-    Elsewhere,
-    /// A refusal, its body read as far as it matters.
-    Refused(Box<Refused>),
+pub(crate) enum Outcome {
+    /// A status 2xx. The body has not been read.
+    Success(Response),
+    /// A redirect to another origin that the request does not follow.
+    CrossOriginRedirect,
+    /// Any other status. At most 64 KiB of the body have been read.
+    Rejected(Box<Rejection>),
 }
 
-/// A refusal with what a program looks at.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) refusal: Refusal,
-    pub(crate) headers: HeaderMap,
-    pub(crate) sender: Sender,
-    /// The host, for messages.
-    pub(crate) host: String,
-}
-
-/// Who answered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Sender {
-    /// A place that the registry redirected to.
-    Elsewhere,
-    /// The one that was asked.
-    Registry,
-}
-
-/// Why a body could not be read whole.
+/// Why a body could not be read to its end.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// It broke off.
-    Cut {
-        /// Bytes that came.
+    /// The connection broke or stalled.
+    Interrupted {
+        /// Bytes that were received.
         received: u64,
-        /// How it ended.
         reason: String,
     },
-    /// It is longer than the limit.
+    /// The body is longer than the limit.
     TooLarge,
 }
 
-/// How many bytes of an error's body are read.
-const ERROR_BODY: u64 = 64 << 10;
-
-/// Reads a body of at most `limit` bytes, each piece within `idle`.
-pub(crate) async fn read(
+/// Reads a body of at most `limit` bytes. `idle` is the longest wait for the next bytes.
+///
+/// # Errors
+///
+/// Returns an error if the body is longer than `limit`, or if it breaks or stalls.
+pub(crate) async fn read_body(
     mut response: Response,
     limit: u64,
     idle: Duration,
@@ -71,7 +50,7 @@ pub(crate) async fn read(
     }
     let mut body = BytesMut::new();
     loop {
-        let cut = |reason: String| ReadError::Cut {
+        let interrupted = |reason: String| ReadError::Interrupted {
             received: body.len() as u64,
             reason,
         };
@@ -83,139 +62,13 @@ pub(crate) async fn read(
                 body.extend_from_slice(&bytes);
             }
             Ok(Ok(None)) => return Ok(body.freeze()),
-            Ok(Err(error)) => return Err(cut(crate::http::error::causes(&error))),
-            Err(_elapsed) => return Err(cut(format!("nothing for {} s", idle.as_secs_f64()))),
+            Ok(Err(error)) => return Err(interrupted(describe_causes(&error))),
+            Err(_elapsed) => return Err(interrupted(describe_stall(idle))),
         }
     }
 }
 
-/// Reads as much of a refusal as is of use.
-pub(crate) async fn refused(response: Response, sender: Sender, idle: Duration) -> Refused {
-    let status = response.status();
-    let headers = response.headers().clone();
-    let host = crate::http::egress::host(response.url());
-    let body = beginning(response, idle).await;
-    Refused {
-        refusal: refusal(status, &body),
-        headers,
-        sender,
-        host,
-    }
-}
-
-/// Reads a body until it ends, breaks, stalls or grows over the limit for errors.
-async fn beginning(mut response: Response, idle: Duration) -> Vec<u8> {
-    let mut body = Vec::new();
-    let limit = usize::try_from(ERROR_BODY).unwrap_or(usize::MAX);
-    let idle = idle.min(Duration::from_secs(5));
-    while body.len() < limit {
-        match tokio::time::timeout(idle, response.chunk()).await {
-            Ok(Ok(Some(bytes))) => {
-                body.extend_from_slice(&bytes[..bytes.len().min(limit - body.len())]);
-            }
-            _ => break,
-        }
-    }
-    body
-}
-
-/// A registry's error document (OCI distribution-spec, "Error Codes").
-#[derive(Deserialize)]
-struct Errors {
-    errors: Vec<ErrorEntry>,
-}
-
-#[derive(Deserialize)]
-struct ErrorEntry {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: Option<String>,
-}
-
-/// A token server's error document (RFC 6749, 5.2), or what others make of it.
-#[derive(Deserialize)]
-struct TokenError {
-    #[serde(alias = "details")]
-    error: String,
-    #[serde(default)]
-    error_description: Option<String>,
-}
-
-fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
-    let (code, message) = words(body);
-    Refusal {
-        status: status.as_u16(),
-        code: sanitize(&code),
-        message: sanitize(&message),
-    }
-}
-
-/// Returns code and message of an error's body, whatever its form.
-fn words(body: &[u8]) -> (String, String) {
-    if let Ok(Errors { errors }) = serde_json::from_slice(body)
-        && let Some(first) = errors.into_iter().next()
-    {
-        return (first.code, first.message.unwrap_or_default());
-    }
-    if let Ok(error) = serde_json::from_slice::<TokenError>(body) {
-        return (error.error, error.error_description.unwrap_or_default());
-    }
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if let (Some(code), Some(message)) = (element(text, "Code"), element(text, "Message")) {
-        return (code.to_owned(), message.to_owned());
-    }
-    if text.starts_with('<') {
-        return (String::new(), String::new());
-    }
-    (String::new(), text.to_owned())
-}
-
-/// Returns the text of the first XML element with this name, as S3 writes its errors.
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(&format!("<{name}>"))?;
-    let (inner, _) = rest.split_once(&format!("</{name}>"))?;
-    Some(inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(body: &str) -> (String, String) {
-        let refusal = refusal(StatusCode::FORBIDDEN, body.as_bytes());
-        (refusal.code, refusal.message)
-    }
-
-    fn pair(code: &str, message: &str) -> (String, String) {
-        (code.to_owned(), message.to_owned())
-    }
-
-    #[test]
-    fn understands_what_servers_say() {
-        assert_eq!(
-            of(r#"{"errors":[{"code":"DENIED","message":"no","detail":{}}]}"#),
-            pair("DENIED", "no")
-        );
-        assert_eq!(
-            of(r#"{"error":"invalid_scope"}"#),
-            pair("invalid_scope", "")
-        );
-        assert_eq!(
-            of(
-                "<?xml version=\"1.0\"?><Error><Code>ExpiredToken</Code><Message>old</Message></Error>"
-            ),
-            pair("ExpiredToken", "old")
-        );
-        assert_eq!(of("<html><body>403</body></html>"), pair("", ""));
-        assert_eq!(of("plain\n"), pair("", "plain"));
-    }
-
-    #[test]
-    fn cannot_be_made_to_harm_a_terminal() {
-        let (_, message) = of(&format!("\u{1b}[31m\u{202e}{}", "x".repeat(5000)));
-        assert!(message.starts_with("\\u{1b}[31m\\u{202e}x"), "{message}");
-        assert!(message.ends_with('…') && message.chars().count() <= 301);
-    }
+/// Returns the reason of an interruption by a body that sent nothing for `idle`.
+pub(crate) fn describe_stall(idle: Duration) -> String {
+    format!("nothing for {} s", idle.as_secs_f64())
 }

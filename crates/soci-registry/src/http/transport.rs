@@ -1,7 +1,7 @@
-//! The one place that sends requests: retries, redirects, timeouts.
+//! Sends requests, with retries, redirects and timeouts. Nothing else in this crate sends any.
 //!
-//! Credentials come from outside (see [`crate::auth`]) and go to the origin that was asked, never along a redirect to
-//! another one.
+//! The credentials come from the caller (see [`crate::auth`]). They are sent to the origin that the
+//! request names, and never along a redirect to another origin.
 
 use std::time::Duration;
 
@@ -9,216 +9,238 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use url::Url;
 
+use super::clients::RegistryClients;
+use super::egress::{display_host, is_same_origin};
+use super::error::{TransportFailure, classify_error};
+use super::redirect::{self, MAX_REDIRECTS};
+use super::rejection::{Rejection, Responder, classify_rejection, read_rejection};
+use super::request::{Body, RedirectPolicy, Request};
+use super::response::Outcome;
+use super::retry::{Backoff, FailureKind, RetryBudget, wait_before_retry};
+use super::upload_body;
 use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
-use crate::http::clients::Clients;
-use crate::http::egress::{self, Guard};
-use crate::http::error::{SPEAKS_TLS, causes, is_tls};
-use crate::http::redirect;
-use crate::http::request::{Body, Redirects, Request};
-use crate::http::response::{self, Answer, Sender};
-use crate::http::retry::{self, Backoff, Budget, Cause, pause};
-use crate::http::upload_body;
 use crate::options::{RetryPolicy, Timeouts};
 
-/// What every request needs.
+/// The limits that all requests of a run share.
 #[derive(Debug)]
-pub(crate) struct Transport {
-    pub(crate) clients: Clients,
+pub(crate) struct HttpTransport {
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: RetryPolicy,
-    pub(crate) budget: Budget,
+    pub(crate) budget: RetryBudget,
 }
 
-/// Why a try got no answer.
-enum Failure {
-    Fault(Fault, Cause),
-    Violation(Violation),
-    Content(RegistryError),
-    Proxy,
-}
+impl HttpTransport {
+    /// Returns a new transport with the given limits.
+    pub(crate) fn new(timeouts: Timeouts, retries: RetryPolicy) -> Self {
+        Self {
+            timeouts,
+            budget: RetryBudget::new(&retries),
+            retries,
+        }
+    }
 
-impl Transport {
-    /// Returns what counts the tries of one request.
+    /// Returns the retry state of one request.
     pub(crate) fn backoff(&self) -> Backoff<'_> {
         Backoff::new(&self.retries, &self.budget)
     }
 
-    /// Sends a request until it is answered for good, with `authorization` where the registry itself is asked.
-    pub(crate) async fn exchange(
+    /// Sends a request until it has an outcome that another try would not change. `authorization`
+    /// is sent to the origin of the request only.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the retries are exhausted, if a redirect is not allowed, or if the
+    /// content of an upload cannot be read. A rejection is no error but an [`Outcome`].
+    pub(crate) async fn send_with_retries(
         &self,
+        clients: &RegistryClients,
         operation: &Operation,
         request: &Request,
         authorization: Option<&HeaderValue>,
-        guard: &Guard,
-    ) -> Result<Answer, RegistryError> {
+    ) -> Result<Outcome, RegistryError> {
         let mut backoff = self.backoff();
         loop {
-            let outcome = self.attempt(operation, request, authorization, guard).await;
-            let (cause, failure) = match outcome {
-                Ok(Answer::Refused(refused)) => (retry::cause(&refused), Ok(refused)),
-                Ok(answer) => {
-                    backoff.succeed();
-                    return Ok(answer);
+            let sent = self
+                .send_through_redirects(clients, operation, request, authorization)
+                .await;
+            let (kind, failure) = match sent {
+                Ok(Outcome::Rejected(rejection)) => (classify_rejection(&rejection), Ok(rejection)),
+                Ok(outcome) => {
+                    backoff.record_success();
+                    return Ok(outcome);
                 }
-                Err(Failure::Fault(fault, cause)) => (cause, Err(fault)),
-                Err(Failure::Violation(violation)) => return Err(operation.protocol(violation)),
-                Err(Failure::Content(error)) => return Err(error),
-                Err(Failure::Proxy) => return Err(operation.denied_by_proxy()),
+                Err(TransportFailure::Fault(fault, kind)) => (kind, Err(fault)),
+                Err(TransportFailure::Violation(violation)) => {
+                    return Err(operation.protocol(violation));
+                }
+                Err(TransportFailure::Content(error)) => return Err(error),
+                Err(TransportFailure::ProxyDenied) => return Err(operation.denied_by_proxy()),
             };
-            let again = backoff.wait(match request.body {
-                Body::Upload(..) => Cause::Final,
-                _ => cause,
+            let delay = backoff.next_delay(match request.body {
+                Body::Upload { .. } => FailureKind::Permanent,
+                Body::Empty | Body::Bytes(_) => kind,
             });
-            match (again, failure) {
-                (Some(wait), failure) => {
+            match (delay, failure) {
+                (Some(delay), failure) => {
                     let reason = match failure {
-                        Ok(refused) => format!("`{}` answered {}", refused.host, refused.refusal),
+                        Ok(rejection) => {
+                            format!("`{}` answered {}", rejection.host, rejection.refusal)
+                        }
                         Err(fault) => fault.to_string(),
                     };
-                    pause(operation, &reason, backoff.tries(), wait).await;
+                    wait_before_retry(operation, &reason, backoff.tries(), delay).await;
                 }
-                (None, Ok(refused)) => return give_up(operation, refused, cause, backoff.tries()),
+                (None, Ok(rejection)) => {
+                    return exhausted(operation, rejection, kind, backoff.tries());
+                }
                 (None, Err(fault)) => return Err(operation.unavailable(fault, backoff.tries())),
             }
         }
     }
 
-    /// Sends a request once, through its redirects.
-    async fn attempt(
+    /// Sends a request once, and follows its redirects.
+    async fn send_through_redirects(
         &self,
+        clients: &RegistryClients,
         operation: &Operation,
         request: &Request,
         authorization: Option<&HeaderValue>,
-        guard: &Guard,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Outcome, TransportFailure> {
+        let policy = clients.policy();
         let mut url = request.url.clone();
-        let mut home = true;
-        for _ in 0..=redirect::LIMIT {
-            let mut headers = request.headers.clone();
-            match authorization {
-                Some(value) if home => drop(headers.insert(AUTHORIZATION, value.clone())),
-                _ if home => {}
-                _ => drop(headers.remove(AUTHORIZATION)),
-            }
-            let response = self.hop(operation, request, &url, headers).await?;
-            let address = response.remote_addr().map(|address| address.ip());
-            guard.met(&url, address).map_err(Failure::Violation)?;
+        // Once a redirect leaves the origin, credentials are never sent again, even if a later one
+        // returns to it.
+        let mut responder = Responder::Origin;
+        for _ in 0..=MAX_REDIRECTS {
+            self.check_host(clients, &url).await?;
+            let builder = clients
+                .client_for(&url)
+                .request(request.method.clone(), url.clone())
+                .headers(request_headers(request, authorization, responder));
+            let response = self.send_once(builder, operation, request, &url).await?;
+            let peer = response.remote_addr().map(|address| address.ip());
+            policy.observe_peer(&url, peer)?;
             let status = response.status();
             if status.is_success() {
-                return Ok(Answer::Done(response));
+                return Ok(Outcome::Success(response));
             }
-            if !redirect::is_redirect(status) || request.redirects == Redirects::Refuse {
-                let sender = if home {
-                    Sender::Registry
-                } else {
-                    Sender::Elsewhere
-                };
-                let refused = response::refused(response, sender, self.timeouts.idle).await;
-                return Ok(Answer::Refused(Box::new(refused)));
+            if !redirect::is_redirect(status) || request.redirects == RedirectPolicy::Refuse {
+                let rejection = read_rejection(response, responder, self.timeouts.idle).await;
+                return Ok(Outcome::Rejected(Box::new(rejection)));
             }
-            let next = redirect::target("redirect", &url, status, response.headers(), guard)
-                .map_err(Failure::Violation)?;
-            // What left the origin does not come home again: nobody vouches for the way back.
-            home = home && egress::same_origin(&url, &next);
-            if !home && request.redirects == Redirects::Home {
-                return Ok(Answer::Elsewhere);
+            let next = redirect::resolve_location("redirect", &response, policy)?;
+            if !is_same_origin(&url, &next) {
+                responder = Responder::RedirectTarget;
             }
-            let checked = guard.check_name("redirect", &next).await;
-            checked.map_err(Failure::Violation)?;
+            if responder == Responder::RedirectTarget
+                && request.redirects == RedirectPolicy::SameOrigin
+            {
+                return Ok(Outcome::CrossOriginRedirect);
+            }
             url = next;
         }
-        Err(Failure::Violation(Violation::Limit {
+        Err(TransportFailure::Violation(Violation::Limit {
             what: "redirects",
-            limit: redirect::LIMIT.into(),
+            limit: MAX_REDIRECTS.into(),
         }))
     }
 
-    /// Sends a request once, to one place.
-    async fn hop(
+    /// Checks the addresses of a host that the resolver of the connection cannot judge.
+    async fn check_host(
         &self,
+        clients: &RegistryClients,
+        url: &Url,
+    ) -> Result<(), TransportFailure> {
+        let policy = clients.policy();
+        if clients.has_proxy() || url.host_str() == policy.origin().host_str() {
+            let checked = policy.check_by_look_up(url);
+            // If the look-up takes longer, the connection will fail as well.
+            let checked = tokio::time::timeout(self.timeouts.connect, checked).await;
+            checked.unwrap_or(Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request once, to one URL, and returns the head of the reply.
+    async fn send_once(
+        &self,
+        builder: reqwest::RequestBuilder,
         operation: &Operation,
         request: &Request,
         url: &Url,
-        mut headers: HeaderMap,
-    ) -> Result<Response, Failure> {
-        let client = self.clients.towards(url);
-        let builder = client.request(request.method.clone(), url.clone());
+    ) -> Result<Response, TransportFailure> {
         let (content, size) = match &request.body {
-            Body::None => {
-                if request.method != Method::GET && request.method != Method::HEAD {
-                    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-                }
+            Body::Empty => {
                 let limit = self.timeouts.first_byte;
-                let reply = tokio::time::timeout(limit, builder.headers(headers).send()).await;
-                return match reply {
-                    Ok(reply) => reply.map_err(|error| fault(url, &error)),
-                    Err(_elapsed) => Err(timeout(url, "reply", limit)),
+                return match tokio::time::timeout(limit, builder.send()).await {
+                    Ok(reply) => reply.map_err(|error| classify_error(url, &error)),
+                    Err(_elapsed) => Err(timed_out(url, "reply", limit)),
                 };
             }
-            Body::Bytes(bytes) => (upload_body::pieces(bytes.clone()), bytes.len() as u64),
-            Body::Upload(content, size) => (content(), *size),
+            Body::Bytes(bytes) => (upload_body::stream_bytes(bytes.clone()), bytes.len() as u64),
+            Body::Upload { content, size } => (content(), *size),
         };
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
-        let (body, progress) = upload_body::body(content, size, operation.clone());
+        let (body, progress) = upload_body::build_body(content, size, operation.clone());
+        let builder = builder.header(CONTENT_LENGTH, size).body(body);
         let reply = tokio::select! {
-            reply = builder.headers(headers).body(body).send() => reply,
-            (phase, limit) = progress.stalled(&self.timeouts) => return Err(timeout(url, phase, limit)),
+            reply = builder.send() => reply,
+            (phase, limit) = progress.wait_for_stall(&self.timeouts) => {
+                return Err(timed_out(url, phase, limit));
+            }
         };
-        reply.map_err(|error| match progress.failure() {
-            Some(failure) => Failure::Content(failure),
-            None => fault(url, &error),
+        reply.map_err(|error| match progress.take_error() {
+            Some(error) => TransportFailure::Content(error),
+            None => classify_error(url, &error),
         })
     }
 }
 
-/// Turns a last refusal into an error, but for those that the caller must judge.
-fn give_up(
+/// Returns the headers of a request. Only its own origin gets the `Authorization` header.
+fn request_headers(
+    request: &Request,
+    authorization: Option<&HeaderValue>,
+    receiver: Responder,
+) -> HeaderMap {
+    let mut headers = request.headers.clone();
+    match (receiver, authorization) {
+        (Responder::Origin, None) => {}
+        (Responder::Origin, Some(value)) => drop(headers.insert(AUTHORIZATION, value.clone())),
+        (Responder::RedirectTarget, _) => drop(headers.remove(AUTHORIZATION)),
+    }
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    if matches!(request.body, Body::Empty) && !reads {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    headers
+}
+
+/// Returns the error for a rejection after the last try, or the rejection itself if the caller must
+/// judge it.
+fn exhausted(
     operation: &Operation,
-    refused: Box<response::Refused>,
-    cause: Cause,
+    rejection: Box<Rejection>,
+    kind: FailureKind,
     tries: Tries,
-) -> Result<Answer, RegistryError> {
-    match cause {
-        Cause::Final => Ok(Answer::Refused(refused)),
-        Cause::Throttled(retry_after) => Err(RegistryError::Throttled {
+) -> Result<Outcome, RegistryError> {
+    match kind {
+        FailureKind::Permanent => Ok(Outcome::Rejected(rejection)),
+        FailureKind::Throttled(retry_after) => Err(RegistryError::Throttled {
             operation: Box::new(operation.clone()),
-            refusal: refused.refusal,
+            refusal: rejection.refusal,
             retry_after,
             tries,
         }),
-        Cause::Name | Cause::Stale | Cause::Transient => {
-            let response::Refused { refusal, host, .. } = *refused;
+        FailureKind::NameResolution | FailureKind::ExpiredRedirect | FailureKind::Transient => {
+            let Rejection { refusal, host, .. } = *rejection;
             Err(operation.unavailable(Fault::Status { host, refusal }, tries))
         }
     }
 }
 
-fn timeout(url: &Url, phase: &'static str, limit: Duration) -> Failure {
-    let host = egress::host(url);
-    Failure::Fault(Fault::Timeout { host, phase, limit }, Cause::Transient)
-}
-
-/// Sorts the errors of the HTTP library.
-fn fault(url: &Url, error: &reqwest::Error) -> Failure {
-    let host = egress::host(url);
-    let reason = causes(error);
-    if is_tls(error) {
-        return Failure::Fault(Fault::Tls { host, reason }, Cause::Final);
-    }
-    if reason.contains("proxy authorization required") {
-        return Failure::Proxy;
-    }
-    if url.scheme() == "http" && reason.contains("invalid HTTP version") {
-        let reason = SPEAKS_TLS.to_owned();
-        return Failure::Fault(Fault::Tls { host, reason }, Cause::Final);
-    }
-    if reason.contains("dns error") {
-        let cause = if reason.contains("Temporary failure") {
-            Cause::Transient
-        } else {
-            Cause::Name
-        };
-        return Failure::Fault(Fault::Name { host, reason }, cause);
-    }
-    Failure::Fault(Fault::Connection { host, reason }, Cause::Transient)
+fn timed_out(url: &Url, phase: &'static str, limit: Duration) -> TransportFailure {
+    let host = display_host(url);
+    TransportFailure::Fault(
+        Fault::Timeout { host, phase, limit },
+        FailureKind::Transient,
+    )
 }

@@ -1,4 +1,5 @@
-//! The body of an upload: watched, so that a stalled one is noticed, and a broken source is blamed on itself.
+//! The body of an upload. Its progress is observed, so that a stalled upload is noticed and a source
+//! that cannot be read is told from a broken connection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,59 +12,63 @@ use crate::blob::stream::BlobStream;
 use crate::error::{Damage, Operation, RegistryError};
 use crate::options::Timeouts;
 
-/// How large the pieces are in which an upload's bytes are handed to the connection.
-const PIECE: usize = 256 << 10;
+/// Bytes of one chunk of an upload from memory.
+const CHUNK_SIZE: usize = 256 << 10;
 
-/// How far an upload is.
+/// The progress of an upload.
 #[derive(Debug)]
-pub(crate) struct Progress(Mutex<State>);
+pub(super) struct UploadProgress(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    moved: Instant,
-    sent: bool,
-    failure: Option<RegistryError>,
+    /// When the connection last took a chunk.
+    last_chunk: Instant,
+    is_complete: bool,
+    error: Option<RegistryError>,
 }
 
-impl Progress {
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+impl UploadProgress {
+    fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns why the content could not be read, where that is what broke the upload.
-    pub(crate) fn failure(&self) -> Option<RegistryError> {
-        self.with(|state| state.failure.take())
+    /// Takes the error of the content, if that is what broke the upload.
+    pub(super) fn take_error(&self) -> Option<RegistryError> {
+        self.with_state(|state| state.error.take())
     }
 
-    /// Waits until the upload has stood still for too long, and returns for how long that was.
-    pub(crate) async fn stalled(&self, timeouts: &Timeouts) -> (&'static str, Duration) {
+    /// Waits until the upload, or the reply to it, has stalled for the time that `timeouts` allows.
+    /// Returns what was waited for, and that time.
+    pub(super) async fn wait_for_stall(&self, timeouts: &Timeouts) -> (&'static str, Duration) {
         loop {
-            let (moved, sent) = self.with(|state| (state.moved, state.sent));
-            let (phase, limit) = if sent {
+            let (last_chunk, is_complete) =
+                self.with_state(|state| (state.last_chunk, state.is_complete));
+            let (phase, limit) = if is_complete {
                 ("reply to an upload", timeouts.upload_reply)
             } else {
                 ("progress of an upload", timeouts.upload_stall)
             };
-            if moved.elapsed() >= limit {
+            if last_chunk.elapsed() >= limit {
                 return (phase, limit);
             }
-            tokio::time::sleep_until(moved + limit).await;
+            tokio::time::sleep_until(last_chunk + limit).await;
         }
     }
 }
 
-/// Makes a request's body of `content`, which must be `size` bytes long, with a view on its progress.
-pub(crate) fn body(
+/// Returns a request body of `content`, and its progress. The body fails if `content` does not have
+/// `size` bytes.
+pub(super) fn build_body(
     content: BlobStream,
     size: u64,
     operation: Operation,
-) -> (reqwest::Body, Arc<Progress>) {
-    let progress = Arc::new(Progress(Mutex::new(State {
-        moved: Instant::now(),
-        sent: size == 0,
-        failure: None,
+) -> (reqwest::Body, Arc<UploadProgress>) {
+    let progress = Arc::new(UploadProgress(Mutex::new(State {
+        last_chunk: Instant::now(),
+        is_complete: size == 0,
+        error: None,
     })));
-    let source = Source {
+    let source = ContentSource {
         content,
         size,
         sent: 0,
@@ -71,10 +76,12 @@ pub(crate) fn body(
         progress: Arc::clone(&progress),
     };
     let stream = stream::try_unfold(source, |mut source| async move {
-        match source.next().await {
-            Ok(piece) => Ok(piece.map(|piece| (piece, source))),
+        match source.next_chunk().await {
+            Ok(chunk) => Ok(chunk.map(|chunk| (chunk, source))),
             Err(error) => {
-                source.progress.with(|state| state.failure = Some(error));
+                source
+                    .progress
+                    .with_state(|state| state.error = Some(error));
                 Err("the content of the upload could not be read")
             }
         }
@@ -82,37 +89,38 @@ pub(crate) fn body(
     (reqwest::Body::wrap_stream(stream), progress)
 }
 
-struct Source {
+/// The content of an upload, counted while it is sent.
+struct ContentSource {
     content: BlobStream,
     size: u64,
     sent: u64,
     operation: Operation,
-    progress: Arc<Progress>,
+    progress: Arc<UploadProgress>,
 }
 
-impl Source {
-    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        let piece = self.content.next().await?;
-        let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+impl ContentSource {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        let chunk = self.content.next().await?;
+        let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         self.sent += length;
-        if self.sent > self.size || (piece.is_none() && self.sent < self.size) {
+        if self.sent > self.size || (chunk.is_none() && self.sent < self.size) {
             return Err(self.operation.bad_data(Damage::Size {
                 expected: self.size,
                 found: self.sent,
             }));
         }
-        self.progress.with(|state| {
-            state.moved = Instant::now();
-            state.sent = self.sent == self.size;
+        self.progress.with_state(|state| {
+            state.last_chunk = Instant::now();
+            state.is_complete = self.sent == self.size;
         });
-        Ok(piece)
+        Ok(chunk)
     }
 }
 
-/// Returns `content` as a stream of pieces.
-pub(crate) fn pieces(content: Bytes) -> BlobStream {
+/// Returns `content` as a stream of chunks.
+pub(crate) fn stream_bytes(content: Bytes) -> BlobStream {
     BlobStream::from_stream(stream::unfold(content, |mut rest| async move {
-        let piece = rest.split_to(rest.len().min(PIECE));
-        (!piece.is_empty()).then_some((Ok(piece), rest))
+        let chunk = rest.split_to(rest.len().min(CHUNK_SIZE));
+        (!chunk.is_empty()).then_some((Ok(chunk), rest))
     }))
 }

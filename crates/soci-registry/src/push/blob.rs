@@ -12,13 +12,13 @@ use url::Url;
 use super::sessions::Session;
 use super::stored_digest::check_stored_digest;
 use crate::auth::scope::Scope;
-use crate::client::Repository;
 use crate::error::{Damage, Fault, Operation, RegistryError, Violation};
 use crate::http::redirect;
 use crate::http::request::{Body, Content, Request};
-use crate::http::response::Answer;
-use crate::http::retry::{Cause, pause};
+use crate::http::response::Outcome;
+use crate::http::retry::{FailureKind, wait_before_retry};
 use crate::http::upload_body;
+use crate::repository::Repository;
 
 /// How a blob was stored in a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,7 +74,7 @@ impl Repository {
         let request = Request::new(Method::POST, url);
         let scope = Scope::push(self.name()).and_pull(from);
         match self.send_for(&operation, &request, &scope).await {
-            Ok(Answer::Done(response)) => Ok(match response.status().as_u16() {
+            Ok(Outcome::Success(response)) => Ok(match response.status().as_u16() {
                 201 => MountOutcome::Mounted,
                 202 => MountOutcome::SessionOpened(self.session_url(&operation, &response)?),
                 _ => MountOutcome::Rejected,
@@ -102,7 +102,7 @@ impl Repository {
         if found != expected {
             return Err(operation.bad_data(Damage::Size { expected, found }));
         }
-        let content: Content = Arc::new(move || upload_body::pieces(content.clone()));
+        let content: Content = Arc::new(move || upload_body::stream_bytes(content.clone()));
         self.upload_blob(&operation, descriptor, None, &content)
             .await
     }
@@ -148,16 +148,16 @@ impl Repository {
             };
             let is_last = number >= transport.retries.upload_sessions;
             let cause = retry_in_new_session(&error).filter(|_| !is_last);
-            let Some(wait) = cause.and_then(|cause| backoff.wait(cause)) else {
+            let Some(wait) = cause.and_then(|cause| backoff.next_delay(cause)) else {
                 return Err(session_unknown(error));
             };
-            pause(operation, &error.to_string(), backoff.tries(), wait).await;
+            wait_before_retry(operation, &error.to_string(), backoff.tries(), wait).await;
             // The registry may have stored the blob although its reply was lost.
             if self.blob_exists(descriptor.digest).await? {
                 break;
             }
         }
-        backoff.succeed();
+        backoff.record_success();
         Ok(())
     }
 
@@ -165,9 +165,11 @@ impl Repository {
     async fn open_session(&self, operation: &Operation) -> Result<Url, RegistryError> {
         let request = Request::new(Method::POST, self.url("blobs/uploads/"));
         match self.send(operation, &request).await? {
-            Answer::Done(response) => self.session_url(operation, &response),
-            Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),
-            Answer::Refused(refused) => Err(self.refuse(operation, &request, refused.refusal)),
+            Outcome::Success(response) => self.session_url(operation, &response),
+            Outcome::CrossOriginRedirect => Err(operation.protocol(Violation::Redirected)),
+            Outcome::Rejected(rejection) => {
+                Err(self.rejection_error(operation, &request, rejection.refusal))
+            }
         }
     }
 
@@ -190,11 +192,18 @@ impl Repository {
             .append_pair("digest", &digest.to_string());
         let request = Request::new(Method::PUT, session)
             .header(CONTENT_TYPE, media_type::OCTET_STREAM)
-            .body(Body::Upload(Arc::clone(content), descriptor.size));
+            .body(Body::Upload {
+                content: Arc::clone(content),
+                size: descriptor.size,
+            });
         match self.send(operation, &request).await? {
-            Answer::Done(response) => check_stored_digest(operation, response.headers(), digest),
-            Answer::Elsewhere => Err(operation.protocol(Violation::Redirected)),
-            Answer::Refused(refused) => Err(self.refuse(operation, &request, refused.refusal)),
+            Outcome::Success(response) => {
+                check_stored_digest(operation, response.headers(), digest)
+            }
+            Outcome::CrossOriginRedirect => Err(operation.protocol(Violation::Redirected)),
+            Outcome::Rejected(rejection) => {
+                Err(self.rejection_error(operation, &request, rejection.refusal))
+            }
         }
     }
 
@@ -204,12 +213,10 @@ impl Repository {
         operation: &Operation,
         response: &Response,
     ) -> Result<Url, RegistryError> {
-        redirect::target(
+        redirect::resolve_location(
             "upload location",
-            response.url(),
-            response.status(),
-            response.headers(),
-            &self.registry().guard,
+            response,
+            self.registry().clients.policy(),
         )
         .map_err(|violation| operation.protocol(violation))
     }
@@ -227,20 +234,21 @@ fn session_unknown(error: RegistryError) -> RegistryError {
 }
 
 /// Returns the cause of a failure that an upload in a new session may avoid.
-fn retry_in_new_session(error: &RegistryError) -> Option<Cause> {
+fn retry_in_new_session(error: &RegistryError) -> Option<FailureKind> {
     match error {
         RegistryError::Unavailable { fault, .. } => {
-            (!matches!(fault, Fault::Tls { .. } | Fault::Name { .. })).then_some(Cause::Transient)
+            (!matches!(fault, Fault::Tls { .. } | Fault::Name { .. }))
+                .then_some(FailureKind::Transient)
         }
-        RegistryError::Throttled { retry_after, .. } => Some(Cause::Throttled(*retry_after)),
+        RegistryError::Throttled { retry_after, .. } => Some(FailureKind::Throttled(*retry_after)),
         RegistryError::NotFound { refusal, .. } => {
-            (refusal.code == SESSION_UNKNOWN).then_some(Cause::Transient)
+            (refusal.code == SESSION_UNKNOWN).then_some(FailureKind::Transient)
         }
         RegistryError::Protocol {
             violation: Violation::Refused(refusal),
             ..
         } => (refusal.status == 416 || refusal.code == "BLOB_UPLOAD_INVALID")
-            .then_some(Cause::Transient),
+            .then_some(FailureKind::Transient),
         _ => None,
     }
 }

@@ -6,12 +6,12 @@ use reqwest::header::CONTENT_TYPE;
 use soci_oci::Digest;
 
 use super::stored_digest::check_stored_digest;
-use crate::client::Repository;
 use crate::error::{Damage, Operation, Refusal, RegistryError, Tries, Violation};
 use crate::http::request::{Body, Request};
-use crate::http::response::Answer;
-use crate::http::retry::pause;
+use crate::http::response::Outcome;
+use crate::http::retry::wait_before_retry;
 use crate::manifest::{MAX_MANIFEST_SIZE, ManifestName};
+use crate::repository::Repository;
 
 /// What a registry has reported about a manifest that it stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,7 +68,7 @@ impl Repository {
         if refusal.message.contains("immutab") {
             return Err(operation.protocol(Violation::Refused(refusal)));
         }
-        Err(self.refuse(&operation, &request, refusal))
+        Err(self.rejection_error(&operation, &request, refusal))
     }
 
     /// Returns the `PUT` request for a manifest.
@@ -97,17 +97,17 @@ impl Repository {
         request: &Request,
         bytes: &Bytes,
     ) -> Result<PutOutcome, RegistryError> {
-        if let Some(pacing) = &self.registry().manifest_pacing {
-            pacing.wait().await;
+        if let Some(rate) = &self.registry().manifest_rate {
+            rate.acquire().await;
         }
         let refusal = match self.send(operation, request).await? {
-            Answer::Done(response) => {
+            Outcome::Success(response) => {
                 check_stored_digest(operation, response.headers(), Digest::of(bytes))?;
                 let subject_processed = response.headers().contains_key("oci-subject");
                 return Ok(PutOutcome::Stored(PushedManifest { subject_processed }));
             }
-            Answer::Elsewhere => return Err(operation.protocol(Violation::Redirected)),
-            Answer::Refused(refused) => refused.refusal,
+            Outcome::CrossOriginRedirect => return Err(operation.protocol(Violation::Redirected)),
+            Outcome::Rejected(rejection) => rejection.refusal,
         };
         // ECR's message for a missing blob is `LayersNotFoundException`.
         if refusal.code == "MANIFEST_BLOB_UNKNOWN" || refusal.message.contains("LayersNotFound") {
@@ -126,6 +126,6 @@ impl Repository {
             ..Tries::once()
         };
         let reason = "the registry does not know an uploaded blob yet";
-        pause(&operation, reason, tries, wait).await;
+        wait_before_retry(&operation, reason, tries, wait).await;
     }
 }

@@ -11,7 +11,7 @@ use url::Url;
 use crate::auth::scope::Scope;
 use crate::error::Operation;
 use crate::http::request::Request;
-use crate::http::transport::Transport;
+use crate::http::transport::HttpTransport;
 use crate::registry::Registry;
 
 /// How long cancelling may take.
@@ -54,7 +54,7 @@ impl OpenSessions {
 
     /// Cancels all sessions (`DELETE`), within [`CANCEL_TIMEOUT`]. Errors are ignored, because the
     /// registry removes abandoned sessions after a while.
-    pub(crate) async fn cancel_all(&self, transport: &Transport) {
+    pub(crate) async fn cancel_all(&self, transport: &HttpTransport) {
         let sessions = std::mem::take(&mut self.lock_state().sessions);
         let cancel = |session: Session| async move {
             let Session {

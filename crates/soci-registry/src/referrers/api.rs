@@ -8,11 +8,11 @@ use soci_oci::{Descriptor, Digest, media_type};
 use url::Url;
 
 use super::entries::{malformed_list, parse_descriptors};
-use crate::client::{Document, Repository};
 use crate::error::{Operation, Refusal, RegistryError, Violation};
-use crate::http::egress;
+use crate::http::egress::is_same_origin;
 use crate::http::request::Request;
 use crate::manifest::MAX_MANIFEST_SIZE;
+use crate::repository::{Document, DocumentOutcome, Repository};
 
 /// Number of pages of a list that are read.
 const MAX_PAGES: u32 = 100;
@@ -39,11 +39,15 @@ pub(super) async fn list_by_api(
     for number in 0..MAX_PAGES {
         let is_first = number == 0;
         let request = Request::new(Method::GET, url.clone()).header(ACCEPT, media_type::OCI_INDEX);
-        let document = repository.document(operation, &request, MAX_MANIFEST_SIZE);
+        let document = repository.fetch_document(operation, &request, MAX_MANIFEST_SIZE);
         let document = match document.await? {
-            Ok(document) => document,
-            Err(refusal) if is_first && is_unsupported(&refusal) => return Ok(None),
-            Err(refusal) => return Err(repository.refuse(operation, &request, refusal)),
+            DocumentOutcome::Found(document) => document,
+            DocumentOutcome::Rejected(refusal) if is_first && is_unsupported(&refusal) => {
+                return Ok(None);
+            }
+            DocumentOutcome::Rejected(refusal) => {
+                return Err(repository.rejection_error(operation, &request, refusal));
+            }
         };
         if document.media_type() != media_type::OCI_INDEX {
             if is_first {
@@ -107,7 +111,7 @@ fn next_page_url(
         name: "Link",
     };
     let url = from.join(link).ok();
-    let url = url.filter(|url| egress::same_origin(from, url));
+    let url = url.filter(|url| is_same_origin(from, url));
     url.map(Some).ok_or_else(|| operation.protocol(unusable))
 }
 

@@ -11,11 +11,11 @@ use soci_oci::{Descriptor, Digest, media_type};
 use tokio::time::Instant;
 
 use super::entries::malformed_list;
-use crate::client::Repository;
 use crate::error::{Damage, Operation, RegistryError, Violation};
-use crate::http::retry::{Cause, pause};
+use crate::http::retry::{FailureKind, wait_before_retry};
 use crate::manifest::{ManifestName, ManifestReply};
 use crate::push::manifest::PutOutcome;
+use crate::repository::Repository;
 
 /// How many times the tag is written if other clients change it at the same time.
 const MAX_ROUNDS: u32 = 5;
@@ -86,9 +86,11 @@ impl Repository {
         let mut rejected = None;
         for round in 0..MAX_ROUNDS {
             if round > 0 {
-                let wait = backoff.wait(Cause::Transient).unwrap_or_default();
+                let wait = backoff
+                    .next_delay(FailureKind::Transient)
+                    .unwrap_or_default();
                 let reason = "another client changed the tag at the same time";
-                pause(&operation, reason, backoff.tries(), wait).await;
+                wait_before_retry(&operation, reason, backoff.tries(), wait).await;
             }
             let started = Instant::now();
             let before = tag.read_index().await?;
@@ -96,7 +98,7 @@ impl Repository {
                 .as_ref()
                 .is_some_and(|index| index.contains(&referrer))
             {
-                backoff.succeed();
+                backoff.record_success();
                 return Ok(());
             }
             let digest = before.as_ref().map(|index| index.digest);
@@ -111,7 +113,7 @@ impl Repository {
                 WriteOutcome::PreconditionFailed(error) => rejected = Some((digest, error)),
                 WriteOutcome::Written => {
                     if tag.keeps_entry(&referrer, started).await? {
-                        backoff.succeed();
+                        backoff.record_success();
                         return Ok(());
                     }
                 }
@@ -282,7 +284,9 @@ impl<'a> FallbackTag<'a> {
             PutOutcome::Rejected(refusal) => refusal,
         };
         let is_precondition_failed = refusal.status == 412;
-        let error = self.repository.refuse(&operation, &request, refusal);
+        let error = self
+            .repository
+            .rejection_error(&operation, &request, refusal);
         if is_precondition_failed {
             Ok(WriteOutcome::PreconditionFailed(error))
         } else {

@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use soci_document::Classify as _;
+use soci_document::{Classify as _, Exit};
 use soci_oci::media_type;
-use soci_registry::{ClientOptions, ErrorClass, ManifestName, RegistryError};
+use soci_registry::{ClientOptions, ManifestName, RegistryError};
 use tempfile::TempDir;
 
 use crate::fake::{Fake, Reply};
@@ -110,7 +110,7 @@ async fn renews_a_token_after_the_403_that_ecr_sends_for_an_expired_one() {
         .fetch_manifest(name)
         .await
         .expect_err("two rejected tokens");
-    assert_eq!(error.class(), ErrorClass::Denied);
+    assert_eq!(error.exit(), Exit::Denied);
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("no credentials were found"), "{hint}");
     assert!(
@@ -171,7 +171,7 @@ async fn an_error_names_the_sources_that_were_tried() {
         .fetch_manifest(ManifestName::Tag("v1"))
         .await
         .expect_err("an error");
-    assert_eq!(error.class(), ErrorClass::Denied);
+    assert_eq!(error.exit(), Exit::Denied);
     let text = error.to_string();
     let file = folder.path().join("config.json");
     assert!(text.contains(&file.display().to_string()), "{text}");
@@ -190,7 +190,7 @@ async fn sends_a_rejected_password_only_once() {
         .fetch_manifest(ManifestName::Tag("v1"))
         .await
         .expect_err("an error");
-    assert_eq!(error.class(), ErrorClass::Denied);
+    assert_eq!(error.exit(), Exit::Denied);
     assert!(!format!("{error:?}").contains("hunter2"));
     assert_eq!(fake.seen().len(), 2);
 }
@@ -209,7 +209,7 @@ async fn rejects_an_unsafe_token_server() {
             .fetch_manifest(ManifestName::Tag("v1"))
             .await;
         let error = error.expect_err("an error");
-        assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
+        assert_eq!(error.exit(), Exit::Protocol, "{error}");
     }
 }
 
@@ -223,7 +223,7 @@ async fn an_error_names_the_missing_helper() {
             .fetch_manifest(ManifestName::Tag("v1"))
             .await
             .expect_err("an error");
-        assert_eq!(error.class(), ErrorClass::Configuration);
+        assert_eq!(error.exit(), Exit::Configuration);
         assert!(error.to_string().contains(name), "{error}");
     }
 }
@@ -261,6 +261,6 @@ async fn waits_no_longer_than_the_timeout() {
         .fetch_manifest(ManifestName::Tag("v1"))
         .await
         .expect_err("an error");
-    assert_eq!(error.class(), ErrorClass::Unavailable);
+    assert_eq!(error.exit(), Exit::Unavailable);
     assert!(error.to_string().contains("2 tries"), "{error}");
 }

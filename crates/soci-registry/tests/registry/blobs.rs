@@ -1,8 +1,9 @@
 //! Fetching blobs: resumption, ranges, and verification.
 
 use bytes::Bytes;
+use soci_document::{Classify as _, Exit};
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, ClientOptions, ErrorClass, RegistryError};
+use soci_registry::{BlobStream, ClientOptions, RegistryError};
 
 use crate::fake::{Fake, Reply, Seen};
 use crate::repository;
@@ -102,7 +103,7 @@ async fn gives_up_on_a_blob_that_makes_no_progress() {
     let error = collect(stream.expect("a stream"))
         .await
         .expect_err("an error");
-    assert_eq!(error.class(), ErrorClass::Unavailable);
+    assert_eq!(error.exit(), Exit::Unavailable);
     assert!(error.to_string().contains("of 1000 bytes"), "{error}");
     assert_eq!(fake.seen().len(), 5);
 }
@@ -117,10 +118,7 @@ async fn rejects_a_range_that_was_not_requested() {
             .body(&blob[9..])
     });
     let error = repository(&fake).blob(&descriptor, 10).await;
-    assert_eq!(
-        error.expect_err("a protocol error").class(),
-        ErrorClass::Protocol
-    );
+    assert_eq!(error.expect_err("a protocol error").exit(), Exit::Protocol);
 }
 
 #[tokio::test]
@@ -129,7 +127,7 @@ async fn rejects_a_blob_of_another_length() {
     for size in [3, 5] {
         let descriptor = Descriptor::new(media_type::OCTET_STREAM, Digest::of(b"four"), size);
         let error = repository(&fake).blob(&descriptor, 0).await;
-        assert_eq!(error.expect_err("an error").class(), ErrorClass::BadData);
+        assert_eq!(error.expect_err("an error").exit(), Exit::BadData);
     }
 }
 
@@ -145,7 +143,7 @@ async fn verifies_digest_and_limit_of_small_blobs() {
         (right, 1),
     ] {
         let error = repository.blob_bytes(&descriptor, limit).await;
-        assert_eq!(error.expect_err("an error").class(), ErrorClass::BadData);
+        assert_eq!(error.expect_err("an error").exit(), Exit::BadData);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Fetching manifests: verification, limits, and missing objects.
 
+use soci_document::{Classify as _, Exit};
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{Damage, ErrorClass, ManifestName, RegistryError};
+use soci_registry::{Damage, ManifestName, RegistryError};
 
 use crate::fake::{Fake, Reply};
 use crate::{MANIFEST, manifest_reply, repository};
@@ -71,7 +72,7 @@ async fn a_missing_object_is_reported_after_one_request() {
             .is_none()
     );
     let error = repository.blob(&blob, 0).await.expect_err("no blob");
-    assert_eq!(error.class(), ErrorClass::NotFound);
+    assert_eq!(error.exit(), Exit::NotFound);
     assert_eq!(fake.seen().len(), 5, "one request for each call");
 }
 
@@ -103,7 +104,7 @@ async fn rejects_a_manifest_with_two_media_types() {
         .fetch_manifest(name)
         .await
         .expect_err("an error");
-    assert_eq!(error.class(), ErrorClass::BadData);
+    assert_eq!(error.exit(), Exit::BadData);
 }
 
 #[tokio::test]

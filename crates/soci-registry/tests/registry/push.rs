@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream;
+use soci_document::{Classify as _, Exit};
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, Content, ErrorClass, ManifestName, PushedBlob};
+use soci_registry::{BlobStream, Content, ManifestName, PushedBlob};
 
 use crate::fake::{Fake, Reply};
 use crate::{path, repository};
@@ -95,13 +96,13 @@ async fn reports_content_that_is_too_short_or_unreadable() {
     let short: Content =
         Arc::new(move || BlobStream::from_stream(stream::iter([Ok(rest.clone())])));
     let error = repository.push_blob_stream(&descriptor, &short).await;
-    assert_eq!(error.expect_err("an error").class(), ErrorClass::BadData);
+    assert_eq!(error.expect_err("an error").exit(), Exit::BadData);
     let broken: Content = Arc::new(move || {
         let chunks = [Ok(content.slice(1..)), Err(std::io::Error::other("disk"))];
         BlobStream::from_stream(stream::iter(chunks))
     });
     let error = repository.push_blob_stream(&descriptor, &broken).await;
-    assert_eq!(error.expect_err("an error").class(), ErrorClass::Io);
+    assert_eq!(error.expect_err("an error").exit(), Exit::Io);
 }
 
 #[tokio::test]
@@ -110,7 +111,7 @@ async fn sends_no_content_to_an_unsafe_upload_location() {
         let fake = Fake::start(move |_, _| Reply::new(202).header("Location", location));
         let (descriptor, content) = blob();
         let error = repository(&fake).push_blob(&descriptor, content).await;
-        assert_eq!(error.expect_err("an error").class(), ErrorClass::Protocol);
+        assert_eq!(error.expect_err("an error").exit(), Exit::Protocol);
     }
 }
 
@@ -199,7 +200,7 @@ async fn rejects_a_reply_with_another_digest() {
             Bytes::from_static(b"{}"),
         )
         .await;
-    assert_eq!(error.expect_err("an error").class(), ErrorClass::Protocol);
+    assert_eq!(error.expect_err("an error").exit(), Exit::Protocol);
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
-use soci_document::Classify as _;
 use soci_document::ReferrersVia;
+use soci_document::{Classify as _, Exit};
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{ErrorClass, RegistryError};
+use soci_registry::RegistryError;
 
 use crate::fake::{Fake, Reply};
 use crate::{path, repository};
@@ -64,7 +64,7 @@ async fn stops_at_a_page_of_another_origin_and_after_100_pages() {
         let fake = Fake::start(move |_, _| list_reply(&[]).header("Link", link));
         let error = repository(&fake).list_referrers(subject(), TYPE).await;
         let error = error.expect_err("an error");
-        assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
+        assert_eq!(error.exit(), Exit::Protocol, "{error}");
         assert!(fake.seen().len() <= 100);
     }
 }
@@ -106,7 +106,7 @@ async fn distinguishes_a_missing_list_from_a_missing_repository() {
     let fake = Fake::start(|_, _| Reply::error(404, "NAME_UNKNOWN"));
     let error = repository(&fake).list_referrers(subject(), TYPE).await;
     let error = error.expect_err("an error");
-    assert_eq!(error.class(), ErrorClass::NotFound);
+    assert_eq!(error.exit(), Exit::NotFound);
     assert!(error.hint().is_some());
 }
 
@@ -189,7 +189,7 @@ async fn merges_with_concurrent_writes_and_gives_up_after_five() {
     assert_eq!(last_write(&fake)["manifests"], expected);
     let fake = start_tag_store(None, usize::MAX);
     let added = add_referrer(&fake).await;
-    assert_eq!(added.expect_err("an error").class(), ErrorClass::Throttled);
+    assert_eq!(added.expect_err("an error").exit(), Exit::TryAgain);
     assert_eq!(fake.count("PUT", &tag_path()), 5);
 }
 
@@ -209,7 +209,7 @@ async fn does_not_overwrite_a_tag_that_is_not_a_list() {
                 .body(content.clone())
         });
         let added = add_referrer(&fake).await;
-        assert_eq!(added.expect_err("an error").class(), ErrorClass::Protocol);
+        assert_eq!(added.expect_err("an error").exit(), Exit::Protocol);
         assert_eq!(fake.count("PUT", &tag_path()), 0);
     }
 }
@@ -242,6 +242,6 @@ async fn reports_an_immutable_tag_after_one_write() {
         _ => list_reply(&[entry("theirs", TYPE)]),
     });
     let added = add_referrer(&fake).await;
-    assert_eq!(added.expect_err("an error").class(), ErrorClass::Protocol);
+    assert_eq!(added.expect_err("an error").exit(), Exit::Protocol);
     assert_eq!(fake.count("PUT", &tag_path()), 1);
 }

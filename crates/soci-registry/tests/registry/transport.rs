@@ -1,7 +1,8 @@
 //! What all requests have in common: retries, redirects, and safe error texts.
 
+use soci_document::{Classify as _, Exit};
 use soci_oci::{Descriptor, media_type};
-use soci_registry::{Client, ErrorClass, ManifestName, RetryPolicy};
+use soci_registry::{Client, ManifestName, RetryPolicy};
 
 use crate::fake::{Fake, Reply};
 use crate::{manifest_reply, path, repository};
@@ -34,7 +35,7 @@ async fn retries_server_errors_up_to_the_limit() {
     assert!(found.expect("an answer").is_some());
     let error = repository.fetch_manifest(ManifestName::Tag("broken")).await;
     let error = error.expect_err("an error");
-    assert_eq!(error.class(), ErrorClass::Unavailable);
+    assert_eq!(error.exit(), Exit::Unavailable);
     assert!(error.to_string().contains("6 tries"), "{error}");
     assert_eq!(fake.count("GET", &path("manifests/broken")), 6);
 }
@@ -92,7 +93,7 @@ async fn follows_neither_a_redirect_loop_nor_an_unsafe_redirect() {
     for tag in ["loop", "metadata", "nowhere"] {
         let error = repository.fetch_manifest(ManifestName::Tag(tag)).await;
         let error = error.expect_err("an error");
-        assert_eq!(error.class(), ErrorClass::Protocol, "{error}");
+        assert_eq!(error.exit(), Exit::Protocol, "{error}");
     }
     assert_eq!(fake.count("GET", &path("manifests/loop")), 6);
 }
@@ -122,10 +123,7 @@ async fn a_client_with_its_own_retries_leaves_the_shared_budget_alone() {
     let separate = crate::repository_of(&client.with_retries(few), &fake);
     for _ in 0..5 {
         let error = separate.fetch_manifest(ManifestName::Tag("separate")).await;
-        assert_eq!(
-            error.expect_err("an error").class(),
-            ErrorClass::Unavailable
-        );
+        assert_eq!(error.expect_err("an error").exit(), Exit::Unavailable);
     }
     assert_eq!(fake.count("GET", &path("manifests/separate")), 10);
     let found = crate::repository_of(&client, &fake)

@@ -56,7 +56,7 @@ fn authenticates_to_a_proxy() {
         let open = registry_with_layers(Faulty::setup(), &[3000]);
         let line = indexed(&sandbox, &app(&open));
         let says = [
-            "the proxy wants credentials",
+            "the proxy asks for a user name",
             "HTTPS_PROXY=http://name:password@host:port",
         ];
         for user in ["", "user:canary-wrong@"] {
@@ -105,7 +105,7 @@ fn authenticates_to_a_proxy_for_plain_http() {
             tool.env("HTTP_PROXY", url).run()
         };
         let ended = through(proxy.url());
-        assert_fails(&sandbox, ended, 77, &["the proxy wants credentials"]);
+        assert_fails(&sandbox, ended, 77, &["the proxy asks for a user name"]);
         assert!(registry.requests().is_empty());
         let ended = through(format!("{WITH_PASSWORD}{}", proxy.host())).succeeds();
         assert_no_secret(&sandbox, &[&ended]);

@@ -1,0 +1,273 @@
+//! One repository of a registry: its URLs, its requests, and the errors of its replies.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response, StatusCode};
+use soci_oci::reference::RegistryReference;
+use url::Url;
+
+use crate::auth::scope::Scope;
+use crate::ecr;
+use crate::error::{Damage, Denial, Fault, Operation, Refusal, RegistryError, Tries, Violation};
+use crate::http::egress::display_host;
+use crate::http::request::Request;
+use crate::http::response::{Outcome, ReadError, read_body};
+use crate::http::retry::{FailureKind, wait_before_retry};
+use crate::http::transport::HttpTransport;
+use crate::options::ClientOptions;
+use crate::push::sessions::OpenSessions;
+use crate::registry::Registry;
+
+/// A repository of a registry. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    run: Arc<RunContext>,
+    registry: Arc<Registry>,
+    reference: Arc<RegistryReference>,
+}
+
+/// What all repositories of one client share.
+#[derive(Debug)]
+pub(crate) struct RunContext {
+    pub(crate) transport: HttpTransport,
+    pub(crate) open_sessions: OpenSessions,
+    /// Number of connections over which one blob is downloaded.
+    connections: NonZeroUsize,
+}
+
+/// The outcome of a request for a document.
+#[derive(Debug)]
+pub(crate) enum DocumentOutcome {
+    Found(Document),
+    Rejected(Refusal),
+}
+
+/// A document that was read whole, with the headers of the reply.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+/// The error of Go's HTTP server for a plain request to its TLS port. Most registries are in Go.
+const GO_EXPECTS_TLS: &str = "HTTP request to an HTTPS server";
+
+impl RunContext {
+    /// Returns the context of a new client, with a full retry budget.
+    pub(crate) fn new(options: &ClientOptions) -> Self {
+        Self {
+            transport: HttpTransport::new(options.timeouts.clone(), options.retries.clone()),
+            open_sessions: OpenSessions::default(),
+            connections: options.connections,
+        }
+    }
+}
+
+impl Repository {
+    pub(crate) fn new(
+        run: Arc<RunContext>,
+        registry: Arc<Registry>,
+        reference: RegistryReference,
+    ) -> Self {
+        Self {
+            run,
+            registry,
+            reference: Arc::new(reference),
+        }
+    }
+
+    /// Returns the reference that this repository was made from, with its tag and digest.
+    pub fn reference(&self) -> &RegistryReference {
+        &self.reference
+    }
+
+    pub(crate) fn open_sessions(&self) -> &OpenSessions {
+        &self.run.open_sessions
+    }
+
+    pub(crate) fn transport(&self) -> &HttpTransport {
+        &self.run.transport
+    }
+
+    pub(crate) const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Returns the number of connections over which one blob is downloaded.
+    pub(crate) fn connections(&self) -> NonZeroUsize {
+        self.run.connections
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.reference.repository
+    }
+
+    /// Returns an operation on an object of this repository, for error messages.
+    pub(crate) fn operation(&self, action: &'static str, object: impl fmt::Display) -> Operation {
+        Operation {
+            action,
+            object: object.to_string(),
+            registry: self.reference.registry.clone(),
+            repository: self.reference.repository.clone(),
+        }
+    }
+
+    /// Returns the URL of an object of this repository. Names, tags and digests consist of
+    /// characters that need no escaping.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.registry.clients.policy().origin().clone();
+        url.set_path(&format!("/v2/{}/{path}", self.name()));
+        url
+    }
+
+    /// Sends a request with credentials for reading from this repository, or for writing to it,
+    /// depending on the method.
+    pub(crate) async fn send(
+        &self,
+        operation: &Operation,
+        request: &Request,
+    ) -> Result<Outcome, RegistryError> {
+        let scope = match request.method {
+            Method::GET | Method::HEAD => Scope::pull(self.name()),
+            _ => Scope::push(self.name()),
+        };
+        self.send_for(operation, request, &scope).await
+    }
+
+    /// Sends a request with credentials for `scope`.
+    pub(crate) async fn send_for(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        scope: &Scope,
+    ) -> Result<Outcome, RegistryError> {
+        self.registry
+            .send(self.transport(), operation, request, scope)
+            .await
+    }
+
+    /// Fetches a document of at most `limit` bytes. If the body is interrupted, it is fetched again
+    /// from its start.
+    pub(crate) async fn fetch_document(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        limit: u64,
+    ) -> Result<DocumentOutcome, RegistryError> {
+        let transport = self.transport();
+        let mut backoff = transport.backoff();
+        loop {
+            let response = match self.send(operation, request).await? {
+                Outcome::Success(response) => response,
+                Outcome::CrossOriginRedirect => {
+                    return Err(operation.protocol(Violation::Redirected));
+                }
+                Outcome::Rejected(rejection) => {
+                    return Ok(DocumentOutcome::Rejected(rejection.refusal));
+                }
+            };
+            let fault = match self.read_document(operation, response, limit).await? {
+                DocumentBody::Complete(document) => {
+                    backoff.record_success();
+                    return Ok(DocumentOutcome::Found(document));
+                }
+                DocumentBody::Interrupted(fault) => fault,
+            };
+            match backoff.next_delay(FailureKind::Transient) {
+                Some(delay) => {
+                    wait_before_retry(operation, &fault.to_string(), backoff.tries(), delay).await;
+                }
+                None => return Err(operation.unavailable(fault, backoff.tries())),
+            }
+        }
+    }
+
+    async fn read_document(
+        &self,
+        operation: &Operation,
+        response: Response,
+        limit: u64,
+    ) -> Result<DocumentBody, RegistryError> {
+        let headers = response.headers().clone();
+        let host = display_host(response.url());
+        let expected = response.content_length().unwrap_or_default();
+        match read_body(response, limit, self.transport().timeouts.idle).await {
+            Ok(bytes) => Ok(DocumentBody::Complete(Document { headers, bytes })),
+            Err(ReadError::TooLarge) => Err(operation.bad_data(Damage::TooLarge { limit })),
+            Err(ReadError::Interrupted { received, reason }) => {
+                Ok(DocumentBody::Interrupted(Fault::Interrupted {
+                    host,
+                    received,
+                    expected,
+                    reason,
+                }))
+            }
+        }
+    }
+
+    /// Returns the error for the rejection of a request to this repository.
+    pub(crate) fn rejection_error(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        refusal: Refusal,
+    ) -> RegistryError {
+        let status = StatusCode::from_u16(refusal.status).unwrap_or_default();
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => operation.bad_data(Damage::Refused(refusal)),
+            // More permissions would not help against a quota.
+            StatusCode::FORBIDDEN if refusal.is_quota() => {
+                operation.protocol(Violation::Refused(refusal))
+            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => operation.denied_by_proxy(),
+            StatusCode::BAD_REQUEST if refusal.message.contains(GO_EXPECTS_TLS) => {
+                let fault = Fault::not_plain_http(display_host(&request.url));
+                operation.unavailable(fault, Tries::once())
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                operation.denied(Denial::Refused(refusal), self.denial_hint(request))
+            }
+            StatusCode::NOT_FOUND => RegistryError::NotFound {
+                operation: Box::new(operation.clone()),
+                refusal,
+            },
+            _ => operation.protocol(Violation::Refused(refusal)),
+        }
+    }
+
+    /// Returns what the user can do about a denied request, if that is known.
+    fn denial_hint(&self, request: &Request) -> Option<String> {
+        let hint = self.registry.authenticator.missing_credentials_hint();
+        if hint.is_some() || !self.registry.is_ecr {
+            return hint;
+        }
+        let action = ecr::action(&request.method, request.url.path())?;
+        let name = self.name();
+        Some(format!(
+            "the caller needs {action} on the repository `{name}`"
+        ))
+    }
+}
+
+/// The body of a document, as far as it could be read.
+enum DocumentBody {
+    Complete(Document),
+    Interrupted(Fault),
+}
+
+impl Document {
+    /// Returns a header if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the `Content-Type` without its parameters. Empty if there is none.
+    pub(crate) fn media_type(&self) -> &str {
+        let value = self.header("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim()
+    }
+}
