@@ -3,8 +3,9 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
-use soci_transport::{Pieces, Session};
+use soci_cli::{Common, Failure, Io, Tool, flag};
+use soci_registry_args::RegistryArgs;
+use soci_transport::MemoryBudget;
 
 use crate::image::Indexer;
 
@@ -52,10 +53,10 @@ impl Tool for Args {
     fn run(self, io: &mut Io) -> Result<(), Failure> {
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let indexer = Indexer {
-            session: Session::new(&self.registry),
+            session: self.registry.session(),
             store: self.common.open_store()?,
             jobs: self.jobs.unwrap_or_else(processors),
-            pieces: Pieces::new(PIECES),
+            pieces: MemoryBudget::new(PIECES),
             build_tool_identifier: self.build_tool_identifier,
             reuse: !self.force,
         };

@@ -11,7 +11,7 @@ use soci_oci::convert::{Converted, Indexed, Source as Convertible, convert};
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::soci::{self, DISABLE_XATTRS, soci_index_v1, soci_index_v2, ztoc_descriptor};
 use soci_oci::{Descriptor, Digest, Manifest};
-use soci_transport::{Pieces, Session, parse_manifest};
+use soci_transport::{MemoryBudget, Session, parse_manifest};
 use soci_ztoc::Ztoc;
 
 use crate::built::Built;
@@ -24,7 +24,7 @@ pub(crate) struct Indexer {
     pub(crate) store: Layout,
     pub(crate) jobs: NonZeroUsize,
     /// Bounds what all layers together hold of their bytes.
-    pub(crate) pieces: Pieces,
+    pub(crate) pieces: MemoryBudget,
     pub(crate) build_tool_identifier: String,
     pub(crate) reuse: bool,
 }

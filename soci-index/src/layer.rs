@@ -154,7 +154,7 @@ fn read(
     bar: &Bar,
     stop: &AtomicBool,
 ) -> Result<(), LayerError> {
-    while let Some(piece) = reader.next_piece()? {
+    while let Some(piece) = reader.next_chunk()? {
         if stop.load(Ordering::Relaxed) {
             return Err(LayerError::Stopped);
         }

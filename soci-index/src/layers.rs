@@ -176,8 +176,8 @@ impl Pass<'_> {
     fn open(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
         let Indexer { session, store, .. } = self.indexer;
         if store.has(layer) {
-            let stored = Source::Layout(store.clone()).blob(layer)?;
-            return Ok(stored.within(&self.indexer.pieces));
+            let stored = BlobReader::from_file(store.blob(layer)?);
+            return Ok(stored.with_budget(&self.indexer.pieces));
         }
         if self.source.get().is_none() {
             // Another worker may have been faster; one of the two sources is as good as the other.
@@ -187,7 +187,7 @@ impl Pass<'_> {
         let source = self.source.get();
         let source =
             source.ok_or_else(|| Failure::message(Exit::Internal, "the source is not open"))?;
-        Ok(source.blob(layer)?.within(&self.indexer.pieces))
+        Ok(source.open_blob(layer)?.with_budget(&self.indexer.pieces))
     }
 
     /// Returns what determines the ztoc of a layer.

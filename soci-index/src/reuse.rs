@@ -45,7 +45,6 @@ struct Offer {
 
 /// Where SOCI indexes may lie.
 struct Place {
-    reference: Reference,
     source: Source,
     /// Whether the image itself lies here.
     own: bool,
@@ -101,7 +100,7 @@ impl Offers {
                 Ok((bytes, disable_xattrs)) => {
                     store.write_blob(&bytes)?;
                     let Descriptor { digest, size, .. } = *ztoc;
-                    tracing::info!(target: "soci", layer = %layer.digest, ztoc = %digest, bytes = size, from = %place.reference, "reused");
+                    tracing::info!(target: "soci", layer = %layer.digest, ztoc = %digest, bytes = size, from = %place.source.reference(), "reused");
                     return Ok(Some(Built::Ztoc {
                         digest,
                         size,
@@ -111,7 +110,7 @@ impl Offers {
                 Err(Refusal::Read(error)) if !is_odd(&error) => place.give_up(error),
                 Err(refusal) => {
                     let refusal = chain(refusal);
-                    tracing::info!(target: "soci", layer = %layer.digest, ztoc = %ztoc.digest, from = %place.reference, "not reused: {refusal}");
+                    tracing::info!(target: "soci", layer = %layer.digest, ztoc = %ztoc.digest, from = %place.source.reference(), "not reused: {refusal}");
                 }
             }
         }
@@ -130,7 +129,7 @@ impl Offer {
         let limit = most(layer);
         let bytes = match store.read_blob(&self.ztoc, limit) {
             Ok(bytes) => Some(bytes),
-            Err(_) => self.place.source.blob_bytes(&self.ztoc, limit)?,
+            Err(_) => self.place.source.read_blob(&self.ztoc, limit)?,
         };
         let bytes = bytes.ok_or(Refusal::Missing)?;
         let ztoc = Ztoc::decode(&bytes)?;
@@ -154,7 +153,7 @@ impl Place {
     /// Asks no more here, and says why: once, and as a warning only where the user has named the place.
     fn give_up(&self, error: TransportError) {
         if !self.gone.swap(true, Ordering::Relaxed) {
-            tell(&self.reference, self.own, error);
+            tell(self.source.reference(), self.own, error);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The command line of `soci-pull`.
 
 use clap::Parser;
-use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
+use soci_cli::{Common, Failure, Io, Tool, flag};
 use soci_document::{Document, Exit};
 use soci_oci::Platform;
-use soci_transport::Session;
+use soci_registry_args::RegistryArgs;
 
 use crate::pull::Pull;
 
@@ -50,7 +50,7 @@ impl Tool for Args {
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
         let pull = Pull {
-            session: Session::new(&self.registry),
+            session: self.registry.session(),
             store: self.common.open_store()?,
             platforms: self.platform,
             progress: io.progress.clone(),

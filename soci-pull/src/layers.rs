@@ -41,7 +41,12 @@ impl Pull {
     /// Stores one layer and returns how many bytes were read.
     fn layer(&self, source: &Source, layer: &Descriptor) -> Result<u64, Failure> {
         let context = |failure: Failure| failure.context(format!("layer `{}`", layer.digest));
-        let open = || source.blob(layer).map_err(Failure::from).map_err(context);
+        let open = || {
+            source
+                .open_blob(layer)
+                .map_err(Failure::from)
+                .map_err(context)
+        };
         let reader = open()?;
         let may_mend = reader.is_remote();
         match self.keep(reader, layer)? {
@@ -66,7 +71,7 @@ impl Pull {
         let bar = self.progress.bar(&layer.digest.short(), layer.size);
         let mut writer = self.store.blob_writer(layer)?;
         while let Some(piece) = reader
-            .next_piece()
+            .next_chunk()
             .map_err(|error| Failure::from(error).context(format!("layer `{}`", layer.digest)))?
         {
             bar.advance(piece.len() as u64);

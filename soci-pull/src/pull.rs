@@ -10,9 +10,9 @@ use soci_document::{
     VERSION,
 };
 use soci_layout::Layout;
-use soci_oci::manifest::Root;
+use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::is_manifest;
-use soci_oci::{Descriptor, Manifest, Platform, Reference, convert, layer};
+use soci_oci::{Descriptor, Manifest, Platform, convert, layer};
 use soci_transport::{Resolved, Session, Source, TransportError, parse_manifest};
 
 /// What pulls need.
@@ -55,7 +55,8 @@ impl Pull {
         let image: ImageReference = text
             .parse()
             .map_err(|error| Failure::new(Exit::Usage, error))?;
-        let document = self.fetch(&image, image.reference())?;
+        let source = Source::open(&self.session, image.reference())?;
+        let document = self.fetch(&image, source)?;
         self.with_layers(document, with_layers)
     }
 
@@ -65,8 +66,8 @@ impl Pull {
             entry.missing || entry.config.is_none() || self.store.has(&entry.descriptor)
         };
         if !self.store.has(&document.root) || !document.manifests.iter().all(held) {
-            let pinned = Source::pinned(document.image.reference(), document.root.digest);
-            self.fetch(&document.image, &pinned)?;
+            let source = Source::open(&self.session, document.image.reference())?;
+            self.fetch(&document.image, source.with_digest(document.root.digest))?;
         }
         self.with_layers(document, with_layers)
     }
@@ -80,10 +81,9 @@ impl Pull {
     }
 
     /// Resolves a reference and stores its manifests and configurations.
-    fn fetch(&self, image: &ImageReference, reference: &Reference) -> Result<Document, Failure> {
+    fn fetch(&self, image: &ImageReference, source: Source) -> Result<Document, Failure> {
         let started = Instant::now();
-        let source = Source::open(&self.session, reference)?;
-        let resolved = source.resolve(reference)?;
+        let resolved = source.resolve()?;
         let mut fetch = Fetch {
             pull: self,
             source,
@@ -160,7 +160,7 @@ impl Fetch<'_> {
         if !is_manifest(&descriptor.media_type) {
             return Ok(ManifestEntry::new(descriptor.clone()));
         }
-        let Some(bytes) = self.source.manifest(descriptor)? else {
+        let Some(bytes) = self.source.read_manifest(descriptor)? else {
             return Ok(ManifestEntry {
                 missing: true,
                 ..ManifestEntry::new(descriptor.clone())
@@ -209,7 +209,7 @@ impl Fetch<'_> {
         }
         for layer in &mut entry.layers {
             if layer::is_foreign(&layer.descriptor.media_type)
-                && !self.source.holds(&layer.descriptor)?
+                && !self.source.has_blob(&layer.descriptor)?
             {
                 layer.held = Some(false);
             }
@@ -222,7 +222,7 @@ impl Fetch<'_> {
         let what = format!("configuration `{}`", config.digest);
         let bytes = self
             .source
-            .small_blob(config)?
+            .read_blob(config, MANIFEST_LIMIT)?
             .ok_or(TransportError::NotFound { what })?;
         self.bytes += bytes.len() as u64;
         self.pull.store.write_blob(&bytes)?;

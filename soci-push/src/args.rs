@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use clap::{Parser, ValueEnum};
-use soci_cli::{Common, Failure, Io, RegistryArgs, Tool, flag};
-use soci_transport::Session;
+use soci_cli::{Common, Failure, Io, Tool, flag};
+use soci_registry_args::RegistryArgs;
 
 use crate::image::Pusher;
 
@@ -82,7 +82,7 @@ impl Tool for Args {
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
         let pusher = Pusher {
-            session: Session::new(&self.registry),
+            session: self.registry.session(),
             store: self.common.open_store()?,
             to: self.to,
             tags: self.tag,

@@ -143,7 +143,7 @@ impl Origin<'_> {
     /// Reads a manifest from the store, or else from the place that the image is copied from.
     fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
         if let (false, Some(source)) = (self.store.has(descriptor), self.copied_from)
-            && let Some(bytes) = source.manifest(descriptor)?
+            && let Some(bytes) = source.read_manifest(descriptor)?
         {
             return Ok(bytes);
         }

@@ -9,7 +9,7 @@ use soci_document::{Document, Exit, Push, ReferrersVia, Timing};
 use soci_layout::Layout;
 use soci_oci::media_type::SOCI_INDEX_V1;
 use soci_oci::{Descriptor, Reference, layer};
-use soci_transport::{Destination, PutManifest, Referrers, Session, Source};
+use soci_transport::{Destination, PutOutcome, Referrers, Session, Source};
 
 use crate::args::{ExistingIndex, Mode};
 use crate::content::{Content, Origin, is_soci_config};
@@ -69,8 +69,7 @@ impl Pusher {
         }
         .gather(&document)?;
         let destination = self.open(&to)?;
-        let copied = source.as_ref().map(|source| (source, &image));
-        let send_blobs = |upload: &Upload<'_>| self.blobs(upload, &content, copied);
+        let send_blobs = |upload: &Upload<'_>| self.blobs(upload, &content, source.as_ref());
         let upload = Upload {
             destination: destination.as_ref(),
             mode: self.mode,
@@ -112,17 +111,17 @@ impl Pusher {
         &self,
         upload: &Upload<'_>,
         content: &Content,
-        copied: Option<(&Source, &Reference)>,
+        copied: Option<&Source>,
     ) -> Result<(), Failure> {
-        if let Some((source, from)) = copied {
+        if let Some(source) = copied {
             let mut blobs = Vec::new();
             for blob in content.image_blobs.values() {
-                if !layer::is_foreign(&blob.media_type) || source.holds(blob)? {
+                if !layer::is_foreign(&blob.media_type) || source.has_blob(blob)? {
                     blobs.push(blob);
                 }
             }
             upload.blobs(blobs.into_iter(), self.uploads, |place, blob| {
-                from_source(source, from, place, blob)
+                from_source(source, place, blob)
             })?;
         }
         let (configs, ztocs): (Vec<_>, Vec<_>) = content
@@ -195,7 +194,7 @@ impl Pusher {
             return Ok(None);
         };
         // An index that was there already may have lost its entry in the fallback tag: look again.
-        let put = put.unwrap_or(PutManifest::Kept);
+        let put = put.unwrap_or(PutOutcome::Stored);
         let via = place.add_referrer(subject.digest, index, put, listed);
         via.map(Some).map_err(|error| unlisted(error.into()))
     }
@@ -205,7 +204,7 @@ impl Pusher {
 fn list(upload: &Upload<'_>, subject: &Descriptor) -> Result<Option<Referrers>, Failure> {
     let listed = upload
         .destination
-        .map(|place| place.referrers(subject.digest, SOCI_INDEX_V1));
+        .map(|place| place.list_referrers(subject.digest, SOCI_INDEX_V1));
     Ok(listed.transpose()?)
 }
 

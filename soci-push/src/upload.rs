@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use soci_cli::{Failure, Progress, in_parallel};
 use soci_layout::Layout;
-use soci_oci::{Descriptor, Reference};
-use soci_transport::{Destination, PutManifest, Source, TransportError};
+use soci_oci::Descriptor;
+use soci_transport::{Destination, PutOutcome, Source, TransportError};
 
 use crate::args::Mode;
 
@@ -100,7 +100,7 @@ impl Upload<'_> {
         &self,
         manifest: &Descriptor,
         bytes: &[u8],
-    ) -> Result<Option<PutManifest>, Failure> {
+    ) -> Result<Option<PutOutcome>, Failure> {
         let context = || format!("cannot push manifest `{}`", manifest.digest);
         if self
             .holds(manifest)
@@ -133,7 +133,7 @@ impl Upload<'_> {
                 Err(error) if error.is_blob_unknown() => {}
                 other => return Ok(other?),
             }
-            place.wait_for_blobs(manifest.digest, count)?;
+            place.wait_for_blobs(manifest.digest, count);
             let again = Upload {
                 count: Count::default(),
                 ..*self
@@ -151,7 +151,10 @@ impl Upload<'_> {
         bytes: &[u8],
     ) -> Result<(), Failure> {
         let context = || format!("cannot set the tag `{tag}`");
-        let now = self.destination.map(|place| place.tagged(tag)).transpose();
+        let now = self
+            .destination
+            .map(|place| place.resolve_tag(tag))
+            .transpose();
         let now = now
             .map_err(|error| Failure::from(error).context(context()))?
             .flatten();
@@ -160,7 +163,7 @@ impl Upload<'_> {
             return Ok(());
         }
         if let (Mode::Write, Some(place)) = (self.mode, self.destination) {
-            self.mending(place, manifest, || place.tag(tag, manifest, bytes))
+            self.mending(place, manifest, || place.put_tag(tag, manifest, bytes))
                 .map_err(|failure| failure.context(context()))?;
         }
         self.count.sent(bytes.len() as u64);
@@ -182,9 +185,8 @@ pub(crate) fn from_store(
 /// Sends a blob of the image's own place.
 pub(crate) fn from_source(
     source: &Source,
-    from: &Reference,
     place: &Destination,
     blob: &Descriptor,
 ) -> Result<u64, Failure> {
-    Ok(place.copy_blob(blob, source, from)?)
+    Ok(place.copy_blob(blob, source)?)
 }

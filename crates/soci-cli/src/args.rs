@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use soci_document::Exit;
 use soci_layout::Layout;
 
-use crate::{Failure, NetworkArgs};
+use crate::Failure;
 
 /// What every tool takes.
 #[derive(Args, Clone, Debug)]
@@ -40,26 +40,6 @@ pub enum LogFormat {
     Json,
     /// Plain text
     Text,
-}
-
-/// What the tools that speak to registries take.
-#[derive(Args, Clone, Debug)]
-pub struct RegistryArgs {
-    /// Speak plain HTTP to the registry, or with =false never [default: to loopback hosts only]
-    #[arg(long, env = "SOCI_PLAIN_HTTP", value_name = "BOOL", value_parser = flag, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub plain_http: Option<bool>,
-
-    /// File with credentials, in the form of Docker's config.json
-    #[arg(long, value_name = "FILE", env = "SOCI_AUTHFILE")]
-    pub authfile: Option<PathBuf>,
-
-    /// File with certificates (PEM) to trust besides the system's; may be repeated
-    #[arg(long, value_name = "FILE", env = "SOCI_CA_FILE", value_delimiter = ',')]
-    pub ca_file: Vec<PathBuf>,
-
-    /// How patient the tools are with a network.
-    #[command(flatten)]
-    pub network: NetworkArgs,
 }
 
 /// A text that does not say yes or no.

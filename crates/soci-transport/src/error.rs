@@ -1,4 +1,4 @@
-//! What can go wrong with a place, whichever it is.
+//! What can go wrong when an image is read or written.
 
 use soci_document::{Classify, Exit};
 use soci_layout::LayoutError;
@@ -6,39 +6,37 @@ use soci_oci::Digest;
 use soci_oci::manifest::ManifestError;
 use soci_registry::{RegistryError, Violation};
 
-/// Why an image cannot be read from, or written to, a place.
+/// Why an image cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The registry, or the way to it.
+    /// A request to a registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The layout, or the file system below it.
+    /// A layout or archive cannot be read or written.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The manifest cannot be trusted.
+    /// A manifest is malformed, or contradicts its descriptor.
     #[error("manifest `{digest}`")]
     Manifest {
-        /// The manifest.
+        /// The manifest's digest.
         digest: Digest,
         /// What is wrong with it.
         source: ManifestError,
     },
-    /// The image is not there.
+    /// The image does not exist.
     #[error("{what} not found")]
     NotFound {
-        /// What was looked for, in words.
+        /// What was looked for, such as ``tag `v1` of registry.example/app``.
         what: String,
     },
-    /// The place cannot do what was asked.
-    #[error("{0}")]
-    Unsupported(&'static str),
-    /// The runtime that drives the network cannot start.
+    /// The runtime that drives the registry client cannot start.
     #[error("cannot start the network runtime")]
     Runtime(#[source] std::io::Error),
 }
 
 impl TransportError {
-    /// Says whether a place refused a manifest since it does not know a blob that the manifest names.
+    /// Returns whether a registry rejected a manifest because it does not know a blob that the manifest names
+    /// (`MANIFEST_BLOB_UNKNOWN`).
     pub const fn is_blob_unknown(&self) -> bool {
         matches!(
             self,
@@ -57,7 +55,6 @@ impl Classify for TransportError {
             Self::Layout(error) => error.exit(),
             Self::Manifest { .. } => Exit::BadData,
             Self::NotFound { .. } => Exit::NotFound,
-            Self::Unsupported(_) => Exit::Usage,
             Self::Runtime(_) => Exit::Io,
         }
     }

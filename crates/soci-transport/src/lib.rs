@@ -1,20 +1,29 @@
-//! The places where images lie, behind one interface: registries, layouts and archives.
+//! Images in registries, OCI image layouts and layout archives, behind one interface.
 //!
-//! Callers are plain threads: what is asynchronous in the registry's client stays in here. Everything that is read whole is
-//! verified; a blob that is read piece by piece is verified by whoever digests it in the same pass.
+//! A [`Source`] reads the image that a reference names, a [`Destination`] writes images. Both delegate to a backend: one file
+//! for registries, one for layouts, one for archives. A new kind of reference needs one more file that implements
+//! [`ReadImage`] and [`WriteImage`].
+//!
+//! Callers are plain threads. The registry client is asynchronous, and its runtime stays inside this crate. Manifests and
+//! blobs that are returned as bytes have been verified against their digest; a [`BlobReader`] checks only the length, because
+//! its callers compute the digest while they read.
 
+mod archive;
+mod backend;
+mod blob_reader;
 mod destination;
 mod error;
-mod pieces;
-mod referrers;
+mod index_json;
+mod layout;
+mod memory_budget;
+mod registry;
 mod session;
 mod source;
-mod stream;
 
-pub use destination::{Destination, PutManifest};
+pub use backend::{PutOutcome, ReadImage, Referrers, WriteImage};
+pub use blob_reader::{BlobReader, ReadChunks};
+pub use destination::Destination;
 pub use error::TransportError;
-pub use pieces::Pieces;
-pub use referrers::Referrers;
+pub use memory_budget::{MemoryBudget, PooledBuffer};
 pub use session::Session;
 pub use source::{Resolved, Source, parse_manifest};
-pub use stream::BlobReader;

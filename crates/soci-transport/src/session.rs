@@ -1,21 +1,16 @@
-//! What the places of one run share: the runtime and the registry's client.
+//! What all requests of one run share: the registry client and the runtime that drives it.
 
-use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
-use soci_cli::{NetworkArgs, RegistryArgs};
-use soci_registry::{Client, ClientOptions, PlainHttp, RetryPolicy, Timeouts};
+use soci_registry::{Client, ClientOptions, RetryPolicy};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::TransportError;
+use crate::error::TransportError;
 
-/// The name under which the tools introduce themselves to registries.
-const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
+/// How often an optional request is tried.
+const OPTIONAL_TRIES: u32 = 2;
 
-/// How often a request is tried that the run can do without.
-const TRIES_ASIDE: u32 = 2;
-
-/// What the places of one run share. The client, and the runtime that drives it, start when a registry is first needed.
+/// What all requests of one run share. The client and its runtime are created when a registry is first needed. Cheap to clone.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
@@ -24,46 +19,33 @@ struct Shared {
     network: OnceLock<Network>,
 }
 
-/// The runtime and the client that runs on it.
+/// The registry client, and the runtime that drives its requests.
 pub(crate) struct Network {
-    runtime: Arc<Runtime>,
-    client: Client,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) client: Client,
 }
 
 impl Session {
-    /// Returns a session with the options of the command line.
-    pub fn new(args: &RegistryArgs) -> Self {
-        let options = ClientOptions {
-            plain_http: match args.plain_http {
-                None => PlainHttp::Loopback,
-                Some(true) => PlainHttp::Always,
-                Some(false) => PlainHttp::Never,
-            },
-            authfile: args.authfile.clone(),
-            ca_files: args.ca_file.clone(),
-            user_agent: USER_AGENT.to_owned(),
-            timeouts: timeouts(&args.network),
-            retries: RetryPolicy::from_first_wait(args.network.retry_wait.0),
-            connections: args.network.connections,
-        };
+    /// Returns a session whose registry client will have the options `options`.
+    pub fn new(options: ClientOptions) -> Self {
         Self(Arc::new(Shared {
             options,
             network: OnceLock::new(),
         }))
     }
 
-    /// Returns a session for requests that the run can do without: they are tried twice at most, and what that costs is not
-    /// taken from what the retries of this session may cost. All else is shared.
+    /// Returns a session for requests that the run can do without. Each is tried twice, and their retries do not count against
+    /// the budget of this session's retries. Connections, tokens and credentials are shared.
     ///
     /// # Errors
     ///
-    /// Fails where the client's options are malformed.
-    pub fn aside(&self) -> Result<Self, TransportError> {
+    /// Returns an error if the options of the registry client are malformed.
+    pub fn for_optional_requests(&self) -> Result<Self, TransportError> {
         let Network { runtime, client } = self.network()?;
         let retries = RetryPolicy {
-            tries: TRIES_ASIDE,
-            throttled_tries: TRIES_ASIDE,
-            fruitless_cuts: TRIES_ASIDE,
+            tries: OPTIONAL_TRIES,
+            throttled_tries: OPTIONAL_TRIES,
+            fruitless_cuts: OPTIONAL_TRIES,
             ..self.0.options.retries.clone()
         };
         let network = Network {
@@ -76,17 +58,16 @@ impl Session {
         })))
     }
 
-    /// Returns the registry's client.
-    pub(crate) fn client(&self) -> Result<&Client, TransportError> {
-        self.network().map(|network| &network.client)
+    /// Cancels the uploads that are open, so that the registry need not keep their sessions. For a process that is about to
+    /// end; a failure is ignored, since a registry drops an old session by itself.
+    pub fn cancel_uploads(&self) {
+        if let Some(Network { runtime, client }) = self.0.network.get() {
+            runtime.block_on(client.cancel_uploads());
+        }
     }
 
-    /// Runs `future` to its end. The client must have been asked for before.
-    pub(crate) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, TransportError> {
-        Ok(self.network()?.runtime.block_on(future))
-    }
-
-    fn network(&self) -> Result<&Network, TransportError> {
+    /// Returns the registry client, which is created on the first call.
+    pub(crate) fn network(&self) -> Result<&Network, TransportError> {
         if let Some(network) = self.0.network.get() {
             return Ok(network);
         }
@@ -99,30 +80,10 @@ impl Session {
             let _entered = runtime.enter();
             Client::new(self.0.options.clone())?
         };
-        let network = Network {
+        // Another thread may have been faster; its client is then used, and this one is dropped.
+        Ok(self.0.network.get_or_init(|| Network {
             runtime: Arc::new(runtime),
             client,
-        };
-        let network = self.0.network.get_or_init(|| network);
-        let session = self.clone();
-        soci_cli::on_signal(move || {
-            // Where there is no network, there is nothing to give back.
-            let client = session.client();
-            drop(client.map(|client| session.block_on(client.cancel_uploads())));
-        });
-        Ok(network)
-    }
-}
-
-/// Returns the limits that the command line sets. Those for an upload keep their proportion.
-fn timeouts(network: &NetworkArgs) -> Timeouts {
-    let upload_stall = network.upload_timeout.0;
-    Timeouts {
-        connect: network.connect_timeout.0,
-        first_byte: network.first_byte_timeout.0,
-        idle: network.idle_timeout.0,
-        upload_stall,
-        upload_reply: upload_stall.saturating_mul(5),
-        helper: network.helper_timeout.0,
+        }))
     }
 }

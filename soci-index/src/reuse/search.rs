@@ -73,11 +73,10 @@ impl<'a> Search<'a> {
 
     fn search(&mut self, reference: &Reference, own: bool) -> Result<(), TransportError> {
         let session = match reference {
-            Reference::Registry(_) => self.indexer.session.aside()?,
+            Reference::Registry(_) => self.indexer.session.for_optional_requests()?,
             Reference::Layout { .. } | Reference::Archive { .. } => self.indexer.session.clone(),
         };
         let place = Arc::new(Place {
-            reference: reference.clone(),
             source: Source::open(&session, reference)?,
             own,
             gone: AtomicBool::new(false),
@@ -89,7 +88,7 @@ impl<'a> Search<'a> {
             (root, content)
         } else {
             self.requests -= 1;
-            let resolved = place.source.resolve(reference)?;
+            let resolved = place.source.resolve()?;
             (resolved.descriptor, resolved.content)
         };
         self.entries(&place, &content)?;
@@ -113,18 +112,20 @@ impl<'a> Search<'a> {
     /// Looks into the conversion that `soci-push` has made of an image, where there is one.
     fn conversion(&mut self, place: &Arc<Place>, root: &Descriptor) -> Result<(), TransportError> {
         let named = root.annotations.get(REF_NAME).map(String::as_str);
-        let tag = place.reference.tag().or(named);
+        let tag = place.source.reference().tag().or(named);
         let Some(tag) = tag.filter(|tag| !tag.ends_with(CONVERTED_TAG_SUFFIX)) else {
             return Ok(());
         };
         if !self.may_ask() {
             return Ok(());
         }
-        let converted = Source::tagged(&place.reference, &format!("{tag}{CONVERTED_TAG_SUFFIX}"));
-        match place.source.resolve(&converted) {
+        let converted = place
+            .source
+            .with_tag(&format!("{tag}{CONVERTED_TAG_SUFFIX}"));
+        match converted.resolve() {
             Ok(resolved) => self.entries(place, &resolved.content),
             Err(error) if is_odd(&error) => {
-                tracing::debug!(target: "soci", from = %converted, "nothing to reuse: {error}");
+                tracing::debug!(target: "soci", from = %converted.reference(), "nothing to reuse: {error}");
                 Ok(())
             }
             Err(error) => Err(error),
@@ -157,7 +158,7 @@ impl<'a> Search<'a> {
             if !self.may_ask() {
                 break;
             }
-            for referrer in place.source.referrers(subject, SOCI_INDEX_V1)? {
+            for referrer in place.source.list_referrers(subject, SOCI_INDEX_V1)? {
                 let tool = referrer.annotations.get(BUILD_TOOL_IDENTIFIER);
                 if tool.is_none_or(|tool| self.is_our_tool(tool)) {
                     self.soci_index(place, &referrer)?;
@@ -172,7 +173,7 @@ impl<'a> Search<'a> {
         let bytes = match self.indexer.store.read_blob(entry, MANIFEST_LIMIT) {
             Ok(bytes) => Some(bytes),
             Err(_) if !self.may_ask() => return Ok(()),
-            Err(_) => match place.source.manifest(entry) {
+            Err(_) => match place.source.read_manifest(entry) {
                 Err(error) if !is_odd(&error) => return Err(error),
                 other => other.ok().flatten(),
             },
@@ -183,7 +184,7 @@ impl<'a> Search<'a> {
                 self.ztocs(place, &manifest);
             }
             _ => {
-                tracing::debug!(target: "soci", from = %place.reference, index = %entry.digest, "not there, or no SOCI index");
+                tracing::debug!(target: "soci", from = %place.source.reference(), index = %entry.digest, "not there, or no SOCI index");
             }
         }
         Ok(())
@@ -193,7 +194,7 @@ impl<'a> Search<'a> {
     fn ztocs(&mut self, place: &Arc<Place>, index: &Manifest) {
         let tool = index.annotations.get(BUILD_TOOL_IDENTIFIER);
         if !tool.is_some_and(|tool| self.is_our_tool(tool)) {
-            tracing::debug!(target: "soci", from = %place.reference, tool, "an index of another tool");
+            tracing::debug!(target: "soci", from = %place.source.reference(), tool, "an index of another tool");
             return;
         }
         let span_size = self.plan.span_size.to_string();
@@ -213,7 +214,7 @@ impl<'a> Search<'a> {
                 self.offers.enter(layer, place, ztoc);
                 found.insert(layer);
             } else {
-                tracing::debug!(target: "soci", from = %place.reference, %layer, ztoc = %ztoc.digest, "a ztoc of another kind or span size, or too large");
+                tracing::debug!(target: "soci", from = %place.source.reference(), %layer, ztoc = %ztoc.digest, "a ztoc of another kind or span size, or too large");
             }
         }
         self.wanted.retain(|layer, _| !found.contains(layer));

@@ -45,6 +45,7 @@ fn assert_apart(package: &str, forbidden: &[&str]) {
 
 const NETWORK: &[&str] = &[
     "soci-registry",
+    "soci-registry-args",
     "soci-transport",
     "reqwest",
     "hyper",
@@ -74,6 +75,20 @@ fn the_ztoc_crate_needs_no_network_and_no_runtime() {
 fn the_libraries_below_the_network_do_not_use_it() {
     for package in ["soci-cli", "soci-document", "soci-layout", "soci-oci"] {
         assert_apart(package, NETWORK);
+    }
+}
+
+#[test]
+fn no_library_depends_on_the_command_line() {
+    let command_line = ["soci-cli", "soci-registry-args", "clap", "indicatif"];
+    for package in [
+        "soci-document",
+        "soci-layout",
+        "soci-oci",
+        "soci-registry",
+        "soci-transport",
+    ] {
+        assert_apart(package, &command_line);
     }
 }
 

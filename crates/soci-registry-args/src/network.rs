@@ -1,0 +1,91 @@
+//! Arguments that set timeouts, retries and the number of connections.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use soci_registry::{RetryPolicy, Timeouts};
+
+use crate::seconds::Seconds;
+
+/// Timeouts, retries and the number of connections.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkArgs {
+    /// Connections over which one layer is downloaded; more than one helps if the network limits each connection
+    #[arg(long, value_name = "N", env = "SOCI_CONNECTIONS", default_value = "1")]
+    pub connections: NonZeroUsize,
+
+    /// Longest time to connect, including the TLS handshake
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOCI_CONNECT_TIMEOUT",
+        default_value = "10"
+    )]
+    pub connect_timeout: Seconds,
+
+    /// Longest wait for the first byte of a response
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOCI_FIRST_BYTE_TIMEOUT",
+        default_value = "30"
+    )]
+    pub first_byte_timeout: Seconds,
+
+    /// Longest wait for the next byte of a response
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOCI_IDLE_TIMEOUT",
+        default_value = "30"
+    )]
+    pub idle_timeout: Seconds,
+
+    /// Longest time without progress of an upload; its response may take five times as long
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOCI_UPLOAD_TIMEOUT",
+        default_value = "60"
+    )]
+    pub upload_timeout: Seconds,
+
+    /// Longest time that a Docker credential helper may run
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOCI_HELPER_TIMEOUT",
+        default_value = "30"
+    )]
+    pub helper_timeout: Seconds,
+
+    /// Wait before the first retry; four times as long if the registry throttles requests
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "SOCI_RETRY_WAIT",
+        default_value = "0.25"
+    )]
+    pub retry_wait: Seconds,
+}
+
+impl NetworkArgs {
+    /// Returns the timeouts of the registry client.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        let upload_stall = self.upload_timeout.0;
+        Timeouts {
+            connect: self.connect_timeout.0,
+            first_byte: self.first_byte_timeout.0,
+            idle: self.idle_timeout.0,
+            upload_stall,
+            upload_reply: upload_stall.saturating_mul(5),
+            helper: self.helper_timeout.0,
+        }
+    }
+
+    /// Returns the retry policy of the registry client.
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::from_first_wait(self.retry_wait.0)
+    }
+}

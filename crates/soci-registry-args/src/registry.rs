@@ -1,0 +1,59 @@
+//! Arguments that tell how to reach registries.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use soci_cli::flag;
+use soci_registry::{ClientOptions, PlainHttp};
+use soci_transport::Session;
+
+use crate::network::NetworkArgs;
+
+/// The name of the tools in the header `User-Agent`.
+const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
+
+/// How to reach registries, and with which credentials.
+#[derive(Args, Clone, Debug)]
+pub struct RegistryArgs {
+    /// Use plain HTTP for the registry, or with =false never [default: for loopback hosts only]
+    #[arg(long, env = "SOCI_PLAIN_HTTP", value_name = "BOOL", value_parser = flag, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub plain_http: Option<bool>,
+
+    /// File with credentials, in the format of Docker's config.json
+    #[arg(long, value_name = "FILE", env = "SOCI_AUTHFILE")]
+    pub authfile: Option<PathBuf>,
+
+    /// File with CA certificates (PEM) to trust in addition to the system's; may be repeated
+    #[arg(long, value_name = "FILE", env = "SOCI_CA_FILE", value_delimiter = ',')]
+    pub ca_file: Vec<PathBuf>,
+
+    /// Timeouts, retries and the number of connections.
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+impl RegistryArgs {
+    /// Returns a session with these arguments. If a signal ends the process, the session's open uploads are cancelled.
+    pub fn session(&self) -> Session {
+        let session = Session::new(self.client_options());
+        let interrupted = session.clone();
+        soci_cli::on_signal(move || interrupted.cancel_uploads());
+        session
+    }
+
+    fn client_options(&self) -> ClientOptions {
+        ClientOptions {
+            plain_http: match self.plain_http {
+                None => PlainHttp::Loopback,
+                Some(true) => PlainHttp::Always,
+                Some(false) => PlainHttp::Never,
+            },
+            authfile: self.authfile.clone(),
+            ca_files: self.ca_file.clone(),
+            user_agent: USER_AGENT.to_owned(),
+            timeouts: self.network.timeouts(),
+            retries: self.network.retry_policy(),
+            connections: self.network.connections,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What layouts and archives have in common: the meaning of `index.json`.
+
+use std::path::Path;
+
+use soci_layout::{LayoutError, Select};
+use soci_oci::manifest::Root;
+use soci_oci::media_type::OCI_INDEX;
+use soci_oci::reference::Selector;
+use soci_oci::{Descriptor, Digest};
+
+use crate::error::TransportError;
+
+/// Returns the descriptor and the bytes of the image that was selected in an `index.json`.
+pub(crate) fn read_selected(
+    selected: Select,
+    read_manifest: impl FnOnce(&Descriptor) -> Result<Option<Vec<u8>>, TransportError>,
+) -> Result<(Descriptor, Vec<u8>), TransportError> {
+    match selected {
+        Select::Index(bytes) => Ok((Descriptor::of(OCI_INDEX, &bytes), bytes)),
+        Select::Entry(entry) => match read_manifest(&entry)? {
+            Some(bytes) => Ok((*entry, bytes)),
+            None => Err(TransportError::NotFound {
+                what: format!("manifest `{}`", entry.digest),
+            }),
+        },
+    }
+}
+
+/// Returns the digest of the image that an `index.json` lists under the name `tag`, or `None` if there is none.
+pub(crate) fn resolve_tag(
+    index: &[u8],
+    tag: &str,
+    path: &Path,
+) -> Result<Option<Digest>, TransportError> {
+    match soci_layout::select(index, &Selector::Name(tag.to_owned()), path) {
+        Ok(Select::Entry(entry)) => Ok(Some(entry.digest)),
+        Ok(Select::Index(bytes)) => Ok(Some(Digest::of(&bytes))),
+        Err(LayoutError::NoSuchImage { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the entries of type `artifact_type` in an `index.json` whose subject is `subject`. An entry whose manifest `read`
+/// cannot return is left out.
+pub(crate) fn list_referrers(
+    index: &[u8],
+    subject: Digest,
+    artifact_type: &str,
+    read: impl Fn(&Descriptor) -> Option<Vec<u8>>,
+) -> Vec<Descriptor> {
+    let Ok(Root::Index(index)) = Root::parse(index, "") else {
+        return Vec::new();
+    };
+    let refers = |entry: &Descriptor| {
+        entry.artifact_type.as_deref() == Some(artifact_type)
+            && read(entry).and_then(|bytes| parse_subject(&bytes, entry)) == Some(subject)
+    };
+    index.manifests.into_iter().filter(refers).collect()
+}
+
+/// Returns the digest in the field `subject` of the manifest `entry`, if there is one.
+fn parse_subject(bytes: &[u8], entry: &Descriptor) -> Option<Digest> {
+    match Root::parse(bytes, &entry.media_type).ok()? {
+        Root::Manifest(manifest) => manifest.subject.map(|subject| subject.digest),
+        Root::Index(_) => None,
+    }
+}
+
+/// Turns the error for a blob that does not exist into `None`.
+pub(crate) fn absent_as_none(
+    read: Result<Vec<u8>, LayoutError>,
+) -> Result<Option<Vec<u8>>, TransportError> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(LayoutError::NoSuchBlob { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,132 @@
+//! The backend for OCI image layouts in folders.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use soci_document::ReferrersVia;
+use soci_layout::{Layout, LayoutError};
+use soci_oci::manifest::MANIFEST_LIMIT;
+use soci_oci::reference::Selector;
+use soci_oci::{Descriptor, Digest};
+
+use crate::backend::{ReadImage, Referrers, WriteImage};
+use crate::blob_reader::BlobReader;
+use crate::error::TransportError;
+use crate::index_json;
+
+/// A layout in a folder.
+pub(crate) struct LayoutBackend(Layout);
+
+impl LayoutBackend {
+    pub(crate) fn open(path: &Path) -> Result<Self, TransportError> {
+        Ok(Self(Layout::open(path)?))
+    }
+
+    pub(crate) fn open_or_create(path: &Path) -> Result<Self, TransportError> {
+        Ok(Self(Layout::open_or_create(path)?))
+    }
+
+    fn list(&self, subject: Digest, artifact_type: &str) -> Result<Vec<Descriptor>, LayoutError> {
+        let read = |entry: &Descriptor| self.0.read_blob(entry, MANIFEST_LIMIT).ok();
+        let index = self.0.index()?;
+        Ok(index_json::list_referrers(
+            &index,
+            subject,
+            artifact_type,
+            read,
+        ))
+    }
+}
+
+impl ReadImage for LayoutBackend {
+    fn resolve(&self, image: &Selector) -> Result<(Descriptor, Vec<u8>), TransportError> {
+        let selected = soci_layout::select(&self.0.index()?, image, self.0.root())?;
+        index_json::read_selected(selected, |entry| self.read_manifest(entry))
+    }
+
+    fn read_blob(
+        &self,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, TransportError> {
+        index_json::absent_as_none(self.0.read_blob(descriptor, limit))
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
+        Ok(BlobReader::from_file(self.0.blob(descriptor)?))
+    }
+
+    fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
+        Ok(self.0.has(descriptor))
+    }
+
+    fn list_referrers(
+        &self,
+        subject: Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, TransportError> {
+        Ok(self.list(subject, artifact_type)?)
+    }
+}
+
+impl WriteImage for LayoutBackend {
+    fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
+        // A damaged blob is written again.
+        Ok(self.0.has(descriptor) && self.0.verify(descriptor).is_ok())
+    }
+
+    fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
+        let mut writer = self.0.blob_writer(descriptor)?;
+        writer.write(&bytes)?;
+        Ok(writer.commit()?)
+    }
+
+    fn copy_blob(
+        &self,
+        descriptor: &Descriptor,
+        source: &Arc<dyn ReadImage>,
+    ) -> Result<u64, TransportError> {
+        let mut writer = self.0.blob_writer(descriptor)?;
+        let mut reader = source.open_blob(descriptor)?;
+        while let Some(chunk) = reader.next_chunk()? {
+            writer.write(&chunk)?;
+        }
+        writer.commit()?;
+        Ok(descriptor.size)
+    }
+
+    fn resolve_tag(&self, tag: &str) -> Result<Option<Digest>, TransportError> {
+        index_json::resolve_tag(&self.0.index()?, tag, self.0.root())
+    }
+
+    fn put_tag(
+        &self,
+        tag: &str,
+        descriptor: &Descriptor,
+        _bytes: &[u8],
+    ) -> Result<(), TransportError> {
+        self.0.enter(&descriptor.reduced(), Some(tag))?;
+        Ok(())
+    }
+
+    fn list_referrers(
+        &self,
+        subject: Digest,
+        artifact_type: &str,
+    ) -> Result<Referrers, TransportError> {
+        Ok(Referrers {
+            descriptors: self.list(subject, artifact_type)?,
+            via: ReferrersVia::Api,
+        })
+    }
+
+    fn add_referrer(
+        &self,
+        _subject: Digest,
+        referrer: &Descriptor,
+        _known: Option<Referrers>,
+    ) -> Result<ReferrersVia, TransportError> {
+        self.0.enter(referrer, None)?;
+        Ok(ReferrersVia::Api)
+    }
+}
