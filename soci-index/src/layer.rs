@@ -209,7 +209,7 @@ fn finish(layer: &Descriptor, ztoc: &Ztoc, store: &Layout) -> Result<Built, Laye
     let entries = ztoc.toc.len();
     let encoding = ztoc.encode_split()?;
     let checkpoints = &ztoc.compression_info.checkpoints;
-    let stored = store.write_blob_of(&[encoding.prefix(), checkpoints, encoding.suffix()])?;
+    let stored = store.write_blob_parts(&[encoding.prefix(), checkpoints, encoding.suffix()])?;
     let Descriptor { digest, size, .. } = stored;
     tracing::info!(target: "soci", layer = %layer.digest, ztoc = %digest, bytes = size, entries, "built");
     Ok(Built::Ztoc {

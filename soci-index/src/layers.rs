@@ -121,7 +121,7 @@ impl Pass<'_> {
     /// Looks for ztocs of the layers in the indexes that there are. A layer that lies in the store is sooner read than looked
     /// for.
     fn offers(&self, layers: &[(LayerKey, Descriptor)]) -> Offers {
-        let here = |layer: &&Descriptor| self.indexer.store.has(layer);
+        let here = |layer: &&Descriptor| self.indexer.store.has_blob(layer);
         let layers = layers.iter().map(|(_, layer)| layer);
         let wanted: Vec<&Descriptor> = layers.filter(|layer| !here(layer)).collect();
         if wanted.is_empty() {
@@ -175,8 +175,8 @@ impl Pass<'_> {
     /// Opens a layer in the store, or else in the source.
     fn open(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
         let Indexer { session, store, .. } = self.indexer;
-        if store.has(layer) {
-            let stored = BlobReader::from_file(store.blob(layer)?);
+        if store.has_blob(layer) {
+            let stored = BlobReader::from_file(store.open_blob(layer)?);
             return Ok(stored.with_budget(&self.indexer.pieces));
         }
         if self.source.get().is_none() {

@@ -37,7 +37,7 @@ pub(crate) fn recall(store: &Layout, recipe: &Recipe<'_>) -> Option<Built> {
 pub(crate) fn remember(store: &Layout, recipe: &Recipe<'_>, built: &Built) {
     let written = serde_json::to_vec(built)
         .ok()
-        .map(|note| store.write_aside(FOLDER, &name(recipe), &note));
+        .map(|note| store.write_private_file(FOLDER, &name(recipe), &note));
     if let Some(Err(error)) = written {
         tracing::debug!(target: "soci", layer = %recipe.layer, "cannot write a note: {error}");
     }

@@ -19,8 +19,8 @@ impl Pull {
         let mut bytes = 0;
         for layer in wanted(&document).values() {
             // What was asked for is to be there, and to be what its name says.
-            if self.store.has(layer) {
-                match self.store.verify(layer) {
+            if self.store.has_blob(layer) {
+                match self.store.verify_blob(layer) {
                     Ok(()) => continue,
                     Err(error) => {
                         tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it again");

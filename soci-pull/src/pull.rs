@@ -63,9 +63,9 @@ impl Pull {
     /// Makes sure of what a document names; its manifests are fetched again where the store does not hold them.
     fn document(&self, document: Document, with_layers: bool) -> Result<Document, Failure> {
         let held = |entry: &ManifestEntry| {
-            entry.missing || entry.config.is_none() || self.store.has(&entry.descriptor)
+            entry.missing || entry.config.is_none() || self.store.has_blob(&entry.descriptor)
         };
-        if !self.store.has(&document.root) || !document.manifests.iter().all(held) {
+        if !self.store.has_blob(&document.root) || !document.manifests.iter().all(held) {
             let source = Source::open(&self.session, document.image.reference())?;
             self.fetch(&document.image, source.with_digest(document.root.digest))?;
         }

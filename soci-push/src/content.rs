@@ -109,7 +109,7 @@ impl Origin<'_> {
     /// Gathers one manifest that an index lists.
     fn child(&self, child: &Descriptor, content: &mut Content) -> Result<(), Failure> {
         let copied = self.copied_from.is_some();
-        let stored = self.store.has(child);
+        let stored = self.store.has_blob(child);
         if is_index(&child.media_type) && copied {
             return self.children(child, content).map(drop);
         }
@@ -142,7 +142,7 @@ impl Origin<'_> {
 
     /// Reads a manifest from the store, or else from the place that the image is copied from.
     fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
-        if let (false, Some(source)) = (self.store.has(descriptor), self.copied_from)
+        if let (false, Some(source)) = (self.store.has_blob(descriptor), self.copied_from)
             && let Some(bytes) = source.read_manifest(descriptor)?
         {
             return Ok(bytes);

@@ -1,27 +1,31 @@
-//! Blobs of a layout, read and written with their digest checked.
+//! Reading blobs, and checking bytes against a descriptor.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _, Write as _};
-use std::path::PathBuf;
+use std::io::{self, Read, Seek as _};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use soci_oci::{Descriptor, Digest};
 
-use crate::error::{Action, During as _, LayoutError};
-use crate::temporary::{Replace, Unfinished};
+use crate::error::{Action, IoContext as _, LayoutError};
 
-/// A blob that is being read: a part of a file, of the length that its descriptor gives.
+/// How much is read at once from a blob whose bytes are only checked or copied, in bytes.
+pub(crate) const CHUNK_SIZE: usize = 256 << 10;
+
+/// A blob that is open for reading: a range of a file, as long as the blob's descriptor says.
 ///
-/// Its bytes are not checked against the digest: whoever reads all of them digests them in the same pass.
+/// The bytes are not checked against the digest, because a caller that reads all of them computes
+/// it in the same pass.
 #[derive(Debug)]
 pub struct Blob {
     file: File,
     path: PathBuf,
-    left: u64,
+    /// Bytes that are still to be read.
+    remaining: u64,
 }
 
 impl Blob {
-    /// Takes the `size` bytes of `file` from `start` on.
+    /// Opens the `size` bytes of `file` that start at the offset `start`.
     pub(crate) fn new(
         mut file: File,
         path: PathBuf,
@@ -29,28 +33,29 @@ impl Blob {
         size: u64,
     ) -> Result<Self, LayoutError> {
         file.seek(io::SeekFrom::Start(start))
-            .during(Action::Read, &path)?;
+            .context(Action::Read, &path)?;
         Ok(Self {
             file,
             path,
-            left: size,
+            remaining: size,
         })
     }
 
-    /// Reads the next bytes into `buffer` and returns how many; 0 at the end.
+    /// Reads the next bytes into `buffer` and returns their number, which is 0 at the end of the
+    /// blob.
     ///
     /// # Errors
     ///
-    /// Fails where the file cannot be read, or ends before the blob does.
+    /// Returns an error if the file cannot be read, or ends before the blob does.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, LayoutError> {
-        let most = usize::try_from(self.left)
+        let limit = usize::try_from(self.remaining)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
-        if most == 0 {
+        if limit == 0 {
             return Ok(0);
         }
         let read = loop {
-            match self.file.read(&mut buffer[..most]) {
+            match self.file.read(&mut buffer[..limit]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result,
             }
@@ -59,27 +64,13 @@ impl Blob {
             Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
             other => other,
         };
-        let read = read.during(Action::Read, &self.path)?;
-        self.left -= read as u64;
+        let read = read.context(Action::Read, &self.path)?;
+        self.remaining -= read as u64;
         Ok(read)
     }
 
-    /// Skips the first `count` bytes.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the file cannot be read.
-    pub fn skip(&mut self, count: u64) -> Result<(), LayoutError> {
-        let count = count.min(self.left);
-        self.file
-            .seek_relative(i64::try_from(count).unwrap_or(i64::MAX))
-            .during(Action::Read, &self.path)?;
-        self.left -= count;
-        Ok(())
-    }
-
-    /// Reads the whole blob, which must be `descriptor`'s.
-    pub(crate) fn verified(
+    /// Reads the whole blob and checks it against `descriptor`.
+    pub(crate) fn read_verified(
         mut self,
         descriptor: &Descriptor,
         limit: u64,
@@ -92,73 +83,63 @@ impl Blob {
             });
         }
         let mut bytes = Vec::new();
-        let path = self.path.clone();
-        let left = self.left;
-        Read::take(&mut self.file, left)
+        Read::take(&mut self.file, self.remaining)
             .read_to_end(&mut bytes)
-            .during(Action::Read, &path)?;
-        let found = Digest::of(&bytes);
-        if bytes.len() as u64 != descriptor.size || found != descriptor.digest {
-            let found = format!("{} bytes of digest `{found}`", bytes.len());
-            return Err(LayoutError::Corrupt {
-                expected: descriptor.digest,
-                size: descriptor.size,
-                found,
-                path,
-            });
-        }
+            .context(Action::Read, &self.path)?;
+        let mut check = ContentCheck::new(descriptor);
+        check.update(&bytes, &self.path)?;
+        check.finish(&self.path)?;
         Ok(bytes)
     }
+
+    /// Reads the blob to its end and checks it against `descriptor`.
+    pub(crate) fn verify(mut self, descriptor: &Descriptor) -> Result<(), LayoutError> {
+        let mut check = ContentCheck::new(descriptor);
+        let mut buffer = vec![0; CHUNK_SIZE];
+        loop {
+            let read = self.read(&mut buffer)?;
+            if read == 0 {
+                return check.finish(&self.path);
+            }
+            check.update(&buffer[..read], &self.path)?;
+        }
+    }
 }
 
-/// A blob on its way into a layout.
-pub struct BlobWriter {
-    pub(crate) file: Unfinished,
-    pub(crate) path: PathBuf,
-    pub(crate) expected: Descriptor,
-    pub(crate) hash: Sha256,
-    pub(crate) written: u64,
+/// Compares bytes with the size and the digest of a descriptor, chunk by chunk.
+pub(crate) struct ContentCheck {
+    expected: Descriptor,
+    hash: Sha256,
+    size: u64,
 }
 
-impl BlobWriter {
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    ///
-    /// Fails where they cannot be written, or are more than the descriptor gives.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        self.written += bytes.len() as u64;
-        if self.written > self.expected.size {
-            return Err(self.corrupt(format!("more than {} bytes", self.expected.size)));
+impl ContentCheck {
+    pub(crate) fn new(expected: &Descriptor) -> Self {
+        Self {
+            expected: expected.clone(),
+            hash: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    /// Adds the next bytes. `path` is what they belong to, for the error.
+    pub(crate) fn update(&mut self, bytes: &[u8], path: &Path) -> Result<(), LayoutError> {
+        self.size += bytes.len() as u64;
+        if self.size > self.expected.size {
+            let found = format!("more than {} bytes", self.expected.size);
+            return Err(LayoutError::corrupt(&self.expected, found, path));
         }
         self.hash.update(bytes);
-        self.file.write_all(bytes).during(Action::Write, &self.path)
+        Ok(())
     }
 
-    /// Checks what was written and publishes it. Without this call, nothing stays.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the bytes are not those of the descriptor, or cannot be made durable.
-    pub fn commit(self) -> Result<(), LayoutError> {
-        let found = Digest::from_bytes(self.hash.clone().finalize().into());
-        if self.written != self.expected.size || found != self.expected.digest {
-            return Err(self.corrupt(format!("{} bytes of digest `{found}`", self.written)));
+    /// Checks that all bytes have been added, and that their digest is the expected one.
+    pub(crate) fn finish(self, path: &Path) -> Result<(), LayoutError> {
+        let digest = Digest::from_bytes(self.hash.finalize().into());
+        if self.size == self.expected.size && digest == self.expected.digest {
+            return Ok(());
         }
-        self.file.publish(&self.path, 0o444, Replace::Any)
-    }
-
-    fn corrupt(&self, found: String) -> LayoutError {
-        let Descriptor {
-            digest: expected,
-            size,
-            ..
-        } = self.expected;
-        LayoutError::Corrupt {
-            expected,
-            size,
-            found,
-            path: self.path.clone(),
-        }
+        let found = format!("{} bytes of digest `{digest}`", self.size);
+        Err(LayoutError::corrupt(&self.expected, found, path))
     }
 }

@@ -1,22 +1,22 @@
-//! What can go wrong with a layout, and on what.
+//! What can go wrong when a layout or archive is read or written.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use soci_document::{Classify, Exit};
-use soci_oci::Digest;
+use soci_oci::{Descriptor, Digest};
 
-/// What was being done to a file.
+/// The operation on a file that failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
-    /// Creating it, or the folder it lies in.
+    /// Creating the file, or its folder.
     Create,
-    /// Waiting for its lock.
+    /// Waiting for the file's lock.
     Lock,
-    /// Opening or reading it.
+    /// Opening or reading the file.
     Read,
-    /// Writing it, or making it durable.
+    /// Writing the file, or making it durable.
     Write,
 }
 
@@ -34,14 +34,14 @@ impl fmt::Display for Action {
 /// Why a layout cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("cannot {action} `{}`", path.display())]
     File {
-        /// What was being done.
+        /// The operation.
         action: Action,
-        /// To which file.
+        /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The file system's error.
         source: io::Error,
     },
     /// The folder or the tar is not an OCI image layout.
@@ -52,17 +52,17 @@ pub enum LayoutError {
         /// What is missing or malformed.
         reason: String,
     },
-    /// No image of the layout is meant.
-    #[error("`{}` holds no image {wanted}; it holds {held}", path.display())]
+    /// The layout or archive has no such image.
+    #[error("no {wanted} in `{}`; images found: {found}", path.display())]
     NoSuchImage {
         /// The folder or the tar.
         path: PathBuf,
-        /// What was asked for.
+        /// What was looked for, such as ``image named `v1` ``.
         wanted: String,
-        /// What there is.
-        held: String,
+        /// The names or digests of the images that exist.
+        found: String,
     },
-    /// A blob is not there.
+    /// A blob does not exist.
     #[error("blob `{digest}` is not in `{}`", path.display())]
     NoSuchBlob {
         /// The blob.
@@ -70,28 +70,46 @@ pub enum LayoutError {
         /// The folder or the tar.
         path: PathBuf,
     },
-    /// A blob is not what its name says.
+    /// A blob's size or digest differs from its descriptor.
     #[error("blob `{expected}` in `{}`: expected {size} bytes, found {found}", path.display())]
     Corrupt {
         /// The blob.
         expected: Digest,
-        /// The length that its descriptor gives.
+        /// The size in its descriptor, in bytes.
         size: u64,
-        /// What is there instead.
+        /// What was found instead, such as `7 bytes`.
         found: String,
         /// The folder or the tar.
         path: PathBuf,
     },
-    /// A blob is longer than what may be read at once.
+    /// A blob is too long to be read into memory.
     #[error("blob `{digest}` has {size} bytes, expected at most {limit}")]
     TooLarge {
         /// The blob.
         digest: Digest,
-        /// Its length in bytes.
+        /// Its size in bytes.
         size: u64,
         /// The limit in bytes.
         limit: u64,
     },
+}
+
+impl LayoutError {
+    pub(crate) fn not_a_layout(path: &Path, reason: impl Into<String>) -> Self {
+        Self::NotALayout {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn corrupt(expected: &Descriptor, found: String, path: &Path) -> Self {
+        Self::Corrupt {
+            expected: expected.digest,
+            size: expected.size,
+            found,
+            path: path.to_owned(),
+        }
+    }
 }
 
 impl Classify for LayoutError {
@@ -118,13 +136,13 @@ impl Classify for LayoutError {
     }
 }
 
-/// Says, for an I/O error, what was being done to which file.
-pub(crate) trait During<T> {
-    fn during(self, action: Action, path: &Path) -> Result<T, LayoutError>;
+/// Adds the operation and the file to an I/O error.
+pub(crate) trait IoContext<T> {
+    fn context(self, action: Action, path: &Path) -> Result<T, LayoutError>;
 }
 
-impl<T> During<T> for io::Result<T> {
-    fn during(self, action: Action, path: &Path) -> Result<T, LayoutError> {
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, action: Action, path: &Path) -> Result<T, LayoutError> {
         self.map_err(|source| LayoutError::File {
             action,
             path: path.to_owned(),

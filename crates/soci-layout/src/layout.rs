@@ -1,4 +1,4 @@
-//! A layout in a folder.
+//! A layout in a folder: opening it and reading its blobs.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -6,36 +6,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
-use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use soci_oci::{Descriptor, Digest};
 
-use crate::blob::{Blob, BlobWriter};
-use crate::error::{Action, During as _, LayoutError};
-use crate::temporary::{self, Replace};
+use crate::blob::Blob;
+use crate::error::{Action, IoContext as _, LayoutError};
+use crate::marker;
+use crate::temporary::{self, Existing};
 
-/// The content of `oci-layout`.
-pub(crate) const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+/// How long to wait for the lock of `index.json`. The process that holds it writes one small file.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An OCI image layout in a folder.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
-    /// How long the lock of `index.json` is waited for.
-    pub(crate) patience: Duration,
-}
-
-/// How long the lock of `index.json` is waited for: whoever holds it writes one small file.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// How much of a blob is read at once, in bytes.
-const PIECE: usize = 256 << 10;
-
-/// What `oci-layout` says.
-#[derive(Deserialize)]
-struct Marker {
-    #[serde(rename = "imageLayoutVersion")]
-    version: String,
+    /// How long to wait for the lock of `index.json`.
+    pub(crate) lock_timeout: Duration,
 }
 
 impl Layout {
@@ -43,45 +29,50 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Fails where the folder is not there, or is not an OCI image layout of version 1.
+    /// Returns an error if the folder does not exist, or is not an OCI image layout of version 1.
     pub fn open(root: &Path) -> Result<Self, LayoutError> {
-        let marker = root.join("oci-layout");
-        let text = match fs::read(&marker) {
+        let path = root.join(marker::FILE);
+        let content = match fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && root.is_dir() => {
-                return Err(not_a_layout(root, "it has no file `oci-layout`"));
+                return Err(LayoutError::not_a_layout(
+                    root,
+                    "it has no file `oci-layout`",
+                ));
             }
-            other => other.during(Action::Read, &marker)?,
+            other => other.context(Action::Read, &path)?,
         };
-        check_marker(&text, root)?;
-        Ok(Self {
-            root: root.to_owned(),
-            patience: PATIENCE,
-        })
+        marker::check(&content, root)?;
+        Ok(Self::at(root))
     }
 
-    /// Opens the layout in the folder `root`, or makes an empty one there. Leftovers of killed processes are removed.
+    /// Opens the layout in the folder `root`, or creates an empty one. Temporary files that a
+    /// killed process left there are removed.
     ///
     /// # Errors
     ///
-    /// Fails where the folder cannot be made, or holds something else.
+    /// Returns an error if the folder cannot be created or written, or is a layout of another
+    /// version.
     pub fn open_or_create(root: &Path) -> Result<Self, LayoutError> {
-        let blobs = root.join("blobs/sha256");
-        temporary::make_folder(&blobs)?;
-        let layout = Self {
-            root: root.to_owned(),
-            patience: PATIENCE,
-        };
-        let marker = root.join("oci-layout");
-        if !marker.exists() {
-            // The marker carries the layout's lock, so it must never be replaced.
-            let mut file = temporary::start(root, &marker)?;
-            file.write_all(OCI_LAYOUT.as_bytes())
-                .during(Action::Write, &marker)?;
-            file.publish(&marker, 0o644, Replace::Nothing)?;
+        let layout = Self::at(root);
+        temporary::create_folder(&layout.blob_folder())?;
+        let path = root.join(marker::FILE);
+        if !path.exists() {
+            // The lock is taken on this file, so it must never be replaced.
+            let mut file = temporary::create(root, &path)?;
+            file.write_all(marker::CONTENT.as_bytes())
+                .context(Action::Write, &path)?;
+            file.publish(&path, 0o644, Existing::Keep)?;
         }
-        layout.initialize_index()?;
-        temporary::sweep(root);
+        layout.create_index()?;
+        temporary::remove_stale(root);
         Self::open(root)
+    }
+
+    fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            lock_timeout: LOCK_TIMEOUT,
+        }
     }
 
     /// Returns the layout's folder.
@@ -89,24 +80,30 @@ impl Layout {
         &self.root
     }
 
-    /// Returns the file in which a blob lies.
+    /// Returns the path of a blob's file, whether or not it exists.
     pub fn blob_path(&self, digest: Digest) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.hex())
+        self.blob_folder().join(digest.hex())
     }
 
-    /// Says whether a blob of the right length is there. Its content is checked when it is read.
-    pub fn has(&self, descriptor: &Descriptor) -> bool {
+    fn blob_folder(&self) -> PathBuf {
+        self.root.join("blobs/sha256")
+    }
+
+    /// Returns whether a blob of the right size exists. Its content is checked when it is read.
+    pub fn has_blob(&self, descriptor: &Descriptor) -> bool {
         fs::symlink_metadata(self.blob_path(descriptor.digest))
             .is_ok_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
     }
 
-    /// Opens a blob to read it.
+    /// Opens a blob for reading. Symbolic links are not followed.
     ///
     /// # Errors
     ///
-    /// Fails where the blob is not there, is not a plain file, or has another length.
-    pub fn blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
+    /// Returns an error if the blob does not exist, is not a regular file, or has another size.
+    pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
+        let corrupt = |found: String| LayoutError::corrupt(descriptor, found, &self.root);
         let path = self.blob_path(descriptor.digest);
+        // Without O_NONBLOCK, opening a named pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let open = || rustix::fs::open(&path, flags, Mode::empty());
         let file = match rustix::io::retry_on_intr(open) {
@@ -117,19 +114,15 @@ impl Layout {
                     path: self.root.clone(),
                 });
             }
-            Err(rustix::io::Errno::LOOP) => {
-                return Err(self.corrupt(descriptor, "a symbolic link".to_owned()));
-            }
-            Err(error) => return Err(error.into()).during(Action::Read, &path),
+            Err(rustix::io::Errno::LOOP) => return Err(corrupt("a symbolic link".to_owned())),
+            Err(error) => return Err(error.into()).context(Action::Read, &path),
         };
-        let metadata = file.metadata().during(Action::Read, &path)?;
-        if !metadata.is_file() || metadata.len() != descriptor.size {
-            let found = if metadata.is_file() {
-                format!("{} bytes", metadata.len())
-            } else {
-                "no plain file".to_owned()
-            };
-            return Err(self.corrupt(descriptor, found));
+        let metadata = file.metadata().context(Action::Read, &path)?;
+        if !metadata.is_file() {
+            return Err(corrupt("no regular file".to_owned()));
+        }
+        if metadata.len() != descriptor.size {
+            return Err(corrupt(format!("{} bytes", metadata.len())));
         }
         Blob::new(file, path, 0, descriptor.size)
     }
@@ -138,139 +131,19 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Fails where the blob is not there, too long, or not what its descriptor says.
+    /// Returns an error if the blob does not exist, is longer than `limit`, or differs from its
+    /// descriptor.
     pub fn read_blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, LayoutError> {
-        self.blob(descriptor)?.verified(descriptor, limit)
+        self.open_blob(descriptor)?.read_verified(descriptor, limit)
     }
 
-    /// Reads a blob to its end and checks its digest, however long it is.
+    /// Reads a blob of any size to its end and checks its digest.
     ///
     /// # Errors
     ///
-    /// Fails where the blob is not there, or is not what its descriptor says.
-    pub fn verify(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
-        let mut blob = self.blob(descriptor)?;
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; PIECE];
-        loop {
-            let read = blob.read(&mut piece)?;
-            if read == 0 {
-                break;
-            }
-            hash.update(&piece[..read]);
-        }
-        let found = Digest::from_bytes(hash.finalize().into());
-        if found == descriptor.digest {
-            return Ok(());
-        }
-        Err(self.corrupt(descriptor, format!("digest `{found}`")))
-    }
-
-    /// Writes `bytes` as a blob, unless it is there and sound.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the blob cannot be written and made durable.
-    pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, LayoutError> {
-        Ok(self.write_blob_of(&[bytes])?.digest)
-    }
-
-    /// Writes `parts`, one behind the other, as a blob, unless it is there and sound. Returns its digest and size.
-    ///
-    /// # Errors
-    ///
-    /// As [`Layout::write_blob`].
-    pub fn write_blob_of(&self, parts: &[&[u8]]) -> Result<Descriptor, LayoutError> {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update(part);
-        }
-        let digest = Digest::from_bytes(hash.finalize().into());
-        let size = parts.iter().map(|part| part.len() as u64).sum();
-        let descriptor = Descriptor::new("", digest, size);
-        let path = self.blob_path(digest);
-        if self.has(&descriptor) && self.verify(&descriptor).is_ok() {
-            // Whoever has written it may not have come so far.
-            temporary::sync_entry(&path)?;
-        } else {
-            let mut file = temporary::start(&self.root, &path)?;
-            for part in parts {
-                file.write_all(part).during(Action::Write, &path)?;
-            }
-            file.publish(&path, 0o444, Replace::Any)?;
-        }
-        Ok(descriptor)
-    }
-
-    /// Starts to write the blob `expected`, piece by piece.
-    ///
-    /// # Errors
-    ///
-    /// Fails where no file can be made in the layout.
-    pub fn blob_writer(&self, expected: &Descriptor) -> Result<BlobWriter, LayoutError> {
-        let path = self.blob_path(expected.digest);
-        Ok(BlobWriter {
-            file: temporary::start(&self.root, &path)?,
-            path,
-            expected: expected.clone(),
-            hash: Sha256::new(),
-            written: 0,
-        })
-    }
-
-    /// Writes the file `name` in a folder of the caller's own, whole or not at all. Readers of layouts ignore such folders.
-    ///
-    /// # Errors
-    ///
-    /// Fails where it cannot be written and made durable.
-    pub fn write_aside(&self, folder: &str, name: &str, content: &[u8]) -> Result<(), LayoutError> {
-        let folder = self.root.join(folder);
-        temporary::make_folder(&folder)?;
-        self.publish(&folder.join(name), content)
-    }
-
-    /// Writes a file of the layout, whole or not at all.
-    pub(crate) fn publish(&self, path: &Path, content: &[u8]) -> Result<(), LayoutError> {
-        let mut file = temporary::start(&self.root, path)?;
-        file.write_all(content).during(Action::Write, path)?;
-        file.publish(path, 0o644, Replace::Any)
-    }
-
-    fn corrupt(&self, descriptor: &Descriptor, found: String) -> LayoutError {
-        let Descriptor {
-            digest: expected,
-            size,
-            ..
-        } = *descriptor;
-        LayoutError::Corrupt {
-            expected,
-            size,
-            found,
-            path: self.root.clone(),
-        }
-    }
-}
-
-/// Checks the content of `oci-layout`.
-pub(crate) fn check_marker(text: &[u8], place: &Path) -> Result<(), LayoutError> {
-    match serde_json::from_slice::<Marker>(text) {
-        Ok(marker) if marker.version.starts_with("1.") => Ok(()),
-        Ok(marker) => Err(not_a_layout(
-            place,
-            &format!(
-                "it is of version {}, expected 1.0.0",
-                marker.version.escape_debug()
-            ),
-        )),
-        Err(_) => Err(not_a_layout(place, "its file `oci-layout` is malformed")),
-    }
-}
-
-/// Says why something is not a layout.
-pub(crate) fn not_a_layout(place: &Path, reason: &str) -> LayoutError {
-    LayoutError::NotALayout {
-        path: place.to_owned(),
-        reason: reason.to_owned(),
+    /// Returns an error if the blob does not exist, or differs from its descriptor.
+    pub fn verify_blob(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
+        self.open_blob(descriptor)?.verify(descriptor)
     }
 }
 
@@ -279,96 +152,22 @@ mod tests {
     use super::*;
     use soci_document::{Classify as _, Exit};
 
-    fn layout() -> (tempfile::TempDir, Layout) {
+    #[test]
+    fn follows_no_symbolic_links() {
         let folder = tempfile::tempdir().expect("a folder");
         let layout = Layout::open_or_create(&folder.path().join("store")).expect("a layout");
-        (folder, layout)
-    }
-
-    fn unfinished(layout: &Layout) -> usize {
-        let names = fs::read_dir(layout.root()).expect("the folder").flatten();
-        names
-            .filter(|entry| {
-                entry
-                    .file_name()
-                    .to_string_lossy()
-                    .starts_with(".unfinished")
-            })
-            .count()
-    }
-
-    #[test]
-    fn gives_back_what_it_took() {
-        let (_folder, layout) = layout();
+        let target = folder.path().join("target");
+        fs::write(&target, b"content").expect("written");
         let descriptor = Descriptor::of("", b"content");
-        assert!(!layout.has(&descriptor));
+        std::os::unix::fs::symlink(&target, layout.blob_path(descriptor.digest)).expect("a link");
         assert!(matches!(
-            layout.blob(&descriptor),
-            Err(LayoutError::NoSuchBlob { .. })
-        ));
-        assert_eq!(
-            layout.write_blob(b"content").expect("written"),
-            descriptor.digest
-        );
-        assert!(layout.has(&descriptor));
-        assert_eq!(
-            layout.read_blob(&descriptor, 100).expect("read"),
-            b"content"
-        );
-        assert!(matches!(
-            layout.read_blob(&descriptor, 3),
-            Err(LayoutError::TooLarge { .. })
-        ));
-        assert_eq!(unfinished(&layout), 0);
-    }
-
-    #[test]
-    fn keeps_nothing_of_a_wrong_blob() {
-        let (_folder, layout) = layout();
-        let expected = Descriptor::of("", b"content");
-        for wrong in [&b"contenT"[..], b"conten", b"content and more", b""] {
-            let mut writer = layout.blob_writer(&expected).expect("a writer");
-            let result = writer.write(wrong).and_then(|()| writer.commit());
-            assert!(
-                matches!(result, Err(LayoutError::Corrupt { .. })),
-                "{wrong:?}"
-            );
-        }
-        assert!(!layout.has(&expected));
-        assert_eq!(unfinished(&layout), 0);
-    }
-
-    #[test]
-    fn heals_a_blob_that_was_damaged() {
-        let (_folder, layout) = layout();
-        let descriptor = Descriptor::of("", b"content");
-        fs::write(layout.blob_path(descriptor.digest), b"damaged").expect("written");
-        assert!(matches!(
-            layout.read_blob(&descriptor, 100),
-            Err(LayoutError::Corrupt { .. })
-        ));
-        layout.write_blob(b"content").expect("written");
-        assert_eq!(
-            layout.read_blob(&descriptor, 100).expect("read"),
-            b"content"
-        );
-    }
-
-    #[test]
-    fn follows_no_links() {
-        let (folder, layout) = layout();
-        let secret = folder.path().join("secret");
-        fs::write(&secret, b"content").expect("written");
-        let descriptor = Descriptor::of("", b"content");
-        std::os::unix::fs::symlink(&secret, layout.blob_path(descriptor.digest)).expect("a link");
-        assert!(matches!(
-            layout.blob(&descriptor),
+            layout.open_blob(&descriptor),
             Err(LayoutError::Corrupt { .. })
         ));
     }
 
     #[test]
-    fn refuses_what_is_not_a_layout() {
+    fn rejects_a_folder_without_marker_or_of_another_version() {
         let folder = tempfile::tempdir().expect("a folder");
         assert!(matches!(
             Layout::open(folder.path()),
@@ -383,6 +182,11 @@ mod tests {
             Layout::open(folder.path()),
             Err(LayoutError::NotALayout { .. })
         ));
+    }
+
+    #[test]
+    fn tells_an_absent_folder_from_one_that_cannot_be_created() {
+        let folder = tempfile::tempdir().expect("a folder");
         let absent = Layout::open(&folder.path().join("absent")).expect_err("no folder");
         assert_eq!(absent.exit(), Exit::NotFound);
         fs::write(folder.path().join("file"), b"").expect("written");

@@ -1,21 +1,30 @@
-//! OCI image layouts (OCI image-spec, `image-layout.md`), in a folder and in a tar.
+//! OCI image layouts (OCI image-spec, `image-layout.md`), in folders and in tars.
 //!
-//! The same layout is the tools' store and one of the places where images lie. Content is verified on the way in and on
-//! the way out; what is written appears whole or not at all, and is durable before anything names it. Blobs are written
-//! without locks, since their names are their content; only `index.json` is changed under a lock.
+//! The tools' store is a layout, and images can be read from and written to layouts and archives.
+//! Content is verified when it is written and when it is read. A file appears with all of its
+//! content or not at all, and it is durable before any other file names it. Blobs are written
+//! without locks, because their names follow from their content; only `index.json` is changed under
+//! a lock.
 //!
-//! Locks are `flock`. On a file system without it all works, but of entries made at the same time one may be lost.
+//! The lock is `flock(2)`. On a file system without it, the tools work as well, but if two
+//! processes add a manifest at the same time, one of the two entries may be lost.
 
 mod archive;
+mod archive_writer;
 mod blob;
 mod error;
-mod index;
+mod index_file;
+mod index_json;
 mod layout;
+mod marker;
 mod temporary;
+mod write;
 
-pub use archive::{Archive, ArchiveWriter};
-pub use blob::{Blob, BlobWriter};
+pub use archive::Archive;
+pub use archive_writer::{ArchiveBlobWriter, ArchiveWriter};
+pub use blob::Blob;
 pub use error::{Action, LayoutError};
-pub use index::{REF_NAME, Select, select};
+pub use index_json::{REF_NAME, Selected, select_image};
 pub use layout::Layout;
 pub use temporary::remove_unfinished;
+pub use write::BlobWriter;

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files that appear at their path with all of their content, or not at all.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -10,92 +10,97 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use crate::error::{Action, During as _, LayoutError};
+use crate::error::{Action, IoContext as _, LayoutError};
 
-/// What the names of unfinished files start with.
+/// What the names of temporary files start with.
 const PREFIX: &str = ".unfinished-";
 
-/// How old an unfinished file must be before it counts as left behind.
-const STALE: Duration = Duration::from_hours(24);
+/// The age at which a temporary file that no process has locked is removed.
+const STALE_AGE: Duration = Duration::from_hours(24);
 
-/// The unfinished files of this process. A signal ends it without running any destructor.
-static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// The temporary files of this process, to be removed if a signal ends it: then no destructor runs.
+static REGISTERED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// A file that has no name of its own yet. It goes away unless it is published.
+/// A file under a temporary name. It is removed when it is dropped, unless it was published.
 #[derive(Debug)]
-pub(crate) struct Unfinished {
-    // Dropped in this order: a file is listed for as long as it may be there.
+pub(crate) struct TemporaryFile {
+    // Fields are dropped in this order: the file is registered for as long as it may exist.
     file: NamedTempFile,
-    listed: Listed,
+    registration: Registration,
 }
 
-/// The entry of a file in the list.
+/// The path of a temporary file, registered until this is dropped.
 #[derive(Debug)]
-struct Listed(PathBuf);
+struct Registration(PathBuf);
 
-/// What a file that is published may take the place of.
+/// What to do when a file is published and its path exists.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Replace {
-    /// Whatever has the name.
-    Any,
-    /// Nothing: the first one stays.
-    Nothing,
+pub(crate) enum Existing {
+    /// Keep the existing file.
+    Keep,
+    /// Replace the existing file.
+    Replace,
 }
 
-/// Removes the unfinished files of this process, which is about to end: whoever starts another one waits for ever.
+/// Removes the temporary files of this process, which is about to end. A thread that creates
+/// another one afterwards blocks for ever.
 pub fn remove_unfinished() {
-    let unfinished = list();
-    for path in unfinished.iter() {
-        // What was published meanwhile is gone from here; what cannot be removed, a later run sweeps.
+    let registered = lock_registered();
+    for path in registered.iter() {
+        // A file that was published meanwhile no longer exists under this name. One that cannot be
+        // removed is removed by a later run when it is stale.
         drop(fs::remove_file(path));
     }
-    std::mem::forget(unfinished);
+    std::mem::forget(registered);
 }
 
-/// Starts a file in `folder` that is to become `path`.
-pub(crate) fn start(folder: &Path, path: &Path) -> Result<Unfinished, LayoutError> {
-    // Made and listed in one step, so that none is missed by whoever removes them all.
-    let mut unfinished = list();
+/// Creates a temporary file in `folder` that is to be published as `path`.
+pub(crate) fn create(folder: &Path, path: &Path) -> Result<TemporaryFile, LayoutError> {
+    // The lock is held while the file is created and registered, so that `remove_unfinished` misses
+    // none.
+    let mut registered = lock_registered();
     let file = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempfile_in(folder)
-        .during(Action::Create, path)?;
-    let listed = Listed(file.path().to_owned());
-    unfinished.insert(listed.0.clone());
-    drop(unfinished);
-    // Whoever sweeps sees by the lock that the file is in work; a lock that fails only delays the sweep.
+        .context(Action::Create, path)?;
+    let registration = Registration(file.path().to_owned());
+    registered.insert(registration.0.clone());
+    drop(registered);
+    // The lock tells `remove_stale` in another process that the file is in use. Without it, the
+    // file is only kept by its age.
     drop(file.as_file().try_lock());
-    Ok(Unfinished { file, listed })
+    Ok(TemporaryFile { file, registration })
 }
 
-impl Unfinished {
-    /// Makes the file durable under the name `path`, with the permissions `mode`.
+impl TemporaryFile {
+    /// Makes the content durable, renames the file to `path`, and makes the name durable.
     pub(crate) fn publish(
         self,
         path: &Path,
         mode: u32,
-        replace: Replace,
+        existing: Existing,
     ) -> Result<(), LayoutError> {
-        let Self { file, listed } = self;
+        let Self { file, registration } = self;
         file.as_file()
             .set_permissions(fs::Permissions::from_mode(mode))
-            .during(Action::Write, path)?;
-        file.as_file().sync_all().during(Action::Write, path)?;
-        let published = match replace {
-            Replace::Any => file.persist(path),
-            Replace::Nothing => file.persist_noclobber(path),
+            .context(Action::Write, path)?;
+        file.as_file().sync_all().context(Action::Write, path)?;
+        let renamed = match existing {
+            Existing::Replace => file.persist(path).map(drop),
+            Existing::Keep => match file.persist_noclobber(path) {
+                Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                other => other.map(drop),
+            },
         };
-        let published = published.map(drop).or_else(|failed| match replace {
-            Replace::Nothing if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            _ => Err(failed.error),
-        });
-        drop(listed);
-        published.during(Action::Write, path)?;
+        drop(registration);
+        renamed
+            .map_err(|failed| failed.error)
+            .context(Action::Write, path)?;
         sync_entry(path)
     }
 }
 
-impl Write for Unfinished {
+impl Write for TemporaryFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -105,32 +110,34 @@ impl Write for Unfinished {
     }
 }
 
-impl Drop for Listed {
+impl Drop for Registration {
     fn drop(&mut self) {
-        list().remove(&self.0);
+        lock_registered().remove(&self.0);
     }
 }
 
-/// Takes the list. A thread that panicked with it has left it whole.
-fn list() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks the set of temporary files. A thread that panicked while it held the lock has left the set
+/// consistent.
+fn lock_registered() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a folder and those above it, where they are missing, and makes them durable. Only the user may look into them.
-pub(crate) fn make_folder(path: &Path) -> Result<(), LayoutError> {
+/// Creates a folder and its missing parents, and makes them durable. Other users get no access to
+/// them.
+pub(crate) fn create_folder(path: &Path) -> Result<(), LayoutError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => sync_entry(path),
         Err(_) if path.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path) != path => {
-            make_folder(folder(path))?;
-            make_folder(path)
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent_folder(path) != path => {
+            create_folder(parent_folder(path))?;
+            create_folder(path)
         }
-        Err(error) => Err(error).during(Action::Create, path),
+        Err(error) => Err(error).context(Action::Create, path),
     }
 }
 
-/// Returns the folder of `path`: of a bare file name the one that the process is in.
-pub(crate) fn folder(path: &Path) -> &Path {
+/// Returns the folder that `path` is in. For a bare file name, that is the working directory.
+pub(crate) fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
         Some(folder) => folder,
@@ -138,25 +145,25 @@ pub(crate) fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Makes the entry of `path` in its folder durable.
+/// Makes the directory entry of `path` durable.
 pub(crate) fn sync_entry(path: &Path) -> Result<(), LayoutError> {
-    File::open(folder(path))
+    File::open(parent_folder(path))
         .and_then(|folder| folder.sync_all())
-        .during(Action::Write, path)
+        .context(Action::Write, path)
 }
 
-/// Removes the unfinished files that a killed process left in `folder`. What cannot be removed stays.
-pub(crate) fn sweep(folder: &Path) {
+/// Removes the temporary files that killed processes left in `folder` at least 24 hours ago. Files
+/// that cannot be removed stay.
+pub(crate) fn remove_stale(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
-    for entry in entries.flatten() {
-        let old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX)
-            || old().is_none_or(|age| age < STALE)
-        {
-            continue;
-        }
+    let is_stale = |entry: &fs::DirEntry| {
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && age().is_some_and(|age| age >= STALE_AGE)
+    };
+    for entry in entries.flatten().filter(is_stale) {
         if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
             drop(fs::remove_file(entry.path()));
         }

@@ -11,7 +11,8 @@ use crate::seconds::Seconds;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
-    /// Connections over which one layer is downloaded; more than one helps if the network limits each connection
+    /// Connections over which one layer is downloaded; more than one helps if the network limits
+    /// each connection
     #[arg(long, value_name = "N", env = "SOCI_CONNECTIONS", default_value = "1")]
     pub connections: NonZeroUsize,
 

@@ -33,7 +33,8 @@ pub struct RegistryArgs {
 }
 
 impl RegistryArgs {
-    /// Returns a session with these arguments. If a signal ends the process, the session's open uploads are cancelled.
+    /// Returns a session with these arguments. If a signal ends the process, the session's open
+    /// uploads are cancelled.
     pub fn session(&self) -> Session {
         let session = Session::new(self.client_options());
         let interrupted = session.clone();

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use soci_document::ReferrersVia;
 use soci_layout::{Archive, ArchiveWriter};
 use soci_oci::reference::Selector;
@@ -37,7 +36,7 @@ impl ArchiveBackend {
 
 impl ReadImage for ArchiveBackend {
     fn resolve(&self, image: &Selector) -> Result<(Descriptor, Vec<u8>), TransportError> {
-        let selected = soci_layout::select(self.archive.index(), image, &self.path)?;
+        let selected = soci_layout::select_image(self.archive.index(), image, &self.path)?;
         index_json::read_selected(selected, |entry| self.read_manifest(entry))
     }
 
@@ -50,11 +49,11 @@ impl ReadImage for ArchiveBackend {
     }
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
-        Ok(BlobReader::from_file(self.archive.blob(descriptor)?))
+        Ok(BlobReader::from_file(self.archive.open_blob(descriptor)?))
     }
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
-        Ok(self.archive.has(descriptor))
+        Ok(self.archive.has_blob(descriptor))
     }
 
     fn list_referrers(
@@ -80,37 +79,23 @@ impl ArchiveWriterBackend {
         })
     }
 
-    /// Locks the writer. If a thread panicked while it held the lock, the run fails and the archive is never published.
+    /// Locks the writer. If a thread panicked while it held the lock, the run fails and the archive
+    /// is never published.
     fn lock(&self) -> MutexGuard<'_, ArchiveWriter> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Appends a blob that `next_chunk` returns in chunks, until it returns an empty one.
-    fn append(
-        &self,
-        descriptor: &Descriptor,
-        mut next_chunk: impl FnMut() -> Result<Bytes, TransportError>,
-    ) -> Result<(), TransportError> {
-        let mut chunk = Bytes::new();
-        self.lock().append(descriptor, |buffer| {
-            if chunk.is_empty() {
-                chunk = next_chunk()?;
-            }
-            let now = chunk.split_to(chunk.len().min(buffer.len()));
-            buffer[..now.len()].copy_from_slice(&now);
-            Ok(now.len())
-        })
     }
 }
 
 impl WriteImage for ArchiveWriterBackend {
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
-        Ok(self.lock().has(descriptor))
+        Ok(self.lock().has_blob(descriptor))
     }
 
     fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
-        let mut bytes = Bytes::from(bytes);
-        self.append(descriptor, || Ok(std::mem::take(&mut bytes)))
+        let mut writer = self.lock();
+        let mut blob = writer.blob_writer(descriptor)?;
+        blob.write(&bytes)?;
+        Ok(blob.commit()?)
     }
 
     fn copy_blob(
@@ -119,7 +104,12 @@ impl WriteImage for ArchiveWriterBackend {
         source: &Arc<dyn ReadImage>,
     ) -> Result<u64, TransportError> {
         let mut reader = source.open_blob(descriptor)?;
-        self.append(descriptor, || Ok(reader.next_chunk()?.unwrap_or_default()))?;
+        let mut writer = self.lock();
+        let mut blob = writer.blob_writer(descriptor)?;
+        while let Some(chunk) = reader.next_chunk()? {
+            blob.write(&chunk)?;
+        }
+        blob.commit()?;
         Ok(descriptor.size)
     }
 
@@ -133,11 +123,12 @@ impl WriteImage for ArchiveWriterBackend {
         descriptor: &Descriptor,
         _bytes: &[u8],
     ) -> Result<(), TransportError> {
-        self.lock().enter(&descriptor.reduced(), Some(tag))?;
+        self.lock().add_manifest(&descriptor.reduced(), Some(tag))?;
         Ok(())
     }
 
-    /// Returns no descriptors: the blobs of an archive that is being written cannot be read back, and with them no subjects.
+    /// Returns no descriptors: the blobs of an archive that is being written cannot be read back,
+    /// and with them no subjects.
     fn list_referrers(
         &self,
         _subject: Digest,
@@ -155,7 +146,7 @@ impl WriteImage for ArchiveWriterBackend {
         referrer: &Descriptor,
         _known: Option<Referrers>,
     ) -> Result<ReferrersVia, TransportError> {
-        self.lock().enter(referrer, None)?;
+        self.lock().add_manifest(referrer, None)?;
         Ok(ReferrersVia::Api)
     }
 

@@ -13,8 +13,9 @@ use crate::error::TransportError;
 
 /// Reads from one repository, layout or archive.
 ///
-/// The logic above a [`Source`](crate::Source) can be tested without disk and network: implement this trait for a map of
-/// blobs and pass it to [`Source::with_backend`](crate::Source::with_backend).
+/// The logic above a [`Source`](crate::Source) can be tested without disk and network: implement
+/// this trait for a map of blobs and pass it to
+/// [`Source::with_backend`](crate::Source::with_backend).
 pub trait ReadImage: Send + Sync {
     /// Returns the descriptor and the bytes of the manifest or index that `image` names.
     ///
@@ -23,11 +24,13 @@ pub trait ReadImage: Send + Sync {
     /// Returns an error if the image does not exist or cannot be read.
     fn resolve(&self, image: &Selector) -> Result<(Descriptor, Vec<u8>), TransportError>;
 
-    /// Returns the verified bytes of a blob of at most `limit` bytes, or `None` if the blob does not exist.
+    /// Returns the verified bytes of a blob of at most `limit` bytes, or `None` if the blob does
+    /// not exist.
     ///
     /// # Errors
     ///
-    /// Returns an error if the blob cannot be read, is longer than `limit`, or differs from its descriptor.
+    /// Returns an error if the blob cannot be read, is longer than `limit`, or differs from its
+    /// descriptor.
     fn read_blob(
         &self,
         descriptor: &Descriptor,
@@ -38,7 +41,8 @@ pub trait ReadImage: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Returns an error if the manifest cannot be read, is longer than [`MANIFEST_LIMIT`], or differs from its descriptor.
+    /// Returns an error if the manifest cannot be read, is longer than [`MANIFEST_LIMIT`], or
+    /// differs from its descriptor.
     fn read_manifest(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
         self.read_blob(descriptor, MANIFEST_LIMIT)
     }
@@ -70,14 +74,14 @@ pub trait ReadImage: Send + Sync {
 
     /// Opens a blob as a stream for an upload. An error shows when the stream is read.
     ///
-    /// The stream is polled by the runtime's thread. A backend whose [`BlobReader`] waits for that runtime must override this
-    /// method.
+    /// The stream is polled by the runtime's thread. A backend whose [`BlobReader`] waits for that
+    /// runtime must override this method.
     fn open_upload_stream(&self, descriptor: &Descriptor) -> BlobStream {
         blob_reader::to_upload_stream(self.open_blob(descriptor))
     }
 
-    /// Returns the repository that a registry can mount blobs from (OCI distribution-spec, "Mounting a blob from another
-    /// repository"), or `None` if this is not a registry.
+    /// Returns the repository that a registry can mount blobs from (OCI distribution-spec,
+    /// "Mounting a blob from another repository"), or `None` if this is not a registry.
     fn mount_origin(&self) -> Option<&RegistryReference> {
         None
     }
@@ -85,7 +89,8 @@ pub trait ReadImage: Send + Sync {
 
 /// Writes to one repository, layout or archive.
 pub trait WriteImage: Send + Sync {
-    /// Returns whether the blob exists. A layout reads it to the end, so that a damaged blob counts as absent.
+    /// Returns whether the blob exists. A layout reads it to the end, so that a damaged blob counts
+    /// as absent.
     ///
     /// # Errors
     ///
@@ -112,7 +117,8 @@ pub trait WriteImage: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Returns an error if the blob cannot be read, differs from its descriptor, or cannot be written.
+    /// Returns an error if the blob cannot be read, differs from its descriptor, or cannot be
+    /// written.
     fn copy_blob(
         &self,
         descriptor: &Descriptor,
@@ -133,8 +139,8 @@ pub trait WriteImage: Send + Sync {
             .map(|()| PutOutcome::Stored)
     }
 
-    /// Waits before `manifest` is sent again, because the registry did not know one of its blobs in attempt `attempt`
-    /// (counted from 1).
+    /// Waits before `manifest` is sent again, because the registry did not know one of its blobs in
+    /// attempt `attempt` (counted from 1).
     fn wait_for_blobs(&self, _manifest: Digest, _attempt: u32) {}
 
     /// Returns the digest that `tag` names now, or `None` if the tag does not exist.
@@ -156,7 +162,8 @@ pub trait WriteImage: Send + Sync {
         bytes: &[u8],
     ) -> Result<(), TransportError>;
 
-    /// Returns the manifests of type `artifact_type` whose subject is `subject`, and how they are listed.
+    /// Returns the manifests of type `artifact_type` whose subject is `subject`, and how they are
+    /// listed.
     ///
     /// # Errors
     ///
@@ -167,8 +174,9 @@ pub trait WriteImage: Send + Sync {
         artifact_type: &str,
     ) -> Result<Referrers, TransportError>;
 
-    /// Lists `referrer`, a manifest that was stored before, among the referrers of `subject`. `known` is the list as
-    /// [`WriteImage::list_referrers`] returned it; without it, the backend reads the list itself if it needs it.
+    /// Lists `referrer`, a manifest that was stored before, among the referrers of `subject`.
+    /// `known` is the list as [`WriteImage::list_referrers`] returned it; without it, the backend
+    /// reads the list itself if it needs it.
     ///
     /// # Errors
     ///
@@ -195,7 +203,8 @@ pub trait WriteImage: Send + Sync {
 pub enum PutOutcome {
     /// It was stored. The caller must list it as a referrer, if it has a subject.
     Stored,
-    /// It was stored, and the registry lists it as a referrer of its subject (header `OCI-Subject`).
+    /// It was stored, and the registry lists it as a referrer of its subject (header
+    /// `OCI-Subject`).
     StoredAsReferrer,
 }
 

@@ -17,11 +17,13 @@ pub struct BlobReader {
 
 /// The bytes of a blob, as a backend reads them.
 pub trait ReadChunks: Send {
-    /// Returns the next chunk, or `None` at the end of the blob. The chunk's memory is taken from `budget`.
+    /// Returns the next chunk, or `None` at the end of the blob. The chunk's memory is taken from
+    /// `budget`.
     ///
     /// # Errors
     ///
-    /// Returns an error if the bytes cannot be read, or end before the length in the blob's descriptor.
+    /// Returns an error if the bytes cannot be read, or end before the length in the blob's
+    /// descriptor.
     fn next_chunk(&mut self, budget: &MemoryBudget) -> Result<Option<Bytes>, TransportError>;
 }
 
@@ -45,15 +47,16 @@ impl BlobReader {
         }
     }
 
-    /// Takes the memory of the chunks from `budget`, which other readers share. [`BlobReader::next_chunk`] then waits until
-    /// enough of it is free.
+    /// Takes the memory of the chunks from `budget`, which other readers share.
+    /// [`BlobReader::next_chunk`] then waits until enough of it is free.
     #[must_use]
     pub fn with_budget(mut self, budget: &MemoryBudget) -> Self {
         self.budget = budget.clone();
         self
     }
 
-    /// Returns whether the bytes come over a network, so that reading the blob again may repair damage.
+    /// Returns whether the bytes come over a network, so that reading the blob again may repair
+    /// damage.
     pub const fn is_remote(&self) -> bool {
         self.is_remote
     }
@@ -62,7 +65,8 @@ impl BlobReader {
     ///
     /// # Errors
     ///
-    /// Returns an error if the bytes cannot be read, or end before the length in the blob's descriptor.
+    /// Returns an error if the bytes cannot be read, or end before the length in the blob's
+    /// descriptor.
     pub fn next_chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
         self.chunks.next_chunk(&self.budget)
     }
@@ -76,7 +80,8 @@ impl ReadChunks for Blob {
     }
 }
 
-/// Turns a reader into the stream that an upload needs. If the blob could not be opened, the stream returns that error.
+/// Turns a reader into the stream that an upload needs. If the blob could not be opened, the stream
+/// returns that error.
 pub(crate) fn to_upload_stream(opened: Result<BlobReader, TransportError>) -> BlobStream {
     let reader = opened.map_err(std::io::Error::other);
     let chunks = stream::unfold(Some(reader), |reader| async move {

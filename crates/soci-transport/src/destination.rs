@@ -15,12 +15,13 @@ use crate::source::Source;
 pub struct Destination(Box<dyn WriteImage>);
 
 impl Destination {
-    /// Opens the repository, layout or archive that `reference` names. A layout or archive is created if it does not exist. No
-    /// request is sent to a registry yet.
+    /// Opens the repository, layout or archive that `reference` names. A layout or archive is
+    /// created if it does not exist. No request is sent to a registry yet.
     ///
     /// # Errors
     ///
-    /// Returns an error if the layout or archive cannot be written, or if the options of the registry client are malformed.
+    /// Returns an error if the layout or archive cannot be written, or if the options of the
+    /// registry client are malformed.
     pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
         let backend: Box<dyn WriteImage> = match reference {
             Reference::Registry(repository) => Box::new(RegistryBackend::new(session, repository)?),
@@ -35,7 +36,8 @@ impl Destination {
         Self(backend)
     }
 
-    /// Returns whether the blob exists. A layout reads it to the end, so that a damaged blob counts as absent.
+    /// Returns whether the blob exists. A layout reads it to the end, so that a damaged blob counts
+    /// as absent.
     ///
     /// # Errors
     ///
@@ -62,12 +64,13 @@ impl Destination {
         self.0.put_blob(descriptor, bytes)
     }
 
-    /// Copies a blob from `source` and returns how many bytes were sent: 0 if the registry mounted the blob from another of
-    /// its repositories.
+    /// Copies a blob from `source` and returns how many bytes were sent: 0 if the registry mounted
+    /// the blob from another of its repositories.
     ///
     /// # Errors
     ///
-    /// Returns an error if the blob cannot be read, differs from its descriptor, or cannot be written.
+    /// Returns an error if the blob cannot be read, differs from its descriptor, or cannot be
+    /// written.
     pub fn copy_blob(
         &self,
         descriptor: &Descriptor,
@@ -104,8 +107,8 @@ impl Destination {
         self.0.resolve_tag(tag)
     }
 
-    /// Points `tag` to the manifest or index `descriptor`, whose bytes are `bytes`. A registry is sent the bytes with the tag;
-    /// a layout or archive must hold them before.
+    /// Points `tag` to the manifest or index `descriptor`, whose bytes are `bytes`. A registry is
+    /// sent the bytes with the tag; a layout or archive must hold them before.
     ///
     /// # Errors
     ///
@@ -119,7 +122,8 @@ impl Destination {
         self.0.put_tag(tag, descriptor, bytes)
     }
 
-    /// Returns the manifests of type `artifact_type` whose subject is `subject`, and how they are listed.
+    /// Returns the manifests of type `artifact_type` whose subject is `subject`, and how they are
+    /// listed.
     ///
     /// # Errors
     ///
@@ -132,8 +136,9 @@ impl Destination {
         self.0.list_referrers(subject, artifact_type)
     }
 
-    /// Lists `referrer` among the referrers of `subject`, unless `put`, the outcome of writing it, tells that the registry has
-    /// done so. `known` is the list of referrers if the caller has read it; it is then not read again.
+    /// Lists `referrer` among the referrers of `subject`, unless `put`, the outcome of writing it,
+    /// tells that the registry has done so. `known` is the list of referrers if the caller has read
+    /// it; it is then not read again.
     ///
     /// # Errors
     ///

@@ -35,8 +35,8 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    /// Returns whether a registry rejected a manifest because it does not know a blob that the manifest names
-    /// (`MANIFEST_BLOB_UNKNOWN`).
+    /// Returns whether a registry rejected a manifest because it does not know a blob that the
+    /// manifest names (`MANIFEST_BLOB_UNKNOWN`).
     pub const fn is_blob_unknown(&self) -> bool {
         matches!(
             self,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use soci_layout::{LayoutError, Select};
+use soci_layout::{LayoutError, Selected};
 use soci_oci::manifest::Root;
 use soci_oci::media_type::OCI_INDEX;
 use soci_oci::reference::Selector;
@@ -12,12 +12,12 @@ use crate::error::TransportError;
 
 /// Returns the descriptor and the bytes of the image that was selected in an `index.json`.
 pub(crate) fn read_selected(
-    selected: Select,
+    selected: Selected,
     read_manifest: impl FnOnce(&Descriptor) -> Result<Option<Vec<u8>>, TransportError>,
 ) -> Result<(Descriptor, Vec<u8>), TransportError> {
     match selected {
-        Select::Index(bytes) => Ok((Descriptor::of(OCI_INDEX, &bytes), bytes)),
-        Select::Entry(entry) => match read_manifest(&entry)? {
+        Selected::Index(bytes) => Ok((Descriptor::of(OCI_INDEX, &bytes), bytes)),
+        Selected::Manifest(entry) => match read_manifest(&entry)? {
             Some(bytes) => Ok((*entry, bytes)),
             None => Err(TransportError::NotFound {
                 what: format!("manifest `{}`", entry.digest),
@@ -26,22 +26,23 @@ pub(crate) fn read_selected(
     }
 }
 
-/// Returns the digest of the image that an `index.json` lists under the name `tag`, or `None` if there is none.
+/// Returns the digest of the image that an `index.json` lists under the name `tag`, or `None` if
+/// there is none.
 pub(crate) fn resolve_tag(
     index: &[u8],
     tag: &str,
     path: &Path,
 ) -> Result<Option<Digest>, TransportError> {
-    match soci_layout::select(index, &Selector::Name(tag.to_owned()), path) {
-        Ok(Select::Entry(entry)) => Ok(Some(entry.digest)),
-        Ok(Select::Index(bytes)) => Ok(Some(Digest::of(&bytes))),
+    match soci_layout::select_image(index, &Selector::Name(tag.to_owned()), path) {
+        Ok(Selected::Manifest(entry)) => Ok(Some(entry.digest)),
+        Ok(Selected::Index(bytes)) => Ok(Some(Digest::of(&bytes))),
         Err(LayoutError::NoSuchImage { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Returns the entries of type `artifact_type` in an `index.json` whose subject is `subject`. An entry whose manifest `read`
-/// cannot return is left out.
+/// Returns the entries of type `artifact_type` in an `index.json` whose subject is `subject`. An
+/// entry whose manifest `read` cannot return is left out.
 pub(crate) fn list_referrers(
     index: &[u8],
     subject: Digest,

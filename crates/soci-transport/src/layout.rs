@@ -28,7 +28,7 @@ impl LayoutBackend {
 
     fn list(&self, subject: Digest, artifact_type: &str) -> Result<Vec<Descriptor>, LayoutError> {
         let read = |entry: &Descriptor| self.0.read_blob(entry, MANIFEST_LIMIT).ok();
-        let index = self.0.index()?;
+        let index = self.0.read_index()?;
         Ok(index_json::list_referrers(
             &index,
             subject,
@@ -40,7 +40,7 @@ impl LayoutBackend {
 
 impl ReadImage for LayoutBackend {
     fn resolve(&self, image: &Selector) -> Result<(Descriptor, Vec<u8>), TransportError> {
-        let selected = soci_layout::select(&self.0.index()?, image, self.0.root())?;
+        let selected = soci_layout::select_image(&self.0.read_index()?, image, self.0.root())?;
         index_json::read_selected(selected, |entry| self.read_manifest(entry))
     }
 
@@ -53,11 +53,11 @@ impl ReadImage for LayoutBackend {
     }
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
-        Ok(BlobReader::from_file(self.0.blob(descriptor)?))
+        Ok(BlobReader::from_file(self.0.open_blob(descriptor)?))
     }
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
-        Ok(self.0.has(descriptor))
+        Ok(self.0.has_blob(descriptor))
     }
 
     fn list_referrers(
@@ -72,7 +72,7 @@ impl ReadImage for LayoutBackend {
 impl WriteImage for LayoutBackend {
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         // A damaged blob is written again.
-        Ok(self.0.has(descriptor) && self.0.verify(descriptor).is_ok())
+        Ok(self.0.has_blob(descriptor) && self.0.verify_blob(descriptor).is_ok())
     }
 
     fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
@@ -96,7 +96,7 @@ impl WriteImage for LayoutBackend {
     }
 
     fn resolve_tag(&self, tag: &str) -> Result<Option<Digest>, TransportError> {
-        index_json::resolve_tag(&self.0.index()?, tag, self.0.root())
+        index_json::resolve_tag(&self.0.read_index()?, tag, self.0.root())
     }
 
     fn put_tag(
@@ -105,7 +105,7 @@ impl WriteImage for LayoutBackend {
         descriptor: &Descriptor,
         _bytes: &[u8],
     ) -> Result<(), TransportError> {
-        self.0.enter(&descriptor.reduced(), Some(tag))?;
+        self.0.add_manifest(&descriptor.reduced(), Some(tag))?;
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl WriteImage for LayoutBackend {
         referrer: &Descriptor,
         _known: Option<Referrers>,
     ) -> Result<ReferrersVia, TransportError> {
-        self.0.enter(referrer, None)?;
+        self.0.add_manifest(referrer, None)?;
         Ok(ReferrersVia::Api)
     }
 }

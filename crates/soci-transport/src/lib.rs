@@ -1,12 +1,13 @@
 //! Images in registries, OCI image layouts and layout archives, behind one interface.
 //!
-//! A [`Source`] reads the image that a reference names, a [`Destination`] writes images. Both delegate to a backend: one file
-//! for registries, one for layouts, one for archives. A new kind of reference needs one more file that implements
-//! [`ReadImage`] and [`WriteImage`].
+//! A [`Source`] reads the image that a reference names, a [`Destination`] writes images. Both
+//! delegate to a backend: one file for registries, one for layouts, one for archives. A new kind of
+//! reference needs one more file that implements [`ReadImage`] and [`WriteImage`].
 //!
-//! Callers are plain threads. The registry client is asynchronous, and its runtime stays inside this crate. Manifests and
-//! blobs that are returned as bytes have been verified against their digest; a [`BlobReader`] checks only the length, because
-//! its callers compute the digest while they read.
+//! Callers are plain threads. The registry client is asynchronous, and its runtime stays inside
+//! this crate. Manifests and blobs that are returned as bytes have been verified against their
+//! digest; a [`BlobReader`] checks only the length, because its callers compute the digest while
+//! they read.
 
 mod archive;
 mod backend;

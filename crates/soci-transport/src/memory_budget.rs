@@ -1,23 +1,25 @@
-//! A limit on the memory of the chunks that threads hand to each other, and a pool that reuses their buffers.
+//! A limit on the memory of the chunks that threads hand to each other, and a pool that reuses
+//! their buffers.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-/// The size of a pooled buffer, in bytes. A layer is scanned equally fast with 64 KiB to 1 MiB; larger buffers only need more
-/// memory.
+/// The size of a pooled buffer, in bytes. A layer is scanned equally fast with 64 KiB to 1 MiB;
+/// larger buffers only need more memory.
 const BUFFER_SIZE: usize = 256 * 1024;
 
 /// A limit on the bytes of all chunks that are alive at a time. Clones share the limit.
 ///
-/// A reader waits here until other threads drop enough chunks. A thread that holds a chunk must therefore never wait for
-/// another one.
+/// A reader waits here until other threads drop enough chunks. A thread that holds a chunk must
+/// therefore never wait for another one.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// The most bytes that may be in use. A chunk larger than this is admitted when no other is in use.
+    /// The most bytes that may be in use. A chunk larger than this is admitted when no other is in
+    /// use.
     limit: usize,
     state: Mutex<State>,
     released: Condvar,
@@ -38,13 +40,15 @@ struct Reservation {
     shared: Arc<Shared>,
 }
 
-/// A buffer of 256 KiB. Its memory goes back to the pool when the last clone of the frozen chunk is dropped.
+/// A buffer of 256 KiB. Its memory goes back to the pool when the last clone of the frozen chunk is
+/// dropped.
 #[derive(Debug)]
 pub struct PooledBuffer {
     memory: Vec<u8>,
     /// The number of bytes at the start that were filled.
     length: usize,
-    // Dropped after `drop` has put the memory into the pool, so that a waiting thread finds it there.
+    // Dropped after `drop` has put the memory into the pool, so that a waiting thread finds it
+    // there.
     reservation: Reservation,
 }
 
@@ -80,7 +84,8 @@ impl MemoryBudget {
         }
     }
 
-    /// Counts a chunk whose memory was allocated elsewhere against the budget, after waiting until the budget admits it.
+    /// Counts a chunk whose memory was allocated elsewhere against the budget, after waiting until
+    /// the budget admits it.
     pub fn account(&self, chunk: Bytes) -> Bytes {
         let reservation = self.reserve(chunk.len());
         Bytes::from_owner(AccountedChunk {
@@ -121,7 +126,8 @@ impl PooledBuffer {
         &mut self.memory
     }
 
-    /// Turns the first `length` bytes into a chunk. A `length` above the buffer's size counts as that size.
+    /// Turns the first `length` bytes into a chunk. A `length` above the buffer's size counts as
+    /// that size.
     pub fn freeze(mut self, length: usize) -> Bytes {
         self.length = length.min(BUFFER_SIZE);
         Bytes::from_owner(self)

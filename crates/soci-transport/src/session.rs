@@ -10,7 +10,8 @@ use crate::error::TransportError;
 /// How often an optional request is tried.
 const OPTIONAL_TRIES: u32 = 2;
 
-/// What all requests of one run share. The client and its runtime are created when a registry is first needed. Cheap to clone.
+/// What all requests of one run share. The client and its runtime are created when a registry is
+/// first needed. Cheap to clone.
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
@@ -34,8 +35,9 @@ impl Session {
         }))
     }
 
-    /// Returns a session for requests that the run can do without. Each is tried twice, and their retries do not count against
-    /// the budget of this session's retries. Connections, tokens and credentials are shared.
+    /// Returns a session for requests that the run can do without. Each is tried twice, and their
+    /// retries do not count against the budget of this session's retries. Connections, tokens and
+    /// credentials are shared.
     ///
     /// # Errors
     ///
@@ -58,8 +60,9 @@ impl Session {
         })))
     }
 
-    /// Cancels the uploads that are open, so that the registry need not keep their sessions. For a process that is about to
-    /// end; a failure is ignored, since a registry drops an old session by itself.
+    /// Cancels the uploads that are open, so that the registry need not keep their sessions. For a
+    /// process that is about to end; a failure is ignored, since a registry drops an old session by
+    /// itself.
     pub fn cancel_uploads(&self) {
         if let Some(Network { runtime, client }) = self.0.network.get() {
             runtime.block_on(client.cancel_uploads());

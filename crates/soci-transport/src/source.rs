@@ -14,7 +14,8 @@ use crate::layout::LayoutBackend;
 use crate::registry::RegistryBackend;
 use crate::session::Session;
 
-/// An image's reference together with the repository, layout or archive that it is read from. Cheap to clone.
+/// An image's reference together with the repository, layout or archive that it is read from. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Source {
     reference: Reference,
@@ -32,11 +33,13 @@ pub struct Resolved {
 }
 
 impl Source {
-    /// Opens the repository, layout or archive that `reference` names. No request is sent to a registry yet.
+    /// Opens the repository, layout or archive that `reference` names. No request is sent to a
+    /// registry yet.
     ///
     /// # Errors
     ///
-    /// Returns an error if the layout or archive cannot be read, or if the options of the registry client are malformed.
+    /// Returns an error if the layout or archive cannot be read, or if the options of the registry
+    /// client are malformed.
     pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
         let backend: Arc<dyn ReadImage> = match reference {
             Reference::Registry(repository) => Arc::new(RegistryBackend::new(session, repository)?),
@@ -56,7 +59,8 @@ impl Source {
         &self.reference
     }
 
-    /// Returns the source of another image in the same repository, layout or archive: the one that is tagged `tag`.
+    /// Returns the source of another image in the same repository, layout or archive: the one that
+    /// is tagged `tag`.
     #[must_use]
     pub fn with_tag(&self, tag: &str) -> Self {
         let mut source = self.clone();
@@ -72,7 +76,8 @@ impl Source {
         source
     }
 
-    /// Returns the source of another image in the same repository, layout or archive: the manifest or index `digest`.
+    /// Returns the source of another image in the same repository, layout or archive: the manifest
+    /// or index `digest`.
     #[must_use]
     pub fn with_digest(&self, digest: Digest) -> Self {
         let mut source = self.clone();
@@ -89,7 +94,8 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// Returns an error if it does not exist, cannot be read, or is neither a manifest nor an index.
+    /// Returns an error if it does not exist, cannot be read, or is neither a manifest nor an
+    /// index.
     pub fn resolve(&self) -> Result<Resolved, TransportError> {
         let (descriptor, bytes) = self.backend.resolve(&selector(&self.reference))?;
         let content = parse_manifest(&bytes, &descriptor)?;
@@ -104,7 +110,8 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// Returns an error if the manifest cannot be read, is too long, or differs from its descriptor.
+    /// Returns an error if the manifest cannot be read, is too long, or differs from its
+    /// descriptor.
     pub fn read_manifest(
         &self,
         descriptor: &Descriptor,
@@ -112,11 +119,13 @@ impl Source {
         self.backend.read_manifest(descriptor)
     }
 
-    /// Returns the verified bytes of a blob of at most `limit` bytes, or `None` if the blob does not exist.
+    /// Returns the verified bytes of a blob of at most `limit` bytes, or `None` if the blob does
+    /// not exist.
     ///
     /// # Errors
     ///
-    /// Returns an error if the blob cannot be read, is longer than `limit`, or differs from its descriptor.
+    /// Returns an error if the blob cannot be read, is longer than `limit`, or differs from its
+    /// descriptor.
     pub fn read_blob(
         &self,
         descriptor: &Descriptor,
@@ -161,7 +170,8 @@ impl Source {
     }
 }
 
-/// Returns which image of its repository, layout or archive a reference names. A digest takes precedence over a tag.
+/// Returns which image of its repository, layout or archive a reference names. A digest takes
+/// precedence over a tag.
 fn selector(reference: &Reference) -> Selector {
     match reference {
         Reference::Registry(registry) => match (registry.digest, &registry.tag) {
@@ -177,7 +187,8 @@ fn selector(reference: &Reference) -> Selector {
 ///
 /// # Errors
 ///
-/// Returns an error that names the manifest if it is malformed, or if its media type contradicts the descriptor.
+/// Returns an error that names the manifest if it is malformed, or if its media type contradicts
+/// the descriptor.
 pub fn parse_manifest(bytes: &[u8], descriptor: &Descriptor) -> Result<Root, TransportError> {
     Root::parse(bytes, &descriptor.media_type).map_err(|source| TransportError::Manifest {
         digest: descriptor.digest,

@@ -119,7 +119,7 @@ fn does_not_read_a_device_as_a_blob() {
         .arg(&file)
         .arg(bin("soci-index"));
     let ended = shell.stdin(plan.clone()).run().ends_with(65);
-    assert!(ended.says("no plain file").stdout.is_empty());
+    assert!(ended.says("no regular file").stdout.is_empty());
     stage(&sandbox, "soci-index").stdin(plan).run().succeeds();
 }
 

@@ -1,0 +1,201 @@
+//! Writing blobs and private files to a layout in a folder.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use soci_oci::{Descriptor, Digest};
+
+use crate::blob::ContentCheck;
+use crate::error::{Action, IoContext as _, LayoutError};
+use crate::layout::Layout;
+use crate::temporary::{self, Existing, TemporaryFile};
+
+/// The permissions of a blob, which never changes.
+const BLOB_MODE: u32 = 0o444;
+
+/// The permissions of all other files.
+const FILE_MODE: u32 = 0o644;
+
+impl Layout {
+    /// Writes `bytes` as a blob, unless an undamaged one exists. Returns its digest.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the blob cannot be written and made durable.
+    pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, LayoutError> {
+        Ok(self.write_blob_parts(&[bytes])?.digest)
+    }
+
+    /// Writes the concatenation of `parts` as a blob, unless an undamaged one exists. Returns a
+    /// descriptor with its digest and size, and without media type.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the blob cannot be written and made durable.
+    pub fn write_blob_parts(&self, parts: &[&[u8]]) -> Result<Descriptor, LayoutError> {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part);
+        }
+        let digest = Digest::from_bytes(hash.finalize().into());
+        let size = parts.iter().map(|part| part.len() as u64).sum();
+        let descriptor = Descriptor::new("", digest, size);
+        let path = self.blob_path(digest);
+        if self.has_blob(&descriptor) && self.verify_blob(&descriptor).is_ok() {
+            // The process that wrote the blob may not have made it durable yet.
+            temporary::sync_entry(&path)?;
+        } else {
+            let mut file = temporary::create(self.root(), &path)?;
+            for part in parts {
+                file.write_all(part).context(Action::Write, &path)?;
+            }
+            file.publish(&path, BLOB_MODE, Existing::Replace)?;
+        }
+        Ok(descriptor)
+    }
+
+    /// Starts to write the blob `expected` in chunks.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no file can be created in the layout.
+    pub fn blob_writer(&self, expected: &Descriptor) -> Result<BlobWriter, LayoutError> {
+        let path = self.blob_path(expected.digest);
+        Ok(BlobWriter {
+            file: temporary::create(self.root(), &path)?,
+            path,
+            check: ContentCheck::new(expected),
+        })
+    }
+
+    /// Replaces the file `name` in the folder `folder` of the layout, which is not part of the OCI
+    /// image layout: readers of layouts ignore it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be written and made durable.
+    pub fn write_private_file(
+        &self,
+        folder: &str,
+        name: &str,
+        content: &[u8],
+    ) -> Result<(), LayoutError> {
+        let folder = self.root().join(folder);
+        temporary::create_folder(&folder)?;
+        self.replace_file(&folder.join(name), content)
+    }
+
+    /// Replaces a file of the layout atomically.
+    pub(crate) fn replace_file(&self, path: &Path, content: &[u8]) -> Result<(), LayoutError> {
+        let mut file = temporary::create(self.root(), path)?;
+        file.write_all(content).context(Action::Write, path)?;
+        file.publish(path, FILE_MODE, Existing::Replace)
+    }
+}
+
+/// Writes a blob of a layout in chunks. The blob appears when it is committed; until then, it is a
+/// temporary file.
+pub struct BlobWriter {
+    file: TemporaryFile,
+    path: PathBuf,
+    check: ContentCheck,
+}
+
+impl BlobWriter {
+    /// Appends a chunk.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the chunk cannot be written, or exceeds the size in the descriptor.
+    pub fn write(&mut self, chunk: &[u8]) -> Result<(), LayoutError> {
+        self.check.update(chunk, &self.path)?;
+        self.file
+            .write_all(chunk)
+            .context(Action::Write, &self.path)
+    }
+
+    /// Checks the size and the digest, and publishes the blob. If this is not called, the blob is
+    /// discarded.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the bytes differ from the descriptor, or cannot be made durable.
+    pub fn commit(self) -> Result<(), LayoutError> {
+        self.check.finish(&self.path)?;
+        self.file.publish(&self.path, BLOB_MODE, Existing::Replace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn create_layout() -> (tempfile::TempDir, Layout) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = Layout::open_or_create(&folder.path().join("store")).expect("a layout");
+        (folder, layout)
+    }
+
+    fn count_temporary_files(layout: &Layout) -> usize {
+        let entries = fs::read_dir(layout.root()).expect("the folder").flatten();
+        let is_temporary = |entry: &fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_string_lossy().starts_with(".unfinished")
+        };
+        entries.filter(is_temporary).count()
+    }
+
+    #[test]
+    fn reads_back_what_was_written() {
+        let (_folder, layout) = create_layout();
+        let descriptor = Descriptor::of("", b"content");
+        assert!(!layout.has_blob(&descriptor));
+        assert!(matches!(
+            layout.open_blob(&descriptor),
+            Err(LayoutError::NoSuchBlob { .. })
+        ));
+        let digest = layout.write_blob(b"content").expect("written");
+        assert_eq!(digest, descriptor.digest);
+        assert!(layout.has_blob(&descriptor));
+        let read = layout.read_blob(&descriptor, 100).expect("read");
+        assert_eq!(read, b"content");
+        assert!(matches!(
+            layout.read_blob(&descriptor, 3),
+            Err(LayoutError::TooLarge { .. })
+        ));
+        assert_eq!(count_temporary_files(&layout), 0);
+    }
+
+    #[test]
+    fn discards_a_blob_that_differs_from_its_descriptor() {
+        let (_folder, layout) = create_layout();
+        let expected = Descriptor::of("", b"content");
+        for wrong in [&b"contenT"[..], b"conten", b"content and more", b""] {
+            let mut writer = layout.blob_writer(&expected).expect("a writer");
+            let result = writer.write(wrong).and_then(|()| writer.commit());
+            assert!(
+                matches!(result, Err(LayoutError::Corrupt { .. })),
+                "{wrong:?}"
+            );
+        }
+        assert!(!layout.has_blob(&expected));
+        assert_eq!(count_temporary_files(&layout), 0);
+    }
+
+    #[test]
+    fn replaces_a_damaged_blob() {
+        let (_folder, layout) = create_layout();
+        let descriptor = Descriptor::of("", b"content");
+        fs::write(layout.blob_path(descriptor.digest), b"damaged").expect("written");
+        assert!(matches!(
+            layout.read_blob(&descriptor, 100),
+            Err(LayoutError::Corrupt { .. })
+        ));
+        layout.write_blob(b"content").expect("written");
+        let read = layout.read_blob(&descriptor, 100).expect("read");
+        assert_eq!(read, b"content");
+    }
+}
