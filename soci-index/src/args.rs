@@ -7,18 +7,19 @@ use soci_cli::{Common, Failure, Io, Tool, flag};
 use soci_registry_args::RegistryArgs;
 use soci_transport::MemoryBudget;
 
-use crate::image::Indexer;
+use crate::context::{Context, Reuse};
+use crate::image::index_image;
 
-/// What the indexes say that they were built by.
-const TOOL_IDENTIFIER: &str = concat!("soci-index ", env!("CARGO_PKG_VERSION"));
+/// The default build tool identifier, such as `soci-index 0.1.0`.
+const BUILD_TOOL_IDENTIFIER: &str = concat!("soci-index ", env!("CARGO_PKG_VERSION"));
 
-/// What the pieces of all layers that are being read may take at once, in bytes.
-const PIECES: usize = 4 << 20;
+/// The memory in bytes that the chunks of all layers may take while they are read.
+const CHUNK_MEMORY: usize = 4 << 20;
 
 /// Build the ztocs and SOCI indexes that a plan asks for
 ///
-/// Reads planned documents from stdin and writes them to stdout with the descriptors of what was built, all of which is in
-/// the store by then.
+/// Reads planned documents from stdin and writes them to stdout with the descriptors of the ztocs,
+/// the SOCI indexes and the converted image, which are in the store by then.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-index",
@@ -26,15 +27,15 @@ const PIECES: usize = 4 << 20;
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-index --jobs 4 < plan.json > index.json\n  soci-index < plan.json | jq '.manifests[].layers[].ztoc.digest'"
 )]
 pub struct Args {
-    /// Layers to build at a time [default: the number of processors]
+    /// Layers to read at a time [default: the number of processors]
     #[arg(long, value_name = "N", env = "SOCI_JOBS")]
     jobs: Option<NonZeroUsize>,
 
-    /// What the indexes say that they were built by
-    #[arg(long, value_name = "NAME", env = "SOCI_BUILD_TOOL_IDENTIFIER", default_value = TOOL_IDENTIFIER)]
+    /// Name of the build tool that is written into ztocs and SOCI indexes
+    #[arg(long, value_name = "NAME", env = "SOCI_BUILD_TOOL_IDENTIFIER", default_value = BUILD_TOOL_IDENTIFIER)]
     build_tool_identifier: String,
 
-    /// Build every ztoc anew: reuse none of the store, nor of the indexes beside the image
+    /// Build every ztoc anew: reuse none from the store or from SOCI indexes in a registry
     #[arg(long, env = "SOCI_FORCE", value_parser = flag)]
     force: bool,
 
@@ -52,14 +53,18 @@ impl Tool for Args {
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let indexer = Indexer {
+        let context = Context {
             session: self.registry.session(),
             store: self.common.open_store()?,
             jobs: self.jobs.unwrap_or_else(processors),
-            pieces: MemoryBudget::new(PIECES),
+            memory: MemoryBudget::new(CHUNK_MEMORY),
             build_tool_identifier: self.build_tool_identifier,
-            reuse: !self.force,
+            reuse: if self.force {
+                Reuse::Never
+            } else {
+                Reuse::IfFound
+            },
         };
-        io.for_each_document(|document, progress| indexer.index(document, progress))
+        io.for_each_document(|document, progress| index_image(&context, document, progress))
     }
 }

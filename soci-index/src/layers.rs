@@ -1,5 +1,6 @@
-//! The layers of one image: what is known of them already, and the reading of the others.
+//! The ztocs of the layers of one image: found in the cache, reused from a SOCI index, or built.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -11,34 +12,49 @@ use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source};
 use soci_ztoc::Compression;
 
-use crate::built::Built;
-use crate::image::Indexer;
-use crate::layer;
-use crate::layer::{LayerError, Rank};
-use crate::memory::{self, Recipe};
-use crate::reuse::{Offers, Search};
+use crate::cache::{CacheKey, ZtocCache};
+use crate::context::{Context, Reuse};
+use crate::layer::{LayerError, ZtocBuild};
+use crate::outcome::LayerOutcome;
+use crate::priority::Priority;
+use crate::reuse::{Candidates, Search};
 
-/// A layer is built once for each way to read it, however many manifests have it.
-pub(crate) type LayerKey = (Digest, bool);
+/// Identifies a layer of an image, however many of its manifests have it. A layer with two media
+/// types counts as two, since its bytes are read in two ways.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct LayerKey {
+    digest: Digest,
+    is_gzip: bool,
+}
 
-/// Returns the layers to index, each once, the largest first: it is the one that the others wait for.
-pub(crate) fn planned(document: &Document) -> Vec<(LayerKey, Descriptor)> {
-    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
-    let layers = planned.flat_map(|entry| entry.layers.iter().filter(|layer| layer.is_planned()));
+impl LayerKey {
+    /// Returns the key of a layer.
+    pub(crate) fn of(layer: &Descriptor) -> Self {
+        Self {
+            digest: layer.digest,
+            is_gzip: compression(layer) == Compression::Gzip,
+        }
+    }
+}
+
+/// What came of each layer.
+pub(crate) type LayerOutcomes = BTreeMap<LayerKey, LayerOutcome>;
+
+/// Returns the layers to index, each once, in the order in which they are started: the largest
+/// first, since it takes the longest.
+pub(crate) fn planned_layers(document: &Document) -> Vec<(LayerKey, Descriptor)> {
+    let manifests = document.manifests.iter().filter(|entry| entry.is_planned());
+    let layers = manifests.flat_map(|entry| entry.layers.iter().filter(|layer| layer.is_planned()));
     let unique: BTreeMap<LayerKey, Descriptor> = layers
-        .map(|layer| (key(&layer.descriptor), layer.descriptor.clone()))
+        .map(|layer| (LayerKey::of(&layer.descriptor), layer.descriptor.clone()))
         .collect();
     let mut layers: Vec<_> = unique.into_iter().collect();
-    layers.sort_by_key(|(_, layer)| std::cmp::Reverse(layer.size));
+    layers.sort_by_key(|(_, layer)| Reverse(layer.size));
     layers
 }
 
-/// Returns what tells a layer apart from the others.
-pub(crate) fn key(layer: &Descriptor) -> LayerKey {
-    (layer.digest, compression(layer) == Compression::Gzip)
-}
-
-/// Returns how a layer is read, by its media type alone. One that no plan would choose is read as it is.
+/// Returns the compression of a layer by its media type. A layer that `soci-plan` would skip, but
+/// which the user has planned by hand, is read as a plain tar.
 fn compression(layer: &Descriptor) -> Compression {
     match LayerCompression::of(&layer.media_type) {
         LayerCompression::Gzip => Compression::Gzip,
@@ -49,154 +65,169 @@ fn compression(layer: &Descriptor) -> Compression {
     }
 }
 
-impl Indexer {
-    /// Sees to a ztoc of each layer: one that was built before, here or elsewhere, or else a new one.
-    pub(crate) fn layers(
-        &self,
-        document: &Document,
-        plan: &Plan,
-        layers: &[(LayerKey, Descriptor)],
-        progress: &Progress,
-    ) -> Result<BTreeMap<LayerKey, Built>, Failure> {
-        let mut layers = layers.to_vec();
-        let mut pass = Pass {
-            indexer: self,
-            document,
-            plan,
-            progress,
-            offers: Offers::default(),
-            longest: None,
-            source: OnceLock::new(),
-        };
-        let mut known = BTreeMap::new();
-        if self.reuse {
-            known = pass.remembered(&layers)?;
-            layers.retain(|(key, _)| !known.contains_key(key));
-            pass.offers = pass.offers(&layers);
-        }
-        pass.longest = layers.first().map(|(_, layer)| layer.digest);
-        let built = in_parallel(&layers, self.jobs, |layer, stop| {
-            pass.layer(layer, stop)
-                .map_err(|failure| failure.context(format!("layer `{}`", layer.digest)))
-        })?;
-        known.extend(built);
-        Ok(known)
-    }
-}
-
-/// The work on the layers of one image.
-struct Pass<'a> {
-    indexer: &'a Indexer,
+/// Builds the ztocs of the layers of one image.
+pub(crate) struct LayerBuilder<'a> {
+    context: &'a Context,
     document: &'a Document,
     plan: &'a Plan,
     progress: &'a Progress,
-    /// The ztocs that are there for layers which the store does not remember.
-    offers: Offers,
-    /// The largest layer that is left to see to.
-    longest: Option<Digest>,
-    /// Where the image lies, once a layer is read from there.
+    /// The source of the image, opened when the first layer is read from it.
     source: OnceLock<Source>,
 }
 
-impl Pass<'_> {
-    /// Returns what the store remembers of the layers.
-    fn remembered(
+impl<'a> LayerBuilder<'a> {
+    /// Returns a builder for the layers of `document`.
+    pub(crate) const fn new(
+        context: &'a Context,
+        document: &'a Document,
+        plan: &'a Plan,
+        progress: &'a Progress,
+    ) -> Self {
+        Self {
+            context,
+            document,
+            plan,
+            progress,
+            source: OnceLock::new(),
+        }
+    }
+
+    /// Returns a ztoc for each of `layers`, which are sorted by size: from the cache, else from a
+    /// SOCI index, else built from the layer.
+    pub(crate) fn build_all(
         &self,
         layers: &[(LayerKey, Descriptor)],
-    ) -> Result<BTreeMap<LayerKey, Built>, Failure> {
-        let store = &self.indexer.store;
-        let recalled = in_parallel(layers, self.indexer.jobs, |layer, _| {
-            Ok(memory::recall(store, &self.recipe(layer)))
+    ) -> Result<LayerOutcomes, Failure> {
+        let mut remaining = layers.to_vec();
+        let mut outcomes = LayerOutcomes::new();
+        let mut candidates = Candidates::default();
+        if self.context.reuse == Reuse::IfFound {
+            outcomes = self.look_up_cache(layers)?;
+            remaining.retain(|(key, _)| !outcomes.contains_key(key));
+            candidates = self.find_candidates(&remaining);
+        }
+        let largest = remaining.first().map(|(_, layer)| layer.digest);
+        let built = in_parallel(&remaining, self.context.jobs, |layer, stop| {
+            let priority = if largest == Some(layer.digest) {
+                Priority::Critical
+            } else {
+                Priority::Background
+            };
+            self.reuse_or_build(layer, &candidates, priority, stop)
+                .map_err(|failure| failure.context(format!("layer `{}`", layer.digest)))
         })?;
-        let mut known = BTreeMap::new();
-        for (key, built) in recalled {
-            if let Some(built) = built {
-                tracing::info!(target: "soci", layer = %key.0, "built before");
-                known.insert(key, built);
+        outcomes.extend(built);
+        Ok(outcomes)
+    }
+
+    /// Returns the outcomes that are in the cache.
+    fn look_up_cache(&self, layers: &[(LayerKey, Descriptor)]) -> Result<LayerOutcomes, Failure> {
+        let cache = ZtocCache::new(&self.context.store);
+        let entries = in_parallel(layers, self.context.jobs, |layer, _| {
+            Ok(cache.get(&self.cache_key(layer)))
+        })?;
+        let mut outcomes = LayerOutcomes::new();
+        for (key, outcome) in entries {
+            let Some(outcome) = outcome else { continue };
+            match outcome {
+                LayerOutcome::Ztoc(_) => {
+                    tracing::info!(layer = %key.digest, "ztoc found in the cache");
+                }
+                LayerOutcome::Skipped(reason) => {
+                    tracing::info!(layer = %key.digest, "no ztoc, as found in the cache: {reason}");
+                }
             }
+            outcomes.insert(key, outcome);
         }
-        Ok(known)
+        Ok(outcomes)
     }
 
-    /// Looks for ztocs of the layers in the indexes that there are. A layer that lies in the store is sooner read than looked
-    /// for.
-    fn offers(&self, layers: &[(LayerKey, Descriptor)]) -> Offers {
-        let here = |layer: &&Descriptor| self.indexer.store.has_blob(layer);
+    /// Searches existing SOCI indexes for ztocs of the layers. A layer that is in the store is left
+    /// out, because it takes less time to scan it than to search for its ztoc.
+    fn find_candidates(&self, layers: &[(LayerKey, Descriptor)]) -> Candidates {
+        let is_remote = |layer: &&Descriptor| !self.context.store.has(layer);
         let layers = layers.iter().map(|(_, layer)| layer);
-        let wanted: Vec<&Descriptor> = layers.filter(|layer| !here(layer)).collect();
+        let wanted: Vec<&Descriptor> = layers.filter(is_remote).collect();
         if wanted.is_empty() {
-            return Offers::default();
+            return Candidates::default();
         }
-        let search = Search::new(self.indexer, self.document, self.plan, &wanted);
-        search.look(self.document.image.reference())
+        Search::new(self.context, self.document, self.plan, &wanted).run()
     }
 
-    /// Sees to the ztoc of one layer that the store does not remember.
-    fn layer(&self, layer: &Descriptor, stop: &AtomicBool) -> Result<Built, Failure> {
-        let store = &self.indexer.store;
-        let recipe = self.recipe(layer);
-        let built = if let Some(built) = self.offers.take(layer, &recipe, store)? {
-            built
-        } else {
-            self.build(layer, &recipe, stop)?
-        };
-        memory::remember(store, &recipe, &built);
-        Ok(built)
-    }
-
-    /// Reads a layer and builds its ztoc. One that came damaged over a network is read once more: caches on the way have been
-    /// seen to serve such.
-    fn build(
+    /// Reuses a candidate for the ztoc of a layer, or else builds the ztoc, and puts it into the
+    /// cache.
+    fn reuse_or_build(
         &self,
         layer: &Descriptor,
-        recipe: &Recipe<'_>,
+        candidates: &Candidates,
+        priority: Priority,
         stop: &AtomicBool,
-    ) -> Result<Built, Failure> {
-        let rank = match self.longest {
-            Some(longest) if longest == layer.digest => Rank::Longest,
-            _ => Rank::Other,
+    ) -> Result<LayerOutcome, Failure> {
+        let store = &self.context.store;
+        let key = self.cache_key(layer);
+        let outcome = match candidates.reuse(layer, &key, store)? {
+            Some(ztoc) => LayerOutcome::Ztoc(ztoc),
+            None => self.build(&ZtocBuild {
+                layer,
+                key: &key,
+                priority,
+                store,
+                stop,
+            })?,
         };
+        ZtocCache::new(store).insert(&key, &outcome);
+        Ok(outcome)
+    }
+
+    /// Builds the ztoc of a layer. A layer that arrives damaged over a network is read once more,
+    /// because caches between here and the registry may serve damaged content.
+    fn build(&self, build: &ZtocBuild<'_>) -> Result<LayerOutcome, Failure> {
+        let layer = build.layer;
         let read = |reader| {
             let bar = self.progress.bar(&layer.digest.short(), layer.size);
-            let store = &self.indexer.store;
-            layer::build((layer, rank), recipe, reader, store, (&bar, stop))
+            build.run(reader, &bar)
         };
-        let reader = self.open(layer)?;
+        let reader = self.open_layer(layer)?;
         let is_remote = reader.is_remote();
         match read(reader) {
             Err(error @ LayerError::Digest { .. }) if is_remote => {
-                tracing::warn!(target: "soci", layer = %layer.digest, "{error}; reading it once more");
-                Ok(read(self.open(layer)?)?)
+                tracing::warn!(layer = %layer.digest, "{error}; reading it once more");
+                Ok(read(self.open_layer(layer)?)?)
             }
-            built => Ok(built?),
+            outcome => Ok(outcome?),
         }
     }
 
-    /// Opens a layer in the store, or else in the source.
-    fn open(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
-        let Indexer { session, store, .. } = self.indexer;
-        if store.has_blob(layer) {
-            let stored = BlobReader::from_file(store.open_blob(layer)?);
-            return Ok(stored.with_budget(&self.indexer.pieces));
-        }
+    /// Opens a layer in the store, or else in the source of the image.
+    fn open_layer(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
+        let store = &self.context.store;
+        let reader = if store.has(layer) {
+            BlobReader::from_file(store.blob(layer)?)
+        } else {
+            self.open_source()?.open_blob(layer)?
+        };
+        Ok(reader.with_budget(&self.context.memory))
+    }
+
+    /// Returns the source of the image.
+    fn open_source(&self) -> Result<&Source, Failure> {
         if self.source.get().is_none() {
-            // Another worker may have been faster; one of the two sources is as good as the other.
             let image = self.document.image.reference();
-            drop(self.source.set(Source::open(session, image)?));
+            // Another thread may have set it first; its source is then used, and this one dropped.
+            drop(self.source.set(Source::open(&self.context.session, image)?));
         }
-        let source = self.source.get();
-        let source =
-            source.ok_or_else(|| Failure::message(Exit::Internal, "the source is not open"))?;
-        Ok(source.open_blob(layer)?.with_budget(&self.indexer.pieces))
+        self.source
+            .get()
+            .ok_or_else(|| Failure::message(Exit::Internal, "the source is not open"))
     }
 
     /// Returns what determines the ztoc of a layer.
-    fn recipe(&self, layer: &Descriptor) -> Recipe<'_> {
-        Recipe {
+    fn cache_key(&self, layer: &Descriptor) -> CacheKey<'_> {
+        CacheKey {
             layer: layer.digest,
             compression: compression(layer),
             span_size: self.plan.span_size,
-            build_tool_identifier: &self.indexer.build_tool_identifier,
+            build_tool_identifier: &self.context.build_tool_identifier,
         }
     }
 }

@@ -1,16 +1,22 @@
 //! Builds the ztocs and SOCI indexes that a plan asks for.
 //!
-//! Nothing is decided here: given the plan and the layers, the index is determined byte for byte. A layer is read once, from
-//! the store or as it streams from its source, and is inflated, scanned and digested in that one pass; nothing of it is kept.
-//! A layer whose ztoc is known, from an earlier run or from an index beside the image, is not read at all.
+//! The plan and the layers determine the index byte for byte; nothing is decided here. A layer is
+//! read once, from the store or as it streams from its source. In that one pass it is decompressed,
+//! scanned and digested, and no copy of it is kept. A layer is not read at all if its ztoc is found
+//! in the store's cache, or in a SOCI index beside the image.
 
 mod args;
-mod built;
+mod cache;
+mod context;
+mod conversion;
 mod image;
 mod layer;
 mod layers;
-mod memory;
+mod outcome;
 mod prefetch;
+mod priority;
 mod reuse;
+mod soci_index;
+mod violations;
 
 pub use args::Args;

@@ -1,7 +1,8 @@
-//! Files to fetch before the container starts: which spans of which layer hold them.
+//! Finds the spans of layers that hold the files to fetch before the container starts.
 //!
-//! A path is looked for from the top layer down, as the container will see it: names are compared in clean form, the last
-//! entry of a name counts, and a file that an upper layer deletes is not found.
+//! A path is searched from the top layer down, as the container will see it: names are compared in
+//! normalized form, the last entry of a name counts, and a file that an upper layer deletes (by a
+//! whiteout, OCI image-spec "Whiteouts") is not found.
 
 use std::collections::BTreeMap;
 
@@ -9,83 +10,90 @@ use soci_oci::Digest;
 use soci_oci::soci::SpanRange;
 use soci_ztoc::{FileMetadata, Span, SpanError, Ztoc};
 
-/// What marks a deleted file: this, in front of its name.
-const WHITEOUT: &[u8] = b".wh.";
-/// The name of the file that hides all that lower layers have in its folder.
-const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Starts the name of a whiteout. The rest is the name of the deleted file.
+const WHITEOUT_PREFIX: &[u8] = b".wh.";
 
-/// The spans to fetch, by layer.
-pub(crate) type Spans = BTreeMap<Digest, Vec<SpanRange>>;
+/// The name of an opaque whiteout, which deletes all files of its folder that lower layers have.
+const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 
-/// Finds `paths`, in clean form, in the layers that have a ztoc, the base first. Returns the spans to fetch by layer, and
-/// the paths that were not found.
-pub(crate) fn spans<'p>(
+/// The spans that hold the files to prefetch.
+pub(crate) struct PrefetchSpans<'p> {
+    /// The spans of each layer.
+    pub(crate) by_layer: BTreeMap<Digest, Vec<SpanRange>>,
+    /// The paths that no layer has.
+    pub(crate) not_found: Vec<&'p str>,
+}
+
+/// Finds normalized `paths` in the layers that have a ztoc, which are listed base first.
+///
+/// # Errors
+///
+/// Returns an error if a ztoc has malformed checkpoints.
+pub(crate) fn find_prefetch_spans<'p>(
     layers: &[(Digest, Ztoc)],
     paths: &'p [String],
-) -> Result<(Spans, Vec<&'p str>), SpanError> {
-    let mut found = Spans::new();
-    let mut missing = Vec::new();
+) -> Result<PrefetchSpans<'p>, SpanError> {
+    let mut by_layer: BTreeMap<Digest, Vec<SpanRange>> = BTreeMap::new();
+    let mut not_found = Vec::new();
     for path in paths {
-        match find(layers, path.as_bytes()) {
+        match find_entry(layers, path.as_bytes()) {
             Some((digest, ztoc, entry)) => {
-                found.entry(digest).or_default().extend(range(ztoc, entry)?);
+                let spans = by_layer.entry(digest).or_default();
+                spans.extend(span_range(ztoc, entry)?);
             }
-            None => missing.push(path.as_str()),
+            None => not_found.push(path.as_str()),
         }
     }
-    Ok((found, missing))
+    Ok(PrefetchSpans {
+        by_layer,
+        not_found,
+    })
 }
 
 /// Finds the entry that a container sees under `path`.
-fn find<'z>(
+fn find_entry<'z>(
     layers: &'z [(Digest, Ztoc)],
     path: &[u8],
 ) -> Option<(Digest, &'z Ztoc, &'z FileMetadata)> {
     for (digest, ztoc) in layers.iter().rev() {
-        if let Some(entry) = ztoc
-            .toc
-            .iter()
-            .rev()
-            .find(|entry| clean(&entry.name) == path)
-        {
+        let mut entries = ztoc.toc.iter().rev();
+        if let Some(entry) = entries.find(|entry| normalize_name(&entry.name) == path) {
             return Some((*digest, ztoc, entry));
         }
-        if ztoc
-            .toc
-            .iter()
-            .any(|entry| hides(&clean(&entry.name), path))
-        {
+        let deletes_path =
+            |entry: &FileMetadata| is_whiteout_of(&normalize_name(&entry.name), path);
+        if ztoc.toc.iter().any(deletes_path) {
             return None;
         }
     }
     None
 }
 
-/// Says whether an entry deletes `path`, or a folder above it, from the layers below.
-fn hides(entry: &[u8], path: &[u8]) -> bool {
-    let (folder, name) = match entry.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => entry.split_at(at + 1),
-        None => (&[][..], entry),
+/// Returns whether the entry `name` deletes `path`, or a folder above it, from lower layers.
+fn is_whiteout_of(name: &[u8], path: &[u8]) -> bool {
+    let (folder, file) = match name.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => name.split_at(slash + 1),
+        None => (&[][..], name),
     };
-    let Some(below) = path.strip_prefix(folder) else {
+    let Some(path_in_folder) = path.strip_prefix(folder) else {
         return false;
     };
-    if name == OPAQUE {
+    if file == OPAQUE_WHITEOUT {
         return true;
     }
-    let Some(deleted) = name
-        .strip_prefix(WHITEOUT)
+    let Some(deleted) = file
+        .strip_prefix(WHITEOUT_PREFIX)
         .filter(|deleted| !deleted.is_empty())
     else {
         return false;
     };
-    below
+    path_in_folder
         .strip_prefix(deleted)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// Returns a name without what does not tell it apart: `.`, doubled and outer slashes.
-fn clean(name: &[u8]) -> Vec<u8> {
+/// Returns a name relative to the root, without `.`, `..` and repeated slashes.
+fn normalize_name(name: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in name.split(|byte| *byte == b'/') {
         match part {
@@ -97,24 +105,21 @@ fn clean(name: &[u8]) -> Vec<u8> {
     parts.join(&b'/')
 }
 
-/// Returns the spans that hold an entry and the byte after it, as the ecosystem's builder does.
-fn range(ztoc: &Ztoc, entry: &FileMetadata) -> Result<Option<SpanRange>, SpanError> {
+/// Returns the spans that hold an entry and the byte after it, as the reference implementation
+/// does.
+fn span_range(ztoc: &Ztoc, entry: &FileMetadata) -> Result<Option<SpanRange>, SpanError> {
     let spans = ztoc.spans()?;
-    let start = span_of(&spans, entry.uncompressed_offset);
-    let end = span_of(
-        &spans,
-        entry
-            .uncompressed_offset
-            .saturating_add(entry.uncompressed_size.unsigned_abs()),
-    );
-    Ok(start.zip(end).map(|(start_span, end_span)| SpanRange {
+    let start = entry.uncompressed_offset;
+    let end = start.saturating_add(entry.uncompressed_size.unsigned_abs());
+    let range = span_at(&spans, start).zip(span_at(&spans, end));
+    Ok(range.map(|(start_span, end_span)| SpanRange {
         start_span,
         end_span,
     }))
 }
 
-/// Returns the last span that starts at or before an offset.
-fn span_of(spans: &[Span], offset: u64) -> Option<u32> {
+/// Returns the last span that starts at or before an uncompressed offset.
+fn span_at(spans: &[Span], offset: u64) -> Option<u32> {
     let after = spans.partition_point(|span| span.uncompressed_start <= offset);
     u32::try_from(after.checked_sub(1)?).ok()
 }
@@ -124,14 +129,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compares_names_in_clean_form() {
-        assert_eq!(clean(b"./a//b/"), b"a/b");
-        assert_eq!(clean(b"/a/../b"), b"b");
+    fn normalizes_names() {
+        assert_eq!(normalize_name(b"./a//b/"), b"a/b");
+        assert_eq!(normalize_name(b"/a/../b"), b"b");
     }
 
     #[test]
-    fn honours_whiteouts() {
-        for (entry, path, hidden) in [
+    fn whiteouts_delete_files_of_lower_layers() {
+        for (name, path, is_deleted) in [
             ("a/.wh.b", "a/b", true),
             ("a/.wh.b", "a/b/c", true),
             ("a/.wh.b", "a/bc", false),
@@ -142,9 +147,9 @@ mod tests {
             ("a/b", "a/b/c", false),
         ] {
             assert_eq!(
-                hides(entry.as_bytes(), path.as_bytes()),
-                hidden,
-                "{entry} {path}"
+                is_whiteout_of(name.as_bytes(), path.as_bytes()),
+                is_deleted,
+                "{name} {path}"
             );
         }
     }

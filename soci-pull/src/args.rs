@@ -6,12 +6,12 @@ use soci_document::{Document, Exit};
 use soci_oci::Platform;
 use soci_registry_args::RegistryArgs;
 
-use crate::pull::Pull;
+use crate::pull::Puller;
 
 /// Resolve image references and store their manifests and configurations
 ///
-/// Takes references as arguments, or else from stdin, one a line; a line that is a document is taken too. Writes one
-/// document per image to stdout.
+/// Takes references as arguments or, if there are none, one per line from stdin. A line may also
+/// hold a document of an earlier run. Writes one document per image to stdout.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-pull",
@@ -19,11 +19,11 @@ use crate::pull::Pull;
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-pull oci:./layout:v1 > image.json\n  soci-pull --layers < plan.json > plan-with-layers.json"
 )]
 pub struct Args {
-    /// Images: [registry/]repository[:tag][@digest], oci:DIR[:name] or oci-archive:FILE[:name]
+    /// Image: [registry/]repository[:tag][@digest], oci:DIR[:name] or oci-archive:FILE[:name]
     #[arg(value_name = "REF")]
     references: Vec<String>,
 
-    /// Platform to fetch, os/arch[/variant]; may be repeated [default: all of the image]
+    /// Platform to fetch, as os/arch[/variant]; may be repeated [default: all of the image]
     #[arg(
         long,
         value_name = "PLATFORM",
@@ -32,7 +32,7 @@ pub struct Args {
     )]
     platform: Vec<Platform>,
 
-    /// Store the layers as well (of a planned document: only those to be indexed)
+    /// Store the layers too; of a planned document, only the layers to be indexed
     #[arg(long, env = "SOCI_LAYERS", value_parser = flag)]
     layers: bool,
 
@@ -49,38 +49,63 @@ impl Tool for Args {
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let pull = Pull {
+        let puller = Puller {
             session: self.registry.session(),
             store: self.common.open_store()?,
             platforms: self.platform,
+            with_layers: self.layers,
             progress: io.progress.clone(),
         };
-        let mut seen = false;
+        if self.references.is_empty() {
+            return pull_lines(io, &puller);
+        }
         for reference in &self.references {
-            seen = true;
-            let pulled = pull.image(reference, self.layers);
-            finish(io, Some(reference), pulled)?;
+            write_result(io, Some(reference), puller.pull_reference(reference))?;
         }
-        while self.references.is_empty()
-            && let Some(line) = io.read_line()?
-        {
-            seen = true;
-            let (image, pulled) = pull.line(&line, self.layers);
-            finish(io, image.as_deref(), pulled)?;
-        }
-        if seen {
-            Ok(())
-        } else {
-            Err(Failure::message(
-                Exit::NoInput,
-                "no reference is given, and stdin holds none",
-            ))
+        Ok(())
+    }
+}
+
+/// Pulls the image of each line of stdin.
+fn pull_lines(io: &mut Io, puller: &Puller) -> Result<(), Failure> {
+    let mut lines = 0_u64;
+    while let Some(line) = io.read_line()? {
+        lines += 1;
+        pull_line(io, puller, &line)?;
+    }
+    if lines == 0 {
+        return Err(Failure::message(
+            Exit::NoInput,
+            "no reference is given as an argument or on stdin",
+        ));
+    }
+    Ok(())
+}
+
+/// Pulls the image of one line: a document, which starts with `{`, or a reference.
+fn pull_line(io: &mut Io, puller: &Puller, line: &[u8]) -> Result<(), Failure> {
+    if line.starts_with(b"{") {
+        return match Document::from_line(line) {
+            Ok(document) => {
+                let image = document.image.to_string();
+                write_result(io, Some(&image), puller.complete(document))
+            }
+            Err(error) => write_result(io, None, Err(error.into())),
+        };
+    }
+    match std::str::from_utf8(line) {
+        Ok(reference) => write_result(io, Some(reference), puller.pull_reference(reference)),
+        Err(error) => {
+            let context = format!("reference `{}` is not UTF-8", line.escape_ascii());
+            let failure = Failure::new(Exit::Usage, error).context(context);
+            write_result(io, None, Err(failure))
         }
     }
 }
 
-/// Writes the document of one image, or reports why there is none; only a closed stdout ends the run.
-fn finish(
+/// Writes the document of one image, or reports why there is none. Only an error of stdout is
+/// returned, so that the other images are still pulled.
+fn write_result(
     io: &mut Io,
     image: Option<&str>,
     pulled: Result<Document, Failure>,

@@ -1,4 +1,4 @@
-//! The layers of an image, into the store.
+//! Stores the layers of an image.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -7,27 +7,26 @@ use soci_cli::Failure;
 use soci_document::{Document, LayerEntry, ManifestEntry, Timing};
 use soci_layout::LayoutError;
 use soci_oci::{Descriptor, Digest};
-use soci_transport::{BlobReader, Source};
+use soci_transport::{BlobReader, Source, TransportError};
 
-use crate::pull::Pull;
+use crate::pull::Puller;
 
-impl Pull {
-    /// Stores the layers of an image: of a planned one those to be indexed, else all that the source holds.
-    pub(crate) fn layers(&self, mut document: Document) -> Result<Document, Failure> {
+impl Puller {
+    /// Stores the layers of an image: of a planned document those to be indexed, else all layers
+    /// that the source holds.
+    pub(crate) fn store_layers(&self, document: &mut Document) -> Result<(), Failure> {
         let started = Instant::now();
         let source = Source::open(&self.session, document.image.reference())?;
         let mut bytes = 0;
-        for layer in wanted(&document).values() {
-            // What was asked for is to be there, and to be what its name says.
-            if self.store.has_blob(layer) {
-                match self.store.verify_blob(layer) {
-                    Ok(()) => continue,
-                    Err(error) => {
-                        tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it again");
-                    }
-                }
+        for layer in select_layers(document).values() {
+            if self.is_intact(layer) {
+                continue;
             }
-            bytes += self.layer(&source, layer)?;
+            self.store_layer(&source, layer).map_err(|error| {
+                Failure::from(error).context(format!("layer `{}`", layer.digest))
+            })?;
+            tracing::info!(layer = %layer.digest, bytes = layer.size, "stored");
+            bytes += layer.size;
         }
         let timing = document.timing.entry("pull".to_owned()).or_insert(Timing {
             seconds: 0.0,
@@ -35,66 +34,63 @@ impl Pull {
         });
         timing.seconds += started.elapsed().as_secs_f64();
         timing.bytes += bytes;
-        Ok(document)
+        Ok(())
     }
 
-    /// Stores one layer and returns how many bytes were read.
-    fn layer(&self, source: &Source, layer: &Descriptor) -> Result<u64, Failure> {
-        let context = |failure: Failure| failure.context(format!("layer `{}`", layer.digest));
-        let open = || {
-            source
-                .open_blob(layer)
-                .map_err(Failure::from)
-                .map_err(context)
-        };
-        let reader = open()?;
-        let may_mend = reader.is_remote();
-        match self.keep(reader, layer)? {
-            Err(error @ LayoutError::Corrupt { .. }) if may_mend => {
-                // Caches on the way have been seen to serve damaged content.
-                tracing::warn!(target: "soci", layer = %layer.digest, "{error}; fetching it once more");
-                self.keep(open()?, layer)?.map_err(Failure::from)
-            }
-            stored => stored.map_err(Failure::from),
+    /// Returns whether the store holds a layer, undamaged.
+    fn is_intact(&self, layer: &Descriptor) -> bool {
+        if !self.store.has_blob(layer) {
+            return false;
         }
-        .map_err(context)?;
-        tracing::info!(target: "soci", layer = %layer.digest, bytes = layer.size, "stored");
-        Ok(layer.size)
+        let verified = self.store.verify_blob(layer);
+        if let Err(error) = &verified {
+            tracing::warn!(layer = %layer.digest, "{error}; fetching it again");
+        }
+        verified.is_ok()
     }
 
-    /// Stores the bytes of a layer. Damage is the inner error.
-    fn keep(
-        &self,
-        mut reader: BlobReader,
-        layer: &Descriptor,
-    ) -> Result<Result<(), LayoutError>, Failure> {
+    /// Stores one layer. A layer that arrives damaged over a network is fetched once more, because
+    /// caches between here and the registry may serve damaged content.
+    fn store_layer(&self, source: &Source, layer: &Descriptor) -> Result<(), TransportError> {
+        let reader = source.open_blob(layer)?;
+        let is_remote = reader.is_remote();
+        match self.copy_layer(reader, layer) {
+            Err(TransportError::Layout(error @ LayoutError::Corrupt { .. })) if is_remote => {
+                tracing::warn!(layer = %layer.digest, "{error}; fetching it once more");
+                self.copy_layer(source.open_blob(layer)?, layer)
+            }
+            copied => copied,
+        }
+    }
+
+    /// Copies the bytes of a layer into the store, which checks their digest.
+    fn copy_layer(&self, mut reader: BlobReader, layer: &Descriptor) -> Result<(), TransportError> {
         let bar = self.progress.bar(&layer.digest.short(), layer.size);
         let mut writer = self.store.blob_writer(layer)?;
-        while let Some(piece) = reader
-            .next_chunk()
-            .map_err(|error| Failure::from(error).context(format!("layer `{}`", layer.digest)))?
-        {
-            bar.advance(piece.len() as u64);
-            writer.write(&piece)?;
+        while let Some(chunk) = reader.next_chunk()? {
+            bar.advance(chunk.len() as u64);
+            writer.write(&chunk)?;
         }
-        Ok(writer.commit())
+        Ok(writer.commit()?)
     }
 }
 
 /// Returns the layers to store, each once.
-fn wanted(document: &Document) -> BTreeMap<Digest, Descriptor> {
-    let planned = document.plan.is_some();
-    let manifest = |entry: &&ManifestEntry| !planned || entry.is_planned();
-    let layer = |layer: &&LayerEntry| {
-        if planned {
+fn select_layers(document: &Document) -> BTreeMap<Digest, &Descriptor> {
+    let is_planned = document.plan.is_some();
+    let manifests = |entry: &&ManifestEntry| !is_planned || entry.is_planned();
+    let layers = |layer: &&LayerEntry| {
+        if is_planned {
             layer.is_planned()
         } else {
             layer.held != Some(false)
         }
     };
-    let manifests = document.manifests.iter().filter(manifest);
-    let layers = manifests.flat_map(|entry| entry.layers.iter().filter(layer));
-    layers
-        .map(|layer| (layer.descriptor.digest, layer.descriptor.clone()))
+    document
+        .manifests
+        .iter()
+        .filter(manifests)
+        .flat_map(|entry| entry.layers.iter().filter(layers))
+        .map(|layer| (layer.descriptor.digest, &layer.descriptor))
         .collect()
 }

@@ -1,10 +1,11 @@
-//! Resolves image references and stores what the next stages need: manifests and configurations, and layers if asked for.
+//! Resolves image references, and stores the manifests, configurations and, on request, layers.
 //!
-//! A document leaves when all that it names is in the store. Layers stay where they are unless `--layers` is given:
-//! `soci-index` streams them from the source.
+//! A document is written when everything that it names is in the store. Unless `--layers` is given,
+//! layers are not stored, and `soci-index` streams them from the source.
 
 mod args;
 mod layers;
+mod manifests;
 mod pull;
 
 pub use args::Args;

@@ -2,15 +2,18 @@
 
 use std::num::NonZeroUsize;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use soci_cli::{Common, Failure, Io, Tool, flag};
 use soci_registry_args::RegistryArgs;
 
-use crate::image::Pusher;
+use crate::push::Pusher;
+use crate::referrers::ExistingIndex;
+use crate::uploader::Mode;
 
 /// Push SOCI indexes and converted images
 ///
-/// Reads indexed documents from stdin, pushes what they name from the store, and writes them to stdout with what was pushed.
+/// Reads indexed documents from stdin, pushes the ztocs, SOCI indexes and converted images that they
+/// name from the store, and writes the documents to stdout with what was pushed.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-push",
@@ -18,18 +21,19 @@ use crate::image::Pusher;
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-push --to registry.example/lazy/app:v1 < index.json\n  soci-push --tag '{tag}-soci' --tag '{tag}-soci-{arch}' < index.json\n  soci-push --dry-run < index.json | jq .push"
 )]
 pub struct Args {
-    /// Where to push [default: where the image lies]
+    /// Repository, layout or archive to push to [default: that of the image]
     #[arg(long, value_name = "REF", env = "SOCI_TO")]
     to: Option<String>,
 
-    /// Tag of the converted image; {tag}, {digest} and {arch} are filled in; may be repeated [default: {tag}-soci]
+    /// Tag of the converted image, in which {tag}, {digest} and {arch} are replaced; may be repeated
+    /// [default: {tag}-soci]
     #[arg(long, value_name = "TAG", env = "SOCI_TAG", value_delimiter = ',')]
     tag: Vec<String>,
 
-    /// What to do where the image has another index of version 1
+    /// What to do if the image already has another SOCI index of version 1
     #[arg(
         long,
-        value_name = "WHAT",
+        value_name = "ACTION",
         env = "SOCI_EXISTING_INDEX",
         default_value = "warn"
     )]
@@ -44,7 +48,7 @@ pub struct Args {
     )]
     max_concurrent_uploads: NonZeroUsize,
 
-    /// Look what is there, and write nothing
+    /// Show what would be pushed without pushing
     #[arg(long, env = "SOCI_DRY_RUN", value_parser = flag)]
     dry_run: bool,
 
@@ -53,26 +57,6 @@ pub struct Args {
 
     #[command(flatten)]
     common: Common,
-}
-
-/// What to do where an image has another index of version 1.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum ExistingIndex {
-    /// Push, and say so
-    Warn,
-    /// Push no index of version 1
-    Skip,
-    /// Push, and do not look
-    Allow,
-}
-
-/// Whether anything is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Mode {
-    /// Nothing is.
-    DryRun,
-    /// All is.
-    Write,
 }
 
 impl Tool for Args {
@@ -85,9 +69,9 @@ impl Tool for Args {
             session: self.registry.session(),
             store: self.common.open_store()?,
             to: self.to,
-            tags: self.tag,
+            tag_templates: self.tag,
             existing_index: self.existing_index,
-            uploads: self.max_concurrent_uploads,
+            max_concurrent_uploads: self.max_concurrent_uploads,
             mode: if self.dry_run {
                 Mode::DryRun
             } else {

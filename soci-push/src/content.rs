@@ -1,4 +1,4 @@
-//! What is pushed for a document: which blobs and manifests, in which order.
+//! Gathers what is pushed for a document: blobs, manifests, referrers, and what the tags name.
 
 use std::collections::BTreeMap;
 
@@ -8,149 +8,227 @@ use soci_layout::Layout;
 use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::{SOCI_INDEX_V1, is_index, is_manifest};
 use soci_oci::soci::CONFIG;
-use soci_oci::{Descriptor, Digest, Manifest, convert};
+use soci_oci::{Descriptor, Digest, convert, layer};
 use soci_transport::{Source, parse_manifest};
 
-/// What is pushed, in the order in which it is: a thing stands before those that name it.
+/// What is pushed for one document.
 #[derive(Default)]
 pub(crate) struct Content {
-    /// The blobs of the SOCI indexes, from the store.
-    pub(crate) blobs: BTreeMap<Digest, Descriptor>,
-    /// The configurations and layers of the image, for a place that may not hold them.
-    pub(crate) image_blobs: BTreeMap<Digest, Descriptor>,
-    /// The manifests, with their bytes.
-    pub(crate) manifests: Vec<(Descriptor, Vec<u8>)>,
-    /// The SOCI indexes of version 1, by the image manifest that each refers to.
-    pub(crate) referrers: Vec<(Descriptor, Descriptor, Vec<u8>)>,
-    /// What the tags are to name, with its bytes. Absent where no converted image was asked for.
-    pub(crate) tagged: Option<(Descriptor, Vec<u8>)>,
+    pub(crate) blobs: BlobSet,
+    /// The manifests and image indexes, each after those that it lists.
+    pub(crate) manifests: Vec<Manifest>,
+    /// The SOCI indexes of version 1.
+    pub(crate) referrers: Vec<Referrer>,
+    /// The manifest or image index that the tags name. Absent if the plan asks for no converted
+    /// image.
+    pub(crate) tagged: Option<Manifest>,
 }
 
-/// Where the parts of an image are read from.
-pub(crate) struct Origin<'a> {
-    pub(crate) store: &'a Layout,
-    /// The place of the image, where the destination is another one.
-    pub(crate) copied_from: Option<&'a Source>,
+/// The blobs to push, each once. They are sent in the order of the fields.
+#[derive(Default)]
+pub(crate) struct BlobSet {
+    /// The configurations and layers of the image. Empty if it is not copied.
+    pub(crate) image: Vec<Descriptor>,
+    /// The ztocs and prefetch lists, from the store.
+    pub(crate) ztocs: Vec<Descriptor>,
+    /// The configurations of the SOCI indexes, from the store.
+    pub(crate) configs: Vec<Descriptor>,
 }
 
-impl Origin<'_> {
-    /// Gathers what is pushed for `document`.
-    pub(crate) fn gather(&self, document: &Document) -> Result<Content, Failure> {
-        let mut content = Content::default();
+/// A manifest or image index.
+#[derive(Clone)]
+pub(crate) struct Manifest {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// A SOCI index of version 1, which refers to an image manifest.
+pub(crate) struct Referrer {
+    /// The image manifest.
+    pub(crate) subject: Descriptor,
+    pub(crate) index: Manifest,
+}
+
+/// Gathers what is pushed for `document` from the store. If the destination is not where the image
+/// is, `source` is the source of the image, and the image is pushed too.
+pub(crate) fn gather(
+    document: &Document,
+    store: &Layout,
+    source: Option<&Source>,
+) -> Result<Content, Failure> {
+    let mut gatherer = Gatherer {
+        store,
+        source,
+        content: Content::default(),
+        index_blobs: BTreeMap::new(),
+        image_blobs: BTreeMap::new(),
+    };
+    gatherer.gather_document(document)?;
+    gatherer.finish()
+}
+
+/// The content that was gathered so far.
+struct Gatherer<'a> {
+    store: &'a Layout,
+    source: Option<&'a Source>,
+    content: Content,
+    /// The blobs of the SOCI indexes.
+    index_blobs: BTreeMap<Digest, Descriptor>,
+    /// The configurations and layers of the image.
+    image_blobs: BTreeMap<Digest, Descriptor>,
+}
+
+impl Gatherer<'_> {
+    fn gather_document(&mut self, document: &Document) -> Result<(), Failure> {
         for entry in &document.manifests {
-            self.soci_indexes(entry, &mut content)?;
+            self.add_soci_indexes(entry)?;
         }
         let tagged = match &document.converted {
             Indexing::Pending => None,
             Indexing::Done(converted) => Some(converted),
-            // Nothing was to be indexed: the tag is made all the same, so that deployments find it.
+            // No layer was indexed. The tag then names the image itself, so that deployments that
+            // use the tag still work.
             Indexing::Empty => Some(&document.root),
         };
-        if self.copied_from.is_some()
-            && (tagged == Some(&document.root) || !content.referrers.is_empty())
+        if self.source.is_some()
+            && (tagged == Some(&document.root) || !self.content.referrers.is_empty())
         {
-            self.children(&document.root, &mut content)?;
+            self.add_image(&document.root)?;
         }
         if let Some(tagged) = tagged {
-            let bytes = self.children(tagged, &mut content)?;
-            content.tagged = Some((tagged.clone(), bytes));
+            let bytes = self.add_image(tagged)?;
+            self.content.tagged = Some(Manifest {
+                descriptor: tagged.clone(),
+                bytes,
+            });
         }
-        Ok(content)
+        Ok(())
     }
 
-    /// Gathers the SOCI indexes of one manifest and what they name.
-    fn soci_indexes(&self, entry: &ManifestEntry, content: &mut Content) -> Result<(), Failure> {
+    /// Adds the SOCI indexes of one image manifest with their blobs.
+    fn add_soci_indexes(&mut self, entry: &ManifestEntry) -> Result<(), Failure> {
         let Some(indexes) = entry.index.as_done() else {
             return Ok(());
         };
         for index in [&indexes.v1, &indexes.v2].into_iter().flatten() {
-            let bytes = self.stored(index)?;
+            let bytes = self.read_stored(index)?;
             let Root::Manifest(manifest) = parse_manifest(&bytes, index)? else {
                 continue;
             };
             let blobs = manifest.layers().iter().chain(&manifest.config);
-            content
-                .blobs
+            self.index_blobs
                 .extend(blobs.map(|blob| (blob.digest, blob.clone())));
             match &manifest.subject {
                 Some(subject) => {
-                    let mut index = index.clone();
-                    index.artifact_type = Some(SOCI_INDEX_V1.to_owned());
-                    index.annotations.clone_from(&manifest.annotations);
-                    content.referrers.push((subject.clone(), index, bytes));
+                    let mut descriptor = index.clone();
+                    descriptor.artifact_type = Some(SOCI_INDEX_V1.to_owned());
+                    descriptor.annotations.clone_from(&manifest.annotations);
+                    self.content.referrers.push(Referrer {
+                        subject: subject.clone(),
+                        index: Manifest { descriptor, bytes },
+                    });
                 }
-                None => content.add(index, bytes),
+                None => self.add_manifest(index, bytes),
             }
         }
         Ok(())
     }
 
-    /// Gathers the manifests below `root`, which may be one itself, and returns its bytes. Of a place that holds the image,
-    /// only what the store has can be new.
-    fn children(&self, root: &Descriptor, content: &mut Content) -> Result<Vec<u8>, Failure> {
-        let bytes = self.read(root)?;
+    /// Adds the manifests below `root`, which may be a manifest itself, and returns the bytes of
+    /// `root`. If the image is not copied, only manifests in the store are added: the destination
+    /// has the others.
+    fn add_image(&mut self, root: &Descriptor) -> Result<Vec<u8>, Failure> {
+        let bytes = self.read_manifest(root)?;
         match parse_manifest(&bytes, root)? {
             Root::Manifest(manifest) => {
-                self.image_blobs(&manifest, content);
-                content.add(root, bytes.clone());
+                self.add_image_blobs(&manifest);
+                self.add_manifest(root, bytes.clone());
             }
             Root::Index(index) => {
                 for child in &index.manifests {
-                    self.child(child, content)?;
+                    self.add_child(child)?;
                 }
-                if self.copied_from.is_some() {
-                    content.add(root, bytes.clone());
+                if self.source.is_some() {
+                    self.add_manifest(root, bytes.clone());
                 }
             }
         }
         Ok(bytes)
     }
 
-    /// Gathers one manifest that an index lists.
-    fn child(&self, child: &Descriptor, content: &mut Content) -> Result<(), Failure> {
-        let copied = self.copied_from.is_some();
-        let stored = self.store.has_blob(child);
-        if is_index(&child.media_type) && copied {
-            return self.children(child, content).map(drop);
+    /// Adds a manifest that an image index lists.
+    fn add_child(&mut self, child: &Descriptor) -> Result<(), Failure> {
+        let is_copied = self.source.is_some();
+        if is_index(&child.media_type) && is_copied {
+            return self.add_image(child).map(drop);
         }
-        if !is_manifest(&child.media_type) || !(stored || copied) {
+        if !is_manifest(&child.media_type) || !(is_copied || self.store.has(child)) {
             return Ok(());
         }
-        let bytes = match self.read(child) {
-            // A manifest that the source lists and does not hold cannot be copied.
+        let bytes = match self.read_manifest(child) {
+            // The source lists the manifest, but does not hold it.
             Err(failure) if failure.exit == Exit::NotFound => return Ok(()),
-            other => other?,
+            read => read?,
         };
         if let Root::Manifest(manifest) = parse_manifest(&bytes, child)?
             && !convert::is_soci_entry(child, Some(&manifest))
         {
-            self.image_blobs(&manifest, content);
+            self.add_image_blobs(&manifest);
         }
-        content.add(child, bytes);
+        self.add_manifest(child, bytes);
         Ok(())
     }
 
-    /// Gathers what an image manifest names, for a place that may not hold it.
-    fn image_blobs(&self, manifest: &Manifest, content: &mut Content) {
-        if self.copied_from.is_some() {
+    /// Adds the configuration and the layers of an image manifest, if the image is copied.
+    fn add_image_blobs(&mut self, manifest: &soci_oci::Manifest) {
+        if self.source.is_some() {
             let blobs = manifest.config.iter().chain(manifest.layers());
-            content
-                .image_blobs
+            self.image_blobs
                 .extend(blobs.map(|blob| (blob.digest, blob.clone())));
         }
     }
 
-    /// Reads a manifest from the store, or else from the place that the image is copied from.
-    fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
-        if let (false, Some(source)) = (self.store.has_blob(descriptor), self.copied_from)
+    /// Adds a manifest, unless it was added before.
+    fn add_manifest(&mut self, descriptor: &Descriptor, bytes: Vec<u8>) {
+        let manifests = &mut self.content.manifests;
+        let digest = descriptor.digest;
+        if !manifests
+            .iter()
+            .any(|other| other.descriptor.digest == digest)
+        {
+            manifests.push(Manifest {
+                descriptor: descriptor.clone(),
+                bytes,
+            });
+        }
+    }
+
+    /// Returns the content, without foreign layers that the source does not hold.
+    fn finish(mut self) -> Result<Content, Failure> {
+        let blobs = &mut self.content.blobs;
+        for blob in self.image_blobs.into_values() {
+            if let Some(source) = self.source
+                && (!layer::is_foreign(&blob.media_type) || source.has_blob(&blob)?)
+            {
+                blobs.image.push(blob);
+            }
+        }
+        (blobs.configs, blobs.ztocs) = self.index_blobs.into_values().partition(is_soci_config);
+        Ok(self.content)
+    }
+
+    /// Reads a manifest from the store, or else from the source of the image.
+    fn read_manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
+        if let (false, Some(source)) = (self.store.has(descriptor), self.source)
             && let Some(bytes) = source.read_manifest(descriptor)?
         {
             return Ok(bytes);
         }
-        self.stored(descriptor)
+        self.read_stored(descriptor)
     }
 
-    fn stored(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
+    /// Reads a manifest from the store.
+    fn read_stored(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
         self.store
             .read_blob(descriptor, MANIFEST_LIMIT)
             .map_err(|error| {
@@ -159,20 +237,7 @@ impl Origin<'_> {
     }
 }
 
-impl Content {
-    /// Adds a manifest, unless it is there.
-    fn add(&mut self, descriptor: &Descriptor, bytes: Vec<u8>) {
-        if !self
-            .manifests
-            .iter()
-            .any(|(other, _)| other.digest == descriptor.digest)
-        {
-            self.manifests.push((descriptor.clone(), bytes));
-        }
-    }
-}
-
-/// Says whether a blob is the configuration of every SOCI index.
-pub(crate) fn is_soci_config(blob: &Descriptor) -> bool {
+/// Returns whether a blob is the configuration of a SOCI index, which is the same for all.
+fn is_soci_config(blob: &Descriptor) -> bool {
     blob.size == CONFIG.len() as u64 && blob.digest == Digest::of(CONFIG)
 }

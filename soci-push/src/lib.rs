@@ -1,12 +1,15 @@
-//! Pushes SOCI indexes and converted images to where their image lies, or to another place.
+//! Pushes SOCI indexes and converted images, to the repository, layout or archive of the image or to
+//! another one.
 //!
-//! What is there already is not sent again. Blobs go first, manifests next, tags last, so that nothing half-done is ever
-//! visible, and a second run after a failure sends only what is missing.
+//! What the destination holds already is not sent again. Blobs are sent first, manifests next and
+//! tags last, so that no tag or manifest ever names something that is missing, and a second run
+//! after a failure sends only the rest.
 
 mod args;
 mod content;
-mod image;
+mod push;
+mod referrers;
 mod tags;
-mod upload;
+mod uploader;
 
 pub use args::Args;

@@ -1,8 +1,10 @@
-//! Looking for SOCI indexes: in what a reference names, in its conversion, and among what refers to its manifests.
+//! The search for SOCI indexes that have ztocs of an image's layers.
+//!
+//! For each reference, three kinds are read: the SOCI indexes that its image index lists, those
+//! that its converted image lists, and those that refer to its manifests (version 1).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use soci_document::{Document, ImageReference, ManifestEntry, Plan};
 use soci_layout::REF_NAME;
@@ -13,188 +15,235 @@ use soci_oci::soci::{BUILD_TOOL_IDENTIFIER, CONVERTED_TAG_SUFFIX, LAYER_DIGEST, 
 use soci_oci::{Descriptor, Digest, Manifest, Platform, Reference};
 use soci_transport::{Source, TransportError, parse_manifest};
 
-use super::{Offers, Place, is_odd, most, tell};
-use crate::image::Indexer;
+use crate::context::Context;
+use crate::reuse::candidates::{Candidates, max_ztoc_size};
+use crate::reuse::source::{Origin, ReuseSource, is_remote_content_error, log_unusable};
 
-/// How often one reference is asked, at most.
-const REQUESTS: u32 = 20;
+/// How many manifests and lists are requested for one reference, at most.
+const MAX_REQUESTS: u32 = 20;
 
 /// The search for ztocs of the layers of one image.
 pub(crate) struct Search<'a> {
-    indexer: &'a Indexer,
+    context: &'a Context,
     document: &'a Document,
     plan: &'a Plan,
-    /// The layers that nothing was found for yet, with the most bytes that a ztoc may have.
+    /// The layers that no ztoc was found for yet, each with the largest size of its ztoc in bytes.
     wanted: BTreeMap<Digest, u64>,
-    /// How often the current place may still be asked.
-    requests: u32,
-    offers: Offers,
+    /// How many requests may still be sent for the current reference.
+    requests_left: u32,
+    candidates: Candidates,
 }
 
 impl<'a> Search<'a> {
-    /// Starts a search for ztocs of the layers `wanted`.
+    /// Returns a search for ztocs of the layers `wanted`.
     pub(crate) fn new(
-        indexer: &'a Indexer,
+        context: &'a Context,
         document: &'a Document,
         plan: &'a Plan,
         wanted: &[&Descriptor],
     ) -> Self {
-        let wanted = wanted.iter().map(|layer| (layer.digest, most(layer)));
+        let wanted = wanted
+            .iter()
+            .map(|layer| (layer.digest, max_ztoc_size(layer)));
         Self {
-            indexer,
+            context,
             document,
             plan,
             wanted: wanted.collect(),
-            requests: 0,
-            offers: Offers::default(),
+            requests_left: 0,
+            candidates: Candidates::default(),
         }
     }
 
-    /// Looks in the place of the image and then where the plan says, until there is a ztoc for each layer.
-    pub(crate) fn look(mut self, image: &Reference) -> Offers {
-        self.visit(image, true);
+    /// Searches the source of the image and then the references of the plan, until each layer has a
+    /// candidate.
+    pub(crate) fn run(mut self) -> Candidates {
+        let image = self.document.image.reference();
+        self.search_reference(image, Origin::Image);
         let others = self.plan.reuse_from.iter().map(ImageReference::reference);
         for other in others.filter(|other| *other != image) {
-            self.visit(other, false);
+            self.search_reference(other, Origin::Plan);
         }
-        self.offers
+        self.candidates
     }
 
-    /// Looks in one place, unless nothing is missing any more.
-    fn visit(&mut self, reference: &Reference, own: bool) {
+    /// Searches one reference, unless each layer has a candidate. An error ends the search of this
+    /// reference only.
+    fn search_reference(&mut self, reference: &Reference, origin: Origin) {
         if self.wanted.is_empty() {
             return;
         }
-        self.requests = REQUESTS;
-        if let Err(error) = self.search(reference, own) {
-            tell(reference, own, error);
+        self.requests_left = MAX_REQUESTS;
+        let searched = self
+            .open_source(reference, origin)
+            .and_then(|source| self.search_source(&source));
+        if let Err(error) = searched {
+            log_unusable(reference, origin, error);
         }
     }
 
-    fn search(&mut self, reference: &Reference, own: bool) -> Result<(), TransportError> {
+    /// Opens the source of a reference. Its requests are retried less often than others, and do not
+    /// use up the retries of the run.
+    fn open_source(
+        &self,
+        reference: &Reference,
+        origin: Origin,
+    ) -> Result<Arc<ReuseSource>, TransportError> {
         let session = match reference {
-            Reference::Registry(_) => self.indexer.session.for_optional_requests()?,
-            Reference::Layout { .. } | Reference::Archive { .. } => self.indexer.session.clone(),
+            Reference::Registry(_) => self.context.session.for_optional_requests()?,
+            Reference::Layout { .. } | Reference::Archive { .. } => self.context.session.clone(),
         };
-        let place = Arc::new(Place {
-            source: Source::open(&session, reference)?,
-            own,
-            gone: AtomicBool::new(false),
-        });
-        let (root, content) = if own {
-            let root = self.document.root.clone();
-            let bytes = self.indexer.store.read_blob(&root, MANIFEST_LIMIT)?;
-            let content = parse_manifest(&bytes, &root)?;
-            (root, content)
-        } else {
-            self.requests -= 1;
-            let resolved = place.source.resolve()?;
-            (resolved.descriptor, resolved.content)
-        };
-        self.entries(&place, &content)?;
-        self.conversion(&place, &root)?;
-        self.referrers(&place, &root, &content)
+        let source = Source::open(&session, reference)?;
+        Ok(Arc::new(ReuseSource::new(source, origin)))
     }
 
-    /// Looks into the SOCI indexes that an image index lists.
-    fn entries(&mut self, place: &Arc<Place>, content: &Root) -> Result<(), TransportError> {
+    /// Reads the SOCI indexes of one source.
+    fn search_source(&mut self, source: &Arc<ReuseSource>) -> Result<(), TransportError> {
+        let (root, content) = match source.origin {
+            Origin::Image => {
+                let root = self.document.root.clone();
+                let bytes = self.context.store.read_blob(&root, MANIFEST_LIMIT)?;
+                let content = parse_manifest(&bytes, &root)?;
+                (root, content)
+            }
+            Origin::Plan => {
+                self.requests_left -= 1;
+                let resolved = source.source.resolve()?;
+                (resolved.descriptor, resolved.content)
+            }
+        };
+        self.search_image_index(source, &content)?;
+        self.search_converted_image(source, &root)?;
+        self.search_referrers(source, &root, &content)
+    }
+
+    /// Reads the SOCI indexes that an image index lists.
+    fn search_image_index(
+        &mut self,
+        source: &Arc<ReuseSource>,
+        content: &Root,
+    ) -> Result<(), TransportError> {
         let Root::Index(index) = content else {
             return Ok(());
         };
         for entry in &index.manifests {
-            if is_soci_entry(entry, None) && self.is_for_us(entry) {
-                self.soci_index(place, entry)?;
+            if is_soci_entry(entry, None) && self.is_planned_platform(entry) {
+                self.read_soci_index(source, entry)?;
             }
         }
         Ok(())
     }
 
-    /// Looks into the conversion that `soci-push` has made of an image, where there is one.
-    fn conversion(&mut self, place: &Arc<Place>, root: &Descriptor) -> Result<(), TransportError> {
-        let named = root.annotations.get(REF_NAME).map(String::as_str);
-        let tag = place.source.reference().tag().or(named);
+    /// Reads the SOCI indexes of the converted image, which `soci-push` tags `<tag>-soci` unless the
+    /// user names another tag.
+    fn search_converted_image(
+        &mut self,
+        source: &Arc<ReuseSource>,
+        root: &Descriptor,
+    ) -> Result<(), TransportError> {
+        let name = root.annotations.get(REF_NAME).map(String::as_str);
+        let tag = source.reference().tag().or(name);
         let Some(tag) = tag.filter(|tag| !tag.ends_with(CONVERTED_TAG_SUFFIX)) else {
             return Ok(());
         };
-        if !self.may_ask() {
+        if !self.take_request() {
             return Ok(());
         }
-        let converted = place
+        let converted = source
             .source
             .with_tag(&format!("{tag}{CONVERTED_TAG_SUFFIX}"));
         match converted.resolve() {
-            Ok(resolved) => self.entries(place, &resolved.content),
-            Err(error) if is_odd(&error) => {
-                tracing::debug!(target: "soci", from = %converted.reference(), "nothing to reuse: {error}");
+            Ok(resolved) => self.search_image_index(source, &resolved.content),
+            Err(error) if is_remote_content_error(&error) => {
+                tracing::debug!(from = %converted.reference(), "nothing to reuse: {error}");
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Looks into the SOCI indexes of version 1, which refer to the manifests of an image.
-    fn referrers(
+    /// Reads the SOCI indexes of version 1, which refer to the manifests of an image.
+    fn search_referrers(
         &mut self,
-        place: &Arc<Place>,
+        source: &Arc<ReuseSource>,
         root: &Descriptor,
         content: &Root,
     ) -> Result<(), TransportError> {
-        let subjects: Vec<Digest> = match content {
-            _ if place.own => self
-                .planned()
-                .map(|entry| entry.descriptor.digest)
-                .collect(),
-            Root::Manifest(_) => vec![root.digest],
-            Root::Index(index) => {
-                let image = |entry: &&Descriptor| {
-                    let other = is_attestation(entry) || is_soci_entry(entry, None);
-                    is_manifest(&entry.media_type) && !other && self.is_for_us(entry)
-                };
-                let images = index.manifests.iter().filter(image);
-                images.map(|entry| entry.digest).collect()
-            }
-        };
-        for subject in subjects {
-            if !self.may_ask() {
+        for subject in self.list_subjects(source.origin, root, content) {
+            if !self.take_request() {
                 break;
             }
-            for referrer in place.source.list_referrers(subject, SOCI_INDEX_V1)? {
+            for referrer in source.source.list_referrers(subject, SOCI_INDEX_V1)? {
                 let tool = referrer.annotations.get(BUILD_TOOL_IDENTIFIER);
-                if tool.is_none_or(|tool| self.is_our_tool(tool)) {
-                    self.soci_index(place, &referrer)?;
+                if tool.is_none_or(|tool| self.is_own_tool(tool)) {
+                    self.read_soci_index(source, &referrer)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Reads a SOCI index and enters its ztocs.
-    fn soci_index(&mut self, place: &Arc<Place>, entry: &Descriptor) -> Result<(), TransportError> {
-        let bytes = match self.indexer.store.read_blob(entry, MANIFEST_LIMIT) {
+    /// Returns the manifests whose referrers are listed: the planned ones of the image itself; of
+    /// another image those for a planned platform.
+    fn list_subjects(&self, origin: Origin, root: &Descriptor, content: &Root) -> Vec<Digest> {
+        match (origin, content) {
+            (Origin::Image, _) => self
+                .planned_manifests()
+                .map(|entry| entry.descriptor.digest)
+                .collect(),
+            (Origin::Plan, Root::Manifest(_)) => vec![root.digest],
+            (Origin::Plan, Root::Index(index)) => {
+                let is_image = |entry: &&Descriptor| {
+                    is_manifest(&entry.media_type)
+                        && !is_attestation(entry)
+                        && !is_soci_entry(entry, None)
+                };
+                index
+                    .manifests
+                    .iter()
+                    .filter(is_image)
+                    .filter(|entry| self.is_planned_platform(entry))
+                    .map(|entry| entry.digest)
+                    .collect()
+            }
+        }
+    }
+
+    /// Reads a SOCI index, from the store if it is there, and adds its ztocs. One that is missing or
+    /// malformed is passed over.
+    fn read_soci_index(
+        &mut self,
+        source: &Arc<ReuseSource>,
+        entry: &Descriptor,
+    ) -> Result<(), TransportError> {
+        let bytes = match self.context.store.read_blob(entry, MANIFEST_LIMIT) {
             Ok(bytes) => Some(bytes),
-            Err(_) if !self.may_ask() => return Ok(()),
-            Err(_) => match place.source.read_manifest(entry) {
-                Err(error) if !is_odd(&error) => return Err(error),
-                other => other.ok().flatten(),
+            Err(_) if !self.take_request() => return Ok(()),
+            Err(_) => match source.source.read_manifest(entry) {
+                Err(error) if !is_remote_content_error(&error) => return Err(error),
+                read => read.ok().flatten(),
             },
         };
         let parsed = bytes.and_then(|bytes| parse_manifest(&bytes, entry).ok());
         match parsed {
             Some(Root::Manifest(manifest)) if is_soci_entry(entry, Some(&manifest)) => {
-                self.ztocs(place, &manifest);
+                self.add_ztocs(source, &manifest);
             }
             _ => {
-                tracing::debug!(target: "soci", from = %place.source.reference(), index = %entry.digest, "not there, or no SOCI index");
+                let from = source.reference();
+                tracing::debug!(%from, index = %entry.digest, "missing, or not a SOCI index");
             }
         }
         Ok(())
     }
 
-    /// Enters the ztocs of a SOCI index that are of layers which are wanted, and were built in the way of this run.
-    fn ztocs(&mut self, place: &Arc<Place>, index: &Manifest) {
+    /// Adds the ztocs of a SOCI index that are for wanted layers and were built with the options of
+    /// this run.
+    fn add_ztocs(&mut self, source: &Arc<ReuseSource>, index: &Manifest) {
+        let from = source.reference();
         let tool = index.annotations.get(BUILD_TOOL_IDENTIFIER);
-        if !tool.is_some_and(|tool| self.is_our_tool(tool)) {
-            tracing::debug!(target: "soci", from = %place.source.reference(), tool, "an index of another tool");
+        if !tool.is_some_and(|tool| self.is_own_tool(tool)) {
+            tracing::debug!(%from, tool, "the SOCI index was built by another tool");
             return;
         }
         let span_size = self.plan.span_size.to_string();
@@ -204,43 +253,48 @@ impl<'a> Search<'a> {
             let Some(layer) = layer.and_then(|digest| digest.parse::<Digest>().ok()) else {
                 continue;
             };
-            let Some(most) = self.wanted.get(&layer) else {
+            let Some(max_size) = self.wanted.get(&layer) else {
                 continue;
             };
-            let fits = ztoc.media_type == OCTET_STREAM
+            let is_usable = ztoc.media_type == OCTET_STREAM
                 && ztoc.annotations.get(SPAN_SIZE) == Some(&span_size)
-                && ztoc.size <= *most;
-            if fits {
-                self.offers.enter(layer, place, ztoc);
+                && ztoc.size <= *max_size;
+            if is_usable {
+                self.candidates.add(layer, source, ztoc);
                 found.insert(layer);
             } else {
-                tracing::debug!(target: "soci", from = %place.source.reference(), %layer, ztoc = %ztoc.digest, "a ztoc of another kind or span size, or too large");
+                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has another type or span size, or is too large");
             }
         }
         self.wanted.retain(|layer, _| !found.contains(layer));
     }
 
-    /// Counts a request. None is made where nothing is wanted any more, or the place was asked often enough.
-    fn may_ask(&mut self) -> bool {
-        let may = !self.wanted.is_empty() && self.requests > 0;
-        self.requests -= u32::from(may);
-        may
+    /// Returns whether another request may be sent, and counts it. None is sent if every layer has a
+    /// candidate.
+    fn take_request(&mut self) -> bool {
+        let may_send = !self.wanted.is_empty() && self.requests_left > 0;
+        self.requests_left -= u32::from(may_send);
+        may_send
     }
 
-    /// Says whether an entry of an image index may be for one of the platforms that are indexed.
-    fn is_for_us(&self, entry: &Descriptor) -> bool {
-        let wanted = |platform: &Platform| {
-            let mut planned = self.planned().filter_map(ManifestEntry::planned_platform);
-            planned.any(|planned| planned.matches(platform))
+    /// Returns whether an entry of an image index may be for a platform that is indexed. One without
+    /// a platform may be for any.
+    fn is_planned_platform(&self, entry: &Descriptor) -> bool {
+        let is_planned = |platform: &Platform| {
+            self.planned_manifests()
+                .filter_map(ManifestEntry::planned_platform)
+                .any(|planned| planned.matches(platform))
         };
-        entry.platform.as_ref().is_none_or(wanted)
+        entry.platform.as_ref().is_none_or(is_planned)
     }
 
-    fn is_our_tool(&self, tool: &str) -> bool {
-        tool == self.indexer.build_tool_identifier
+    /// Returns whether ztocs of the build tool `tool` are the same as those of this run.
+    fn is_own_tool(&self, tool: &str) -> bool {
+        tool == self.context.build_tool_identifier
     }
 
-    fn planned(&self) -> impl Iterator<Item = &'a ManifestEntry> + use<'a> {
+    /// Returns the manifests that are indexed.
+    fn planned_manifests(&self) -> impl Iterator<Item = &'a ManifestEntry> + use<'a> {
         let entries = self.document.manifests.iter();
         entries.filter(|entry| entry.is_planned())
     }

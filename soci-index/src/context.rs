@@ -1,0 +1,40 @@
+//! What the work on every image of a run shares.
+
+use std::num::NonZeroUsize;
+
+use soci_cli::Failure;
+use soci_layout::Layout;
+use soci_oci::Descriptor;
+use soci_oci::manifest::MANIFEST_LIMIT;
+use soci_transport::{MemoryBudget, Session};
+
+/// The options and resources of one run of `soci-index`.
+pub(crate) struct Context {
+    pub(crate) session: Session,
+    pub(crate) store: Layout,
+    /// How many layers are read at a time.
+    pub(crate) jobs: NonZeroUsize,
+    /// Limits the memory of the chunks of all layers that are being read.
+    pub(crate) memory: MemoryBudget,
+    /// The name of the build tool that is written into ztocs and SOCI indexes.
+    pub(crate) build_tool_identifier: String,
+    pub(crate) reuse: Reuse,
+}
+
+/// Whether ztocs that were built before are reused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reuse {
+    /// Ztocs are reused from the store and from SOCI indexes, if they are found there.
+    IfFound,
+    /// Every ztoc is built anew.
+    Never,
+}
+
+impl Context {
+    /// Reads a manifest that `soci-pull` has stored.
+    pub(crate) fn read_manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
+        self.store
+            .read_blob(descriptor, MANIFEST_LIMIT)
+            .map_err(|error| Failure::from(error).hint("pull the image again into this store"))
+    }
+}

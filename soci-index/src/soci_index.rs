@@ -1,0 +1,143 @@
+//! Writes the SOCI indexes of an image manifest.
+
+use soci_cli::Failure;
+use soci_document::{Exit, Indexes, Indexing, ManifestEntry, Optimization, Plan};
+use soci_oci::convert::Indexed;
+use soci_oci::media_type::OCI_MANIFEST;
+use soci_oci::soci::{
+    CONFIG, DISABLE_XATTRS, prefetch_list, soci_index_v1, soci_index_v2, ztoc_descriptor,
+};
+use soci_oci::{Descriptor, Manifest};
+use soci_ztoc::Ztoc;
+
+use crate::context::Context;
+use crate::layers::{LayerKey, LayerOutcomes};
+use crate::outcome::{LayerOutcome, StoredZtoc};
+use crate::prefetch::find_prefetch_spans;
+
+/// Writes the SOCI indexes of one image's manifests into the store.
+pub(crate) struct IndexWriter<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) plan: &'a Plan,
+    pub(crate) outcomes: &'a LayerOutcomes,
+}
+
+impl IndexWriter<'_> {
+    /// Writes the SOCI indexes of one manifest and enters them, with the ztocs of its layers, into
+    /// the document. Returns what the converted image lists for the manifest, or `None` if there is
+    /// no SOCI index of version 2.
+    pub(crate) fn index_manifest(
+        &self,
+        entry: &mut ManifestEntry,
+    ) -> Result<Option<Indexed>, Failure> {
+        let mut blobs = self.enter_ztocs(entry)?;
+        if blobs.is_empty() {
+            let manifest = entry.descriptor.digest;
+            tracing::warn!(%manifest, "no layer has a ztoc, so there is no SOCI index");
+            entry.index = Indexing::Empty;
+            return Ok(None);
+        }
+        entry.prefetch = self.write_prefetch_lists(entry)?;
+        blobs.extend(entry.prefetch.iter().cloned());
+        self.write_indexes(entry, &blobs)
+    }
+
+    /// Enters the outcome of each planned layer into the document. Returns the descriptors of the
+    /// ztocs.
+    fn enter_ztocs(&self, entry: &mut ManifestEntry) -> Result<Vec<Descriptor>, Failure> {
+        let mut ztocs = Vec::new();
+        for layer in entry.layers.iter_mut().filter(|layer| layer.is_planned()) {
+            match self.outcomes.get(&LayerKey::of(&layer.descriptor)) {
+                Some(LayerOutcome::Ztoc(stored)) => {
+                    let ztoc = self.describe_ztoc(&layer.descriptor, stored);
+                    ztocs.push(ztoc.clone());
+                    layer.ztoc = Indexing::Done(ztoc);
+                }
+                Some(LayerOutcome::Skipped(reason)) => {
+                    layer.ztoc = Indexing::Empty;
+                    layer.skipped = Some(*reason);
+                }
+                None => {
+                    let message = format!("layer `{}` was not built", layer.descriptor.digest);
+                    return Err(Failure::message(Exit::Internal, message));
+                }
+            }
+        }
+        Ok(ztocs)
+    }
+
+    /// Returns the descriptor under which SOCI indexes list the ztoc of a layer.
+    fn describe_ztoc(&self, layer: &Descriptor, stored: &StoredZtoc) -> Descriptor {
+        let mut ztoc = ztoc_descriptor(layer, stored.digest, stored.size, self.plan.span_size);
+        if stored.disable_xattrs && self.plan.optimizations.contains(&Optimization::Xattr) {
+            ztoc.annotations
+                .insert(DISABLE_XATTRS.to_owned(), "true".to_owned());
+        }
+        ztoc
+    }
+
+    /// Writes the lists of spans to fetch before the container starts, in the order of the layers.
+    fn write_prefetch_lists(&self, entry: &ManifestEntry) -> Result<Vec<Descriptor>, Failure> {
+        let paths = &self.plan.prefetch_files;
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let store = &self.context.store;
+        let mut layers = Vec::new();
+        for layer in &entry.layers {
+            let Some(ztoc) = layer.ztoc.as_done() else {
+                continue;
+            };
+            let bytes = store.read_blob(ztoc, ztoc.size)?;
+            let ztoc = Ztoc::decode(&bytes).map_err(|error| Failure::new(Exit::BadData, error))?;
+            layers.push((layer.descriptor.digest, ztoc));
+        }
+        let mut spans = find_prefetch_spans(&layers, paths)
+            .map_err(|error| Failure::new(Exit::BadData, error))?;
+        for path in spans.not_found {
+            tracing::warn!(path, "the file to prefetch is in no indexed layer");
+        }
+        let mut lists = Vec::new();
+        for (layer, _) in &layers {
+            if let Some(spans) = spans.by_layer.remove(layer) {
+                let (descriptor, bytes) = prefetch_list(*layer, spans);
+                store.write_blob(&bytes)?;
+                lists.push(descriptor);
+            }
+        }
+        Ok(lists)
+    }
+
+    /// Writes the SOCI indexes over `blobs`, the ztocs and prefetch lists.
+    fn write_indexes(
+        &self,
+        entry: &mut ManifestEntry,
+        blobs: &[Descriptor],
+    ) -> Result<Option<Indexed>, Failure> {
+        self.context.store.write_blob(CONFIG)?;
+        let versions = self.plan.index_version;
+        let tool = &self.context.build_tool_identifier;
+        let v1 = versions
+            .has_v1()
+            .then(|| self.write_index(&soci_index_v1(blobs, &entry.descriptor, tool)))
+            .transpose()?;
+        let v2 = versions
+            .has_v2()
+            .then(|| self.write_index(&soci_index_v2(blobs, tool)))
+            .transpose()?;
+        entry.index = Indexing::Done(Indexes { v1, v2: v2.clone() });
+        let platform = entry.planned_platform().cloned();
+        Ok(v2.zip(platform).map(|(soci_index, platform)| Indexed {
+            manifest: entry.descriptor.digest,
+            platform,
+            soci_index,
+        }))
+    }
+
+    /// Writes one SOCI index and returns its descriptor.
+    fn write_index(&self, index: &Manifest) -> Result<Descriptor, Failure> {
+        let bytes = index.to_bytes();
+        self.context.store.write_blob(&bytes)?;
+        Ok(Descriptor::of(OCI_MANIFEST, &bytes))
+    }
+}

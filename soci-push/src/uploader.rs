@@ -1,0 +1,266 @@
+//! Sends blobs, manifests and tags that the destination does not hold.
+
+use std::cmp::Reverse;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use soci_cli::{Failure, Progress, in_parallel};
+use soci_document::ReferrersVia;
+use soci_layout::Layout;
+use soci_oci::{Descriptor, Digest};
+use soci_transport::{Destination, PutOutcome, Referrers, Source, TransportError};
+
+use crate::content::{BlobSet, Manifest};
+
+/// How often a manifest is sent if the registry answers that it does not know one of its blobs.
+const UNKNOWN_BLOB_TRIES: u32 = 3;
+
+/// Whether the destination is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    /// Nothing is written, but what is missing is counted as if it were sent.
+    DryRun,
+    /// What is missing is sent.
+    Write,
+}
+
+/// How many blobs, manifests and tags were sent.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// How many were sent.
+    pub(crate) uploaded: AtomicU64,
+    /// How many the destination held already.
+    pub(crate) existing: AtomicU64,
+    /// How many bytes were sent.
+    pub(crate) bytes: AtomicU64,
+}
+
+impl Counts {
+    fn add_uploaded(&self, bytes: u64) {
+        self.uploaded.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn add_existing(&self) {
+        self.existing.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Sends the content of one image to its destination. It owns the list of blobs, because it sends
+/// them again if the registry loses one.
+pub(crate) struct Uploader<'a> {
+    /// The destination. In a dry run it is absent if it is a layout or archive that does not exist;
+    /// nothing is then found there.
+    pub(crate) destination: Option<Destination>,
+    pub(crate) mode: Mode,
+    pub(crate) blobs: BlobSet,
+    /// The store, which holds the blobs of the SOCI indexes.
+    pub(crate) store: &'a Layout,
+    /// The source of the image, if its blobs are copied.
+    pub(crate) source: Option<&'a Source>,
+    pub(crate) max_concurrent: NonZeroUsize,
+    pub(crate) progress: &'a Progress,
+    pub(crate) counts: Counts,
+}
+
+/// Where a blob is read from.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Source(&'a Source),
+    Store(&'a Layout),
+}
+
+impl Uploader<'_> {
+    /// Sends the blobs that the destination does not hold.
+    pub(crate) fn upload_blobs(&self) -> Result<(), Failure> {
+        self.send_blobs(&self.counts)
+    }
+
+    fn send_blobs(&self, counts: &Counts) -> Result<(), Failure> {
+        if let Some(source) = self.source {
+            self.send_each(&self.blobs.image, Origin::Source(source), counts)?;
+        }
+        let store = Origin::Store(self.store);
+        self.send_each(&self.blobs.ztocs, store, counts)?;
+        self.send_each(&self.blobs.configs, store, counts)
+    }
+
+    /// Sends blobs in parallel, the largest first, since it takes the longest.
+    fn send_each(
+        &self,
+        blobs: &[Descriptor],
+        origin: Origin<'_>,
+        counts: &Counts,
+    ) -> Result<(), Failure> {
+        let mut blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest, blob)).collect();
+        blobs.sort_by_key(|(_, blob)| Reverse(blob.size));
+        in_parallel(&blobs, self.max_concurrent, |blob, _| {
+            self.send_blob(blob, origin, counts)
+                .map_err(|failure| failure.context(format!("cannot push blob `{}`", blob.digest)))
+        })
+        .map(drop)
+    }
+
+    /// Sends a blob, unless the destination holds it.
+    fn send_blob(
+        &self,
+        blob: &Descriptor,
+        origin: Origin<'_>,
+        counts: &Counts,
+    ) -> Result<(), Failure> {
+        if let Some(destination) = &self.destination
+            && destination.has_blob(blob)?
+        {
+            counts.add_existing();
+            return Ok(());
+        }
+        let bytes = match self.writable() {
+            Some(destination) => {
+                let bar = self.progress.bar(&blob.digest.short(), blob.size);
+                let bytes = origin.send(blob, destination)?;
+                bar.advance(blob.size);
+                bytes
+            }
+            None => blob.size,
+        };
+        counts.add_uploaded(bytes);
+        Ok(())
+    }
+
+    /// Returns whether the destination holds a manifest.
+    pub(crate) fn has_manifest(&self, manifest: &Descriptor) -> Result<bool, Failure> {
+        match &self.destination {
+            Some(destination) => Ok(destination.has_manifest(manifest)?),
+            None => Ok(false),
+        }
+    }
+
+    /// Sends a manifest, unless the destination holds it. Returns `None` if it was not sent.
+    pub(crate) fn upload_manifest(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<Option<PutOutcome>, Failure> {
+        let Manifest { descriptor, bytes } = manifest;
+        let context = |failure: Failure| {
+            failure.context(format!("cannot push manifest `{}`", descriptor.digest))
+        };
+        if self.has_manifest(descriptor).map_err(context)? {
+            self.counts.add_existing();
+            return Ok(None);
+        }
+        let outcome = self
+            .writable()
+            .map(|destination| {
+                self.put_with_blobs(destination, descriptor.digest, || {
+                    destination.put_manifest(descriptor, bytes)
+                })
+            })
+            .transpose()
+            .map_err(context)?;
+        self.counts.add_uploaded(bytes.len() as u64);
+        Ok(outcome)
+    }
+
+    /// Points a tag to a manifest or index, unless it does so already.
+    pub(crate) fn set_tag(&self, tag: &str, manifest: &Manifest) -> Result<(), Failure> {
+        let Manifest { descriptor, bytes } = manifest;
+        let context = |failure: Failure| failure.context(format!("cannot set the tag `{tag}`"));
+        let current = match &self.destination {
+            Some(destination) => destination
+                .resolve_tag(tag)
+                .map_err(|error| context(error.into()))?,
+            None => None,
+        };
+        if current == Some(descriptor.digest) {
+            self.counts.add_existing();
+            return Ok(());
+        }
+        if let Some(destination) = self.writable() {
+            self.put_with_blobs(destination, descriptor.digest, || {
+                destination.put_tag(tag, descriptor, bytes)
+            })
+            .map_err(context)?;
+        }
+        self.counts.add_uploaded(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Writes a manifest by calling `put`. If the registry answers that it does not know a blob of
+    /// the manifest, missing blobs are sent again before the next attempt: some registries lose a
+    /// blob, or know it only some time after the upload.
+    fn put_with_blobs<T>(
+        &self,
+        destination: &Destination,
+        manifest: Digest,
+        put: impl Fn() -> Result<T, TransportError>,
+    ) -> Result<T, Failure> {
+        for attempt in 1..UNKNOWN_BLOB_TRIES {
+            match put() {
+                Err(error) if error.is_blob_unknown() => {}
+                outcome => return Ok(outcome?),
+            }
+            destination.wait_for_blobs(manifest, attempt);
+            // These blobs have been counted before.
+            self.send_blobs(&Counts::default())?;
+        }
+        Ok(put()?)
+    }
+
+    /// Lists the manifests of type `artifact_type` that refer to `subject`. Returns `None` if the
+    /// destination does not exist.
+    pub(crate) fn list_referrers(
+        &self,
+        subject: Digest,
+        artifact_type: &str,
+    ) -> Result<Option<Referrers>, TransportError> {
+        self.destination
+            .as_ref()
+            .map(|destination| destination.list_referrers(subject, artifact_type))
+            .transpose()
+    }
+
+    /// Lists `referrer` among the referrers of `subject`, as [`Destination::add_referrer`] does.
+    /// Returns `None` in a dry run.
+    pub(crate) fn add_referrer(
+        &self,
+        subject: Digest,
+        referrer: &Descriptor,
+        put: PutOutcome,
+        known: Option<Referrers>,
+    ) -> Result<Option<ReferrersVia>, TransportError> {
+        self.writable()
+            .map(|destination| destination.add_referrer(subject, referrer, put, known))
+            .transpose()
+    }
+
+    /// Publishes what was sent and returns the counts.
+    pub(crate) fn finish(self) -> Result<Counts, Failure> {
+        if let (Mode::Write, Some(destination)) = (self.mode, self.destination) {
+            destination.finish()?;
+        }
+        Ok(self.counts)
+    }
+
+    /// Returns the destination, unless this is a dry run.
+    fn writable(&self) -> Option<&Destination> {
+        match self.mode {
+            Mode::Write => self.destination.as_ref(),
+            Mode::DryRun => None,
+        }
+    }
+}
+
+impl Origin<'_> {
+    /// Sends a blob to the destination. Returns the number of bytes that were sent: none if the
+    /// registry has mounted the blob from another repository.
+    fn send(self, blob: &Descriptor, destination: &Destination) -> Result<u64, Failure> {
+        match self {
+            Self::Source(source) => Ok(destination.copy_blob(blob, source)?),
+            Self::Store(store) => {
+                let bytes = store.read_blob(blob, blob.size)?;
+                destination.put_blob(blob, bytes)?;
+                Ok(blob.size)
+            }
+        }
+    }
+}
