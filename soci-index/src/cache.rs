@@ -49,7 +49,7 @@ impl<'a> ZtocCache<'a> {
         let Ok(entry) = serde_json::to_vec(outcome) else {
             return;
         };
-        if let Err(error) = self.0.write_aside(FOLDER, &key.file_name(), &entry) {
+        if let Err(error) = self.0.write_private_file(FOLDER, &key.file_name(), &entry) {
             tracing::debug!(layer = %key.layer, "cannot write the entry in the cache of ztocs: {error}");
         }
     }

@@ -171,7 +171,7 @@ impl ZtocBuild<'_> {
         let encoding = ztoc.encode_split()?;
         let checkpoints = &ztoc.compression_info.checkpoints;
         let parts = [encoding.prefix(), checkpoints, encoding.suffix()];
-        let Descriptor { digest, size, .. } = self.store.write_blob_of(&parts)?;
+        let Descriptor { digest, size, .. } = self.store.write_blob_parts(&parts)?;
         let entries = ztoc.toc.len();
         tracing::info!(layer = %layer.digest, ztoc = %digest, bytes = size, entries, "built");
         Ok(LayerOutcome::Ztoc(StoredZtoc {

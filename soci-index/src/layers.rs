@@ -145,7 +145,7 @@ impl<'a> LayerBuilder<'a> {
     /// Searches existing SOCI indexes for ztocs of the layers. A layer that is in the store is left
     /// out, because it takes less time to scan it than to search for its ztoc.
     fn find_candidates(&self, layers: &[(LayerKey, Descriptor)]) -> Candidates {
-        let is_remote = |layer: &&Descriptor| !self.context.store.has(layer);
+        let is_remote = |layer: &&Descriptor| !self.context.store.has_blob(layer);
         let layers = layers.iter().map(|(_, layer)| layer);
         let wanted: Vec<&Descriptor> = layers.filter(is_remote).collect();
         if wanted.is_empty() {
@@ -201,8 +201,8 @@ impl<'a> LayerBuilder<'a> {
     /// Opens a layer in the store, or else in the source of the image.
     fn open_layer(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
         let store = &self.context.store;
-        let reader = if store.has(layer) {
-            BlobReader::from_file(store.blob(layer)?)
+        let reader = if store.has_blob(layer) {
+            BlobReader::from_file(store.open_blob(layer)?)
         } else {
             self.open_source()?.open_blob(layer)?
         };

@@ -184,7 +184,7 @@ fn a_second_run_uploads_nothing() {
             .run()
             .succeeds_for_one();
         let stages = Stages::of(&sandbox, &[reference(&registry)]).run();
-        let second = stages.says("built before").succeeds_for_one();
+        let second = stages.says("ztoc found in the cache").succeeds_for_one();
         let (one, two) = (&first["push"], &second["push"]);
         assert_eq!(two["uploaded"], 0, "{two}");
         assert_eq!(two["bytes"], 0);

@@ -217,7 +217,7 @@ fn does_not_reuse_a_ztoc_that_contradicts_the_layer() {
         ztoc.toc[0].mod_time.clear();
         encoded(&ztoc)
     });
-    indexed.refuses("its bytes are not those", |ztoc| {
+    indexed.refuses("its bytes differ from those", |ztoc| {
         let mut bytes = encoded(&ztoc);
         bytes.extend([0; 8]);
         bytes
@@ -251,14 +251,14 @@ fn does_not_reuse_a_ztoc_with_a_wrong_digest() {
     *last ^= 1;
     indexed.offer(&ztocs);
     let stderr = indexed.runs(&[0]);
-    assert!(stderr.contains("not reused: it cannot be had"), "{stderr}");
+    assert!(stderr.contains("not reused: it cannot be read"), "{stderr}");
     // A ztoc that does not exist is not reused either.
     ztocs[0].1.clear();
     indexed.offer(&ztocs);
     fs::remove_file(blob_file(&indexed.cache(), &ztocs[0].0["digest"])).expect("the ztoc");
     let stderr = indexed.runs(&[0]);
     assert!(
-        stderr.contains("not reused: it does not lie there"),
+        stderr.contains("not reused: it is not in the source"),
         "{stderr}"
     );
 }
