@@ -162,7 +162,7 @@ impl Gatherer<'_> {
         if is_index(&child.media_type) && is_copied {
             return self.add_image(child).map(drop);
         }
-        if !is_manifest(&child.media_type) || !(is_copied || self.store.has(child)) {
+        if !is_manifest(&child.media_type) || !(is_copied || self.store.has_blob(child)) {
             return Ok(());
         }
         let bytes = match self.read_manifest(child) {
@@ -219,7 +219,7 @@ impl Gatherer<'_> {
 
     /// Reads a manifest from the store, or else from the source of the image.
     fn read_manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
-        if let (false, Some(source)) = (self.store.has(descriptor), self.source)
+        if let (false, Some(source)) = (self.store.has_blob(descriptor), self.source)
             && let Some(bytes) = source.read_manifest(descriptor)?
         {
             return Ok(bytes);
