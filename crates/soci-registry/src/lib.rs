@@ -1,10 +1,10 @@
 //! A client for OCI distribution registries, including Amazon ECR: manifests, blobs, referrers and
 //! uploads.
 //!
-//! A [`Client`] holds what a run shares: connections, credentials and tokens. A [`Repository`] sends
-//! the requests. Replies are not trusted: every body has a limit, every redirect and token server
-//! is checked before it is used, and content that is fetched by digest is verified. The exception
-//! is [`BlobStream`], whose reader computes the digest while it reads.
+//! A [`Client`] holds what a run shares: connections, credentials and tokens. A [`Repository`]
+//! sends the requests. Replies are not trusted: every body has a limit, every redirect and token
+//! server is checked before it is used, and content that is fetched by digest is verified. The
+//! exception is [`BlobStream`], whose reader computes the digest while it reads.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,7 +23,8 @@
 //! ```
 //!
 //! The crate uses `reqwest` and not `oci-client`, which reads replies without a limit and hides the
-//! headers that resuming and throttling need. `tests/why_not_oci_client.rs` fails once this changes.
+//! headers that resuming and throttling need. `tests/why_not_oci_client.rs` fails once this
+//! changes.
 
 mod auth;
 mod blob;

@@ -265,7 +265,7 @@ impl Document {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the `Content-Type` without its parameters. Empty if there is none.
+    /// Returns the `Content-Type` without its parameters, or an empty string.
     pub(crate) fn media_type(&self) -> &str {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim()

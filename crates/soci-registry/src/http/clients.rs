@@ -23,7 +23,7 @@ use crate::secret::Secret;
 pub(crate) struct ClientSettings {
     options: ClientOptions,
     certificates: Vec<Certificate>,
-    /// The host names of the proxies. Empty if there are none.
+    /// The host names of the proxies in the environment.
     proxies: Arc<[String]>,
     look_up: LookUp,
 }

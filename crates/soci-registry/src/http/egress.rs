@@ -194,7 +194,7 @@ fn zone_of_host(url: &Url) -> Option<NetworkZone> {
     }
 }
 
-/// Returns the zone of an address, by the registries of special-purpose addresses of IANA (RFC 6890).
+/// Returns the zone of an address, by the IANA registries of special-purpose addresses (RFC 6890).
 fn zone_of(address: IpAddr) -> NetworkZone {
     match address.to_canonical() {
         IpAddr::V4(address) => match address.octets() {

@@ -1,5 +1,5 @@
-//! The body of an upload. Its progress is observed, so that a stalled upload is noticed and a source
-//! that cannot be read is told from a broken connection.
+//! The body of an upload. Its progress is observed, so that a stalled upload is noticed, and an
+//! unreadable source is told from a broken connection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
