@@ -109,7 +109,9 @@ impl IndexedImage {
         image::write_layout(&layout, images);
         let reference = format!("{ANY_REGISTRY}/app:v1");
         let document = DocumentBuilder::new(&sandbox, &reference).build_tool_identifier(build_tool);
-        let line = String::from_utf8(document.indexed(layout.as_path())).expect("text");
+        let registry = Faulty::start();
+        registry.push(&layout, "app:v1");
+        let line = String::from_utf8(document.indexed(&registry)).expect("text");
         Self { sandbox, line }
     }
 
