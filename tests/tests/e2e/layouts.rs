@@ -22,7 +22,7 @@ fn images() -> [Image; 2] {
 }
 
 /// Sets proxies that do not exist, so that a request to another machine fails.
-fn offline(tool: Tool) -> Tool {
+fn without_network(tool: Tool) -> Tool {
     let nowhere = "http://127.0.0.1:9";
     tool.env("HTTPS_PROXY", nowhere).env("HTTP_PROXY", nowhere)
 }
@@ -66,7 +66,7 @@ fn pushes_to_the_source_layout() {
     let sandbox = Sandbox::new();
     let root = write(&sandbox);
     let stages = Stages::of(&sandbox, &["oci:image:latest"]).plan(&["--all-platforms"]);
-    let document = stages.run_with(offline).succeeds_for_one();
+    let document = stages.run_with(without_network).succeeds_for_one();
     let folder = sandbox.path().join("image");
     assert_layout(&folder, &document, "latest-soci");
     assert_eq!(
@@ -89,7 +89,7 @@ fn pushes_from_one_layout_to_another() {
     write(&sandbox);
     let before = crate::stages::files_below(&sandbox.path().join("image")).len();
     let stages = Stages::of(&sandbox, &["oci:image"]).push(&["--to", "oci:out:fast"]);
-    let document = stages.run_with(offline).succeeds_for_one();
+    let document = stages.run_with(without_network).succeeds_for_one();
     assert_layout(&sandbox.path().join("out"), &document, "fast");
     let after = crate::stages::files_below(&sandbox.path().join("image")).len();
     assert_eq!(before, after, "the source is only read");
@@ -102,7 +102,7 @@ fn pushes_from_one_archive_to_another() {
     let stages = Stages::of(&sandbox, &["oci-archive:image.tar:latest"]);
     let document = stages
         .push(&["--to", "oci-archive:out.tar"])
-        .run_with(offline);
+        .run_with(without_network);
     let document = document.succeeds_for_one();
     assert_layout(&unpacked(&sandbox, "out.tar"), &document, "latest-soci");
 }
@@ -112,7 +112,7 @@ fn pushes_to_the_source_archive() {
     let sandbox = Sandbox::new();
     archive(&sandbox);
     let stages = Stages::of(&sandbox, &["oci-archive:image.tar:latest"]);
-    let document = stages.run_with(offline).succeeds_for_one();
+    let document = stages.run_with(without_network).succeeds_for_one();
     let folder = unpacked(&sandbox, "image.tar");
     assert_layout(&folder, &document, "latest-soci");
     assert_eq!(
@@ -127,7 +127,7 @@ fn a_layout_and_an_archive_give_the_same_bytes() {
     archive(&sandbox);
     let documents = ["oci:image", "oci-archive:image.tar"].map(|reference| {
         let stages = Stages::of(&sandbox, &[reference]).push(&["--to", "oci:out:x"]);
-        stages.run_with(offline).succeeds_for_one()
+        stages.run_with(without_network).succeeds_for_one()
     });
     assert_eq!(documents[0]["converted"], documents[1]["converted"]);
     assert_eq!(documents[0]["manifests"], documents[1]["manifests"]);
@@ -146,7 +146,7 @@ fn an_index_json_of_several_platforms_is_one_image() {
     let stages = Stages::of(&sandbox, &["oci:image"]).plan(&["--all-platforms"]);
     let document = stages
         .push(&["--to", "oci:out:fast"])
-        .run_with(offline)
+        .run_with(without_network)
         .succeeds_for_one();
     assert_eq!(document["root"]["digest"], image::digest(flat.as_bytes()));
     assert_eq!(array(&document["manifests"]).len(), manifests.len());

@@ -34,24 +34,24 @@ fn publish(registry: &Registry, tag: &str, images: &[Image]) -> String {
 
 /// Indexes an image with an empty store, with settings for each tool.
 #[track_caller]
-fn afresh(reference: &str, plan: &[&str], set: impl Fn(Tool) -> Tool) -> Run {
+fn index_with_empty_store(reference: &str, plan: &[&str], set: impl Fn(Tool) -> Tool) -> Run {
     let sandbox = Sandbox::new();
     let run = Stages::of(&sandbox, &[reference]).plan(plan).run_with(set);
     assert_sound(&sandbox.store());
     run
 }
 
-fn forced(tool: Tool) -> Tool {
+fn with_force(tool: Tool) -> Tool {
     tool.env("SOCI_FORCE", "true")
 }
 
-fn unforced(tool: Tool) -> Tool {
+fn without_force(tool: Tool) -> Tool {
     tool
 }
 
 /// Asserts that two documents have the same result.
 #[track_caller]
-fn assert_same(one: &Value, other: &Value) {
+fn assert_same_result(one: &Value, other: &Value) {
     for field in ["image", "root", "plan", "manifests", "converted"] {
         assert_eq!(one[field], other[field], "{field}");
     }
@@ -80,7 +80,7 @@ fn sent(registry: &Registry, log: usize, document: &Value) -> Vec<(usize, u64)> 
 }
 
 /// Returns layers of a document by their positions, each with its size.
-fn whole(document: &Value, places: &[usize]) -> Vec<(usize, u64)> {
+fn with_sizes(document: &Value, places: &[usize]) -> Vec<(usize, u64)> {
     let layers = layers(document);
     let size = |at: &usize| layers[*at]["descriptor"]["size"].as_u64().expect("a size");
     places.iter().map(|at| (*at, size(at))).collect()
@@ -113,15 +113,15 @@ fn assert_built(stderr: &str, document: &Value, places: &[usize]) {
 fn a_rebuild_downloads_only_the_layer_that_changed() {
     let registry = Registry::distribution();
     let before = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
-    afresh(&before, &[], unforced).succeeds();
+    index_with_empty_store(&before, &[], without_force).succeeds();
     let after = publish(&registry, "v1", &[five_layers("linux/amd64", 30)]);
     let plan = ["--reuse-from", before.as_str()];
 
     let log = registry.log().len();
-    let run = afresh(&after, &plan, unforced);
+    let run = index_with_empty_store(&after, &plan, without_force);
     let stderr = run.stderr();
     let reused = run.succeeds_for_one();
-    assert_eq!(sent(&registry, log, &reused), whole(&reused, &[2]));
+    assert_eq!(sent(&registry, log, &reused), with_sizes(&reused, &[2]));
     assert_built(&stderr, &reused, &[2]);
     assert_eq!(reused["plan"]["reuseFrom"], serde_json::json!([before]));
     let repository = Repository {
@@ -131,10 +131,10 @@ fn a_rebuild_downloads_only_the_layer_that_changed() {
     assert_pushed(&repository, &reused, Some(&repository.tag("v1-soci")));
 
     let log = registry.log().len();
-    let scratch = afresh(&after, &plan, forced).succeeds_for_one();
-    let all = whole(&scratch, &[0, 1, 2, 3, 4]);
+    let scratch = index_with_empty_store(&after, &plan, with_force).succeeds_for_one();
+    let all = with_sizes(&scratch, &[0, 1, 2, 3, 4]);
     assert_eq!(sent(&registry, log, &scratch), all);
-    assert_same(&reused, &scratch);
+    assert_same_result(&reused, &scratch);
     assert_eq!(scratch["push"]["uploaded"], 0, "the same bytes: {scratch}");
 }
 
@@ -144,19 +144,19 @@ fn indexes_an_image_once_for_every_version_and_registry() {
         for (seed, version) in [(10, "v1"), (20, "v2"), (30, "both")] {
             let image = publish(&registry, version, &[five_layers("linux/amd64", seed)]);
             let plan = ["--index-version", version];
-            let first = afresh(&image, &plan, forced).succeeds_for_one();
+            let first = index_with_empty_store(&image, &plan, with_force).succeeds_for_one();
             let log = registry.log().len();
-            let run = afresh(&image, &plan, unforced);
+            let run = index_with_empty_store(&image, &plan, without_force);
             let stderr = run.stderr();
             let second = run.succeeds_for_one();
             assert_built(&stderr, &second, &[]);
             assert_eq!(sent(&registry, log, &second), []);
-            assert_same(&first, &second);
+            assert_same_result(&first, &second);
             assert_eq!(second["push"]["uploaded"], 0, "{second}");
             // The converted image itself is indexed again.
             let converted = format!("{image}-soci");
             if version != "v1" {
-                let stderr = afresh(&converted, &plan, unforced);
+                let stderr = index_with_empty_store(&converted, &plan, without_force);
                 assert_built(&stderr.stderr(), &second, &[]);
             }
         }
@@ -167,13 +167,16 @@ fn indexes_an_image_once_for_every_version_and_registry() {
 fn a_moved_tag_reuses_the_layers_of_its_last_image() {
     for registry in [Registry::distribution(), Registry::olareg()] {
         let first = publish(&registry, "latest", &[five_layers("linux/amd64", 3)]);
-        afresh(&first, &[], unforced).succeeds();
+        index_with_empty_store(&first, &[], without_force).succeeds();
         publish(&registry, "latest", &[five_layers("linux/amd64", 30)]);
-        let run = afresh(&first, &[], unforced);
+        let run = index_with_empty_store(&first, &[], without_force);
         let stderr = run.stderr();
         let document = run.succeeds_for_one();
         assert_built(&stderr, &document, &[2]);
-        assert_same(&document, &afresh(&first, &[], forced).succeeds_for_one());
+        assert_same_result(
+            &document,
+            &index_with_empty_store(&first, &[], with_force).succeeds_for_one(),
+        );
     }
 }
 
@@ -188,10 +191,10 @@ fn each_platform_reuses_its_own_layers() {
             ]
         };
         let before = publish(&registry, "v0", &images(3));
-        afresh(&before, &["--all-platforms"], unforced).succeeds();
+        index_with_empty_store(&before, &["--all-platforms"], without_force).succeeds();
         let after = publish(&registry, "v1", &images(30));
         let plan = ["--all-platforms", "--reuse-from", before.as_str()];
-        let run = afresh(&after, &plan, unforced);
+        let run = index_with_empty_store(&after, &plan, without_force);
         let stderr = run.stderr();
         let document = run.succeeds_for_one();
         let changed = |at: usize| layers(&document)[at]["descriptor"]["digest"].clone();
@@ -204,7 +207,10 @@ fn each_platform_reuses_its_own_layers() {
             built[0].contains(changed(2).as_str().expect("a digest")),
             "{stderr}"
         );
-        assert_same(&document, &afresh(&after, &plan, forced).succeeds_for_one());
+        assert_same_result(
+            &document,
+            &index_with_empty_store(&after, &plan, with_force).succeeds_for_one(),
+        );
     }
 }
 
@@ -212,7 +218,7 @@ fn each_platform_reuses_its_own_layers() {
 fn a_search_takes_few_requests() {
     let registry = Registry::distribution();
     let before = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
-    afresh(&before, &[], unforced).succeeds();
+    index_with_empty_store(&before, &[], without_force).succeeds();
     let after = publish(&registry, "v1", &[five_layers("linux/amd64", 30)]);
     let requests = |plan: &[&str], set: fn(Tool) -> Tool| {
         let sandbox = Sandbox::new();
@@ -232,10 +238,13 @@ fn a_search_takes_few_requests() {
         }
         registry.log()[log..].matches(" HTTP/1.1\" ").count()
     };
-    assert_eq!(requests(&[], forced), 5, "the layers");
+    assert_eq!(requests(&[], with_force), 5, "the layers");
     // The converted image, and the referrers of the manifest by API and by tag.
-    assert_eq!(requests(&[], unforced), 5 + 3);
+    assert_eq!(requests(&[], without_force), 5 + 3);
     // Four ztocs instead of four layers. The converted image takes a request for its index, its
     // SOCI index and its referrers.
-    assert_eq!(requests(&["--reuse-from", &before], unforced), 5 + 3 + 5);
+    assert_eq!(
+        requests(&["--reuse-from", &before], without_force),
+        5 + 3 + 5
+    );
 }

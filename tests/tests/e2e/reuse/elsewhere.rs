@@ -7,7 +7,10 @@ use soci_testkit::{
     registry::Registry,
 };
 
-use super::{afresh, assert_built, assert_same, five_layers, forced, publish, unforced};
+use super::{
+    assert_built, assert_same_result, five_layers, index_with_empty_store, publish, with_force,
+    without_force,
+};
 use crate::stages::Stages;
 
 #[test]
@@ -29,15 +32,18 @@ fn reuses_from_layouts_and_archives() {
         );
         let stages = Stages::of(&sandbox, &["oci:before"]).plan(&["--index-version", version]);
         stages.push(&["--to", to]).run().succeeds();
-        let (kind, name) = to.split_once(':').expect("a kind of place");
+        let (kind, name) = to.split_once(':').expect("a transport");
         let from = format!("{kind}:{}:latest-soci", sandbox.path().join(name).display());
         let plan = ["--reuse-from", from.as_str()];
         let after = format!("oci:{}:latest", sandbox.path().join("after").display());
-        let run = afresh(&after, &plan, unforced);
+        let run = index_with_empty_store(&after, &plan, without_force);
         let stderr = run.stderr();
         let document = run.succeeds_for_one();
         assert_built(&stderr, &document, &[2]);
-        assert_same(&document, &afresh(&after, &plan, forced).succeeds_for_one());
+        assert_same_result(
+            &document,
+            &index_with_empty_store(&after, &plan, with_force).succeeds_for_one(),
+        );
     }
 }
 
@@ -51,10 +57,10 @@ fn reuses_the_index_in_the_layout_of_the_image() {
         );
         let image = format!("oci:{}", sandbox.path().join("image").display());
         let plan = ["--index-version", version];
-        let first = afresh(&image, &plan, unforced).succeeds_for_one();
+        let first = index_with_empty_store(&image, &plan, without_force).succeeds_for_one();
         // The layout holds two images now, so a reference needs a name.
         let named = format!("{image}:latest");
-        let run = afresh(&named, &plan, unforced);
+        let run = index_with_empty_store(&named, &plan, without_force);
         let stderr = run.stderr();
         let second = run.succeeds_for_one();
         assert_built(&stderr, &second, &[]);
@@ -70,7 +76,7 @@ fn searches_several_references_until_every_layer_is_found() {
     for (tag, seed) in [("one", 1), ("two", 2), ("three", 3)] {
         let image = Image::new("linux/amd64").layer(crate::stages::layer(seed, 50_000));
         let reference = publish(&registry, tag, &[image]);
-        afresh(&reference, &[], unforced).succeeds();
+        index_with_empty_store(&reference, &[], without_force).succeeds();
         references.push(reference);
     }
     let layers = [1, 2, 3].map(|seed| crate::stages::layer(seed, 50_000));
@@ -79,7 +85,7 @@ fn searches_several_references_until_every_layer_is_found() {
         .fold(Image::new("linux/amd64"), Image::layer);
     let image = publish(&registry, "all", &[image]);
     let from = references.join(",");
-    let run = afresh(&image, &[], |tool| tool.env("SOCI_REUSE_FROM", &from));
+    let run = index_with_empty_store(&image, &[], |tool| tool.env("SOCI_REUSE_FROM", &from));
     let stderr = run.stderr();
     let document = run.succeeds_for_one();
     assert_built(&stderr, &document, &[]);
@@ -101,7 +107,7 @@ fn warns_of_a_reference_that_does_not_exist() {
         "oci:nowhere".to_owned(),
         "oci-archive:nowhere.tar:v0".to_owned(),
     ] {
-        let run = afresh(
+        let run = index_with_empty_store(
             &image,
             &["--reuse-from", &from, "--index-version", "v2"],
             |tool| {

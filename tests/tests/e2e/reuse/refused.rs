@@ -15,7 +15,8 @@ use soci_testkit::{
 use soci_ztoc::Ztoc;
 
 use super::{
-    afresh, assert_built, assert_same, five_layers, forced, publish, sent, unforced, whole,
+    assert_built, assert_same_result, five_layers, index_with_empty_store, publish, sent,
+    with_force, with_sizes, without_force,
 };
 use crate::read_back::{OCI_INDEX, OCI_MANIFEST, SOCI_V2};
 use crate::stages::{Stages, blob_file, layers};
@@ -27,19 +28,22 @@ fn does_not_reuse_a_ztoc_with_other_settings() {
     let registry = Registry::distribution();
     let before = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
     let tool = |tool: Tool| tool.env("SOCI_BUILD_TOOL_IDENTIFIER", "another");
-    afresh(&before, &[], tool).succeeds();
-    afresh(&before, &["--span-size", "1MiB"], forced).succeeds();
+    index_with_empty_store(&before, &[], tool).succeeds();
+    index_with_empty_store(&before, &["--span-size", "1MiB"], with_force).succeeds();
     let after = publish(&registry, "v1", &[five_layers("linux/amd64", 30)]);
     let plan = ["--reuse-from", before.as_str()];
     let log = registry.log().len();
-    let run = afresh(&after, &plan, unforced);
+    let run = index_with_empty_store(&after, &plan, without_force);
     let stderr = run.stderr();
     let document = run.succeeds_for_one();
     assert_built(&stderr, &document, &ALL);
-    assert_eq!(sent(&registry, log, &document), whole(&document, &ALL));
-    assert_same(&document, &afresh(&after, &plan, forced).succeeds_for_one());
+    assert_eq!(sent(&registry, log, &document), with_sizes(&document, &ALL));
+    assert_same_result(
+        &document,
+        &index_with_empty_store(&after, &plan, with_force).succeeds_for_one(),
+    );
     // A run with the same settings reuses it.
-    let run = afresh(&before, &["--span-size", "1MiB"], unforced);
+    let run = index_with_empty_store(&before, &["--span-size", "1MiB"], without_force);
     assert_built(&run.stderr(), &run.succeeds_for_one(), &[]);
 }
 
@@ -47,7 +51,7 @@ fn does_not_reuse_a_ztoc_with_other_settings() {
 fn does_not_reuse_a_ztoc_that_is_lost_or_damaged() {
     let registry = Registry::distribution();
     let image = publish(&registry, "v0", &[five_layers("linux/amd64", 3)]);
-    let document = afresh(&image, &[], forced).succeeds_for_one();
+    let document = index_with_empty_store(&image, &[], with_force).succeeds_for_one();
     let file = |digest: &Value| {
         let hex = digest.as_str().expect("a digest").replace("sha256:", "");
         let blobs = registry.data().join("docker/registry/v2/blobs/sha256");
@@ -64,16 +68,16 @@ fn does_not_reuse_a_ztoc_that_is_lost_or_damaged() {
     fs::write(ztoc(0), damaged).expect("a writable registry");
     fs::write(ztoc(1), b"short").expect("a writable registry");
     fs::remove_file(ztoc(2)).expect("a ztoc");
-    let run = afresh(&image, &[], elsewhere);
+    let run = index_with_empty_store(&image, &[], elsewhere);
     assert_built(&run.stderr(), &document, &[0, 1, 2]);
-    assert_same(&run.succeeds_for_one(), &document);
+    assert_same_result(&run.succeeds_for_one(), &document);
 
     let indexes = &document["manifests"][0]["index"];
     fs::write(file(&indexes["v2"]["digest"]), b"{}").expect("a writable registry");
     fs::remove_file(file(&indexes["v1"]["digest"])).expect("a SOCI index");
-    let run = afresh(&image, &[], elsewhere);
+    let run = index_with_empty_store(&image, &[], elsewhere);
     assert_built(&run.stderr(), &document, &ALL);
-    assert_same(&run.succeeds_for_one(), &document);
+    assert_same_result(&run.succeeds_for_one(), &document);
 }
 
 /// An image of five layers in a layout, and the ztocs that a run without reuse makes for it.
@@ -96,7 +100,7 @@ impl Indexed {
         let from = format!("oci:{}", sandbox.path().join("cache").display());
         let stages = Stages::of(&sandbox, &[image]).plan(&["--reuse-from", &from]);
         let stages = stages.push(&["--to", "oci:out"]);
-        let document = stages.run_with(forced).succeeds_for_one();
+        let document = stages.run_with(with_force).succeeds_for_one();
         let ztoc = |layer: &&Value| {
             let ztoc = layer["ztoc"].clone();
             let bytes = fs::read(blob_file(&sandbox.store(), &ztoc["digest"])).expect("a ztoc");
@@ -117,7 +121,7 @@ impl Indexed {
     /// Runs with the cache, and asserts that the result is the same as without it. `built` are the
     /// layers that are read nevertheless.
     #[track_caller]
-    fn runs(&self, built: &[usize]) -> String {
+    fn assert_built_with_cache(&self, built: &[usize]) -> String {
         let sandbox = Sandbox::new();
         let image = self.document["image"].as_str().expect("a reference");
         let from = self.document["plan"]["reuseFrom"][0]
@@ -128,12 +132,12 @@ impl Indexed {
         let stderr = run.stderr();
         let document = run.succeeds_for_one();
         assert_built(&stderr, &document, built);
-        assert_same(&document, &self.document);
+        assert_same_result(&document, &self.document);
         stderr
     }
 
     /// Writes a cache with a SOCI index over `ztocs`.
-    fn offer(&self, ztocs: &[(Value, Vec<u8>)]) {
+    fn write_cache(&self, ztocs: &[(Value, Vec<u8>)]) {
         let descriptors: Vec<&Value> = ztocs.iter().map(|(descriptor, _)| descriptor).collect();
         let tool = soci_index(&self.sandbox, &self.document)["annotations"].clone();
         let index = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {"mediaType": SOCI_V2,
@@ -160,14 +164,14 @@ impl Indexed {
     /// Writes a cache with a changed ztoc for the first layer, and asserts that the ztoc is not
     /// reused.
     #[track_caller]
-    fn refuses(&self, why: &str, change: impl Fn(Ztoc) -> Vec<u8>) {
+    fn assert_not_reused(&self, why: &str, change: impl Fn(Ztoc) -> Vec<u8>) {
         let mut ztocs = self.ztocs.clone();
         let (descriptor, bytes) = &mut ztocs[0];
         *bytes = change(Ztoc::decode(bytes).expect("a ztoc"));
         descriptor["digest"] = json!(image::digest(bytes));
         descriptor["size"] = json!(bytes.len());
-        self.offer(&ztocs);
-        let stderr = self.runs(&[0]);
+        self.write_cache(&ztocs);
+        let stderr = self.assert_built_with_cache(&[0]);
         let says = |line: &str| line.contains("not reused: ") && line.contains(why);
         assert!(stderr.lines().any(says), "no `{why}` in:\n{stderr}");
     }
@@ -194,30 +198,30 @@ fn encoded(ztoc: &Ztoc) -> Vec<u8> {
 #[test]
 fn does_not_reuse_a_ztoc_that_contradicts_the_layer() {
     let indexed = Indexed::new();
-    indexed.offer(&indexed.ztocs);
-    indexed.runs(&[]);
-    indexed.refuses("bytes, expected", |mut ztoc| {
+    indexed.write_cache(&indexed.ztocs);
+    indexed.assert_built_with_cache(&[]);
+    indexed.assert_not_reused("bytes, expected", |mut ztoc| {
         ztoc.compressed_archive_size += 1;
         encoded(&ztoc)
     });
-    indexed.refuses("it was built by `another`", |mut ztoc| {
+    indexed.assert_not_reused("it was built by `another`", |mut ztoc| {
         "another".clone_into(&mut ztoc.build_tool_identifier);
         encoded(&ztoc)
     });
-    indexed.refuses("it is of version `1.0`", |mut ztoc| {
+    indexed.assert_not_reused("it is of version `1.0`", |mut ztoc| {
         "1.0".clone_into(&mut ztoc.version);
         encoded(&ztoc)
     });
-    indexed.refuses("its spans are of 1048576 bytes", |mut ztoc| {
+    indexed.assert_not_reused("its spans are of 1048576 bytes", |mut ztoc| {
         let size = (1_u64 << 20).to_le_bytes();
         ztoc.compression_info.checkpoints[4..12].copy_from_slice(&size);
         encoded(&ztoc)
     });
-    indexed.refuses("readers would fail on it", |mut ztoc| {
+    indexed.assert_not_reused("readers would fail on it", |mut ztoc| {
         ztoc.toc[0].mod_time.clear();
         encoded(&ztoc)
     });
-    indexed.refuses("its bytes differ from those", |ztoc| {
+    indexed.assert_not_reused("its bytes differ from those", |ztoc| {
         let mut bytes = encoded(&ztoc);
         bytes.extend([0; 8]);
         bytes
@@ -232,10 +236,10 @@ fn does_not_reuse_a_malformed_ztoc() {
         vec![0xff; 40_000],
         b"\x04\x00\x00\x00".repeat(5000),
     ] {
-        indexed.refuses("", |_| garbage.clone());
+        indexed.assert_not_reused("", |_| garbage.clone());
     }
     for length in [1, 100, 20_000] {
-        indexed.refuses("", |ztoc| {
+        indexed.assert_not_reused("", |ztoc| {
             let mut bytes = encoded(&ztoc);
             bytes.truncate(length);
             bytes
@@ -249,14 +253,14 @@ fn does_not_reuse_a_ztoc_with_a_wrong_digest() {
     let mut ztocs = indexed.ztocs.clone();
     let last = ztocs[0].1.last_mut().expect("some bytes");
     *last ^= 1;
-    indexed.offer(&ztocs);
-    let stderr = indexed.runs(&[0]);
+    indexed.write_cache(&ztocs);
+    let stderr = indexed.assert_built_with_cache(&[0]);
     assert!(stderr.contains("not reused: it cannot be read"), "{stderr}");
     // A ztoc that does not exist is not reused either.
     ztocs[0].1.clear();
-    indexed.offer(&ztocs);
+    indexed.write_cache(&ztocs);
     fs::remove_file(blob_file(&indexed.cache(), &ztocs[0].0["digest"])).expect("the ztoc");
-    let stderr = indexed.runs(&[0]);
+    let stderr = indexed.assert_built_with_cache(&[0]);
     assert!(
         stderr.contains("not reused: it is not in the source"),
         "{stderr}"
@@ -274,9 +278,9 @@ fn does_not_reuse_a_ztoc_of_another_layer() {
         ztocs[at].0["size"] = json!(bytes.len());
         ztocs[at].1 = bytes;
     }
-    indexed.offer(&ztocs);
+    indexed.write_cache(&ztocs);
     // Layers of random bytes of one length differ in size, so the size identifies each.
-    indexed.runs(&[0, 1]);
+    indexed.assert_built_with_cache(&[0, 1]);
 }
 
 #[test]
@@ -288,16 +292,16 @@ fn does_not_read_an_index_that_is_too_large() {
         descriptor["size"] = json!(3_u64 << 30);
         bytes.clear();
     }
-    indexed.offer(&ztocs);
-    indexed.runs(&ALL);
+    indexed.write_cache(&ztocs);
+    indexed.assert_built_with_cache(&ALL);
     // A manifest cannot hold a hundred thousand layers; as many as it can hold are examined.
     for (count, built) in [(100_000, &ALL[..]), (10_000, &[])] {
         let digest = image::digest(b"another layer");
         let mut other = indexed.ztocs[0].0.clone();
         other["annotations"]["com.amazon.soci.image-layer-digest"] = json!(digest);
         let others = vec![(other, Vec::new()); count];
-        indexed.offer(&[&others[..], &indexed.ztocs[..]].concat());
-        indexed.runs(built);
+        indexed.write_cache(&[&others[..], &indexed.ztocs[..]].concat());
+        indexed.assert_built_with_cache(built);
     }
     // Only a few of many ztocs for one layer are tried.
     let many = (0..5000_u64).map(|at| {
@@ -306,18 +310,18 @@ fn does_not_read_an_index_that_is_too_large() {
         (other, vec![0; 10])
     });
     let many: Vec<_> = many.chain(indexed.ztocs.clone()).collect();
-    indexed.offer(&many);
-    let stderr = indexed.runs(&[0]);
+    indexed.write_cache(&many);
+    let stderr = indexed.assert_built_with_cache(&[0]);
     assert_eq!(stderr.matches("not reused: ").count(), 2, "{stderr}");
 }
 
 #[test]
 fn does_not_reuse_from_something_else_than_an_image() {
     let indexed = Indexed::new();
-    indexed.offer(&indexed.ztocs);
+    indexed.write_cache(&indexed.ztocs);
     for text in ["", "{}", "[]", "{\"schemaVersion\":2,\"manifests\":[{}]}"] {
         fs::write(indexed.cache().join("index.json"), text).expect("a writable sandbox");
-        let stderr = indexed.runs(&ALL);
+        let stderr = indexed.assert_built_with_cache(&ALL);
         assert!(
             stderr.contains("warning: no index can be reused"),
             "{stderr}"

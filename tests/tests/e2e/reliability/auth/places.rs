@@ -27,7 +27,7 @@ fn traps(addresses: &[&str]) -> Vec<TcpListener> {
 }
 
 #[track_caller]
-fn assert_untouched(traps: &[TcpListener], why: &str) {
+fn assert_no_connections(traps: &[TcpListener], why: &str) {
     for trap in traps {
         let touched = trap.accept().is_ok();
         assert!(!touched, "{trap:?} was connected to: {why}");
@@ -103,7 +103,7 @@ fn refuses_token_servers_at_unsafe_urls() {
             let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
             let ended = trusting(push).stdin(line.clone()).run();
             assert_fails(&sandbox, ended, 76, &[reason]);
-            assert_untouched(&traps, reason);
+            assert_no_connections(&traps, reason);
             assert_eq!(registry.count("*", "/token*"), 0, "{}", registry.log());
         }
         for entry in registry.requests() {

@@ -43,14 +43,14 @@ fn kill(mut child: Child) {
 }
 
 /// Forwards connections to a server until so many bytes were sent, and holds back the rest.
-struct Dam {
+struct LimitedForwarder {
     host: String,
     passed: Arc<AtomicUsize>,
     full: Receiver<()>,
 }
 
-impl Dam {
-    fn before(server: &str, limit: usize) -> Self {
+impl LimitedForwarder {
+    fn start_before(server: &str, limit: usize) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let host = listener.local_addr().expect("the port").to_string();
         let passed = Arc::new(AtomicUsize::new(0));
@@ -103,15 +103,16 @@ fn leaves_real_registries_complete_when_it_is_killed() {
     for start_registry in [Registry::distribution, Registry::olareg] {
         let registry = start_registry();
         registry.push(&indexed.folder(), "app:v1");
-        let dam = Dam::before(&registry.host(), usize::MAX);
-        let whole = pushed(indexed.push_to(&dam.host).run());
-        let bytes = dam.passed.load(Ordering::Relaxed);
+        let forwarder = LimitedForwarder::start_before(&registry.host(), usize::MAX);
+        let whole = pushed(indexed.push_to(&forwarder.host).run());
+        let bytes = forwarder.passed.load(Ordering::Relaxed);
         for part in [2, 4, 6] {
             let registry = start_registry();
             registry.push(&indexed.folder(), "app:v1");
-            let dam = Dam::before(&registry.host(), bytes * part / 8);
-            let child = start(&indexed, &dam.host);
-            dam.full
+            let forwarder = LimitedForwarder::start_before(&registry.host(), bytes * part / 8);
+            let child = start(&indexed, &forwarder.host);
+            forwarder
+                .full
                 .recv_timeout(PATIENCE)
                 .expect("a push that sends as much as the first");
             kill(child);
