@@ -127,8 +127,8 @@ impl<'a> CheckpointList<'a> {
         implied.into_iter().chain(stored.map(parse_checkpoint))
     }
 
-    /// Returns the checkpoint at an index. Returns `None` if there is none or it holds impossible
-    /// numbers.
+    /// Returns the checkpoint at an index. Returns `None` if the index is out of range or the
+    /// checkpoint holds impossible numbers.
     pub(crate) fn get(&self, index: usize) -> Option<Checkpoint<'a>> {
         let skipped = usize::from(self.first_is_implied);
         let Some(index) = index.checked_sub(skipped) else {

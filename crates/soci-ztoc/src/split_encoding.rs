@@ -14,8 +14,9 @@ const ALIGNMENT: usize = 8;
 /// Bytes of an offset or of a vector's length.
 const OFFSET_SIZE: usize = size_of::<UOffsetT>();
 
-/// The fields of the root table that are written before the checkpoints, and therefore lie behind
-/// them: version, build tool and table of contents.
+/// The fields of the root table whose content is written before the checkpoints. A flatbuffer is
+/// written from its end, so they come after the checkpoints: version, build tool and table of
+/// contents.
 const FIELDS_IN_SUFFIX: [VOffsetT; 3] = [0, 1, 4];
 
 /// The bytes of a ztoc before and after its checkpoints.

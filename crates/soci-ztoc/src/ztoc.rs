@@ -87,7 +87,7 @@ pub enum AssembleError {
     Spans {
         /// Spans that the scanner found.
         scanned: u64,
-        /// Spans that the hasher was told of.
+        /// Spans whose starts the hasher was given.
         hashed: u64,
     },
 }

@@ -1,6 +1,6 @@
 //! Decodes deflate streams (RFC 1951) incrementally, and stops between blocks.
 //!
-//! Input arrives in chunks of any size. Output goes into one linear buffer, behind its own
+//! Input arrives in chunks of any size. Output goes into one linear buffer, after its own
 //! history. The bits left over between chunks and the state within a block are kept, so every
 //! division of the input into chunks gives the same stops.
 

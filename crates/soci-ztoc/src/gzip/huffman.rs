@@ -1,7 +1,7 @@
 //! Tables that decode Huffman codes (RFC 1951, section 3.2) with one lookup, or two for long codes.
 //!
 //! A table is indexed by the next bits of the stream. Codes that are longer than the index lead to
-//! a subtable, which lies behind the main table. An entry holds the meaning of the code, the number
+//! a subtable, which follows the main table. An entry holds the meaning of the code, the number
 //! of its bits, and the number of extra bits that follow.
 
 use super::bits::low_mask;

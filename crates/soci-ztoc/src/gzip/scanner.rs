@@ -296,7 +296,7 @@ impl GzipScanner {
         Ok(true)
     }
 
-    /// Moves the last 32 KiB to the front of the buffer, so that there is room for output again.
+    /// Moves the last 32 KiB to the front of the buffer, which makes room for output.
     fn move_history(&mut self) {
         let start = self.position.saturating_sub(WINDOW_SIZE);
         self.buffer.copy_within(start..self.position, 0);

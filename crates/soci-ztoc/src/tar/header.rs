@@ -152,7 +152,8 @@ fn compute_checksums(block: &[u8; BLOCK_SIZE]) -> (i64, i64) {
     (unsigned, unsigned.wrapping_sub(negative.wrapping_mul(256)))
 }
 
-/// Returns the part of the name that lies in front of the name field's, without its slash.
+/// Returns the first part of a long name, which some formats keep in a field of its own. A slash
+/// separates it from the content of the name field.
 fn name_prefix(block: &[u8; BLOCK_SIZE], format: Format) -> Result<&[u8], TarFault> {
     match format {
         Format::V7 => Ok(&[]),

@@ -16,7 +16,7 @@ fn decompress(case: &LayerCase) -> Vec<u8> {
     }
     let mut bytes = Vec::new();
     let mut decoder = flate2::read::MultiGzDecoder::new(case.layer);
-    // This decoder refuses a zlib stream after the gzip members, which lies after the tar anyway.
+    // This decoder refuses a zlib stream after the gzip members. The tar has ended before it.
     if let Err(error) = decoder.read_to_end(&mut bytes) {
         assert!(case.name.contains("zlib"), "`{}`: {error}", case.name);
     }
