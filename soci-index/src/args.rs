@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{Common, Failure, Io, Tool, flag};
+use soci_cli::{CommonArgs, Failure, Io, Tool, parse_flag};
 use soci_registry_args::RegistryArgs;
 use soci_transport::MemoryBudget;
 
@@ -36,18 +36,18 @@ pub struct Args {
     build_tool_identifier: String,
 
     /// Build every ztoc anew: reuse none from the store or from SOCI indexes in a registry
-    #[arg(long, env = "SOCI_FORCE", value_parser = flag)]
+    #[arg(long, env = "SOCI_FORCE", value_parser = parse_flag)]
     force: bool,
 
     #[command(flatten)]
     registry: RegistryArgs,
 
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
 impl Tool for Args {
-    fn common(&self) -> &Common {
+    fn common_args(&self) -> &CommonArgs {
         &self.common
     }
 

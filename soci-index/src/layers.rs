@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use soci_cli::{Failure, Progress, in_parallel};
+use soci_cli::{Failure, Progress, run_parallel};
 use soci_document::{Document, Exit, Plan};
 use soci_oci::layer::LayerCompression;
 use soci_oci::{Descriptor, Digest};
@@ -107,7 +107,7 @@ impl<'a> LayerBuilder<'a> {
             candidates = self.find_candidates(&remaining);
         }
         let largest = remaining.first().map(|(_, layer)| layer.digest);
-        let built = in_parallel(&remaining, self.context.jobs, |layer, stop| {
+        let built = run_parallel(&remaining, self.context.jobs, |layer, stop| {
             let priority = if largest == Some(layer.digest) {
                 Priority::Critical
             } else {
@@ -123,7 +123,7 @@ impl<'a> LayerBuilder<'a> {
     /// Returns the outcomes that are in the cache.
     fn look_up_cache(&self, layers: &[(LayerKey, Descriptor)]) -> Result<LayerOutcomes, Failure> {
         let cache = ZtocCache::new(&self.context.store);
-        let entries = in_parallel(layers, self.context.jobs, |layer, _| {
+        let entries = run_parallel(layers, self.context.jobs, |layer, _| {
             Ok(cache.get(&self.cache_key(layer)))
         })?;
         let mut outcomes = LayerOutcomes::new();
@@ -184,7 +184,7 @@ impl<'a> LayerBuilder<'a> {
     fn build(&self, build: &ZtocBuild<'_>) -> Result<LayerOutcome, Failure> {
         let layer = build.layer;
         let read = |reader| {
-            let bar = self.progress.bar(&layer.digest.short(), layer.size);
+            let bar = self.progress.add_bar(&layer.digest.short(), layer.size);
             build.run(reader, &bar)
         };
         let reader = self.open_layer(layer)?;

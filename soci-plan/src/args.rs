@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use soci_cli::{ByteSize, Common, Failure, Io, Tool, flag};
+use soci_cli::{ByteSize, CommonArgs, Failure, Io, Tool, parse_flag};
 use soci_document::{Document, Exit, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
@@ -38,7 +38,7 @@ pub struct Args {
     platform: Vec<Platform>,
 
     /// Index every platform of the image
-    #[arg(long, env = "SOCI_ALL_PLATFORMS", value_parser = flag)]
+    #[arg(long, env = "SOCI_ALL_PLATFORMS", value_parser = parse_flag)]
     all_platforms: bool,
 
     /// Skip layers smaller than this
@@ -70,7 +70,7 @@ pub struct Args {
     index_version: IndexVersions,
 
     /// Mark layers without extended attributes, so that the snapshotter need not look for any
-    #[arg(long, env = "SOCI_XATTR_OPTIMIZATION", value_parser = flag)]
+    #[arg(long, env = "SOCI_XATTR_OPTIMIZATION", value_parser = parse_flag)]
     xattr_optimization: bool,
 
     /// Path in the image of a file to fetch before the container starts; may be repeated
@@ -97,15 +97,15 @@ pub struct Args {
     reuse_from: Vec<String>,
 
     /// Fail if no layer is to be indexed
-    #[arg(long, env = "SOCI_REQUIRE_LAYERS", value_parser = flag)]
+    #[arg(long, env = "SOCI_REQUIRE_LAYERS", value_parser = parse_flag)]
     require_layers: bool,
 
     /// Print a table of the decisions to stderr [default: only if stderr is a terminal]
-    #[arg(long, env = "SOCI_EXPLAIN", value_parser = flag)]
+    #[arg(long, env = "SOCI_EXPLAIN", value_parser = parse_flag)]
     explain: bool,
 
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
 /// Parses the versions of SOCI indexes to build, and describes them in the help text.
@@ -123,7 +123,7 @@ fn index_versions() -> impl TypedValueParser<Value = IndexVersions> {
 }
 
 impl Tool for Args {
-    fn common(&self) -> &Common {
+    fn common_args(&self) -> &CommonArgs {
         &self.common
     }
 

@@ -1,12 +1,12 @@
 //! The table of decisions that `--explain` prints.
 
-use soci_cli::{ByteSize, printable};
+use soci_cli::{ByteSize, replace_control_characters};
 use soci_document::{Document, LayerDecision, LayerEntry, ManifestDecision, ManifestEntry};
 
 /// Formats the decisions of a planned document: one line for the image, below it one for each
 /// manifest, and below each manifest one for each of its layers.
 pub(crate) fn format_table(document: &Document) -> String {
-    let mut table = printable(document.image.as_str()) + "\n";
+    let mut table = replace_control_characters(document.image.as_str()) + "\n";
     for entry in &document.manifests {
         table.extend(format_manifest(entry));
         table.extend(entry.layers.iter().filter_map(format_layer));
@@ -19,7 +19,7 @@ fn format_manifest(entry: &ManifestEntry) -> Option<String> {
     let decision = entry.plan.as_ref()?;
     let platform = entry.platform().map_or_else(
         || "no platform".to_owned(),
-        |platform| printable(&platform.to_string()),
+        |platform| replace_control_characters(&platform.to_string()),
     );
     let action = match decision {
         ManifestDecision::Index { .. } => "index".to_owned(),

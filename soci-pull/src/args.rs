@@ -1,7 +1,7 @@
 //! The command line of `soci-pull`.
 
 use clap::Parser;
-use soci_cli::{Common, Failure, Io, Tool, flag};
+use soci_cli::{CommonArgs, Failure, Io, Tool, parse_flag};
 use soci_document::{Document, Exit};
 use soci_oci::Platform;
 use soci_registry_args::RegistryArgs;
@@ -33,18 +33,18 @@ pub struct Args {
     platform: Vec<Platform>,
 
     /// Store the layers too; of a planned document, only the layers to be indexed
-    #[arg(long, env = "SOCI_LAYERS", value_parser = flag)]
+    #[arg(long, env = "SOCI_LAYERS", value_parser = parse_flag)]
     layers: bool,
 
     #[command(flatten)]
     registry: RegistryArgs,
 
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
 impl Tool for Args {
-    fn common(&self) -> &Common {
+    fn common_args(&self) -> &CommonArgs {
         &self.common
     }
 

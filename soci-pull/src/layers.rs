@@ -65,7 +65,7 @@ impl Puller {
 
     /// Copies the bytes of a layer into the store, which checks their digest.
     fn copy_layer(&self, mut reader: BlobReader, layer: &Descriptor) -> Result<(), TransportError> {
-        let bar = self.progress.bar(&layer.digest.short(), layer.size);
+        let bar = self.progress.add_bar(&layer.digest.short(), layer.size);
         let mut writer = self.store.blob_writer(layer)?;
         while let Some(chunk) = reader.next_chunk()? {
             bar.advance(chunk.len() as u64);

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    soci_cli::run::<soci_pull::Args>(env!("CARGO_BIN_NAME"))
+    soci_cli::run_tool::<soci_pull::Args>(env!("CARGO_BIN_NAME"))
 }

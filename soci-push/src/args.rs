@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{Common, Failure, Io, Tool, flag};
+use soci_cli::{CommonArgs, Failure, Io, Tool, parse_flag};
 use soci_registry_args::RegistryArgs;
 
 use crate::push::Pusher;
@@ -49,18 +49,18 @@ pub struct Args {
     max_concurrent_uploads: NonZeroUsize,
 
     /// Show what would be pushed without pushing
-    #[arg(long, env = "SOCI_DRY_RUN", value_parser = flag)]
+    #[arg(long, env = "SOCI_DRY_RUN", value_parser = parse_flag)]
     dry_run: bool,
 
     #[command(flatten)]
     registry: RegistryArgs,
 
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
 }
 
 impl Tool for Args {
-    fn common(&self) -> &Common {
+    fn common_args(&self) -> &CommonArgs {
         &self.common
     }
 

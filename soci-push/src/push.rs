@@ -88,7 +88,7 @@ impl Pusher {
             image,
         };
         let tags = naming.tags_of(document)?;
-        let source = if destination.same_place(image) {
+        let source = if destination.same_repository(image) {
             None
         } else {
             Some(Source::open(&self.session, image)?)

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use soci_cli::{Failure, Progress, in_parallel};
+use soci_cli::{Failure, Progress, run_parallel};
 use soci_document::ReferrersVia;
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
@@ -94,7 +94,7 @@ impl Uploader<'_> {
     ) -> Result<(), Failure> {
         let mut blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest, blob)).collect();
         blobs.sort_by_key(|(_, blob)| Reverse(blob.size));
-        in_parallel(&blobs, self.max_concurrent, |blob, _| {
+        run_parallel(&blobs, self.max_concurrent, |blob, _| {
             self.send_blob(blob, origin, counts)
                 .map_err(|failure| failure.context(format!("cannot push blob `{}`", blob.digest)))
         })
@@ -116,7 +116,7 @@ impl Uploader<'_> {
         }
         let bytes = match self.writable() {
             Some(destination) => {
-                let bar = self.progress.bar(&blob.digest.short(), blob.size);
+                let bar = self.progress.add_bar(&blob.digest.short(), blob.size);
                 let bytes = origin.send(blob, destination)?;
                 bar.advance(blob.size);
                 bytes

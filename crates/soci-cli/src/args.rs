@@ -8,22 +8,22 @@ use soci_layout::Layout;
 
 use crate::Failure;
 
-/// What every tool takes.
+/// The arguments of every tool.
 #[derive(Args, Clone, Debug)]
-pub struct Common {
-    /// Folder of the store, an OCI image layout [default: soci in the cache folder of the user]
+pub struct CommonArgs {
+    /// Directory of the store, an OCI image layout [default: soci in the user's cache directory]
     #[arg(long, value_name = "DIR", env = "SOCI_STORE")]
     pub store: Option<PathBuf>,
 
-    /// Print errors only
-    #[arg(short, long, env = "SOCI_QUIET", value_parser = flag, conflicts_with = "verbose")]
+    /// Print only errors
+    #[arg(short, long, env = "SOCI_QUIET", value_parser = parse_flag, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Print more; twice prints every request
+    /// Print more details (-v), and every HTTP request as well (-vv)
     #[arg(short, long, env = "SOCI_VERBOSE", action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Form of the lines on stderr
+    /// Format of messages on stderr
     #[arg(
         long,
         value_name = "FORMAT",
@@ -33,26 +33,26 @@ pub struct Common {
     pub log_format: LogFormat,
 }
 
-/// The form of the lines on stderr.
+/// The format of messages on stderr.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// Plain text
     Text,
 }
 
-/// A text that does not say yes or no.
+/// The error for a text that is not a boolean.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("expected true, yes, on or 1, or else false, no, off, 0 or nothing")]
+#[error("expected true or false (also yes or no, on or off, 1 or 0)")]
 pub struct FlagError;
 
-/// Reads a flag as an environment variable gives it.
+/// Parses the value of a flag in an environment variable. An empty value means `false`.
 ///
 /// # Errors
 ///
-/// Fails where the text says neither yes nor no.
-pub fn flag(text: &str) -> Result<bool, FlagError> {
+/// Returns an error if the text is none of the spellings that [`FlagError`] lists.
+pub fn parse_flag(text: &str) -> Result<bool, FlagError> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" | "" => Ok(false),
@@ -60,21 +60,22 @@ pub fn flag(text: &str) -> Result<bool, FlagError> {
     }
 }
 
-impl Common {
-    /// Opens the store, and makes it where there is none.
+impl CommonArgs {
+    /// Opens the store, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// Fails where no folder is known for it, or it cannot be written.
+    /// Returns an error if there is no default directory for the store, or if the store cannot be
+    /// created or written.
     pub fn open_store(&self) -> Result<Layout, Failure> {
-        let folder = match &self.store {
-            Some(folder) => folder.clone(),
+        let directory = match &self.store {
+            Some(directory) => directory.clone(),
             None => default_store()?,
         };
-        Layout::open_or_create(&folder).map_err(|error| {
+        Layout::open_or_create(&directory).map_err(|error| {
             let failure = Failure::from(error).context("cannot open the store");
             if failure.exit == Exit::StoreUnwritable {
-                failure.hint("name a folder that can be written with --store")
+                failure.hint("choose a writable directory with --store")
             } else {
                 failure
             }
@@ -82,22 +83,23 @@ impl Common {
     }
 }
 
-/// Returns the store's folder by the rules of the XDG base directory specification.
+/// Returns the default directory of the store: `soci` in `$XDG_CACHE_HOME`, or else in
+/// `$HOME/.cache` (XDG Base Directory Specification).
 fn default_store() -> Result<PathBuf, Failure> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .filter(|path| !path.is_empty())
         .map(PathBuf::from);
-    let home = || {
+    let home_cache = || {
         std::env::var_os("HOME")
             .filter(|path| !path.is_empty())
             .map(|home| PathBuf::from(home).join(".cache"))
     };
-    let folder = cache.or_else(home).ok_or_else(|| {
+    let cache = cache.or_else(home_cache).ok_or_else(|| {
         Failure::message(
             Exit::StoreUnwritable,
-            "no folder for the store: neither HOME nor XDG_CACHE_HOME is set",
+            "no directory for the store: neither HOME nor XDG_CACHE_HOME is set",
         )
-        .hint("name one with --store or SOCI_STORE")
+        .hint("choose one with --store or SOCI_STORE")
     })?;
-    Ok(folder.join("soci"))
+    Ok(cache.join("soci"))
 }

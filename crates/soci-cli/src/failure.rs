@@ -1,20 +1,24 @@
-//! Why a tool, or its work on one image, failed: for the shell and for the person.
+//! The failure of a tool, or of its work on one image.
+
+use std::fmt::Display;
 
 use soci_document::{Classify, Exit};
 
-/// A failure in the forms its audiences need.
+/// An error with the exit status that it leads to and a hint for the user.
+///
+/// Every error of a library that implements [`Classify`] converts into it.
 #[derive(Debug)]
 pub struct Failure {
-    /// For the shell.
+    /// The exit status of the tool.
     pub exit: Exit,
-    /// For the person at the terminal: the message and its causes.
+    /// The error and its causes.
     pub error: anyhow::Error,
-    /// What to do about it.
+    /// What the user can do about it.
     pub hint: Option<String>,
 }
 
 impl Failure {
-    /// Returns a failure of the class `exit`.
+    /// Returns a failure with the given exit status and error.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self {
             exit,
@@ -23,19 +27,19 @@ impl Failure {
         }
     }
 
-    /// Returns a failure with a message of its own.
-    pub fn message(exit: Exit, message: impl std::fmt::Display) -> Self {
+    /// Returns a failure with the given exit status and message.
+    pub fn message(exit: Exit, message: impl Display) -> Self {
         Self::new(exit, anyhow::anyhow!("{message}"))
     }
 
-    /// Says what was being done when it failed.
+    /// Puts `context` in front of the message, such as `cannot open the store`.
     #[must_use]
-    pub fn context(mut self, context: impl std::fmt::Display + Send + Sync + 'static) -> Self {
+    pub fn context(mut self, context: impl Display + Send + Sync + 'static) -> Self {
         self.error = self.error.context(context);
         self
     }
 
-    /// Says what to do about it.
+    /// Replaces the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

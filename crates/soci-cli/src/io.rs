@@ -1,4 +1,4 @@
-//! Stdin and stdout: documents in, documents out, each whole or not at all.
+//! Documents on stdin and stdout.
 
 use std::io::{self, BufRead, Read as _, Write};
 
@@ -7,44 +7,48 @@ use soci_document::{Document, DocumentError, Exit, MAX_LINE};
 use crate::progress::Progress;
 use crate::{Failure, signals};
 
-/// The stage after this one closed the pipe. Raised by the writer of documents alone: a socket breaks pipes too.
+/// The error for a document that cannot be written because the next stage closed the pipe.
+///
+/// Only [`Io::write_document`] returns it. A broken pipe of a socket is a network error instead.
 #[derive(Debug, thiserror::Error)]
 #[error("the next stage closed the pipe")]
 pub struct DownstreamGone;
 
-/// What a tool reads and writes.
+/// The stdin, stdout and progress bars of a tool.
 pub struct Io {
-    /// Progress bars, on a terminal.
+    /// The progress bars.
     pub progress: Progress,
     input: Box<dyn BufRead>,
     output: Box<dyn Write>,
-    first: Option<Exit>,
+    first_failure: Option<Exit>,
 }
 
 impl Io {
-    /// Returns the process's own stdin and stdout.
-    pub(crate) fn standard(progress: Progress) -> Self {
+    /// Returns the stdin and stdout of the process.
+    pub(crate) fn from_process(progress: Progress) -> Self {
         Self {
             progress,
             input: Box::new(io::stdin().lock()),
             output: Box::new(io::stdout().lock()),
-            first: None,
+            first_failure: None,
         }
     }
 
-    /// Reads the next line that is not blank, without its end. Nothing is returned at the end of the input.
+    /// Reads the next line that is not blank, without surrounding white space. Returns `None` at
+    /// the end of the input.
     ///
     /// # Errors
     ///
-    /// Fails where stdin cannot be read, or a line is longer than any document may be.
+    /// Returns an error if stdin cannot be read, or if the line is longer than [`MAX_LINE`].
     pub fn read_line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         loop {
             let mut line = Vec::new();
-            let most = MAX_LINE as u64 + 2;
-            let read = (&mut self.input).take(most).read_until(b'\n', &mut line);
+            // One byte more than the longest line with its line end.
+            let limit = MAX_LINE as u64 + 2;
+            let read = (&mut self.input).take(limit).read_until(b'\n', &mut line);
             let read =
                 read.map_err(|source| Failure::new(Exit::Io, source).context("cannot read stdin"))?;
-            if read as u64 == most {
+            if read as u64 == limit {
                 return Err(DocumentError::TooLong.into());
             }
             if read == 0 {
@@ -57,14 +61,16 @@ impl Io {
         }
     }
 
-    /// Writes a document, whole.
+    /// Writes a document. A signal that arrives meanwhile ends the tool only after the whole line
+    /// is written.
     ///
     /// # Errors
     ///
-    /// Fails where stdout cannot be written, or the stage after this one has closed it.
+    /// Returns an error if stdout cannot be written, or [`DownstreamGone`] if the next stage closed
+    /// the pipe.
     pub fn write_document(&mut self, document: &Document) -> Result<(), Failure> {
         let line = document.to_line();
-        let _whole = signals::postpone();
+        let _deferred = signals::defer_termination();
         match self
             .output
             .write_all(&line)
@@ -78,12 +84,12 @@ impl Io {
         }
     }
 
-    /// Does `work` on each document of stdin and writes the result. A document that fails is reported, and the others are
-    /// still done.
+    /// Reads all documents, applies `work` to each, and writes the results. If one document fails,
+    /// the failure is printed and the others are still processed.
     ///
     /// # Errors
     ///
-    /// Fails where there is no document at all, or stdout is gone.
+    /// Returns an error if stdin has no document, or if stdin or stdout fails.
     pub fn for_each_document(
         &mut self,
         mut work: impl FnMut(Document, &Progress) -> Result<Document, Failure>,
@@ -114,19 +120,25 @@ impl Io {
         }
     }
 
-    /// Prints why the work on one image failed, and remembers the first such failure for the exit status.
+    /// Prints the failure of one image, or of the whole tool if `image` is `None`. The exit status
+    /// of the tool is that of its first failure.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "a failure that was reported is done with"
+        reason = "the caller must not handle the failure a second time"
     )]
     pub fn fail_document(&mut self, image: Option<&str>, failure: Failure) {
         let message = format!("{:#}", failure.error);
-        tracing::error!(target: "soci", image, hint = failure.hint, exit = failure.exit.code(), "{message}");
-        self.first.get_or_insert(failure.exit);
+        tracing::error!(
+            image,
+            hint = failure.hint,
+            exit = failure.exit.code(),
+            "{message}"
+        );
+        self.first_failure.get_or_insert(failure.exit);
     }
 
-    /// Returns the class of the first failure that was reported.
+    /// Returns the exit status of the first failure, if there was one.
     pub(crate) fn first_failure(&self) -> Option<Exit> {
-        self.first
+        self.first_failure
     }
 }

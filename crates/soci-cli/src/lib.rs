@@ -1,7 +1,8 @@
-//! The edge that all tools share: arguments, exit status, stdin, stdout, stderr.
+//! The command-line frame of all tools: arguments, exit statuses, stdin, stdout, stderr, signals.
 //!
-//! A tool is a function from its arguments and an [`Io`] to a result. [`run`] parses the arguments, sets up stderr, calls
-//! the function, prints the failure and turns it into an exit status; nothing else prints or exits.
+//! A tool implements [`Tool`]: a function from its arguments and an [`Io`] to a result.
+//! [`run_tool`] parses the arguments, sets up the messages on stderr, calls that function, prints
+//! the failure, and returns the exit status. Nothing else prints or exits.
 
 mod args;
 mod failure;
@@ -13,12 +14,12 @@ mod signals;
 mod size;
 mod workers;
 
-pub use args::{Common, FlagError, LogFormat, flag};
+pub use args::{CommonArgs, FlagError, LogFormat, parse_flag};
 pub use failure::Failure;
 pub use io::{DownstreamGone, Io};
-pub use log::printable;
+pub use log::replace_control_characters;
 pub use progress::{Bar, Progress};
-pub use run::{Tool, run};
+pub use run::{Tool, run_tool};
 pub use signals::on_signal;
 pub use size::{ByteSize, ByteSizeError};
-pub use workers::in_parallel;
+pub use workers::run_parallel;

@@ -1,4 +1,4 @@
-//! Lines on stderr: one per event, as text or as JSON.
+//! Messages on stderr: one line per event, as text or as JSON.
 
 use std::fmt;
 use std::io;
@@ -6,47 +6,51 @@ use std::io;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::progress::Progress;
-use crate::{Common, LogFormat, signals};
+use crate::{CommonArgs, LogFormat, signals};
 
-/// Returns what carries the tool's events to stderr.
-pub(crate) fn subscriber(
+/// Builds the subscriber that writes the events of the workspace's crates to stderr. The events of
+/// other crates are dropped.
+pub(crate) fn build_subscriber(
     tool: &'static str,
-    common: &Common,
+    common: &CommonArgs,
     progress: &Progress,
 ) -> impl Subscriber + Send + Sync + use<> {
     let terminal = io::IsTerminal::is_terminal(&io::stderr());
-    let ours = match (common.quiet, common.verbose) {
-        (true, _) => "error",
-        // Bars tell the same on a terminal.
-        (false, 0) if terminal => "warn",
-        (false, 0) => "info",
-        (false, 1) => "debug",
-        (false, _) => "trace",
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        // On a terminal, the progress bars show what the information messages tell.
+        (false, 0) if terminal => LevelFilter::WARN,
+        (false, 0) => LevelFilter::INFO,
+        (false, 1) => LevelFilter::DEBUG,
+        (false, _) => LevelFilter::TRACE,
     };
-    let filter = tracing_subscriber::EnvFilter::new(format!("off,soci={ours}"));
-    let line = Line {
+    let line_format = LineFormat {
         tool,
         format: common.log_format,
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .event_format(line)
-        .with_writer(Stderr(progress.clone()))
-        .finish()
+    let messages = tracing_subscriber::fmt::layer()
+        .event_format(line_format)
+        .with_writer(Stderr(progress.clone()));
+    // The names of all crates of the workspace start with `soci`.
+    tracing_subscriber::registry()
+        .with(Targets::new().with_target("soci", level))
+        .with(messages)
 }
 
-/// Writes an event as one line.
-struct Line {
+/// Formats an event as one line.
+struct LineFormat {
     tool: &'static str,
     format: LogFormat,
 }
 
-impl<S, N> FormatEvent<S, N> for Line
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -61,8 +65,8 @@ where
         event.record(&mut fields);
         let level = *event.metadata().level();
         let line = match self.format {
-            LogFormat::Json => fields.json(self.tool, level),
-            LogFormat::Text => fields.text(self.tool, level),
+            LogFormat::Json => fields.into_json(self.tool, level),
+            LogFormat::Text => fields.into_text(self.tool, level),
         };
         writeln!(writer, "{line}")
     }
@@ -76,7 +80,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn set(&mut self, field: &Field, value: Value) {
+    fn record(&mut self, field: &Field, value: Value) {
         match (field.name(), value) {
             ("message", Value::String(text)) => self.message = text,
             ("message", value) => self.message = value.to_string(),
@@ -84,16 +88,17 @@ impl Fields {
         }
     }
 
-    /// Returns `tool: [level: ][image: ]message[ (field=value ...)][; hint]`.
-    fn text(mut self, tool: &str, level: Level) -> String {
+    /// Formats `tool: [label: ][image: ]message[ (field=value ...)][; hint]`.
+    fn into_text(mut self, tool: &str, level: Level) -> String {
         let mut take = |name| match self.others.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
         let (image, hint) = (take("image"), take("hint"));
-        // For programs, which read it from the exit status or the JSON form.
+        // Only the JSON format shows the exit status.
         self.others.remove("exit");
         let label = match level {
+            Level::ERROR => "error: ",
             Level::WARN => "warning: ",
             Level::DEBUG | Level::TRACE => "debug: ",
             _ => "",
@@ -113,13 +118,13 @@ impl Fields {
         if !others.is_empty() {
             line = format!("{line} ({})", others.join(" "));
         }
-        printable(&match hint {
+        replace_control_characters(&match hint {
             Some(hint) => format!("{line}; {hint}"),
             None => line,
         })
     }
 
-    fn json(self, tool: &str, level: Level) -> String {
+    fn into_json(self, tool: &str, level: Level) -> String {
         let mut line = Map::new();
         line.insert("level".to_owned(), level.as_str().to_lowercase().into());
         line.insert("tool".to_owned(), tool.into());
@@ -131,31 +136,31 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set(field, format!("{value:?}").into());
+        self.record(field, format!("{value:?}").into());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, value.into());
+        self.record(field, value.into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, value.into());
+        self.record(field, value.into());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, value.into());
+        self.record(field, value.into());
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, value.into());
+        self.record(field, value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, value.into());
+        self.record(field, value.into());
     }
 }
 
-/// Stderr, with the bars out of the way.
+/// A writer to stderr that clears the progress bars while it writes.
 struct Stderr(Progress);
 
 impl<'a> MakeWriter<'a> for Stderr {
@@ -166,16 +171,16 @@ impl<'a> MakeWriter<'a> for Stderr {
     }
 }
 
-/// One line on its way to stderr.
+/// The writer for one line.
 struct StderrLine<'a>(&'a Progress);
 
 impl io::Write for StderrLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // What fails while a signal ends the process fails because of that.
-        if signals::is_ending() {
+        // While a signal ends the process, failures are only a consequence of that.
+        if signals::is_terminating() {
             return Ok(bytes.len());
         }
-        // Where stderr is gone there is nobody to tell, and the work can be done all the same.
+        // If stderr is closed, the message is lost and the work goes on.
         drop(
             self.0
                 .suspend(|| io::Write::write_all(&mut io::stderr(), bytes)),
@@ -188,8 +193,9 @@ impl io::Write for StderrLine<'_> {
     }
 }
 
-/// Returns a text that came from outside without what a terminal would act on.
-pub fn printable(text: &str) -> String {
+/// Replaces each control character by U+FFFD, so that text from a registry or a file cannot send
+/// escape sequences to the terminal.
+pub fn replace_control_characters(text: &str) -> String {
     let plain = |character: char| {
         if character.is_control() {
             '\u{FFFD}'

@@ -1,34 +1,34 @@
-//! Progress bars: on a terminal only, one per piece of work, gone when it is done.
+//! Progress bars on a terminal.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// All bars of a tool. Where stderr is no terminal, or the user wants quiet, nothing is ever drawn.
+/// All progress bars of a tool. Nothing is drawn if stderr is not a terminal, or with `--quiet`.
 #[derive(Clone, Debug)]
 pub struct Progress {
     bars: MultiProgress,
 }
 
-/// The bar of one piece of work. It clears itself when it is dropped.
+/// The progress bar of one transfer, such as that of a layer. Dropping it clears it.
 #[derive(Debug)]
 pub struct Bar(ProgressBar);
 
 impl Progress {
-    /// Returns bars that are drawn on stderr where that is a terminal.
+    /// Returns progress bars that are drawn on stderr if that is a terminal.
     pub(crate) fn on_stderr() -> Self {
         Self {
             bars: MultiProgress::new(),
         }
     }
 
-    /// Returns bars that are never drawn.
+    /// Returns progress bars that are never drawn.
     pub fn hidden() -> Self {
         Self {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
         }
     }
 
-    /// Starts a bar for `label`, a piece of work on `total` bytes.
-    pub fn bar(&self, label: &str, total: u64) -> Bar {
+    /// Adds a bar with the text `label` for a transfer of `total` bytes.
+    pub fn add_bar(&self, label: &str, total: u64) -> Bar {
         const LINE: &str = "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
         let style =
             ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -39,21 +39,21 @@ impl Progress {
         Bar(bar)
     }
 
-    /// Takes all bars off the terminal, for good.
+    /// Clears all bars. Later changes are not drawn.
     pub(crate) fn clear(&self) {
-        // A terminal that is gone needs no clearing.
+        // If the terminal is gone, there is nothing to clear.
         drop(self.bars.clear());
         self.bars.set_draw_target(ProgressDrawTarget::hidden());
     }
 
-    /// Runs `write` while no bar is on the terminal.
+    /// Runs `write` while the bars are cleared from the terminal, and draws them again.
     pub(crate) fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
         self.bars.suspend(write)
     }
 }
 
 impl Bar {
-    /// Counts `bytes` more as done.
+    /// Adds `bytes` to the bytes that are done.
     pub fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
     }

@@ -1,7 +1,9 @@
-//! A signal ends a tool, but not before what must not stay behind is cleared away.
+//! Signals: what must not stay behind is cleaned up before a signal ends the tool.
 //!
-//! The first SIGINT, SIGTERM or SIGHUP clears away, and then the process dies by that signal, so that a shell sees which
-//! one it was. A second one ends it at once. One that the parent has set to be ignored, as `nohup` does, stays ignored.
+//! After the first SIGINT, SIGTERM or SIGHUP, temporary files are removed and registered cleanups
+//! run for at most two seconds. Then the process dies by that signal, so that its parent sees which
+//! one it was. A second signal ends the process at once. A signal that the parent process has set
+//! to be ignored, as `nohup` does, stays ignored.
 
 use std::fs;
 use std::io;
@@ -15,106 +17,111 @@ use signal_hook::{flag, iterator::Signals, low_level};
 
 use crate::progress::Progress;
 
-/// How long clearing away may take in all.
-const LIMIT: Duration = Duration::from_millis(1800);
+/// The maximum duration of all cleanups together.
+const CLEANUP_LIMIT: Duration = Duration::from_millis(1800);
 
-/// How long a document that is being written is waited for. Whoever reads it may have stopped reading.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long the cleanup waits for a document that is being written. The next stage may have stopped
+/// reading.
+const DOCUMENT_LIMIT: Duration = Duration::from_millis(300);
 
-/// How soon after a signal another one of its kind is the same one: `timeout` sends each twice, to its child and to the
-/// child's group.
-const ECHO: Duration = Duration::from_millis(100);
+/// A repeated signal within this time counts as the same one: `timeout` sends each signal to its
+/// child and to the child's process group.
+const REPEAT_WINDOW: Duration = Duration::from_millis(100);
 
-/// How often it is looked whether all is cleared away.
-const STEP: Duration = Duration::from_millis(2);
+/// The interval between checks of whether the cleanup has finished.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 type Cleanup = Box<dyn FnOnce() + Send>;
 
-/// What other libraries want done, each of which must be quick.
+/// The cleanups that other crates registered.
 static CLEANUPS: Mutex<Vec<Cleanup>> = Mutex::new(Vec::new());
 
-/// Whether a signal has come, as its handler notes at once: the end of the stage before may be seen in the same moment.
-static COME: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// Whether a signal has arrived. The signal handler itself sets it, before any thread can see other
+/// effects of the signal, such as the end of the previous stage.
+static SIGNAL_ARRIVED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Whether somebody waits for signals.
-static WATCHED: AtomicBool = AtomicBool::new(false);
+/// Whether the signal thread runs and will end the process after a signal.
+static SIGNALS_HANDLED: AtomicBool = AtomicBool::new(false);
 
-/// Held while a document is written.
-static WRITING: Mutex<()> = Mutex::new(());
+/// Locked while a document is written.
+static DOCUMENT_LOCK: Mutex<()> = Mutex::new(());
 
-/// Lets `cleanup` run where a signal ends the process. It has about a second.
+/// Registers a cleanup to run when a signal ends the process. It has about one second.
 pub fn on_signal(cleanup: impl FnOnce() + Send + 'static) {
     let mut cleanups = CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner);
     cleanups.push(Box::new(cleanup));
 }
 
-/// Says whether a signal is ending the process: from then on nothing is said and nobody ends it otherwise.
-pub(crate) fn is_ending() -> bool {
-    WATCHED.load(Ordering::SeqCst) && COME.load(Ordering::SeqCst)
+/// Returns whether a signal is ending the process. If so, the tool prints nothing more and leaves
+/// the end of the process to the signal thread.
+pub(crate) fn is_terminating() -> bool {
+    SIGNALS_HANDLED.load(Ordering::SeqCst) && SIGNAL_ARRIVED.load(Ordering::SeqCst)
 }
 
-/// Waits for the end, where a signal is bringing it about.
-pub(crate) fn wait_if_ending() {
-    while is_ending() {
+/// Blocks until the process ends, if a signal is ending it.
+pub(crate) fn wait_if_terminating() {
+    while is_terminating() {
         thread::park_timeout(Duration::from_secs(1));
     }
 }
 
-/// Keeps a signal from ending the process for a moment, as long as this is held. Once a signal has come, this waits for the end.
-pub(crate) fn postpone() -> MutexGuard<'static, ()> {
-    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+/// Prevents a signal from ending the process while the guard lives. If a signal is already ending
+/// the process, this blocks until then.
+pub(crate) fn defer_termination() -> MutexGuard<'static, ()> {
+    DOCUMENT_LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts to wait for signals.
+/// Installs the signal handlers and starts the signal thread.
 ///
 /// # Errors
 ///
-/// Fails where the operating system gives no thread or no handler.
-pub(crate) fn watch(progress: Progress) -> io::Result<()> {
-    let ignored = ignored();
-    let watched: Vec<i32> = [SIGHUP, SIGINT, SIGTERM]
+/// Returns an error if the operating system refuses a handler or the thread.
+pub(crate) fn handle_signals(progress: Progress) -> io::Result<()> {
+    let ignored = read_ignored_signals();
+    let handled: Vec<i32> = [SIGHUP, SIGINT, SIGTERM]
         .into_iter()
         .filter(|signal| ignored & (1 << (signal - 1)) == 0)
         .collect();
-    let mut signals = Signals::new(&watched)?;
-    for signal in &watched {
-        flag::register(*signal, Arc::clone(&COME))?;
+    let mut signals = Signals::new(&handled)?;
+    for signal in &handled {
+        flag::register(*signal, Arc::clone(&SIGNAL_ARRIVED))?;
     }
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             if let Some(signal) = signals.forever().next() {
-                COME.store(true, Ordering::SeqCst);
-                let last = end(signal, &mut signals, progress);
-                // It ends the process. Where it cannot, the tool goes on to its own end.
+                SIGNAL_ARRIVED.store(true, Ordering::SeqCst);
+                let last = clean_up_with_limit(signal, &mut signals, progress);
+                // This ends the process. If it cannot, the tool runs to its own end.
                 drop(low_level::emulate_default_handler(last));
-                WATCHED.store(false, Ordering::SeqCst);
+                SIGNALS_HANDLED.store(false, Ordering::SeqCst);
             }
         })?;
-    WATCHED.store(true, Ordering::SeqCst);
+    SIGNALS_HANDLED.store(true, Ordering::SeqCst);
     Ok(())
 }
 
-/// Clears away, for as long as that may take and no second signal comes. Returns the signal to die by.
-fn end(signal: i32, signals: &mut Signals, progress: Progress) -> i32 {
+/// Cleans up until that is done, [`CLEANUP_LIMIT`] has passed, or a second signal arrives. Returns
+/// the signal to die by.
+fn clean_up_with_limit(signal: i32, signals: &mut Signals, progress: Progress) -> i32 {
     let started = Instant::now();
-    let clearing = thread::Builder::new().spawn(move || clear_away(&progress));
-    let Ok(clearing) = clearing else {
+    let cleanup = thread::Builder::new().spawn(move || clean_up(&progress));
+    let Ok(cleanup) = cleanup else {
         soci_layout::remove_unfinished();
         return signal;
     };
-    while !clearing.is_finished() && started.elapsed() < LIMIT {
-        let is_echo = |other: &i32| *other == signal && started.elapsed() < ECHO;
-        if let Some(second) = signals.pending().find(|other| !is_echo(other)) {
+    while !cleanup.is_finished() && started.elapsed() < CLEANUP_LIMIT {
+        let is_repeated = |other: &i32| *other == signal && started.elapsed() < REPEAT_WINDOW;
+        if let Some(second) = signals.pending().find(|other| !is_repeated(other)) {
             return second;
         }
-        thread::sleep(STEP);
+        thread::sleep(POLL_INTERVAL);
     }
     signal
 }
 
-fn clear_away(progress: &Progress) {
-    finish_writing();
+fn clean_up(progress: &Progress) {
+    lock_out_documents();
     soci_layout::remove_unfinished();
     progress.clear();
     let cleanups = std::mem::take(&mut *CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner));
@@ -123,21 +130,25 @@ fn clear_away(progress: &Progress) {
     }
 }
 
-/// Lets a document get out whole, and no other one begin.
-fn finish_writing() {
+/// Waits up to [`DOCUMENT_LIMIT`] for a document that is being written, and prevents that another
+/// one is started.
+fn lock_out_documents() {
     let started = Instant::now();
     loop {
-        match WRITING.try_lock() {
-            Err(TryLockError::WouldBlock) if started.elapsed() < LAST_WORDS => thread::sleep(STEP),
+        match DOCUMENT_LOCK.try_lock() {
+            Err(TryLockError::WouldBlock) if started.elapsed() < DOCUMENT_LIMIT => {
+                thread::sleep(POLL_INTERVAL);
+            }
             Err(TryLockError::WouldBlock) => return,
-            Ok(whole) => return std::mem::forget(whole),
-            Err(TryLockError::Poisoned(whole)) => return std::mem::forget(whole.into_inner()),
+            Ok(guard) => return std::mem::forget(guard),
+            Err(TryLockError::Poisoned(guard)) => return std::mem::forget(guard.into_inner()),
         }
     }
 }
 
-/// Returns the set of signals that are ignored, a bit for each. Nothing is known of it where there is no `/proc`.
-fn ignored() -> u64 {
+/// Returns the set of ignored signals from `/proc/self/status`: bit 0 for signal 1, and so on. It
+/// is empty on systems without `/proc`.
+fn read_ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut lines = status.lines();
     let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));

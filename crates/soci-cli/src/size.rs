@@ -1,13 +1,14 @@
-//! Sizes as users write them.
+//! Sizes on the command line.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A size in bytes, `0 <= size <= i64::MAX` as in every reader of the formats.
+/// A size in bytes, at most `i64::MAX`: OCI descriptors and ztocs hold sizes as signed 64-bit
+/// numbers.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ByteSize(pub u64);
 
-/// Why a text is not a size.
+/// The error for a text that is not a size.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "size `{text}`: expected a whole number with an optional unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), below 8 EiB"
@@ -23,10 +24,10 @@ impl FromStr for ByteSize {
         let error = || ByteSizeError {
             text: text.escape_debug().take(40).collect(),
         };
-        let cut = text
+        let unit_start = text
             .find(|character: char| !character.is_ascii_digit())
             .unwrap_or(text.len());
-        let (digits, unit) = text.split_at(cut);
+        let (digits, unit) = text.split_at(unit_start);
         let unit: u64 = match unit {
             "" | "B" => 1,
             "kB" | "KB" => 1000,
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_binary_and_decimal_units() {
+    fn parses_binary_and_decimal_units() {
         for (text, bytes) in [
             ("0", 0),
             ("10485760", 10_485_760),
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_units_in_its_error() {
+    fn the_error_lists_the_units() {
         for text in [
             "",
             "MiB",

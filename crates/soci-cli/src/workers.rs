@@ -1,4 +1,4 @@
-//! The parts of an image, several at a time.
+//! Tasks in several threads.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -8,16 +8,18 @@ use std::thread;
 
 use crate::Failure;
 
-/// Does `work` on each of `tasks`, at most `at_once` at a time, the first ones first, and returns the results by their keys.
+/// Runs `work` on each of `tasks` in up to `threads` threads, and returns the results by key. Tasks
+/// start in the given order.
 ///
-/// The first failure ends the others early (they see it in the flag they are given) and is returned.
+/// When a task fails, no new task starts, and the flag that is passed to `work` asks the running
+/// ones to stop early.
 ///
 /// # Errors
 ///
-/// Fails as the first task that failed.
-pub fn in_parallel<K, T, R>(
+/// Returns the failure of the task that failed first.
+pub fn run_parallel<K, T, R>(
     tasks: &[(K, T)],
-    at_once: NonZeroUsize,
+    threads: NonZeroUsize,
     work: impl Fn(&T, &AtomicBool) -> Result<R, Failure> + Sync,
 ) -> Result<BTreeMap<K, R>, Failure>
 where
@@ -43,8 +45,9 @@ where
         }
     };
     thread::scope(|scope| {
-        // This thread is one of them. Where the system gives no more, those that there are do the work.
-        for _ in 1..at_once.get().min(tasks.len()) {
+        // The calling thread is one of the workers. If the system refuses to start more threads,
+        // those that have started do all the work.
+        for _ in 1..threads.get().min(tasks.len()) {
             if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
                 break;
             }
@@ -57,7 +60,7 @@ where
     }
 }
 
-/// Takes a lock. A worker that panicked ends the process anyway.
+/// Locks a mutex, even after a panic: the scope propagates the panic of a worker anyway.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -70,15 +73,15 @@ mod tests {
     const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
     #[test]
-    fn does_every_task_once() {
+    fn runs_every_task_once() {
         let tasks: Vec<(usize, usize)> = (0..100).map(|task| (task, task)).collect();
-        let results = in_parallel(&tasks, TWO, |task, _| Ok(task * 2)).expect("no failure");
+        let results = run_parallel(&tasks, TWO, |task, _| Ok(task * 2)).expect("no failure");
         assert_eq!(results.len(), 100);
         assert!(results.iter().all(|(task, result)| *result == task * 2));
     }
 
     #[test]
-    fn ends_with_the_first_failure() {
+    fn stops_at_the_first_failure() {
         let tasks: Vec<(usize, usize)> = (0..100).map(|task| (task, task)).collect();
         let done = AtomicUsize::new(0);
         let work = |task: &usize, _: &AtomicBool| {
@@ -89,7 +92,7 @@ mod tests {
                 Ok(())
             }
         };
-        let failure = in_parallel(&tasks, NonZeroUsize::MIN, work).expect_err("a failure");
+        let failure = run_parallel(&tasks, NonZeroUsize::MIN, work).expect_err("a failure");
         assert_eq!(failure.exit, Exit::BadData);
         assert_eq!(done.into_inner(), 1);
     }

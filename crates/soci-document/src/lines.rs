@@ -55,8 +55,8 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// Returns an error if the line is longer than [`MAX_LINE`], is not JSON, is of another version,
-    /// lacks a field, or has a key twice in one object.
+    /// Returns an error if the line is longer than [`MAX_LINE`], is not JSON, is of another
+    /// version, lacks a field, or has a key twice in one object.
     pub fn from_line(line: &[u8]) -> Result<Self, DocumentError> {
         if line.len() > MAX_LINE {
             return Err(DocumentError::TooLong);

@@ -90,7 +90,7 @@ impl Reference {
     }
 
     /// Says whether two references name the same repository, layout or archive, whatever the image in it.
-    pub fn same_place(&self, other: &Self) -> bool {
+    pub fn same_repository(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Registry(one), Self::Registry(two)) => {
                 one.registry == two.registry && one.repository == two.repository

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use soci_cli::flag;
+use soci_cli::parse_flag;
 use soci_registry::{ClientOptions, PlainHttp};
 use soci_transport::Session;
 
@@ -16,7 +16,7 @@ const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
 #[derive(Args, Clone, Debug)]
 pub struct RegistryArgs {
     /// Use plain HTTP for the registry, or with =false never [default: for loopback hosts only]
-    #[arg(long, env = "SOCI_PLAIN_HTTP", value_name = "BOOL", value_parser = flag, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, env = "SOCI_PLAIN_HTTP", value_name = "BOOL", value_parser = parse_flag, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub plain_http: Option<bool>,
 
     /// File with credentials, in the format of Docker's config.json

@@ -52,7 +52,7 @@ impl Planned {
         assert_sound(&self.sandbox.store());
         assert_eq!(files_below(&self.sandbox.store()), before);
         let digest = self.layer["digest"].as_str().expect("a digest");
-        finished.says("soci-index: oci:image: ").says(digest)
+        finished.says("soci-index: error: oci:image: ").says(digest)
     }
 }
 

@@ -45,7 +45,7 @@ fn names_the_platforms_of_an_image_without_the_one_asked_for() {
     ] {
         let finished = pulled.plan(arguments).ends_with(81);
         let finished = finished
-            .says("soci-plan: oci:image: ")
+            .says("soci-plan: error: oci:image: ")
             .says("no manifest for platform linux/amd64")
             .says("linux/arm64")
             .says("windows/amd64")

@@ -55,7 +55,7 @@ fn names_what_does_not_exist_after_one_request() {
         let before = fixture.registry.requests().len();
         let finished = soci_tool(&fixture.sandbox).arg(&reference).run();
         let finished = finished.ends_with(80).says(&said);
-        let finished = finished.says(&format!("soci-pull: {reference}: "));
+        let finished = finished.says(&format!("soci-pull: error: {reference}: "));
         assert!(finished.stdout.is_empty());
         let requests = fixture.registry.requests().split_off(before);
         assert_eq!(requests.len(), 1, "{}", fixture.registry.log());

@@ -15,7 +15,7 @@ use crate::{assert_fails, soci_tool};
 #[track_caller]
 fn assert_pull_fails(sandbox: &Sandbox, reference: &str, code: i32, says: &[&str]) {
     let finished = soci_tool(sandbox).arg(reference).run();
-    let prefix = format!("soci-pull: {reference}: ");
+    let prefix = format!("soci-pull: error: {reference}: ");
     assert_fails(sandbox, finished, code, says).says(&prefix);
 }
 

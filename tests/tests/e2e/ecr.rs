@@ -123,7 +123,7 @@ fn names_the_sources_without_credentials() {
         let registry = ecr();
         let sandbox = Sandbox::new();
         let ended = trusting(pull(&sandbox), &registry).run().ends_with(77);
-        let ended = ended.says(&format!("soci-pull: {}: ", reference()));
+        let ended = ended.says(&format!("soci-pull: error: {}: ", reference()));
         let ended = ended.says("SOCI_USERNAME and SOCI_PASSWORD: not set");
         let ended = ended
             .says(".docker/config.json`: not found")

@@ -58,8 +58,8 @@ fn pushes_the_other_images_after_a_failure() {
         ["absent:v1", "good:v1", "other:v1", "last:v1"].map(|name| format!("{host}/{name}"));
     let sandbox = Sandbox::new();
     let run = Stages::of(&sandbox, &references).run();
-    let run = run.says(&format!("soci-pull: {}: ", references[0]));
-    let run = run.says(&format!("soci-plan: {}: ", references[2]));
+    let run = run.says(&format!("soci-pull: error: {}: ", references[0]));
+    let run = run.says(&format!("soci-plan: error: {}: ", references[2]));
     let documents = run.ends_with([80, 81, 0, 0]);
     assert_eq!(documents.len(), 2);
     for (document, name) in documents.iter().zip(["good", "last"]) {
