@@ -19,7 +19,7 @@ pub enum ManifestDecision {
     },
     /// The manifest gets no SOCI index.
     Skip {
-        /// The reason. `soci-plan` always gives one; a user who edits the plan need not.
+        /// The reason. `soci-plan` always gives one; a plan that was edited by hand may have none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<ManifestReason>,
     },
@@ -33,7 +33,7 @@ pub enum LayerDecision {
     Index,
     /// The layer gets no ztoc.
     Skip {
-        /// The reason. `soci-plan` always gives one; a user who edits the plan need not.
+        /// The reason. `soci-plan` always gives one; a plan that was edited by hand may have none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<LayerReason>,
     },

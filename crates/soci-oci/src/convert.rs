@@ -1,8 +1,12 @@
-//! Conversion for SOCI version 2: an image index whose image manifests name their SOCI indexes.
+//! Conversion of an image for SOCI version 2.
 //!
-//! The result is that of `soci convert`, byte for byte, but for harm avoided: SOCI indexes and attestations of the source
-//! stay as they are (only their links follow the manifest they speak of), inline `data` of a manifest that changed goes
-//! away, and entries that the source does not hold are dropped.
+//! The result is an image index in which each image manifest names its SOCI index in an annotation.
+//! It has the same bytes as that of `soci convert`, with three exceptions that avoid broken images:
+//!
+//! - SOCI indexes and attestations of the source keep their bytes. Only the annotation that names
+//!   their image manifest is updated.
+//! - The inline `data` of a changed manifest is removed.
+//! - Entries that the source does not hold are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,22 +17,22 @@ use crate::media_type::{
 use crate::soci::{IMAGE_MANIFEST_DIGEST, INDEX_DIGEST};
 use crate::{Descriptor, Digest, Index, Manifest, Platform};
 
-/// On an attestation's entry in an image index: the digest of the image manifest that it attests.
+/// Annotation of an attestation in an image index: the digest of the attested image manifest.
 const ATTESTED_DIGEST: &str = "vnd.docker.reference.digest";
-/// On an attestation's entry in an image index: what it is.
+/// Annotation of an attestation in an image index: its kind.
 const ATTESTATION_TYPE: &str = "vnd.docker.reference.type";
 
-/// An image to convert.
+/// The image to convert.
 pub struct Source<'a> {
-    /// The descriptor of what the reference resolved to.
+    /// The descriptor of the manifest or index that the reference resolved to.
     pub root: &'a Descriptor,
-    /// What the reference resolved to.
+    /// The manifest or index that the reference resolved to.
     pub content: Root,
-    /// For an image of one manifest: the platform of its configuration, in normal form.
+    /// If the image has one manifest: the platform of its configuration, in normal form.
     pub platform: Option<Platform>,
-    /// The manifests that were fetched, by digest. Others are left as they are.
+    /// The manifests that were fetched, by digest. The entries of other manifests stay as they are.
     pub manifests: &'a BTreeMap<Digest, Manifest>,
-    /// The manifests that the source lists and does not hold.
+    /// The manifests that the index lists but the source does not hold.
     pub missing: &'a BTreeSet<Digest>,
 }
 
@@ -37,7 +41,7 @@ pub struct Source<'a> {
 pub struct Indexed {
     /// The digest of the image manifest in the source.
     pub manifest: Digest,
-    /// The platform as it was asked for.
+    /// The platform under which the SOCI index is listed.
     pub platform: Platform,
     /// The descriptor of the version 2 SOCI index.
     pub soci_index: Descriptor,
@@ -45,32 +49,33 @@ pub struct Indexed {
 
 /// A converted image.
 pub struct Converted {
-    /// The image index.
+    /// The descriptor of the image index.
     pub root: Descriptor,
-    /// The image index's bytes.
+    /// The bytes of the image index.
     pub bytes: Vec<u8>,
-    /// The manifests that changed, with their bytes.
+    /// The changed manifests, with their bytes.
     pub manifests: Vec<(Descriptor, Vec<u8>)>,
 }
 
-/// Says whether the entry of an image index is an attestation about another entry.
+/// Returns whether an entry of an image index is an attestation of another entry.
 pub fn is_attestation(entry: &Descriptor) -> bool {
     entry.annotations.contains_key(ATTESTATION_TYPE)
 }
 
-/// Says whether the entry of an image index, or what it points at, is a SOCI index of either version.
+/// Returns whether an entry of an image index is a SOCI index, of either version. `manifest` is the
+/// content of the entry, if it was fetched.
 pub fn is_soci_entry(entry: &Descriptor, manifest: Option<&Manifest>) -> bool {
     let config = manifest.and_then(|manifest| manifest.config.as_ref());
     entry.artifact_type.as_deref().is_some_and(is_soci_index)
         || config.is_some_and(|config| is_soci_index(&config.media_type))
 }
 
-/// Converts an image: every fetched image manifest becomes an OCI manifest, the indexed ones name their SOCI index, and
-/// the SOCI indexes become entries of the image index.
+/// Converts an image: every fetched image manifest becomes an OCI manifest, the indexed ones name
+/// their SOCI index, and the SOCI indexes are listed in the image index.
 pub fn convert(source: Source<'_>, indexed: &[Indexed]) -> Converted {
-    let mut index = start(source.root, source.content, source.platform, source.missing);
+    let mut index = initial_index(source.root, source.content, source.platform, source.missing);
     let mut manifests = Vec::new();
-    let mut renamed = BTreeMap::new();
+    let mut new_digests = BTreeMap::new();
     for entry in &mut index.manifests {
         let Some(manifest) = source.manifests.get(&entry.digest) else {
             continue;
@@ -81,23 +86,20 @@ pub fn convert(source: Source<'_>, indexed: &[Indexed]) -> Converted {
         let soci_index = indexed
             .iter()
             .find(|indexed| indexed.manifest == entry.digest);
-        let (descriptor, bytes) = rewrite(entry, manifest, soci_index);
-        renamed.insert(entry.digest, descriptor.digest);
+        let (descriptor, bytes) = convert_manifest(entry, manifest, soci_index);
+        new_digests.insert(entry.digest, descriptor.digest);
         manifests.push((descriptor.clone(), bytes));
         *entry = descriptor;
     }
     for entry in &mut index.manifests {
-        follow(entry, &renamed);
+        update_links(entry, &new_digests);
     }
     for indexed in indexed {
-        place(
-            &mut index.manifests,
-            indexed,
-            renamed
-                .get(&indexed.manifest)
-                .copied()
-                .unwrap_or(indexed.manifest),
-        );
+        let manifest = new_digests
+            .get(&indexed.manifest)
+            .copied()
+            .unwrap_or(indexed.manifest);
+        list_soci_index(&mut index.manifests, indexed, manifest);
     }
     let bytes = index.to_bytes();
     Converted {
@@ -107,8 +109,9 @@ pub fn convert(source: Source<'_>, indexed: &[Indexed]) -> Converted {
     }
 }
 
-/// Returns the image index that the conversion starts from.
-fn start(
+/// Returns the image index before the conversion: that of the source without the missing manifests,
+/// or a new one for an image of one manifest.
+fn initial_index(
     root: &Descriptor,
     content: Root,
     platform: Option<Platform>,
@@ -141,14 +144,15 @@ fn start(
     }
 }
 
-/// Says whether a manifest is that of an image: it has a configuration of one.
+/// Returns whether a manifest is that of an image, which depends on the type of its configuration.
 pub fn is_image(manifest: &Manifest) -> bool {
     let config = manifest.config.as_ref();
     config.is_some_and(|config| is_image_config(&config.media_type))
 }
 
-/// Returns an image manifest as an OCI manifest that names its SOCI index, and the entry for it.
-fn rewrite(
+/// Returns an image manifest as an OCI manifest that names its SOCI index, and its descriptor for
+/// the image index.
+fn convert_manifest(
     entry: &Descriptor,
     manifest: &Manifest,
     indexed: Option<&Indexed>,
@@ -176,31 +180,34 @@ fn rewrite(
     (descriptor, bytes)
 }
 
-/// Lets the link of an attestation or a SOCI index follow the manifest that it speaks of.
-fn follow(entry: &mut Descriptor, renamed: &BTreeMap<Digest, Digest>) {
+/// Updates the annotation of an attestation or a SOCI index that names its image manifest.
+fn update_links(entry: &mut Descriptor, new_digests: &BTreeMap<Digest, Digest>) {
     for link in [ATTESTED_DIGEST, IMAGE_MANIFEST_DIGEST] {
         if let Some(value) = entry.annotations.get_mut(link)
-            && let Some(new) = value.parse().ok().and_then(|old: Digest| renamed.get(&old))
+            && let Some(new) = value
+                .parse()
+                .ok()
+                .and_then(|old: Digest| new_digests.get(&old))
         {
             *value = new.to_string();
         }
     }
 }
 
-/// Enters a SOCI index into the entries of an image index, in place of an older one for the same platform.
-fn place(entries: &mut Vec<Descriptor>, indexed: &Indexed, manifest: Digest) {
+/// Adds a SOCI index to the entries of an image index, or replaces that of the same platform.
+fn list_soci_index(entries: &mut Vec<Descriptor>, indexed: &Indexed, manifest: Digest) {
     let mut entry = indexed.soci_index.reduced();
     entry.annotations = BTreeMap::from([(IMAGE_MANIFEST_DIGEST.to_owned(), manifest.to_string())]);
     entry.platform = Some(indexed.platform.clone());
     entry.artifact_type = Some(SOCI_INDEX_V2.to_owned());
-    let same = |other: &&mut Descriptor| {
+    let same_platform = |other: &&mut Descriptor| {
         other.artifact_type.as_deref() == Some(SOCI_INDEX_V2)
             && other
                 .platform
                 .as_ref()
                 .is_some_and(|platform| indexed.platform.matches(platform))
     };
-    match entries.iter_mut().find(same) {
+    match entries.iter_mut().find(same_platform) {
         Some(old) => *old = entry,
         None => entries.push(entry),
     }
@@ -279,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn attestations_follow_their_image_and_keep_their_bytes() {
+    fn attestations_name_the_converted_manifest_and_keep_their_bytes() {
         let image = manifest("a");
         let image_entry = entry(&image, "linux/amd64");
         let (attestation_entry, attestation) = attestation(&image_entry);
@@ -311,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn another_platform_can_be_added_later() {
+    fn a_second_conversion_adds_a_platform() {
         let (one, two) = (manifest("a"), manifest("b"));
         let entries = [entry(&one, "linux/amd64"), entry(&two, "linux/arm64")];
         let both = [
@@ -333,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_source_does_not_hold_goes() {
+    fn missing_manifests_are_removed() {
         let image = manifest("a");
         let entries = [
             entry(&image, "linux/amd64"),

@@ -1,4 +1,4 @@
-//! Descriptors: how OCI documents point at content.
+//! Descriptors: media type, digest and size of some content.
 
 use std::collections::BTreeMap;
 
@@ -7,53 +7,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Platform};
 
-/// What is known of some content before it is read (OCI image-spec, `descriptor.md`).
+/// A content descriptor (OCI image-spec, `descriptor.md`).
 ///
-/// The fields stand in the order in which Go's `encoding/json` writes them; documents whose digest matters are made from
-/// this type by [`crate::go_json`].
+/// The fields are in the order in which Go's `encoding/json` writes them, so that
+/// [`crate::go_json`] serializes the same bytes.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the content is. Empty where the document that holds the descriptor does not say.
+    /// The media type of the content. Empty if the descriptor has none.
     #[serde(default)]
     pub media_type: String,
-    /// The content's digest.
+    /// The digest of the content.
     pub digest: Digest,
-    /// The content's length in bytes, at most `i64::MAX` as in every Go program that reads it.
-    #[serde(deserialize_with = "size")]
+    /// The size of the content in bytes, at most `i64::MAX`: Go programs read it as an `int64`.
+    #[serde(deserialize_with = "deserialize_size")]
     pub size: u64,
-    /// Other places that hold the content. Never fetched by this project.
+    /// URLs from which the content may also be downloaded. This project never does.
     #[serde(
         default,
-        deserialize_with = "or_default",
+        deserialize_with = "null_as_default",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub urls: Vec<String>,
-    /// Free annotations, in the order of their keys.
+    /// Annotations, sorted by key.
     #[serde(
         default,
-        deserialize_with = "or_default",
+        deserialize_with = "null_as_default",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
-    /// The content itself in Base64, as it came.
+    /// The content itself, in Base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// In an image index: what the manifest runs on.
+    /// In an image index: the platform of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// The type of an artifact, where the descriptor points at one.
+    /// The artifact type, if the content is the manifest of an artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
 }
 
 impl Descriptor {
-    /// Returns the descriptor of `content`, with nothing but the three fields that must be there.
+    /// Returns the descriptor of `content`, with the three required fields only.
     pub fn of(media_type: &str, content: &[u8]) -> Self {
         Self::new(media_type, Digest::of(content), content.len() as u64)
     }
 
-    /// Returns a descriptor with nothing but the three fields that must be there. `size` is in bytes.
+    /// Returns a descriptor with the three required fields only. `size` is in bytes.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
@@ -67,27 +67,27 @@ impl Descriptor {
         }
     }
 
-    /// Returns the descriptor reduced to media type, digest and size, as a `subject` holds it.
+    /// Returns the descriptor with its three required fields only, as a `subject` needs it.
     #[must_use]
     pub fn reduced(&self) -> Self {
         Self::new(&self.media_type, self.digest, self.size)
     }
 }
 
-/// Reads a size: a whole number, at most `i64::MAX`.
-fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+/// Deserializes a size of at most `i64::MAX` bytes.
+fn deserialize_size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let size = u64::deserialize(deserializer)?;
     if i64::try_from(size).is_err() {
         return Err(serde::de::Error::custom(format_args!(
-            "size {size} is over the limit of {} bytes",
+            "size {size} exceeds the limit of {} bytes",
             i64::MAX
         )));
     }
     Ok(size)
 }
 
-/// Reads a value that may also be `null`, as Go's decoder allows for lists and maps.
-pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// Deserializes a list or a map. `null` counts as empty, as in Go.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_sizes_that_no_blob_has() {
+    fn sizes_must_be_whole_numbers_below_2_to_the_63() {
         for size in [
             "-1",
             "1.5",
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_it_knows() {
+    fn all_fields_survive_a_round_trip() {
         let text = format!(
             r#"{{"mediaType":"a","digest":"{}","size":0,"urls":["u"],"annotations":{{"k":"v"}},"data":"","platform":{{"architecture":"amd64","os":"linux"}},"artifactType":"t"}}"#,
             Digest::of(b"")

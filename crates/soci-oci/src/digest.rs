@@ -1,4 +1,4 @@
-//! Content digests in the only form this project builds on: `sha256:` and 64 lower-case hexadecimal digits.
+//! SHA-256 digests: `sha256:` and 64 lower-case hexadecimal digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,25 +6,25 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of some content (OCI image-spec, `descriptor.md`, "Digests").
+/// The SHA-256 digest of some content (OCI image-spec, `descriptor.md`, "Digests").
 ///
-/// Its text is always well formed, so it may name a file or stand in a URL.
+/// Its text is safe to use in file names and URLs.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Digest([u8; 32]);
 
-/// Why a text is not a digest.
+/// Why a text is not a SHA-256 digest.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DigestError {
-    /// The algorithm is a registered one, but not one that this project can verify.
+    /// The algorithm is known, but this project does not support it.
     #[error("digest `{text}`: algorithm is not supported, expected sha256")]
     Unsupported {
-        /// The text as it came, escaped.
+        /// The text, escaped and shortened.
         text: String,
     },
-    /// The text has not the form of a digest.
+    /// The text is not a digest.
     #[error("digest `{text}`: expected `sha256:` and 64 lower-case hexadecimal digits")]
     Malformed {
-        /// The text as it came, escaped and cut to a printable length.
+        /// The text, escaped and shortened.
         text: String,
     },
 }
@@ -35,12 +35,12 @@ impl Digest {
         Self(Sha256::digest(content).into())
     }
 
-    /// Returns the digest whose 32 bytes are `hash`.
+    /// Returns the digest with the 32 bytes `hash`.
     pub const fn from_bytes(hash: [u8; 32]) -> Self {
         Self(hash)
     }
 
-    /// Returns the 64 hexadecimal digits alone: the name of the blob's file in an OCI image layout.
+    /// Returns the 64 hexadecimal digits: the file name of the blob in an OCI image layout.
     pub fn hex(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(64);
@@ -51,7 +51,7 @@ impl Digest {
         text
     }
 
-    /// Returns the first twelve digits, for people: enough to tell the layers of an image apart.
+    /// Returns the first twelve hexadecimal digits, for messages.
     pub fn short(&self) -> String {
         let mut text = self.hex();
         text.truncate(12);
@@ -91,8 +91,8 @@ impl FromStr for Digest {
         }
         let mut hash = [0; 32];
         for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = nibble(pair[0]).ok_or_else(malformed)?;
-            let low = nibble(pair[1]).ok_or_else(malformed)?;
+            let high = parse_nibble(pair[0]).ok_or_else(malformed)?;
+            let low = parse_nibble(pair[1]).ok_or_else(malformed)?;
             *byte = high << 4 | low;
         }
         Ok(Self(hash))
@@ -100,7 +100,7 @@ impl FromStr for Digest {
 }
 
 /// Returns the value of a lower-case hexadecimal digit.
-const fn nibble(digit: u8) -> Option<u8> {
+const fn parse_nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
@@ -138,13 +138,13 @@ mod tests {
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]
-    fn prints_what_it_parses() {
+    fn displays_the_text_that_it_parses() {
         assert_eq!(Digest::of(b"").to_string(), EMPTY);
         assert_eq!(EMPTY.parse::<Digest>().expect("a digest"), Digest::of(b""));
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn rejects_malformed_digests() {
         let long = format!("{EMPTY}0");
         for text in [
             "",

@@ -1,18 +1,19 @@
-//! JSON as Go's `encoding/json` writes it, byte for byte.
+//! JSON with the same bytes as Go's `encoding/json`.
 //!
-//! Readers of a SOCI index parse it, write it again and compare digests, so the bytes must be those of their writer:
-//! compact, fields in the order of the type, map keys sorted, and `<`, `>`, `&`, U+2028 and U+2029 escaped.
+//! The SOCI snapshotter parses an index, serializes it again and compares the digests. The bytes
+//! are therefore those that Go writes: compact, fields in the order of the type, map keys sorted,
+//! and `<`, `>`, `&`, U+2028 and U+2029 escaped.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
 
-/// Returns `value` as Go's `json.Marshal` writes it.
+/// Serializes `value` as Go's `json.Marshal` does.
 ///
 /// # Panics
 ///
-/// Never: the documents of this crate have string keys and no floats, and a `Vec` takes every byte.
+/// Never: all keys are strings, there are no floats, and a `Vec` accepts every byte.
 pub fn to_vec<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, GoFormatter);
@@ -22,7 +23,7 @@ pub fn to_vec<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// The compact form, with Go's additional escapes.
+/// Writes compact JSON with the additional escapes of Go.
 struct GoFormatter;
 
 impl Formatter for GoFormatter {
@@ -32,10 +33,10 @@ impl Formatter for GoFormatter {
         fragment: &str,
     ) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
-            let (plain, from) = rest.split_at(at);
+        while let Some(position) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            let (plain, escaped) = rest.split_at(position);
             writer.write_all(plain.as_bytes())?;
-            let mut chars = from.chars();
+            let mut chars = escaped.chars();
             if let Some(special) = chars.next() {
                 write!(writer, "\\u{:04x}", u32::from(special))?;
             }

@@ -1,24 +1,25 @@
-//! What a layer's media type says of its bytes.
+//! Media types of layers.
 
 use crate::media_type::SOCI_PREFETCH;
 
-/// How a layer's bytes are packed, by its media type alone: nothing here looks at the bytes.
+/// The compression of a layer according to its media type. The bytes are not looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LayerCompression {
-    /// A tar in gzip members.
+    /// A tar compressed with gzip.
     Gzip,
-    /// A bare tar.
+    /// An uncompressed tar.
     Tar,
-    /// A tar compressed in a way that no ztoc can describe, such as zstd.
+    /// A tar with a compression that a ztoc cannot describe, such as zstd.
     Unsupported,
-    /// Encrypted: its bytes are not what the rest of the type says.
+    /// An encrypted layer.
     Encrypted,
-    /// Not a layer, or a layer of a version that is not known.
+    /// Not a layer, or a layer of an unknown version.
     Unknown,
 }
 
 impl LayerCompression {
-    /// Reads a media type as SOCI's builder does: suffixes are cut at `+` and sorted, and the last one counts.
+    /// Returns the compression that a media type names. As in the SOCI snapshotter, the suffixes
+    /// after `+` are sorted, and the last one counts.
     pub fn of(media_type: &str) -> Self {
         let mut parts = media_type.split('+');
         let base = parts.next().unwrap_or_default();
@@ -55,19 +56,20 @@ impl LayerCompression {
     }
 }
 
-/// Says whether a layer need not be in the registry that serves its image.
+/// Returns whether a media type is that of a foreign (non-distributable) layer, which the registry
+/// of the image need not hold.
 pub fn is_foreign(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
         || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
 }
 
-/// Says whether `media_type` is a layer at all.
+/// Returns whether a media type is that of a layer.
 pub fn is_layer(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.oci.image.layer.")
         || is_docker_layer(media_type.split('+').next().unwrap_or_default())
 }
 
-/// Says whether `base`, a media type without suffixes, is one of Docker's layer types.
+/// Returns whether `base`, a media type without suffixes, is a layer type of Docker.
 fn is_docker_layer(base: &str) -> bool {
     matches!(
         base,
@@ -84,10 +86,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_media_types_as_the_ecosystem_does() {
+    fn media_types_name_the_compression() {
         let oci = "application/vnd.oci.image.layer.";
         let docker = "application/vnd.docker.image.rootfs.";
-        for (prefix, rest, packing) in [
+        for (prefix, rest, compression) in [
             (oci, "v1.tar", LayerCompression::Tar),
             (oci, "v1.tar+gzip", LayerCompression::Gzip),
             (oci, "v1.tar+gzip+abc", LayerCompression::Gzip),
@@ -117,7 +119,7 @@ mod tests {
         ] {
             assert_eq!(
                 LayerCompression::of(&format!("{prefix}{rest}")),
-                packing,
+                compression,
                 "{prefix}{rest}"
             );
         }

@@ -1,10 +1,12 @@
-//! OCI and SOCI documents: digests, descriptors, platforms, references, manifests and their exact bytes.
+//! OCI and SOCI documents: digests, descriptors, platforms, references, manifests and their bytes.
 //!
-//! Everything here is a value: nothing reads a file, opens a socket or prints. What comes from outside is checked when it
-//! is parsed, so a [`Digest`] can go into a path and a [`Reference`] into a URL.
+//! This crate reads no file, opens no socket and prints nothing. Parsing validates: the text of a
+//! [`Digest`] can be used in a path, and that of a [`Reference`] in a URL.
 //!
-//! `oci-spec` has types for most of these documents. They are not used where bytes matter: its annotations are a
-//! `HashMap`, so a manifest would get another digest in every run, and its `Platform` drops `os.version`.
+//! `oci-spec` parses references. Its types for documents are not used, because the digest of a
+//! document depends on its bytes: for example, `oci-spec` keeps annotations in a `HashMap`, so a
+//! manifest would have another digest in every run. `tests/why_not_oci_spec.rs` has a test for each
+//! such difference, which fails when the library catches up.
 
 pub mod convert;
 pub mod descriptor;

@@ -1,14 +1,15 @@
-//! Image manifests and image indexes, of OCI and of Docker's schema 2.
+//! Image manifests and image indexes of OCI, and their Docker schema 2 equivalents.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::descriptor::or_default;
+use crate::descriptor::null_as_default;
 use crate::media_type::{is_index, is_manifest};
 use crate::{Descriptor, go_json};
 
-/// The largest manifest or index that is read, in bytes: what ECR takes and what `containers/image` reads.
+/// The maximum size of a manifest or index in bytes. ECR accepts and `containers/image` reads no
+/// larger ones.
 pub const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// An image manifest (OCI image-spec, `manifest.md`), or the manifest of an artifact.
@@ -17,25 +18,25 @@ pub const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
 pub struct Manifest {
     /// Always 2.
     pub schema_version: u64,
-    /// The manifest's own media type; empty where it does not say.
+    /// The media type of the manifest. Empty if the field is absent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub media_type: String,
-    /// The type of an artifact.
+    /// The artifact type, if this is the manifest of an artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// The configuration. Old artifact manifests have none.
+    /// The configuration. Artifact manifests of earlier versions of the specification have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Descriptor>,
-    /// The layers, the base first. `null` where the manifest has none, as Go writes a missing list.
+    /// The layers, base first. `None` is serialized as `null`, as Go does with a missing list.
     #[serde(default)]
     pub layers: Option<Vec<Descriptor>>,
-    /// The manifest that this one refers to.
+    /// The manifest that this one is a referrer of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
-    /// Free annotations, in the order of their keys.
+    /// Annotations, sorted by key.
     #[serde(
         default,
-        deserialize_with = "or_default",
+        deserialize_with = "null_as_default",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
@@ -47,68 +48,70 @@ pub struct Manifest {
 pub struct Index {
     /// Always 2.
     pub schema_version: u64,
-    /// The index's own media type; empty where it does not say.
+    /// The media type of the index. Empty if the field is absent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub media_type: String,
-    /// The type of an artifact.
+    /// The artifact type, if this is the manifest of an artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// The manifests, in the order in which a reader looks for its platform.
-    #[serde(default, deserialize_with = "or_default")]
+    /// The manifests. The first one that matches a platform is used for it.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub manifests: Vec<Descriptor>,
-    /// The manifest that this index refers to.
+    /// The manifest that this index is a referrer of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
-    /// Free annotations, in the order of their keys.
+    /// Annotations, sorted by key.
     #[serde(
         default,
-        deserialize_with = "or_default",
+        deserialize_with = "null_as_default",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What stands behind a reference: one image, or one for each of several platforms.
+/// A manifest or an index: what a reference or an entry of an index can resolve to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Root {
     /// An image index or a manifest list.
     Index(Box<Index>),
-    /// One manifest.
+    /// An image manifest.
     Manifest(Box<Manifest>),
 }
 
-/// Why bytes are not a manifest or an index that can be trusted.
+/// Why a manifest or an index is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// The bytes are longer than any manifest may be.
+    /// The document is larger than [`MANIFEST_LIMIT`].
     #[error("manifest has {size} bytes, expected at most {MANIFEST_LIMIT}")]
     TooLarge {
-        /// The length in bytes.
+        /// The size in bytes.
         size: usize,
     },
-    /// The bytes are not JSON of the right shape.
+    /// The document is not JSON, or a field is missing or malformed.
     #[error("manifest is not valid")]
     Json(#[from] serde_json::Error),
-    /// Could be read as a manifest and as an index (CVE-2021-41190).
-    #[error("manifest has both `manifests` and `layers`, so readers disagree on what it is")]
+    /// The document can be parsed as a manifest and as an index (CVE-2021-41190).
+    #[error(
+        "manifest has both `manifests` and `layers`, so it could be read as an index or as an image manifest"
+    )]
     Ambiguous,
-    /// The version is not one that this project reads.
+    /// The schema version is not 2.
     #[error("manifest has schemaVersion {0}, expected 2")]
     SchemaVersion(u64),
-    /// The document says that it is something else than what pointed at it.
-    #[error("manifest says its media type is `{own}`, expected `{expected}`")]
+    /// The `mediaType` in the document is not the expected one.
+    #[error("manifest has mediaType `{own}`, expected `{expected}`")]
     MediaType {
-        /// What the document says.
+        /// The media type in the document.
         own: String,
-        /// What the descriptor or the registry says.
+        /// The media type in the descriptor or in the HTTP response.
         expected: String,
     },
-    /// Neither a manifest nor an index.
+    /// The media type is neither that of a manifest nor that of an index.
     #[error("media type `{0}` is neither a manifest nor an index")]
     Unknown(String),
 }
 
-/// The fields that tell manifests from indexes.
+/// The fields that distinguish manifests from indexes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Probe<'a> {
@@ -122,12 +125,14 @@ struct Probe<'a> {
 }
 
 impl Root {
-    /// Reads the manifest or index in `bytes`. `media_type` is what the descriptor or the registry says it is; where that
-    /// is empty, the document itself must say it.
+    /// Parses a manifest or an index. `media_type` is that of the descriptor or of the HTTP
+    /// response. If it is empty, the `mediaType` in the document is used, or else the fields of the
+    /// document decide.
     ///
     /// # Errors
     ///
-    /// Fails where the bytes are too long, not JSON, of another schema version, or not what `media_type` says.
+    /// Returns an error if the document is larger than [`MANIFEST_LIMIT`], is not JSON, has another
+    /// schema version than 2, or is not of the type `media_type`.
     pub fn parse(bytes: &[u8], media_type: &str) -> Result<Self, ManifestError> {
         if bytes.len() as u64 > MANIFEST_LIMIT {
             return Err(ManifestError::TooLarge { size: bytes.len() });
@@ -165,19 +170,19 @@ impl Root {
 }
 
 impl Manifest {
-    /// Returns the layers, the base first.
+    /// Returns the layers, base first.
     pub fn layers(&self) -> &[Descriptor] {
         self.layers.as_deref().unwrap_or_default()
     }
 
-    /// Returns the bytes of the manifest as Go writes them.
+    /// Serializes the manifest as Go does.
     pub fn to_bytes(&self) -> Vec<u8> {
         go_json::to_vec(self)
     }
 }
 
 impl Index {
-    /// Returns the bytes of the index as Go writes them.
+    /// Serializes the index as Go does.
     pub fn to_bytes(&self) -> Vec<u8> {
         go_json::to_vec(self)
     }
@@ -189,7 +194,7 @@ mod tests {
     use crate::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
     #[test]
-    fn tells_manifests_from_indexes() {
+    fn parses_manifests_and_indexes() {
         let manifest = br#"{"schemaVersion":2,"layers":[]}"#;
         assert!(matches!(
             Root::parse(manifest, OCI_MANIFEST),
@@ -201,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_readers_would_disagree_on() {
+    fn rejects_ambiguous_documents() {
         let both = br#"{"schemaVersion":2,"layers":[],"manifests":[]}"#;
         assert!(matches!(
             Root::parse(both, OCI_MANIFEST),

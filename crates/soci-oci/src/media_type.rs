@@ -1,10 +1,10 @@
-//! The media types that this project reads and writes.
+//! The media types of manifests and configurations.
 
-/// An OCI image manifest.
+/// An image manifest of OCI.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// An OCI image index.
+/// An image index of OCI.
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// An OCI image configuration.
+/// An image configuration of OCI.
 pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// A Docker image manifest, version 2, schema 2.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -12,34 +12,34 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// A Docker image configuration.
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-/// A ztoc, and anything else without a type of its own.
+/// The media type of a ztoc.
 pub const OCTET_STREAM: &str = "application/octet-stream";
-/// The configuration, and so the type, of a SOCI index, version 1.
+/// The configuration of a SOCI index of version 1. It is also the artifact type of the index.
 pub const SOCI_INDEX_V1: &str = "application/vnd.amazon.soci.index.v1+json";
-/// The configuration, and so the type, of a SOCI index, version 2.
+/// The configuration of a SOCI index of version 2. It is also the artifact type of the index.
 pub const SOCI_INDEX_V2: &str = "application/vnd.amazon.soci.index.v2+json";
 /// A list of spans that a reader fetches before the container starts.
 pub const SOCI_PREFETCH: &str = "application/vnd.amazon.soci.prefetch.v1+json";
 
-/// Every type under which a registry may serve a manifest or an index, for an `Accept` header.
+/// The media types of manifests and indexes, for an `Accept` header.
 pub const MANIFESTS: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
 
-/// Says whether `media_type` is an image index or a manifest list.
+/// Returns whether a media type is that of an image index or a manifest list.
 pub fn is_index(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | DOCKER_LIST)
 }
 
-/// Says whether `media_type` is a manifest.
+/// Returns whether a media type is that of an image manifest.
 pub fn is_manifest(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
 }
 
-/// Says whether `media_type` is the type of a SOCI index of either version.
+/// Returns whether a media type is that of the configuration of a SOCI index, of either version.
 pub fn is_soci_index(media_type: &str) -> bool {
     matches!(media_type, SOCI_INDEX_V1 | SOCI_INDEX_V2)
 }
 
-/// Says whether `media_type` is the configuration of an image.
+/// Returns whether a media type is that of an image configuration.
 pub fn is_image_config(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)
 }

@@ -1,7 +1,7 @@
-//! Platforms: what an image runs on, how users spell it, and what matches what.
+//! Platforms such as `linux/arm64/v8`: parsing, normalization and matching.
 //!
-//! The rules are those of containerd's `platforms` package, which every SOCI tool uses, so that a request selects the same
-//! manifest here as there.
+//! The rules are those of containerd's `platforms` package, which the SOCI snapshotter uses: the
+//! same request selects the same manifest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,15 +9,16 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::descriptor::or_default;
+use crate::descriptor::null_as_default;
 
-/// What an image runs on (OCI image-spec, `image-index.md`, `platform`), in the field order of Go's JSON.
+/// The platform of an image (OCI image-spec, `image-index.md`, `platform`), with its fields in the
+/// order in which Go writes them.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Platform {
-    /// The processor architecture as Go names it.
+    /// The CPU architecture, a value of `GOARCH`.
     #[serde(default)]
     pub architecture: String,
-    /// The operating system as Go names it.
+    /// The operating system, a value of `GOOS`.
     #[serde(default)]
     pub os: String,
     /// The version of the operating system.
@@ -27,15 +28,15 @@ pub struct Platform {
         skip_serializing_if = "Option::is_none"
     )]
     pub os_version: Option<String>,
-    /// Features that the operating system must have.
+    /// Required features of the operating system.
     #[serde(
         default,
         rename = "os.features",
-        deserialize_with = "or_default",
+        deserialize_with = "null_as_default",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub os_features: Vec<String>,
-    /// The variant of the architecture.
+    /// The variant of the CPU, such as `v8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
@@ -50,7 +51,7 @@ pub struct PlatformError {
 }
 
 impl Platform {
-    /// Returns the platform of an operating system, an architecture and, unless it is empty, a variant.
+    /// Returns a platform. An empty `variant` means none.
     pub fn new(os: &str, architecture: &str, variant: &str) -> Self {
         Self {
             architecture: architecture.to_owned(),
@@ -61,8 +62,8 @@ impl Platform {
         }
     }
 
-    /// Returns the platform in its normal form: lower case, no aliases, no variant that is implied by the architecture,
-    /// features in order.
+    /// Returns the platform in its normal form: lower case, without aliases such as `x86_64`,
+    /// without the default variant of the architecture, and with sorted features.
     #[must_use]
     pub fn normalized(&self) -> Self {
         let (architecture, variant) =
@@ -78,10 +79,11 @@ impl Platform {
         }
     }
 
-    /// Says whether an image for `candidate` satisfies a request for this platform.
+    /// Returns whether an image for `candidate` satisfies a request for this platform.
     ///
-    /// Operating system, architecture and variant must be equal in their normal forms; there is no fallback to a lesser
-    /// variant. A candidate that needs a feature of the operating system matches only a request that names it.
+    /// The normal forms of operating system, architecture and variant must be equal: there is no
+    /// fallback, such as from `arm/v7` to `arm/v6`. A candidate with required features matches only
+    /// a request that lists them.
     pub fn matches(&self, candidate: &Self) -> bool {
         let (wanted, offered) = (self.normalized(), candidate.normalized());
         wanted.os == offered.os
@@ -96,7 +98,7 @@ impl Platform {
                 || wanted.os_version == offered.os_version)
     }
 
-    /// Says whether the platform is a placeholder, as attestation manifests carry it.
+    /// Returns whether this is the placeholder `unknown/unknown` of attestation manifests.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" || self.architecture == "unknown"
     }
@@ -117,13 +119,13 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parts: Vec<&str> = text.split('/').collect();
-        let plain = |part: &&str| {
+        let is_valid = |part: &&str| {
             !part.is_empty()
                 && part
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
         };
-        if !(2..=3).contains(&parts.len()) || !parts.iter().all(plain) {
+        if !(2..=3).contains(&parts.len()) || !parts.iter().all(is_valid) {
             let text = text.escape_debug().take(100).collect();
             return Err(PlatformError { text });
         }
@@ -138,7 +140,7 @@ impl FromStr for Platform {
     }
 }
 
-/// Returns the name that Go gives to an operating system.
+/// Returns the `GOOS` value of an operating system.
 fn normalize_os(os: &str) -> String {
     let os = os.to_lowercase();
     if os == "macos" {
@@ -148,7 +150,8 @@ fn normalize_os(os: &str) -> String {
     }
 }
 
-/// Returns the names that Go gives to an architecture and its variant; an implied variant is empty.
+/// Returns the `GOARCH` value of an architecture, and its variant, which is empty if it is the
+/// default.
 fn normalize_architecture(architecture: &str, variant: &str) -> (String, String) {
     let (architecture, variant) = (architecture.to_lowercase(), variant.to_lowercase());
     let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_spelling_of_the_request() {
+    fn parses_aliases_and_keeps_explicit_variants() {
         for (text, shown) in [
             ("linux/amd64", "linux/amd64"),
             ("Linux/x86_64", "linux/amd64"),
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_shapes() {
+    fn rejects_malformed_platforms() {
         for text in [
             "",
             "linux",
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn matches_strictly_after_normalizing() {
+    fn matches_equal_normal_forms_only() {
         assert!(platform("linux/arm64").matches(&Platform::new("linux", "arm64", "v8")));
         assert!(platform("linux/arm64/v8").matches(&Platform::new("linux", "arm64", "")));
         assert!(platform("linux/arm").matches(&Platform::new("linux", "arm", "v7")));

@@ -1,4 +1,4 @@
-//! References: how users name an image, wherever it lies.
+//! References to images in registries, layouts and archives.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -7,52 +7,52 @@ use std::str::FromStr;
 
 use crate::Digest;
 
-/// Names an image: in a registry, in an OCI image layout, or in a layout inside a tar.
+/// A reference to an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reference {
-    /// `[registry/]repository[:tag][@digest]`, with Docker's defaults.
+    /// `[registry/]repository[:tag][@digest]`, with the defaults of Docker: an image in a registry.
     Registry(RegistryReference),
-    /// `oci:DIR[:name|@digest]`: an OCI image layout.
+    /// `oci:DIR[:name|@digest]`: an image in an OCI image layout.
     Layout {
-        /// The layout's folder.
+        /// The directory of the layout.
         path: PathBuf,
-        /// Which image of the layout.
+        /// The image in the layout.
         select: Selector,
     },
-    /// `oci-archive:FILE[:name|@digest]`: an OCI image layout in a tar.
+    /// `oci-archive:FILE[:name|@digest]`: an image in a tar of an OCI image layout.
     Archive {
-        /// The tar.
+        /// The tar file.
         path: PathBuf,
-        /// Which image of the layout.
+        /// The image in the layout.
         select: Selector,
     },
 }
 
-/// Which image of a layout is meant.
+/// Selects an image in a layout.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Selector {
-    /// The only one.
+    /// The only image.
     Any,
-    /// The one with this digest.
+    /// The image with this digest.
     Digest(Digest),
-    /// The one whose annotation `org.opencontainers.image.ref.name` is this.
+    /// The image whose annotation `org.opencontainers.image.ref.name` has this value.
     Name(String),
 }
 
-/// Names an image in a registry.
+/// A reference to an image in a registry.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RegistryReference {
-    /// The registry as users write it: a host's name or address with, perhaps, a port. `docker.io` where none was given.
+    /// The registry: a host name or IP address with an optional port. Defaults to `docker.io`.
     pub registry: String,
-    /// The repository's name, such as `library/debian`.
+    /// The repository, such as `library/debian`.
     pub repository: String,
-    /// The tag. `latest` where neither tag nor digest was given.
+    /// The tag. Defaults to `latest` if there is no digest.
     pub tag: Option<String>,
-    /// The digest of the manifest or index.
+    /// The digest of the manifest or index, if given.
     pub digest: Option<Digest>,
 }
 
-/// Why a text is not a reference.
+/// The error for a text that is not a reference.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "reference `{text}`: {reason}; expected [registry/]repository[:tag][@digest], oci:DIR[:name] or oci-archive:FILE[:name]"
@@ -73,7 +73,7 @@ impl ReferenceError {
 }
 
 impl Reference {
-    /// Returns the tag, or the name of an image in a layout, where the reference has one.
+    /// Returns the tag, or the name of the image in a layout or an archive, if there is one.
     pub fn tag(&self) -> Option<&str> {
         match self {
             Self::Registry(reference) => reference.tag.as_deref(),
@@ -89,7 +89,8 @@ impl Reference {
         }
     }
 
-    /// Says whether two references name the same repository, layout or archive, whatever the image in it.
+    /// Returns whether two references are to the same repository, layout or archive. They may be to
+    /// different images in it.
     pub fn same_repository(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Registry(one), Self::Registry(two)) => {
@@ -103,7 +104,8 @@ impl Reference {
 }
 
 impl RegistryReference {
-    /// Returns the host that serves the registry's API: Docker Hub's is not the name that users write.
+    /// Returns the host, with its optional port, that serves the registry API. For `docker.io` that
+    /// is `registry-1.docker.io`.
     pub fn host(&self) -> &str {
         match self.registry.as_str() {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
@@ -116,30 +118,31 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(place) = text.strip_prefix("oci:") {
-            let (path, select) = split_place(text, place)?;
+        if let Some(location) = text.strip_prefix("oci:") {
+            let (path, select) = split_location(text, location)?;
             return Ok(Self::Layout { path, select });
         }
-        if let Some(place) = text.strip_prefix("oci-archive:") {
-            let (path, select) = split_place(text, place)?;
+        if let Some(location) = text.strip_prefix("oci-archive:") {
+            let (path, select) = split_location(text, location)?;
             return Ok(Self::Archive { path, select });
         }
-        let address = split_address(text);
+        let address = split_ipv6_address(text);
         let named = match address {
-            // `oci-spec` knows no hosts in brackets.
+            // `oci-spec` does not parse IPv6 addresses.
             Some((_, rest)) => format!("localhost{rest}"),
             None => text.to_owned(),
         };
         let parsed: oci_spec::distribution::Reference = named
             .parse()
             .map_err(|source| ReferenceError::new(text, source))?;
-        // `oci-spec` takes an upper-case first component for a host and then does not use it as one.
-        let plain =
+        // `oci-spec` accepts upper-case letters in the first component, as in a host name, also if
+        // it is part of the repository.
+        let is_valid =
             |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'/');
-        if !parsed.repository().bytes().all(plain) {
+        if !parsed.repository().bytes().all(is_valid) {
             return Err(ReferenceError::new(
                 text,
-                "a repository's name is lower case",
+                "the repository must be lower case",
             ));
         }
         let digest = parsed
@@ -160,29 +163,31 @@ impl FromStr for Reference {
     }
 }
 
-/// Splits the brackets with an IPv6 address off a reference that starts with them, as in `[::1]:5000/app`.
-fn split_address(text: &str) -> Option<(&str, &str)> {
+/// Splits `[::1]:5000/app` into the IPv6 address with its brackets and the rest. Returns `None` if
+/// the text does not start with such an address.
+fn split_ipv6_address(text: &str) -> Option<(&str, &str)> {
     let (inner, rest) = text.strip_prefix('[')?.split_once(']')?;
     let _: Ipv6Addr = inner.parse().ok()?;
     let is_host = rest.starts_with([':', '/']) && rest.contains('/');
     is_host.then(|| text.split_at(inner.len() + 2))
 }
 
-/// Splits what stands behind `oci:` into a path and a selector, at the first colon as `skopeo` does.
-fn split_place(text: &str, place: &str) -> Result<(PathBuf, Selector), ReferenceError> {
-    let (path, select) = if let Some((path, digest)) = place.rsplit_once('@') {
+/// Splits the text after `oci:` or `oci-archive:` into the path and the selector. Like `skopeo`, it
+/// splits at the first colon.
+fn split_location(text: &str, location: &str) -> Result<(PathBuf, Selector), ReferenceError> {
+    let (path, select) = if let Some((path, digest)) = location.rsplit_once('@') {
         let digest = digest
             .parse()
             .map_err(|source| ReferenceError::new(text, source))?;
         (path, Selector::Digest(digest))
     } else {
-        match place.split_once(':') {
+        match location.split_once(':') {
             Some((path, name)) => (path, Selector::Name(name.to_owned())),
-            None => (place, Selector::Any),
+            None => (location, Selector::Any),
         }
     };
     if path.is_empty() {
-        return Err(ReferenceError::new(text, "no path is given"));
+        return Err(ReferenceError::new(text, "the path is missing"));
     }
     if path.contains('\0') || select == Selector::Name(String::new()) {
         return Err(ReferenceError::new(
@@ -230,35 +235,35 @@ impl fmt::Display for RegistryReference {
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> String {
+    fn normalize(text: &str) -> String {
         text.parse::<Reference>().expect("a reference").to_string()
     }
 
     #[test]
-    fn fills_in_dockers_defaults() {
-        assert_eq!(shown("debian"), "docker.io/library/debian:latest");
-        assert_eq!(shown("a/b:c"), "docker.io/a/b:c");
-        assert_eq!(shown("localhost:5000/a:c"), "localhost:5000/a:c");
-        assert_eq!(shown("127.0.0.1:5000/a/b"), "127.0.0.1:5000/a/b:latest");
+    fn applies_the_defaults_of_docker() {
+        assert_eq!(normalize("debian"), "docker.io/library/debian:latest");
+        assert_eq!(normalize("a/b:c"), "docker.io/a/b:c");
+        assert_eq!(normalize("localhost:5000/a:c"), "localhost:5000/a:c");
+        assert_eq!(normalize("127.0.0.1:5000/a/b"), "127.0.0.1:5000/a/b:latest");
         assert_eq!(
-            shown("123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"),
+            normalize("123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"),
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1"
         );
-        assert_eq!(shown("[::1]:5000/a/b:c"), "[::1]:5000/a/b:c");
-        assert_eq!(shown("[2001:db8::7]/a"), "[2001:db8::7]/a:latest");
+        assert_eq!(normalize("[::1]:5000/a/b:c"), "[::1]:5000/a/b:c");
+        assert_eq!(normalize("[2001:db8::7]/a"), "[2001:db8::7]/a:latest");
         let digest = Digest::of(b"");
         assert_eq!(
-            shown(&format!("r.example/a@{digest}")),
+            normalize(&format!("r.example/a@{digest}")),
             format!("r.example/a@{digest}")
         );
         assert_eq!(
-            shown(&format!("r.example/a:t@{digest}")),
+            normalize(&format!("r.example/a:t@{digest}")),
             format!("r.example/a:t@{digest}")
         );
     }
 
     #[test]
-    fn names_places_on_disk() {
+    fn parses_layouts_and_archives() {
         let digest = Digest::of(b"");
         for text in [
             "oci:a/b",
@@ -267,12 +272,12 @@ mod tests {
             "oci-archive:x.tar:v1",
             &format!("oci:a@{digest}"),
         ] {
-            assert_eq!(shown(text), text);
+            assert_eq!(normalize(text), text);
         }
     }
 
     #[test]
-    fn refuses_what_would_reach_a_path_or_a_url() {
+    fn rejects_malformed_references() {
         let long = format!("a:{}", "t".repeat(129));
         for text in [
             "",

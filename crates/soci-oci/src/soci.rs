@@ -1,4 +1,4 @@
-//! The SOCI index: a manifest that ties ztocs to the layers of an image.
+//! SOCI indexes, prefetch lists, and the descriptors of ztocs.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,30 @@ use serde::{Deserialize, Serialize};
 use crate::media_type::{OCI_MANIFEST, OCTET_STREAM, SOCI_INDEX_V1, SOCI_INDEX_V2, SOCI_PREFETCH};
 use crate::{Descriptor, Digest, Manifest};
 
-/// On a ztoc or a prefetch list: the digest of its layer.
+/// Annotation of a ztoc or a prefetch list: the digest of its layer.
 pub const LAYER_DIGEST: &str = "com.amazon.soci.image-layer-digest";
-/// On a ztoc: the media type of its layer.
+/// Annotation of a ztoc: the media type of its layer.
 pub const LAYER_MEDIA_TYPE: &str = "com.amazon.soci.image-layer-mediaType";
-/// On a ztoc: the span size in bytes, decimal.
+/// Annotation of a ztoc: the span size in bytes, as a decimal number.
 pub const SPAN_SIZE: &str = "com.amazon.soci.span-size";
-/// On a ztoc: `true` where no file of the layer has extended attributes.
+/// Annotation of a ztoc: `true` if no file of the layer has extended attributes.
 pub const DISABLE_XATTRS: &str = "com.amazon.soci.disable-xattrs";
-/// On a SOCI index: what made it.
+/// Annotation of a SOCI index: the name and version of the tool that built it.
 pub const BUILD_TOOL_IDENTIFIER: &str = "com.amazon.soci.build-tool-identifier";
-/// On a converted image manifest: the digest of its SOCI index.
+/// Annotation of a converted image manifest: the digest of its SOCI index.
 pub const INDEX_DIGEST: &str = "com.amazon.soci.index-digest";
-/// On the entry of a SOCI index in an image index: the digest of its image manifest.
+/// Annotation of the entry of a SOCI index in an image index: the digest of its image manifest.
 pub const IMAGE_MANIFEST_DIGEST: &str = "com.amazon.soci.image-manifest-digest";
 
 /// The suffix that `soci-push` appends to the image's tag for the converted image, unless the user
 /// names another tag.
 pub const CONVERTED_TAG_SUFFIX: &str = "-soci";
 
-/// The configuration of every SOCI index.
+/// The content of the configuration of every SOCI index.
 pub const CONFIG: &[u8] = b"{}";
 
-/// Returns the descriptor of a ztoc of `size` bytes made of `layer` with spans of `span_size` bytes.
+/// Returns the descriptor of the ztoc of `layer`. The ztoc has `size` bytes, and its spans cover
+/// `span_size` bytes each of the uncompressed layer.
 pub fn ztoc_descriptor(layer: &Descriptor, ztoc: Digest, size: u64, span_size: u64) -> Descriptor {
     let mut descriptor = Descriptor::new(OCTET_STREAM, ztoc, size);
     descriptor.annotations = BTreeMap::from([
@@ -40,9 +41,9 @@ pub fn ztoc_descriptor(layer: &Descriptor, ztoc: Digest, size: u64, span_size: u
     descriptor
 }
 
-/// Returns the version 1 SOCI index over `blobs`: the ztocs in the order of the image's layers, then
-/// the prefetch lists. It refers to the image manifest by its `subject`, and readers find it by the
-/// referrers API.
+/// Returns the version 1 SOCI index over `blobs`: the ztocs in the order of the image's layers,
+/// then the prefetch lists. It refers to the image manifest by its `subject`, and readers find it
+/// by the referrers API.
 pub fn soci_index_v1(
     blobs: &[Descriptor],
     subject: &Descriptor,
@@ -54,8 +55,8 @@ pub fn soci_index_v1(
     }
 }
 
-/// Returns the version 2 SOCI index over `blobs`: the ztocs in the order of the image's layers, then
-/// the prefetch lists. The manifest of the converted image names it in an annotation.
+/// Returns the version 2 SOCI index over `blobs`: the ztocs in the order of the image's layers,
+/// then the prefetch lists. The manifest of the converted image names it in an annotation.
 pub fn soci_index_v2(blobs: &[Descriptor], build_tool_identifier: &str) -> Manifest {
     soci_index(SOCI_INDEX_V2, blobs, build_tool_identifier)
 }
@@ -75,24 +76,24 @@ fn soci_index(config_type: &str, blobs: &[Descriptor], build_tool_identifier: &s
     }
 }
 
-/// A range of spans that a reader fetches before the container starts; both ends belong to it.
+/// An inclusive range of spans to fetch before the container starts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct SpanRange {
     /// The first span.
     pub start_span: u32,
-    /// The last span, `start_span <= end_span`.
+    /// The last span, not before the first.
     pub end_span: u32,
 }
 
 /// The content of a prefetch list.
 #[derive(Serialize)]
-struct Prefetch<'a> {
+struct PrefetchList<'a> {
     version: &'static str,
     prefetch_spans: &'a [SpanRange],
 }
 
-/// Returns the prefetch list of `layer` over `spans`, in any order: its descriptor and its bytes. Overlapping and adjacent
-/// ranges become one.
+/// Builds the prefetch list of `layer`, and returns its descriptor and its bytes. `spans` may be in
+/// any order; overlapping and adjacent ranges are merged.
 pub fn prefetch_list(layer: Digest, mut spans: Vec<SpanRange>) -> (Descriptor, Vec<u8>) {
     spans.sort_unstable();
     let mut merged: Vec<SpanRange> = Vec::new();
@@ -104,7 +105,7 @@ pub fn prefetch_list(layer: Digest, mut spans: Vec<SpanRange>) -> (Descriptor, V
             _ => merged.push(span),
         }
     }
-    let bytes = crate::go_json::to_vec(&Prefetch {
+    let bytes = crate::go_json::to_vec(&PrefetchList {
         version: "1.0",
         prefetch_spans: &merged,
     });
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn merges_overlapping_and_adjacent_spans() {
+    fn a_prefetch_list_merges_overlapping_and_adjacent_ranges() {
         let range = |start_span, end_span| SpanRange {
             start_span,
             end_span,
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn has_the_bytes_that_readers_expect() {
+    fn an_index_has_the_bytes_that_go_writes() {
         let layer = Descriptor::new(
             "application/vnd.oci.image.layer.v1.tar+gzip",
             Digest::of(b"layer"),
