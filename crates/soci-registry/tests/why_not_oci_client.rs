@@ -2,7 +2,8 @@
 //! registry.
 //!
 //! Each test states a fact about the library. If one fails, the library has caught up, and the
-//! decision should be reconsidered. The tests in `registry/` show that this crate behaves otherwise.
+//! decision should be reconsidered. The tests in `registry/` show that this crate behaves
+//! differently.
 
 #[path = "registry/fake.rs"]
 #[expect(

@@ -1,4 +1,4 @@
-//! Runs Docker's credential helpers: programs that store credentials outside Docker's configuration.
+//! Runs Docker's credential helpers: programs that store credentials outside its configuration.
 //!
 //! A helper reads the server's name from stdin and answers in JSON on stdout (the protocol of
 //! `docker-credential-helpers`). It runs without a shell, with a timeout, an output limit and a

@@ -110,8 +110,8 @@ async fn distinguishes_a_missing_list_from_a_missing_repository() {
     assert!(error.hint().is_some());
 }
 
-/// Starts a registry with one tag, which holds `stored`. Another client overwrites each of the first
-/// `lost` writes.
+/// Starts a registry with one tag, which holds `stored`. Another client overwrites each of the
+/// first `lost` writes.
 fn start_tag_store(stored: Option<Value>, lost: usize) -> Fake {
     let stored = Mutex::new(stored);
     Fake::start(move |seen, before| {
