@@ -4,34 +4,34 @@ IMAGE_NAME ?= soci-tools
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 .PHONY: build
 build: ## build the tools into target/release
 	scripts/setup.sh build
 	cargo build --workspace --locked --release --bins
 
+.PHONY: test-fast
+test-fast: ## run the tests of each crate and tool; needs Cargo and a C compiler, nothing else
+	cargo test --workspace --exclude soci-e2e --locked
+
 .PHONY: test
 test: ## run all tests, with real registries and containers on this machine
 	scripts/setup.sh test
-	cargo build --workspace --locked --bins
 	cargo test --workspace --locked --no-fail-fast; status=$$?; scripts/test-bases.sh stop; exit $$status
 
 .PHONY: faults
-faults: ## run the tools against a registry that misbehaves, and print how they fare
-	cargo build --workspace --locked --bins
+faults: ## run the tools against a registry that misbehaves, and print a table of the outcomes
 	cargo test --quiet --locked --package soci-e2e --test fault_table -- --nocapture
 
 .PHONY: soak
-soak: ## a thousand pipelines against registries that fail at random; SOCI_SOAK_RUNS, SOCI_SOAK_SEED
-	cargo build --workspace --locked --bins
+soak: ## run a thousand pipelines against registries that fail at random; SOCI_SOAK_RUNS, SOCI_SOAK_SEED
 	SOCI_SOAK_RUNS=$${SOCI_SOAK_RUNS:-1000} SOCI_SOAK_SEED=$${SOCI_SOAK_SEED:-$$(date +%s)} \
 	  cargo test --locked -p soci-e2e --test e2e soak_ends -- --nocapture
 
 .PHONY: sweeps
-sweeps: ## fail each call to the file system once, and kill the tools at each, and print how many these were
+sweeps: ## fail each file system call once, and kill the tools at each, and print how many calls there were
 	scripts/setup.sh test
-	cargo build --workspace --locked --bins
 	cargo test --locked -p soci-e2e --test sweeps -- --nocapture
 
 .PHONY: bench
@@ -45,7 +45,7 @@ check: ## formatting, lints, licences and duplicates of dependencies, shell scri
 	scripts/check.sh
 
 .PHONY: demo
-demo: build ## index an image that is made here, or with IMAGE=registry/app:tag that one
+demo: build ## index an image made for the demo, or the one given by IMAGE=registry/app:tag
 	@scripts/demo.sh $(IMAGE)
 
 .PHONY: image
@@ -53,6 +53,6 @@ image: ## build the container image; DOCKER_BUILD_ARGS goes to docker build
 	docker build $(DOCKER_BUILD_ARGS) -t $(IMAGE_NAME) .
 
 .PHONY: clean
-clean: ## remove what the other targets made
+clean: ## remove everything that the other targets made
 	cargo clean
 	rm -rf demo

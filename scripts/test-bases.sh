@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# Makes the base images that tests need on a machine that reaches Debian's packages but no image registry:
-# `soci-test/debian` (bookworm, minimal) and `soci-test/rust` (that, a linker, and this machine's toolchain).
-# Starts a Docker daemon if none answers. Does nothing when all is there. Needs root, or sudo.
-#   test-bases.sh [runtime] [build]   makes these, or else both; prints, as shell assignments, what the Dockerfile takes:
+# Makes the base images for building and testing the container on a machine that reaches Debian's packages but no image
+# registry: `soci-test/debian` (bookworm, minimal) and `soci-test/rust` (the same with a linker and this machine's
+# toolchain). Images that exist are reused. Needs root or sudo.
+#
+# Uses the Docker daemon that answers. If none does, starts one with a socket and data of its own and without a bridge,
+# so that it changes nothing for another daemon. Its containers have the host's network or none: `--network host`.
+#
+#   test-bases.sh [runtime] [build]   makes these images, by default both, and prints shell assignments:
 #     eval "$(scripts/test-bases.sh)"
 #     docker build --network host --build-arg BUILD_IMAGE="$BUILD_IMAGE" --build-arg RUNTIME_IMAGE="$RUNTIME_IMAGE" .
-#   test-bases.sh stop                ends the daemon that this started
-# An image that the environment names by BUILD_IMAGE or RUNTIME_IMAGE is taken as it is.
+#   test-bases.sh stop                stops the daemon that this script started
+#
+# Environment: BUILD_IMAGE and RUNTIME_IMAGE name images to use instead of the ones made here; DOCKER_HOST chooses a
+# daemon; SOCI_TEST_STATE is the directory for data and logs (default: test-bases in Cargo's target directory).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -14,6 +20,10 @@ state=${SOCI_TEST_STATE:-${CARGO_TARGET_DIR:-target}/test-bases}
 mkdir -p "$state"
 state=$(realpath "$state")
 log=$state/log
+pidfile=$state/dockerd.pid
+# A socket's path has at most 107 bytes, so this directory has a short one.
+run=/tmp/soci-docker-$(cksum <<<"$state" | cut -d ' ' -f 1)
+own_host=unix://$run/docker.sock
 
 fail() {
   printf 'test-bases: %s\n' "$1" >&2
@@ -25,13 +35,24 @@ as_root() {
   if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
-# Whatever the daemon inherits it keeps for as long as it runs: neither the lock nor a pipe of the caller's.
+answers() { docker version >>"$log" 2>&1; }
+
+# Makes `docker` speak to a daemon that answers: the configured one, or one that this script starts.
+connect() {
+  ! answers || return 0
+  export DOCKER_HOST=$own_host
+  answers || start_daemon
+}
+
+# The daemon would keep the lock and the caller's pipe open for as long as it runs if it inherited them.
 start_daemon() {
   local pid
-  ! docker version >>"$log" 2>&1 || return 0
-  as_root setsid dockerd --pidfile "$state/dockerd.pid" >>"$state/dockerd.log" 2>&1 </dev/null 9>&- &
+  as_root mkdir -p "$run"
+  as_root setsid dockerd --host "$own_host" --group "$(id -g)" --pidfile "$pidfile" \
+    --data-root "$state/docker" --exec-root "$run" --bridge none --iptables=false --ip6tables=false --ip-masq=false \
+    >>"$state/dockerd.log" 2>&1 </dev/null 9>&- &
   pid=$!
-  until docker version >>"$log" 2>&1; do
+  until answers; do
     [[ -e /proc/$pid ]] || { log=$state/dockerd.log fail 'dockerd does not start'; }
     sleep 0.2
   done
@@ -39,8 +60,8 @@ start_daemon() {
 
 stop_daemon() {
   local pid
-  [[ -e $state/dockerd.pid ]] || return 0
-  pid=$(<"$state/dockerd.pid")
+  [[ -e $pidfile ]] || return 0
+  pid=$(<"$pidfile")
   [[ $(ps -o comm= -p "$pid") == dockerd ]] || return 0
   as_root kill "$pid"
   while [[ -e /proc/$pid ]]; do sleep 0.1; done
@@ -48,7 +69,8 @@ stop_daemon() {
 
 has() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# Imports a new minimal system as image $1, with the packages that follow; `add_toolchain` may add to its root.
+# bootstrap IMAGE PACKAGES [OPTION…]: imports a minimal system with these packages (separated by commas) as an image.
+# The options go to `docker import`.
 bootstrap() {
   local image=$1 packages=$2 root
   shift 2
@@ -61,7 +83,7 @@ bootstrap() {
   as_root rm -rf "$root"
 }
 
-# The machine's certificates go along: behind a proxy that signs for others, they are what makes crates reachable.
+# Copies this machine's certificates too: behind a proxy that intercepts TLS, Cargo needs them to reach its registry.
 add_toolchain() {
   local root=$1
   as_root mkdir -p "$root/opt/rust"
@@ -92,7 +114,8 @@ exec 9>"$state/lock"
 flock 9
 scripts/setup.sh image >&2
 : >"$log"
-start_daemon
+connect
+[[ -z ${DOCKER_HOST-} ]] || echo "export DOCKER_HOST=$DOCKER_HOST"
 for base in "$@"; do
   case $base in
   runtime)
