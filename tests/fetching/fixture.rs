@@ -1,10 +1,10 @@
 //! A registry that is about to fail, and an image of one layer in it.
 
 use soci_testkit::{
-    canary::assert_no_secret,
     faulty::{Entry, Fault, Faulty, Rule, Setup},
     image::{self, Image, Layer, random_layer},
     process::{Finished, Sandbox, Tool},
+    store::assert_no_secret,
     store::{assert_sound, blob_file, cached_ztocs},
 };
 

@@ -30,7 +30,7 @@ const FLAWS: [(Flaw, bool, &[&str]); 4] = [
         &["expired", "the clock of this machine says"],
     ),
     (
-        Flaw::OtherHost,
+        Flaw::WrongHost,
         true,
         &["not valid for name", "elsewhere.example"],
     ),
@@ -51,7 +51,7 @@ fn rejects_a_flawed_certificate_at_the_first_connection() {
     for (flaw, trusted, says) in FLAWS {
         let registry = Faulty::setup().flawed_tls(&[], flaw).sharing(&open).start();
         let sandbox = Sandbox::new();
-        let tap = Wiretap::of(&registry.host());
+        let tap = Wiretap::in_front_of(&registry.host());
         let mut tool = tapped(&sandbox, &registry, &tap).env("SOCI_PLAIN_HTTP", "false");
         if trusted {
             tool = tool.env("SOCI_CA_FILE", registry.ca_file());
@@ -65,7 +65,7 @@ fn rejects_a_flawed_certificate_at_the_first_connection() {
         assert_fails(&sandbox, finished, 69, says);
         assert_eq!(tap.connections(), 1, "{flaw:?}");
         // Nothing was sent in plain text.
-        assert!(!tap.heard().contains("HTTP/1.1"), "{}", tap.heard());
+        assert!(!tap.received().contains("HTTP/1.1"), "{}", tap.received());
         assert!(registry.requests().is_empty());
     }
 }
@@ -95,7 +95,7 @@ fn reports_a_server_that_speaks_the_other_protocol() {
         (secure.host(), "true", "it does not speak plain HTTP"),
     ] {
         let sandbox = Sandbox::new();
-        let tap = Wiretap::of(&host);
+        let tap = Wiretap::in_front_of(&host);
         let tool = tapped(&sandbox, &open, &tap).env("SOCI_PLAIN_HTTP", plain_http);
         assert_fails(&sandbox, tool.run(), 69, &[says]);
         assert_eq!(tap.connections(), 1);

@@ -1,4 +1,5 @@
-//! Runs the container as the most careful user would: any user, a read-only root, no capability, little memory.
+//! Runs the container under the strictest settings: an unknown user, a read-only root, no
+//! capabilities, little memory.
 
 use std::{
     fs,
@@ -9,13 +10,20 @@ use std::{
 
 use soci_testkit::{
     image::{Image, Layer, write_layout},
-    process::{Finished, Sandbox, Tool, bin, profile_directory, workspace},
+    process::{Finished, Sandbox, Tool},
     registry::Registry,
+    workspace,
 };
 
 const TOOLS: [&str; 4] = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
 
-/// Stands for a toolchain: its `cargo` hands out the binaries under test. The certificates are what is copied of it.
+/// The tag of the image that the Dockerfile builds.
+const IMAGE: &str = "soci-test/tools";
+
+/// A build image without a toolchain: its `cargo` copies the binaries under test to where the
+/// Dockerfile expects them.
+///
+/// The Dockerfile also copies the certificates from its build image.
 const BUILD_IMAGE: &str = r"
 ARG RUNTIME_IMAGE
 FROM $RUNTIME_IMAGE
@@ -25,22 +33,13 @@ RUN printf '#!/bin/sh\nmkdir target && cp -r /built target/release\n' >/usr/loca
  && chmod +x /usr/local/bin/cargo
 ";
 
-/// A store that any user may write.
+/// A store that every user may write to.
 const STORE: &str = "/var/lib/soci:mode=1777";
 
-/// The image that the Dockerfile makes.
-static IMAGE: LazyLock<String> = LazyLock::new(|| {
-    let bases = Command::new(workspace().join("scripts/test-bases.sh"))
-        .arg("runtime")
-        .env("CARGO_TARGET_DIR", profile_directory().join(".."))
-        .output()
-        .expect("bash");
-    assert!(
-        bases.status.success(),
-        "test-bases.sh:\n{}",
-        String::from_utf8_lossy(&bases.stderr)
-    );
-    let base = String::from_utf8(bases.stdout).expect("an image's name");
+/// The Docker daemon, after it has built [`IMAGE`].
+static DOCKER: LazyLock<Docker> = LazyLock::new(|| {
+    let (docker, runtime_image) = start_daemon();
+    let runtime_image = format!("RUNTIME_IMAGE={runtime_image}");
     let context = Sandbox::new();
     context.write("Dockerfile", BUILD_IMAGE);
     context.write("bin/README", "");
@@ -48,41 +47,85 @@ static IMAGE: LazyLock<String> = LazyLock::new(|| {
     context.write("ca-certificates.crt", certificates);
     for tool in TOOLS {
         let target = context.path().join("bin").join(tool);
-        let strip = context.program("strip").arg(bin(tool));
+        let strip = context.program("strip").arg(workspace::bin(tool));
         strip.arg("-o").arg(target).run().succeeds();
     }
-    let build = |arguments: &[&str]| -> String {
-        let docker = context.program("docker").args(["build", "-q"]);
-        docker.args(arguments).run().succeeds().text().trim().into()
+    let build = |arguments: &[&str]| {
+        let docker = docker.command(&context, &["build", "-q", "--network", "host"]);
+        let docker = docker.args(["--build-arg", &runtime_image]);
+        docker.args(arguments).run().succeeds();
     };
-    let base = ["--build-arg", base.trim()];
-    build(&[&base[..], &["-t", "soci-test/prebuilt", "."]].concat());
-    let tools = workspace().display().to_string();
-    let stand_in = ["--build-arg", "BUILD_IMAGE=soci-test/prebuilt"];
-    build(&[&base[..], &stand_in, &["-t", "soci-test/tools", &tools]].concat())
+    build(&["-t", "soci-test/prebuilt", "."]);
+    let repository = workspace::root().display().to_string();
+    let build_image = "BUILD_IMAGE=soci-test/prebuilt";
+    build(&["--build-arg", build_image, "-t", IMAGE, &repository]);
+    docker
 });
 
-/// A `docker run` of the image in which as little is allowed as can be; options of `docker run` may be added.
-fn docker_run(sandbox: &Sandbox) -> Tool {
-    // A user that the image does not know.
-    let user = 20_000 + std::process::id() % 40_000;
-    let run = ["run", "--rm", "--network", "host", "--memory", "256m"];
-    let bare = "--read-only --cap-drop ALL --security-opt no-new-privileges --user";
-    let docker = sandbox.program("docker").args(run).args(bare.split(' '));
-    docker.arg(format!("{user}:{user}"))
+/// A Docker daemon.
+struct Docker {
+    /// The daemon's socket, unless it is the default one.
+    host: Option<String>,
+}
+
+impl Docker {
+    fn command(&self, sandbox: &Sandbox, arguments: &[&str]) -> Tool {
+        let docker = sandbox.program("docker").args(arguments);
+        match &self.host {
+            Some(host) => docker.env("DOCKER_HOST", host),
+            None => docker,
+        }
+    }
+
+    /// Returns a `docker run` of the image with as few rights as it can have; the caller may add
+    /// options.
+    fn run(&self, sandbox: &Sandbox) -> Tool {
+        // A user that the image does not know.
+        let user = 20_000 + std::process::id() % 40_000;
+        let options = "run --rm --network host --memory 256m --read-only --cap-drop ALL \
+                       --security-opt no-new-privileges --user";
+        let arguments: Vec<&str> = options.split(' ').filter(|word| !word.is_empty()).collect();
+        self.command(sandbox, &arguments)
+            .arg(format!("{user}:{user}"))
+    }
+}
+
+/// Returns a daemon and the image for the last stage of the Dockerfile, both as
+/// `scripts/test-bases.sh` provides them.
+fn start_daemon() -> (Docker, String) {
+    let script = Command::new(workspace::root().join("scripts/test-bases.sh"))
+        .arg("runtime")
+        .env("CARGO_TARGET_DIR", workspace::target_directory())
+        .output()
+        .expect("bash");
+    assert!(
+        script.status.success(),
+        "test-bases.sh:\n{}",
+        String::from_utf8_lossy(&script.stderr)
+    );
+    let assignments = String::from_utf8(script.stdout).expect("shell assignments");
+    let value = |name: &str| {
+        let mut lines = assignments.lines();
+        lines.find_map(|line| Some(line.strip_prefix(name)?.to_owned()))
+    };
+    let docker = Docker {
+        host: value("export DOCKER_HOST="),
+    };
+    (docker, value("RUNTIME_IMAGE=").expect("an image"))
 }
 
 /// Runs the image with a store, and with variables such as `MIN_LAYER_SIZE=0`.
 fn run(variables: &[&str], arguments: &[&str]) -> Finished {
     let sandbox = Sandbox::new();
-    let mut docker = docker_run(&sandbox).args(["--tmpfs", STORE]);
+    let mut docker = DOCKER.run(&sandbox).args(["--tmpfs", STORE]);
     for variable in variables {
         docker = docker.args(["--env", variable]);
     }
-    docker.arg(&*IMAGE).args(arguments).run()
+    docker.arg(IMAGE).args(arguments).run()
 }
 
-/// A registry with an image at `app:v1`, which is small, and the reference to it.
+/// Starts a registry with a small image at `app:v1`, and returns it with the reference to the
+/// image.
 fn registry() -> (Registry, String) {
     let sandbox = Sandbox::new();
     let layer = Layer::gzip(&[("data", &vec![7; 100_000])]);
@@ -94,6 +137,7 @@ fn registry() -> (Registry, String) {
     (registry, reference)
 }
 
+/// K6: a container with as few rights as possible.
 #[test]
 fn any_user_on_a_read_only_root_builds_and_pushes_the_index() {
     let (registry, reference) = registry();
@@ -115,11 +159,11 @@ fn any_user_on_a_read_only_root_builds_and_pushes_the_index() {
         referrers["manifests"][0]["digest"],
         document["manifests"][0]["index"]["v1"]["digest"]
     );
-    // Docker, which loads nothing lazily, takes it for the image that it was.
+    // Docker pulls the converted image as an ordinary one.
     let sandbox = Sandbox::new();
     let converted = format!("{reference}-soci");
     for command in [&["pull", "-q"][..], &["rmi"]] {
-        let docker = sandbox.program("docker").args(command);
+        let docker = DOCKER.command(&sandbox, command);
         docker.arg(&converted).run().succeeds();
     }
 }
@@ -137,7 +181,7 @@ fn the_environment_chooses_what_is_indexed() {
 
 #[test]
 fn a_value_that_does_not_parse_is_a_usage_error() {
-    // Nothing listens there: a request would end otherwise.
+    // Port 1 refuses connections: if a tool made a request, the exit status would be 69.
     let reference = "127.0.0.1:1/app:v1";
     for variable in ["MIN_LAYER_SIZE", "IMAGE_ARCH", "SOCI_SPAN_SIZE"] {
         let value = format!("{variable}=10 apples");
@@ -152,8 +196,9 @@ fn arguments_are_references_or_one_tool() {
     assert!(help.text().contains("--min-layer-size"), "{}", help.text());
 }
 
+/// H9: a stage of the pipeline in the container fails.
 #[test]
-fn the_stage_that_failed_gives_the_status() {
+fn the_exit_status_is_that_of_the_stage_that_failed() {
     let (registry, reference) = registry();
     let missing = format!("{}/app:v2", registry.host());
     run(&[], &[&missing, &reference])
@@ -162,31 +207,35 @@ fn the_stage_that_failed_gives_the_status() {
 }
 
 #[test]
-fn a_store_is_asked_for_where_nothing_can_be_written() {
+fn without_a_writable_store_a_volume_is_asked_for() {
     let sandbox = Sandbox::new();
-    docker_run(&sandbox)
-        .args([IMAGE.as_str(), "127.0.0.1:1/app:v1"])
+    DOCKER
+        .run(&sandbox)
+        .args([IMAGE, "127.0.0.1:1/app:v1"])
         .run()
         .ends_with(73)
         .says("add a volume at /var/lib/soci");
 }
 
+/// G5: a signal stops the container.
 #[test]
-fn a_signal_ends_it() {
-    // It takes connections and never answers.
+fn a_signal_stops_the_container() {
+    // A server that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = silent.local_addr().expect("the port that was bound");
     let sandbox = Sandbox::new();
     let name = format!("soci-test-{}", address.port());
-    let docker = docker_run(&sandbox).args(["--tmpfs", STORE, "--name", &name]);
-    let docker = docker.args([IMAGE.clone(), format!("{address}/app:v1")]);
+    let docker = DOCKER
+        .run(&sandbox)
+        .args(["--tmpfs", STORE, "--name", &name]);
+    let docker = docker.arg(IMAGE).arg(format!("{address}/app:v1"));
     let mut docker = docker.into_command();
     let mut running = docker.stderr(Stdio::null()).spawn().expect("docker");
     let request = silent.accept().expect("a request of soci-pull");
-    let kill = sandbox
-        .program("docker")
-        .args(["kill", "-s", "TERM", &name]);
-    kill.run().succeeds();
+    DOCKER
+        .command(&sandbox, &["kill", "-s", "TERM", &name])
+        .run()
+        .succeeds();
     let status = running.wait().expect("a child that was not waited for");
     assert_eq!(status.code(), Some(143));
     drop(request);

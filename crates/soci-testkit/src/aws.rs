@@ -1,7 +1,8 @@
-//! Stand-ins for AWS: the API that gives ECR's tokens, STS, and the services that give machines their credentials.
+//! Mocks of AWS: the API that issues ECR's tokens, STS, and the services that give machines their
+//! credentials.
 //!
-//! Each is a [`Faulty`] whose every answer comes from a closure, so that it logs what it was asked and can misbehave;
-//! [`Moto`](crate::moto::Moto) is a complete one that cannot.
+//! Each is a [`Faulty`] whose responses all come from a function, so that it records requests and
+//! can fail. [`Moto`](crate::moto::Moto) implements more of these APIs, but cannot fail.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::json;
@@ -11,51 +12,52 @@ use crate::{
     process::Tool,
 };
 
-/// When credentials end that last for the whole test.
+/// An expiry that no test reaches.
 const EXPIRATION: &str = "2100-01-01T00:00:00Z";
 
-/// Starts a server that answers everything by a closure.
-pub fn answering(
+/// Starts a server that answers all requests by a function.
+pub fn start_with_handler(
     setup: Setup,
-    answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
 ) -> Faulty {
-    let fault = Fault::edit(move |request, _| answer(request));
+    let fault = Fault::edit(move |request, _| handler(request));
     setup.rule(Rule::on("*", "*", fault)).start()
 }
 
-/// Lets a tool ask a stand-in in place of every service of AWS, with keys of its own.
+/// Makes a tool use a mock for all services of AWS, with credentials for it.
 #[must_use]
-pub fn serve(tool: Tool, server: &Faulty) -> Tool {
+pub fn use_endpoint(tool: Tool, server: &Faulty) -> Tool {
     tool.env("AWS_ENDPOINT_URL", server.url())
         .env("AWS_ACCESS_KEY_ID", "canary-key")
         .env("AWS_SECRET_ACCESS_KEY", "canary-secret-key")
 }
 
-/// Answers `GetAuthorizationToken`, of ECR or of ECR Public, whichever is asked.
-pub fn token(request: &Request, user: &str, password: &str) -> Reply {
+/// Answers `GetAuthorizationToken` of ECR or ECR Public, depending on the request.
+pub fn authorization_token(request: &Request, user: &str, password: &str) -> Reply {
     let token = BASE64_STANDARD.encode(format!("{user}:{password}"));
-    // The past, as some stand-ins have it: how long a token is good is for the registry to say.
+    // An expiry in the past, as some mocks send it: only the registry's response decides whether a
+    // token is valid.
     let data = json!({"authorizationToken": token, "expiresAt": 1});
     let target = request.header("x-amz-target").unwrap_or_default();
     let body = match target {
         "SpencerFrontendService.GetAuthorizationToken" => json!({"authorizationData": data}),
         _ => json!({"authorizationData": [data]}),
     };
-    answer(200).body(body.to_string())
+    json_reply(200).body(body.to_string())
 }
 
-/// Refuses as AWS's JSON services do.
-pub fn refusal(status: u16, code: &str, message: &str) -> Reply {
+/// Returns an error of an AWS service with a JSON protocol.
+pub fn json_error(status: u16, code: &str, message: &str) -> Reply {
     let body = json!({"__type": code, "message": message});
-    answer(status).body(body.to_string())
+    json_reply(status).body(body.to_string())
 }
 
-fn answer(status: u16) -> Reply {
+fn json_reply(status: u16) -> Reply {
     Reply::new(status).header("Content-Type", "application/x-amz-json-1.1")
 }
 
-/// Gives credentials, as a container's or an instance's service does.
-pub fn credentials() -> Reply {
+/// Returns temporary credentials, as the service for containers and that for instances send them.
+pub fn temporary_credentials() -> Reply {
     let body = json!({"Code": "Success", "AccessKeyId": "canary-key", "SecretAccessKey": "canary-secret-key",
         "Token": "canary-session", "Expiration": EXPIRATION});
     Reply::new(200)
@@ -63,8 +65,8 @@ pub fn credentials() -> Reply {
         .body(body.to_string())
 }
 
-/// Answers as an instance's metadata service that insists on a token of its own.
-pub fn metadata(request: &Request) -> Reply {
+/// Answers as an instance's metadata service that requires a session token (`IMDSv2`).
+pub fn instance_metadata(request: &Request) -> Reply {
     const TOKEN: &str = "canary-metadata-token";
     const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
     if request.is("PUT", "/latest/api/token") {
@@ -77,14 +79,14 @@ pub fn metadata(request: &Request) -> Reply {
     }
     match request.path.strip_prefix(ROLE) {
         Some("") => Reply::new(200).body("builder"),
-        Some("builder") => credentials(),
+        Some("builder") => temporary_credentials(),
         _ => Reply::new(404),
     }
 }
 
-/// Answers STS's `AssumeRoleWithWebIdentity`.
+/// Returns the response of STS to `AssumeRoleWithWebIdentity`.
 pub fn assumed_role() -> Reply {
-    xml(
+    xml_reply(
         200,
         &format!(
             "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
@@ -96,9 +98,9 @@ pub fn assumed_role() -> Reply {
     )
 }
 
-/// Refuses as STS does.
-pub fn role_refusal(code: &str, message: &str) -> Reply {
-    xml(
+/// Returns an error of STS.
+pub fn sts_error(code: &str, message: &str) -> Reply {
+    xml_reply(
         400,
         &format!(
             "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
@@ -107,7 +109,7 @@ pub fn role_refusal(code: &str, message: &str) -> Reply {
     )
 }
 
-fn xml(status: u16, body: &str) -> Reply {
+fn xml_reply(status: u16, body: &str) -> Reply {
     Reply::new(status)
         .header("Content-Type", "text/xml")
         .body(body)

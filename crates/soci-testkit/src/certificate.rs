@@ -1,27 +1,28 @@
-//! Certificates for servers on this machine, good ones and such as no client may accept.
+//! Certificates for servers on this machine: valid ones, and ones that no client may accept.
 
 use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
-/// What is wrong with a server's certificate.
+/// Why a server's certificate must not be accepted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Flaw {
-    /// Nothing: it is signed by the authority whose certificate the test holds.
+    /// It is valid, and signed by the authority that the test trusts.
     #[default]
     None,
-    /// It was valid once.
+    /// It has expired.
     Expired,
     /// It is for another host.
-    OtherHost,
-    /// It is signed by itself.
+    WrongHost,
+    /// It is self-signed.
     SelfSigned,
-    /// It is good for no more than half a day before and after now, by the clock of the test.
+    /// It is valid from twelve hours before now to twelve hours after now, by the clock of the
+    /// test.
     ShortLived,
 }
 
-/// A server's certificate with its key, and the certificate of an authority.
-pub(crate) struct Issued {
+/// A server's certificate with its key, and the certificate of its authority.
+pub(crate) struct Certificate {
     pub(crate) authority_pem: String,
     pub(crate) pem: String,
     pub(crate) key_pem: String,
@@ -30,9 +31,9 @@ pub(crate) struct Issued {
 }
 
 /// Issues a certificate for host names and addresses.
-pub(crate) fn issue(names: &[String], flaw: Flaw) -> Issued {
+pub(crate) fn issue(names: &[String], flaw: Flaw) -> Certificate {
     let mut authority = CertificateParams::new([]).expect("no names");
-    // A name of its own: a certificate whose issuer has the subject's name passes for self-signed.
+    // A certificate whose issuer has the same name as its subject would count as self-signed.
     authority
         .distinguished_name
         .push(DnType::CommonName, "test authority");
@@ -43,7 +44,7 @@ pub(crate) fn issue(names: &[String], flaw: Flaw) -> Issued {
         .expect("a certificate");
     let key = KeyPair::generate().expect("a key");
     let mut server = match flaw {
-        Flaw::OtherHost => CertificateParams::new(["elsewhere.example".to_owned()]),
+        Flaw::WrongHost => CertificateParams::new(["elsewhere.example".to_owned()]),
         _ => CertificateParams::new(names),
     }
     .expect("host names");
@@ -52,7 +53,10 @@ pub(crate) fn issue(names: &[String], flaw: Flaw) -> Issued {
     }
     if flaw == Flaw::ShortLived {
         let half_a_day = Duration::from_hours(12);
-        #[expect(clippy::disallowed_methods, reason = "what it is good for is today")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the validity depends on the current time"
+        )]
         let now = SystemTime::now();
         server.not_before = (now - half_a_day).into();
         server.not_after = (now + half_a_day).into();
@@ -62,7 +66,7 @@ pub(crate) fn issue(names: &[String], flaw: Flaw) -> Issued {
         _ => server.signed_by(&key, &Issuer::new(authority, authority_key)),
     }
     .expect("a certificate");
-    Issued {
+    Certificate {
         authority_pem: root.pem(),
         pem: server.pem(),
         key_pem: key.serialize_pem(),

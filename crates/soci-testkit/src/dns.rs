@@ -1,4 +1,4 @@
-//! A name server on loopback that says what a test wants, and counts what it is asked.
+//! A name server on loopback that gives the answers that a test wants, and counts the queries.
 
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
@@ -6,34 +6,35 @@ use std::{
     thread,
 };
 
-/// What a server says of a name.
+/// An answer to a query.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// It has these addresses.
+    /// The addresses of the name.
     Addresses(Vec<IpAddr>),
-    /// There is no such name.
-    NoName,
-    /// The server itself failed.
-    Failure,
-    /// Nothing at all.
-    Silence,
+    /// The name does not exist (`NXDOMAIN`).
+    NoSuchName,
+    /// The server failed (`SERVFAIL`).
+    ServerFailure,
+    /// No answer is sent.
+    NoReply,
 }
 
-/// A server that runs as long as the test's process.
+/// A name server that runs as long as the test's process.
 #[derive(Debug)]
-pub struct Dns {
-    asked: Arc<Mutex<Vec<String>>>,
+pub struct NameServer {
+    names: Arc<Mutex<Vec<String>>>,
 }
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
-impl Dns {
-    /// Starts a server on 127.0.0.1, port 53; `answer` takes a name and how often that was asked for before.
+impl NameServer {
+    /// Starts a server on 127.0.0.1, port 53. `answer` takes a name, and how often it was queried
+    /// before.
     pub fn start(answer: impl Fn(&str, usize) -> Answer + Send + 'static) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).expect("port 53");
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let names = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&names);
         thread::spawn(move || {
             let mut buffer = [0; 512];
             while let Ok((length, client)) = socket.recv_from(&mut buffer) {
@@ -43,29 +44,29 @@ impl Dns {
                 let before = {
                     let mut log = log.lock().expect("no panic");
                     let before = log.iter().filter(|name| **name == query.name).count();
-                    // Both families are asked for at once.
+                    // Resolvers query both address families at once, which counts as one query.
                     if query.kind == A {
                         log.push(query.name.clone());
                     }
                     before
                 };
-                if let Some(reply) = query.reply(&answer(&query.name, before)) {
-                    // A client that is gone wants no answer.
+                if let Some(reply) = query.encode_response(&answer(&query.name, before)) {
+                    // Sending fails if the client has disconnected.
                     drop(socket.send_to(&reply, client));
                 }
             }
         });
-        Self { asked }
+        Self { names }
     }
 
-    /// Returns how often a name was looked up.
+    /// Returns how often a name was queried.
     pub fn count(&self, name: &str) -> usize {
-        let asked = self.asked.lock().expect("no panic");
-        asked.iter().filter(|asked| *asked == name).count()
+        let names = self.names.lock().expect("no panic");
+        names.iter().filter(|queried| *queried == name).count()
     }
 }
 
-/// A query with one question (RFC 1035, 4.1).
+/// A query with one question (RFC 1035, section 4.1).
 struct Query<'a> {
     id: [u8; 2],
     question: &'a [u8],
@@ -96,11 +97,12 @@ impl<'a> Query<'a> {
         })
     }
 
-    fn reply(&self, answer: &Answer) -> Option<Vec<u8>> {
+    /// Encodes the response, or returns `None` if there is to be none.
+    fn encode_response(&self, answer: &Answer) -> Option<Vec<u8>> {
         let (code, addresses) = match answer {
-            Answer::Silence => return None,
-            Answer::Failure => (2, &[][..]),
-            Answer::NoName => (3, &[][..]),
+            Answer::NoReply => return None,
+            Answer::ServerFailure => (2, &[][..]),
+            Answer::NoSuchName => (3, &[][..]),
             Answer::Addresses(addresses) => (0, &addresses[..]),
         };
         let mut records = Vec::new();
@@ -114,7 +116,8 @@ impl<'a> Query<'a> {
                 continue;
             }
             count += 1;
-            // The name of the question, the class of the Internet, and a life of nothing.
+            // A pointer to the name in the question, the type, the class `IN`, and a time to live
+            // of 0.
             records.extend([0xc0, 0x0c, 0, u8::try_from(kind).ok()?, 0, 1, 0, 0, 0, 0, 0]);
             records.push(u8::try_from(octets.len()).ok()?);
             records.extend(octets);

@@ -1,11 +1,11 @@
-//! What the reference made of each input, as recorded in `tests/goldens.tar.gz`.
+//! The recorded output of the reference implementation, from `tests/goldens.tar.gz`.
 //!
-//! Layer cases are folders with the input (`layer`), its arguments and the outcome (`case.json`),
-//! and on success the reference's bytes (`ztoc`) with two readable views of them (`toc.json`,
-//! `spans.json`). Image cases lie below `images/`. `reference.json` names the reference.
+//! A layer case is a folder with the input (`layer`), and its arguments and outcome (`case.json`).
+//! If the reference made a ztoc, the folder also has its bytes (`ztoc`) and two readable views of
+//! them (`toc.json`, `spans.json`). Image cases are below `images/`. `reference.json` names the
+//! version of the reference.
 //!
-//! Whatever is wrong with the archive is a fault of the repository, so the functions here panic
-//! and say what they were looking for.
+//! The functions panic if a file is missing, and name it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,36 +21,36 @@ const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens.
 /// The folder of image cases.
 const IMAGES: &str = "images";
 
-/// One layer and what the reference made of it.
+/// A layer and the output of the reference for it.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerCase {
-    /// Name of the case.
+    /// The name of the case.
     pub name: &'static str,
-    /// `case.json`.
+    /// The content of `case.json`.
     pub case: &'static Value,
     /// The bytes of the layer.
     pub layer: &'static [u8],
-    /// The bytes of the ztoc, where the reference made one.
+    /// The bytes of the ztoc, if the reference made one.
     pub ztoc: Option<&'static [u8]>,
-    /// `toc.json`: one object per entry.
+    /// The content of `toc.json`: one object for each entry of the table of contents.
     pub toc: Option<&'static Value>,
-    /// `spans.json`: one object per span.
+    /// The content of `spans.json`: one object for each span.
     pub spans: Option<&'static Value>,
 }
 
-/// What the reference did with a layer.
+/// The outcome of the reference for a layer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expect {
-    /// It failed; the word classifies why.
+    /// It failed, for this kind of reason.
     Error(&'static str),
-    /// It left the layer out of the index; the word says why.
+    /// It left the layer out of the index, for this kind of reason.
     Skip(&'static str),
     /// It made a ztoc.
     Ztoc,
 }
 
 impl LayerCase {
-    /// Returns the media type that the reference was told.
+    /// Returns the layer's media type.
     pub fn media_type(&self) -> &'static str {
         self.text("media_type")
     }
@@ -60,16 +60,16 @@ impl LayerCase {
         self.number("span_size")
     }
 
-    /// Returns the size in bytes below which layers were skipped.
+    /// Returns the minimum layer size in bytes. Smaller layers were skipped.
     pub fn min_layer_size(&self) -> u64 {
         self.case["min_layer_size"].as_u64().unwrap_or(0)
     }
 
-    /// Returns what the reference did.
+    /// Returns the outcome of the reference.
     ///
     /// # Panics
     ///
-    /// For a word that no case uses.
+    /// Panics for an unknown outcome.
     pub fn expect(&self) -> Expect {
         match self.text("expect") {
             "ztoc" => Expect::Ztoc,
@@ -79,21 +79,21 @@ impl LayerCase {
         }
     }
 
-    /// Returns a text of `case.json`.
+    /// Returns a string field of `case.json`.
     ///
     /// # Panics
     ///
-    /// Where there is none.
+    /// Panics if there is no such field.
     pub fn text(&self, field: &str) -> &'static str {
         let text = self.case[field].as_str();
         text.unwrap_or_else(|| panic!("golden `{}` has no text `{field}`", self.name))
     }
 
-    /// Returns a number of `case.json`.
+    /// Returns an integer field of `case.json`.
     ///
     /// # Panics
     ///
-    /// Where there is none.
+    /// Panics if there is no such field.
     pub fn number(&self, field: &str) -> u64 {
         let number = self.case[field].as_u64();
         number.unwrap_or_else(|| panic!("golden `{}` has no number `{field}`", self.name))
@@ -104,14 +104,14 @@ impl LayerCase {
 ///
 /// # Panics
 ///
-/// Where the archive is missing or incomplete.
+/// Panics if the archive is missing or incomplete.
 pub fn layers() -> Vec<LayerCase> {
     static CASES: OnceLock<Vec<LayerCase>> = OnceLock::new();
     CASES.get_or_init(load_layers).clone()
 }
 
 fn load_layers() -> Vec<LayerCase> {
-    let archive = archive();
+    let archive = loaded_archive();
     let mut cases = Vec::new();
     for (path, bytes) in &archive.files {
         let Some(name) = path.strip_suffix("/case.json") else {
@@ -121,11 +121,11 @@ fn load_layers() -> Vec<LayerCase> {
             continue;
         }
         let file = |file: &str| archive.files.get(&format!("{name}/{file}"));
-        let json = |name: &str| file(name).map(|bytes| leak_json(path, name, bytes));
+        let json = |name: &str| file(name).map(|bytes| parse_json(path, name, bytes));
         let layer = file("layer");
         cases.push(LayerCase {
             name,
-            case: leak_json(path, "case.json", bytes),
+            case: parse_json(path, "case.json", bytes),
             layer: layer.unwrap_or_else(|| panic!("golden `{name}` has no layer")),
             ztoc: file("ztoc").map(Vec::as_slice),
             toc: json("toc.json"),
@@ -140,33 +140,33 @@ fn load_layers() -> Vec<LayerCase> {
 ///
 /// # Panics
 ///
-/// Where there is no such case.
+/// Panics if there is no such case.
 pub fn layer(name: &str) -> LayerCase {
     let found = layers().into_iter().find(|case| case.name == name);
     found.unwrap_or_else(|| panic!("there is no golden `{name}`"))
 }
 
-/// Writes the image cases to `images/` below a folder, and returns that folder.
+/// Unpacks the image cases to `images/` below a folder, and returns the path of `images/`.
 ///
 /// # Panics
 ///
-/// Where something cannot be written.
+/// Panics if a file cannot be written.
 pub fn unpack_images(folder: &Path) -> PathBuf {
     unpack(folder, &format!("{IMAGES}/"));
     folder.join(IMAGES)
 }
 
-/// Writes the whole archive below a folder.
+/// Unpacks the whole archive to a folder.
 ///
 /// # Panics
 ///
-/// Where something cannot be written.
+/// Panics if a file cannot be written.
 pub fn unpack_all(folder: &Path) {
     unpack(folder, "");
 }
 
 fn unpack(folder: &Path, prefix: &str) {
-    let archive = archive();
+    let archive = loaded_archive();
     let wanted = |path: &&String| path.starts_with(prefix);
     for path in archive.folders.iter().filter(wanted) {
         create_folder(&folder.join(path));
@@ -187,18 +187,18 @@ fn create_folder(path: &Path) {
     fs::create_dir_all(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
-/// The archive's contents, by path without a slash in front or at the end.
+/// The content of the archive, by paths without a slash at the start or end.
 struct Archive {
     folders: Vec<String>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
-fn archive() -> &'static Archive {
+fn loaded_archive() -> &'static Archive {
     static LOADED: OnceLock<Archive> = OnceLock::new();
-    LOADED.get_or_init(|| load().unwrap_or_else(|error| panic!("{ARCHIVE}: {error}")))
+    LOADED.get_or_init(|| load_archive().unwrap_or_else(|error| panic!("{ARCHIVE}: {error}")))
 }
 
-fn load() -> std::io::Result<Archive> {
+fn load_archive() -> std::io::Result<Archive> {
     let mut archive = Archive {
         folders: Vec::new(),
         files: BTreeMap::new(),
@@ -224,8 +224,8 @@ fn load() -> std::io::Result<Archive> {
     Ok(archive)
 }
 
-/// Parses a file beside `case.json`; the result lives as long as the archive.
-fn leak_json(case: &str, name: &str, bytes: &[u8]) -> &'static Value {
+/// Parses a file of a case. The result lives as long as the archive.
+fn parse_json(case: &str, name: &str, bytes: &[u8]) -> &'static Value {
     let value = serde_json::from_slice(bytes);
     let value: Value = value.unwrap_or_else(|error| panic!("`{name}` of `{case}`: {error}"));
     Box::leak(Box::new(value))

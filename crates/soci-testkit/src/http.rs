@@ -1,4 +1,4 @@
-//! The least HTTP client that can ask a server on this machine a question. It knows neither TLS nor redirects.
+//! A minimal HTTP client for servers on this machine, without TLS and redirects.
 
 use std::{
     fmt::Write as _,
@@ -9,19 +9,19 @@ use std::{
 
 use serde_json::Value;
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The status, such as 200.
     pub status: u16,
-    /// The header fields, their names in lower case.
+    /// The header fields, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// Returns the first field of a name, which is given in lower case.
+    /// Returns the value of the first header field with this name, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -36,21 +36,22 @@ impl Response {
     }
 }
 
-/// Sends a request to `host`, such as `127.0.0.1:5000`; each header is a whole line, such as `Accept: */*`.
+/// Sends a request to `host`, such as `127.0.0.1:5000`. Each header is a whole line, such as
+/// `Accept: */*`.
 ///
 /// # Errors
 ///
-/// When the server cannot be reached, or answers with something other than HTTP.
+/// Returns an error if the server cannot be reached, or if the response is not HTTP.
 pub fn request(host: &str, method: &str, path: &str, headers: &[&str]) -> io::Result<Response> {
-    send(host, method, path, headers, &[])
+    request_with_body(host, method, path, headers, &[])
 }
 
 /// Sends a request with a body.
 ///
 /// # Errors
 ///
-/// As [`request`].
-pub fn send(
+/// Returns an error in the same cases as [`request`].
+pub fn request_with_body(
     host: &str,
     method: &str,
     path: &str,
@@ -59,7 +60,7 @@ pub fn send(
 ) -> io::Result<Response> {
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    // A client of HTTP 1.0 is answered without chunks, and by a connection that ends with the body.
+    // A server answers HTTP/1.0 without chunks, and closes the connection after the body.
     let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n");
     for line in headers {
         head.push_str(line);
@@ -71,24 +72,26 @@ pub fn send(
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    parse(&answer)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an answer of HTTP"))
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    parse_response(&response)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP"))
 }
 
 /// Sends a `GET`.
 ///
 /// # Errors
 ///
-/// As [`request`].
+/// Returns an error in the same cases as [`request`].
 pub fn get(host: &str, path: &str, headers: &[&str]) -> io::Result<Response> {
     request(host, "GET", path, headers)
 }
 
-fn parse(answer: &[u8]) -> Option<Response> {
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let (head, body) = answer.split_at(end + 4);
+fn parse_response(response: &[u8]) -> Option<Response> {
+    let end = response
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")?;
+    let (head, body) = response.split_at(end + 4);
     let mut lines = str::from_utf8(head).ok()?.lines();
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let field = |line: &str| {

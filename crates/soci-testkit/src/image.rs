@@ -1,7 +1,7 @@
-//! Small images for tests, as OCI layouts.
+//! Small images for tests, as OCI image layouts.
 //!
-//! An [`Image`] is one platform; [`write_layout`] writes one or several as what a single reference resolves to.
-//! [`Registry::push`](crate::registry::Registry::push) takes a layout to a registry.
+//! An [`Image`] is for one platform. [`write_layout`] writes one image, or several with an image
+//! index. [`Registry::push`](crate::registry::Registry::push) copies a layout to a registry.
 
 use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
@@ -9,21 +9,21 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// The beginning of the media types of the OCI image specification.
+/// The prefix of the media types of the OCI image specification.
 pub(crate) const OCI: &str = "application/vnd.oci.image";
 const DOCKER: &str = "application/vnd.docker";
 
-/// Which media types a manifest and what it names have.
+/// The media types of a manifest, its configuration and its layers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Format {
-    /// Docker's schema 2.
+    /// Those of Docker's schema 2.
     Docker,
-    /// The OCI image specification's.
+    /// Those of the OCI image specification.
     #[default]
     Oci,
 }
 
-/// A layer: its bytes, its media type in both formats, and the digest of its tar.
+/// A layer, with its media type in both formats and the digest of its tar.
 #[derive(Clone, Debug)]
 pub struct Layer {
     bytes: Vec<u8>,
@@ -33,44 +33,44 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A gzip layer of regular files, given as pairs of a path and its content.
+    /// Returns a gzip layer of regular files, given as pairs of a path and its content.
     pub fn gzip(files: &[(&str, &[u8])]) -> Self {
-        Self::gzip_at(Compression::default(), files)
+        Self::compress_gzip(Compression::default(), files)
     }
 
-    /// A gzip layer that is as large as what is in it, and soon made.
+    /// Returns a gzip layer with stored deflate blocks, which has about the size of its content.
     pub fn stored(files: &[(&str, &[u8])]) -> Self {
-        Self::gzip_at(Compression::none(), files)
+        Self::compress_gzip(Compression::none(), files)
     }
 
-    fn gzip_at(level: Compression, files: &[(&str, &[u8])]) -> Self {
-        let tar = tar_of(files);
+    fn compress_gzip(level: Compression, files: &[(&str, &[u8])]) -> Self {
+        let tar = write_tar(files);
         let mut encoder = GzEncoder::new(Vec::new(), level);
         encoder.write_all(&tar).expect("a buffer");
-        Self::from_bytes(encoder.finish().expect("a buffer")).unpacking_to(&tar)
+        Self::from_bytes(encoder.finish().expect("a buffer")).with_diff_id_of(&tar)
     }
 
-    /// A layer that is not compressed.
+    /// Returns an uncompressed layer.
     pub fn plain(files: &[(&str, &[u8])]) -> Self {
-        let tar = tar_of(files);
+        let tar = write_tar(files);
         Self {
             oci_suffix: "",
             docker_suffix: "",
-            ..Self::from_bytes(tar.clone()).unpacking_to(&tar)
+            ..Self::from_bytes(tar.clone()).with_diff_id_of(&tar)
         }
     }
 
-    /// A zstd layer, of blocks that are stored as they are.
+    /// Returns a zstd layer of raw blocks.
     pub fn zstd(files: &[(&str, &[u8])]) -> Self {
-        let tar = tar_of(files);
+        let tar = write_tar(files);
         Self {
             oci_suffix: "+zstd",
             docker_suffix: ".zstd",
-            ..Self::from_bytes(zstd_frame(&tar)).unpacking_to(&tar)
+            ..Self::from_bytes(zstd_frame(&tar)).with_diff_id_of(&tar)
         }
     }
 
-    /// A layer that claims to be gzip and is whatever is given.
+    /// Returns a layer of these bytes, with the media type of a gzip layer.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self {
@@ -81,7 +81,8 @@ impl Layer {
         }
     }
 
-    fn unpacking_to(self, tar: &[u8]) -> Self {
+    /// Sets the digest of the tar.
+    fn with_diff_id_of(self, tar: &[u8]) -> Self {
         Self {
             diff_id: digest(tar),
             ..self
@@ -96,7 +97,7 @@ impl Layer {
     }
 }
 
-/// The image of one platform.
+/// The image for one platform.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Image {
@@ -107,7 +108,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image without layers for `os/arch` or `os/arch/variant`.
+    /// Returns an image without layers, for `os/arch` or `os/arch/variant`.
     pub fn new(platform: &str) -> Self {
         let fields = ["os", "architecture", "variant"].map(str::to_owned);
         let platform = fields
@@ -122,28 +123,29 @@ impl Image {
         }
     }
 
-    /// Adds a layer on top.
+    /// Adds a layer after the others.
     pub fn layer(mut self, layer: Layer) -> Self {
         self.layers.push(layer);
         self
     }
 
-    /// Chooses the media types; [`Format::Oci`] otherwise.
+    /// Sets the media types. The default is [`Format::Oci`].
     pub fn format(mut self, format: Format) -> Self {
         self.format = format;
         self
     }
 
-    /// Adds an attestation of the image, as `BuildKit` makes them; only an index can hold one.
+    /// Adds an attestation manifest as `BuildKit` does, which needs an index.
     pub fn attested(mut self) -> Self {
         self.attested = true;
         self
     }
 }
 
-/// Writes images as an OCI layout, and returns the descriptor of its one root, which is tagged `latest`.
+/// Writes an OCI layout with one root, which is tagged `latest`, and returns the root's descriptor.
 ///
-/// One image without an attestation is a manifest, anything else an index, with the first image's media types.
+/// The root is a manifest for one image without an attestation, and otherwise an index in the first
+/// image's format.
 pub fn write_layout(directory: &Path, images: &[Image]) -> Value {
     let layout = Layout { directory };
     fs::create_dir_all(directory.join("blobs/sha256")).expect("a writable directory");
@@ -175,7 +177,7 @@ pub fn write_layout(directory: &Path, images: &[Image]) -> Value {
     descriptor
 }
 
-/// Returns the digest of bytes as OCI writes it.
+/// Returns the digest of bytes, such as `sha256:e3b0…`.
 pub fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
@@ -185,13 +187,14 @@ pub fn digest(bytes: &[u8]) -> String {
         })
 }
 
-/// Returns a gzip layer with a file of `length` bytes that do not compress. Each seed gives another layer.
+/// Returns a gzip layer with a file of `length` incompressible bytes. Each seed gives another
+/// layer.
 pub fn random_layer(seed: u64, length: usize) -> Layer {
     let name = format!("srv/data-{seed}");
     Layer::gzip(&[("etc/name", b"content"), (&name, &noise(seed, length))])
 }
 
-/// Returns bytes that do not compress, the same ones for the same seed (xorshift64*).
+/// Returns incompressible bytes, which depend only on the seed (xorshift64*).
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -210,7 +213,7 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    /// Writes a blob and returns its descriptor.
+    /// Writes a blob, and returns its descriptor.
     fn add(&self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = digest(bytes);
         let path = self.directory.join("blobs").join(digest.replace(':', "/"));
@@ -222,7 +225,8 @@ impl Layout<'_> {
         self.add(media_type, value.to_string().as_bytes())
     }
 
-    /// Returns the descriptors that the image adds to an index: its own, and the one of its attestation.
+    /// Returns the descriptors that the image adds to an index: its own, and the one of its
+    /// attestation.
     fn add_image(&self, image: &Image) -> Vec<Value> {
         let layers = image
             .layers
@@ -277,7 +281,7 @@ impl Layout<'_> {
     }
 }
 
-fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+fn write_tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (path, content) in files {
         let mut header = tar::Header::new_ustar();
@@ -290,10 +294,12 @@ fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive.into_inner().expect("a buffer")
 }
 
-/// Returns a frame of raw blocks (RFC 8878, 3.1.1), each with a header of its size, type 0 and whether it is the last.
+/// Returns a zstd frame of raw blocks (RFC 8878, section 3.1.1).
+///
+/// The header of each block has its size, the type 0, and whether it is the last one.
 fn zstd_frame(content: &[u8]) -> Vec<u8> {
     const BLOCK: usize = 100_000;
-    // A window of 128 KiB, no size, no checksum.
+    // A window of 128 KiB, without a size and a checksum.
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
     let blocks = content.chunks(BLOCK).count();
     for (index, block) in content.chunks(BLOCK).enumerate() {

@@ -1,6 +1,8 @@
-//! What the tests share: goldens, fixtures, registries and a process runner.
+//! Test support that the crates share: recorded reference data, images, registries, and a process
+//! runner.
 //!
-//! Everything here fails by panicking with what the failing process wrote: its callers are tests.
+//! All functions panic on failure, with the output of the process that failed, because only tests
+//! call them.
 #![expect(
     clippy::missing_panics_doc,
     reason = "every function of a test kit panics on failure"
@@ -27,3 +29,4 @@ pub mod running;
 mod server;
 pub mod store;
 pub mod wiretap;
+pub mod workspace;

@@ -1,5 +1,7 @@
-//! What a test does to the network of its own that [`namespace::isolated`](crate::namespace::isolated) gives it: more
-//! addresses, more names, places that swallow what they are sent.
+//! Changes to the network namespace of a test: addresses, host names, a name server, and dropped
+//! packets.
+//!
+//! A test calls these functions inside [`namespace::isolated`](crate::namespace::isolated).
 
 use std::{
     fmt::Write as _,
@@ -12,23 +14,25 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-/// Puts addresses on this machine, of any range.
+/// Adds addresses of any range to the loopback device.
 #[track_caller]
 pub fn add_addresses(addresses: &[&str]) {
     for address in addresses {
-        // An address of version 6 cannot be bound before the kernel has looked for others that have it, unless told not to.
-        let (bits, at_once): (_, &[_]) = if address.contains(':') {
+        // Without `nodad`, an IPv6 address cannot be bound before the kernel has checked that it is
+        // unique.
+        let (bits, options): (_, &[_]) = if address.contains(':') {
             (128, &["nodad"])
         } else {
             (32, &[])
         };
         let address = format!("{address}/{bits}");
         let add = ["address", "replace", &address, "dev", "lo"];
-        run("ip", &[&add[..], at_once].concat());
+        run("ip", &[&add[..], options].concat());
     }
 }
 
-/// Gives a host its addresses, which are tried in this order, and puts them on this machine.
+/// Adds a host name with these addresses, which clients try in this order, and adds the addresses
+/// to the loopback device.
 #[track_caller]
 pub fn add_host(name: &str, addresses: &[&str]) {
     add_addresses(addresses);
@@ -39,24 +43,25 @@ pub fn add_host(name: &str, addresses: &[&str]) {
     let mut file = OpenOptions::new()
         .append(true)
         .open("/etc/hosts")
-        .expect("a network of one's own");
+        .expect("the hosts file of a namespace");
     file.write_all(lines.as_bytes()).expect("a writable file");
 }
 
-/// Lets all that is sent to an address vanish without a word.
+/// Drops all packets to an address.
 #[track_caller]
-pub fn swallow(address: &str) {
-    filter("-A", address, "DROP");
+pub fn drop_packets_to(address: &str) {
+    change_filter("-A", address, "DROP");
 }
 
-/// Ends what [`swallow`] has begun.
+/// Delivers packets to an address again, after [`drop_packets_to`].
 #[track_caller]
-pub fn spit_out(address: &str) {
-    filter("-D", address, "DROP");
+pub fn deliver_packets_to(address: &str) {
+    change_filter("-D", address, "DROP");
 }
 
+/// Adds (`-A`) or removes (`-D`) a rule of the packet filter.
 #[track_caller]
-fn filter(change: &str, address: &str, verdict: &str) {
+fn change_filter(change: &str, address: &str, verdict: &str) {
     let parsed: IpAddr = address.parse().expect("an address");
     let program = if parsed.is_ipv4() {
         "iptables"
@@ -66,28 +71,28 @@ fn filter(change: &str, address: &str, verdict: &str) {
     run(program, &[change, "INPUT", "-d", address, "-j", verdict]);
 }
 
-/// Asks this server for all names that the table of hosts does not have: one try of a second.
+/// Sets the name server for all names that are not in `/etc/hosts`, with one attempt of one second.
 #[track_caller]
-pub fn resolve_by(server: IpAddr) {
+pub fn set_name_server(server: IpAddr) {
     let config = format!("nameserver {server}\noptions timeout:1 attempts:1\n");
-    replace("/etc/resolv.conf", &config);
+    replace_file("/etc/resolv.conf", &config);
 }
 
-/// Lays other content over a file, for this network only.
+/// Replaces the content of a file, only as the processes of this namespace see it.
 #[track_caller]
-pub fn replace(path: &str, content: &str) {
+pub fn replace_file(path: &str, content: &str) {
     let file = NamedTempFile::new().expect("a temporary file");
     fs::write(&file, content).expect("a writable file");
     let (_, file) = file.keep().expect("a file that stays");
     let file_path = file.to_str().expect("a path");
     run("mount", &["--bind", file_path, path]);
-    // What is mounted stays, whatever becomes of the name.
-    fs::remove_file(&file).expect("a file of one's own");
+    // The mount keeps the content after its name is gone.
+    fs::remove_file(&file).expect("a temporary file");
 }
 
 #[track_caller]
 fn run(program: &str, arguments: &[&str]) {
-    // Where there is no `sbin` in the path of a user.
+    // A user's search path may lack these directories.
     let path = ["/usr/sbin", "/sbin"]
         .iter()
         .map(|directory| Path::new(directory).join(program))

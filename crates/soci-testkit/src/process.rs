@@ -1,6 +1,7 @@
-//! Runs the tools as a shell would, with an environment that holds nothing of the machine's.
+//! Runs the tools as a shell would, without the environment variables of the test.
 //!
-//! A [`Sandbox`] is a home directory and a store; a [`Tool`] is one command line in it; [`pipeline`] joins several.
+//! A [`Sandbox`] is a home directory and a store, a [`Tool`] is a command line in it, and
+//! [`pipeline`] connects several.
 
 use std::{
     env,
@@ -9,7 +10,7 @@ use std::{
     io::Write as _,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -17,42 +18,12 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::canary::assert_hidden;
+use crate::{canary::assert_hidden, workspace};
 
-/// How long a tool may run before it counts as hanging.
-const DEADLINE: Duration = Duration::from_mins(3);
+/// How long a pipeline may run before the test fails.
+const TIME_LIMIT: Duration = Duration::from_mins(3);
 
-/// Returns the workspace's root.
-pub fn workspace() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    root.canonicalize()
-        .expect("the workspace that this was built from")
-}
-
-/// Returns the directory of this build's profile, `target/debug` or `target/release`.
-pub fn profile_directory() -> PathBuf {
-    let test = env::current_exe().expect("a running test");
-    // target/PROFILE/deps/TEST
-    test.ancestors()
-        .nth(2)
-        .expect("a test lies in target/PROFILE/deps")
-        .to_owned()
-}
-
-/// Returns the path of one of the workspace's binaries, in the profile of the running test.
-///
-/// Cargo builds another package's binaries only when it is told to: `cargo build --workspace` comes first.
-pub fn bin(name: &str) -> PathBuf {
-    let path = profile_directory().join(name);
-    assert!(
-        path.is_file(),
-        "{} is missing: run `cargo build --workspace` first",
-        path.display()
-    );
-    path
-}
-
-/// A home directory, a store and a working directory, removed when dropped.
+/// A working directory with a home directory and a store, which are removed when this is dropped.
 #[derive(Debug)]
 pub struct Sandbox {
     root: TempDir,
@@ -65,7 +36,7 @@ impl Default for Sandbox {
 }
 
 impl Sandbox {
-    /// Makes an empty sandbox.
+    /// Creates an empty sandbox.
     pub fn new() -> Self {
         let sandbox = Self {
             root: TempDir::with_prefix("soci-").expect("a temporary directory"),
@@ -74,22 +45,22 @@ impl Sandbox {
         sandbox
     }
 
-    /// Returns the working directory of the tools; `home` and `store` lie in it.
+    /// Returns the working directory of the tools, which contains `home` and `store`.
     pub fn path(&self) -> &Path {
         self.root.path()
     }
 
-    /// Returns what the tools see as `HOME`.
+    /// Returns the tools' `HOME`.
     pub fn home(&self) -> PathBuf {
         self.path().join("home")
     }
 
-    /// Returns what the tools see as `SOCI_STORE`; it exists once a tool has made it.
+    /// Returns the tools' `SOCI_STORE`. The first tool creates it.
     pub fn store(&self) -> PathBuf {
         self.path().join("store")
     }
 
-    /// Writes a file below the working directory and returns its path.
+    /// Writes a file below the working directory, and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("a path below the sandbox"))
@@ -98,12 +69,12 @@ impl Sandbox {
         path
     }
 
-    /// Returns a command for one of the workspace's binaries.
+    /// Returns a command for one of the workspace's binaries; see [`workspace::bin`].
     pub fn tool(&self, name: &str) -> Tool {
-        self.program(bin(name))
+        self.program(workspace::bin(name))
     }
 
-    /// Returns a command for any program, by path or by a name on `PATH`.
+    /// Returns a command for a program, given by its path or by a name in `PATH`.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Tool {
         let mut command = Command::new(program);
         command.current_dir(self.path()).env_clear();
@@ -122,7 +93,7 @@ fn search_path() -> Option<(&'static str, OsString)> {
     Some(("PATH", env::var_os("PATH")?))
 }
 
-/// One command line to be run.
+/// A command line that was not started yet.
 #[derive(Debug)]
 pub struct Tool {
     command: Command,
@@ -158,44 +129,46 @@ impl Tool {
         self
     }
 
-    /// Sets what the tool reads from a pipe on its standard input; without it, the pipe is empty.
+    /// Sets the bytes that the tool reads from a pipe on stdin. The default is an empty pipe.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
-    /// Returns the command for a test that runs it in a way of its own; what [`Tool::stdin`] set is not in it.
+    /// Returns the command without the bytes of [`Tool::stdin`], for a test that starts the process
+    /// itself.
     pub fn into_command(self) -> Command {
         self.command
     }
 
-    /// Runs the tool to its end.
+    /// Runs the tool until it exits.
     #[track_caller]
     pub fn run(self) -> Finished {
         pipeline([self]).pop().expect("one tool was run")
     }
 }
 
-/// What a tool left behind.
+/// The output and exit status of a tool.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// The program's file name.
     pub name: String,
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to standard output; empty where that went to the next tool.
+    /// The bytes that it wrote to stdout. Empty for a tool whose stdout is the next tool's stdin.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error.
+    /// The text that it wrote to stderr.
     pub stderr: String,
 }
 
 #[expect(
     clippy::return_self_not_must_use,
-    reason = "an assertion is often the end of its chain"
+    reason = "an assertion is often the last call of a chain"
 )]
 impl Finished {
-    /// Returns the status as a shell shows it: 128 and the signal's number for a tool that was ended by one.
+    /// Returns the exit status as a shell does: 128 plus the number of a signal that killed the
+    /// tool.
     pub fn code(&self) -> i32 {
         self.status
             .code()
@@ -208,7 +181,7 @@ impl Finished {
         assert_eq!(
             self.code(),
             code,
-            "exit status of {}, which wrote:\n{}",
+            "exit status of {}, whose stderr is:\n{}",
             self.name,
             self.stderr
         );
@@ -221,25 +194,25 @@ impl Finished {
         self.ends_with(0)
     }
 
-    /// Asserts that standard error has a text in it.
+    /// Asserts that stderr contains a text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(
             self.stderr.contains(text),
-            "{} does not say `{text}` but:\n{}",
+            "stderr of {} does not contain `{text}`:\n{}",
             self.name,
             self.stderr
         );
         self
     }
 
-    /// Returns standard output as text.
+    /// Returns stdout as text.
     #[track_caller]
     pub fn text(&self) -> &str {
-        str::from_utf8(&self.stdout).expect("text on standard output")
+        str::from_utf8(&self.stdout).expect("UTF-8 on stdout")
     }
 
-    /// Parses standard output as JSON Lines.
+    /// Parses stdout as JSON Lines.
     #[track_caller]
     pub fn documents(&self) -> Vec<Value> {
         let parse =
@@ -248,29 +221,53 @@ impl Finished {
     }
 }
 
-/// Runs tools as `first | second | …` and returns how each ended, in that order.
+/// Runs tools as `first | second | …`, and returns the output and exit status of each, in this
+/// order.
 ///
-/// The first one reads its [`Tool::stdin`]; each other one reads what the one before it writes.
+/// The first tool reads its [`Tool::stdin`]. Panics if a tool runs longer than three minutes, or
+/// prints a secret.
 #[track_caller]
 pub fn pipeline(tools: impl IntoIterator<Item = Tool>) -> Vec<Finished> {
     let tools: Vec<Tool> = tools.into_iter().collect();
     let logs = TempDir::new().expect("a temporary directory");
-    let log = |index: usize, stream: &str| logs.path().join(format!("{index}.{stream}"));
     let last = tools.len().saturating_sub(1);
-    let mut running: Vec<(String, Child)> = Vec::new();
+    let mut running: Vec<Running> = Vec::new();
     for (index, tool) in tools.into_iter().enumerate() {
-        let Tool { mut command, stdin } = tool;
-        let before = running
-            .last_mut()
-            .and_then(|(_, child)| child.stdout.take());
-        let first = before.is_none();
-        command.stdin(before.map_or_else(Stdio::piped, Stdio::from));
-        command.stderr(File::create(log(index, "stderr")).expect("a new file"));
-        command.stdout(if index == last {
-            Stdio::from(File::create(log(index, "stdout")).expect("a new file"))
+        let previous = running.last_mut();
+        let stdin = previous.and_then(|previous| previous.child.stdout.take());
+        let log = logs.path().join(index.to_string());
+        running.push(Running::start(tool, stdin, index == last, log));
+    }
+    let deadline = Instant::now() + TIME_LIMIT;
+    running
+        .into_iter()
+        .map(|tool| tool.wait(deadline))
+        .collect()
+}
+
+/// A running tool of a pipeline.
+struct Running {
+    name: String,
+    child: Child,
+    /// The prefix of the files for its output.
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts a tool that reads from `stdin`, or else the bytes of [`Tool::stdin`].
+    ///
+    /// The stdout of the last tool goes to a file, that of the others to a pipe.
+    fn start(tool: Tool, stdin: Option<ChildStdout>, is_last: bool, log: PathBuf) -> Self {
+        let mut command = tool.command;
+        let create = |stream: &str| File::create(log.with_extension(stream)).expect("a new file");
+        command.stderr(create("stderr"));
+        command.stdout(if is_last {
+            Stdio::from(create("stdout"))
         } else {
             Stdio::piped()
         });
+        let is_first = stdin.is_none();
+        command.stdin(stdin.map_or_else(Stdio::piped, Stdio::from));
         let name = Path::new(command.get_program())
             .file_name()
             .unwrap_or_default()
@@ -279,22 +276,25 @@ pub fn pipeline(tools: impl IntoIterator<Item = Tool>) -> Vec<Finished> {
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        if first {
-            feed(&mut child, stdin);
+        if is_first {
+            write_stdin(&mut child, tool.stdin);
         }
-        running.push((name, child));
+        Self { name, child, log }
     }
-    let deadline = Instant::now() + DEADLINE;
-    let end = |(index, (name, mut child)): (usize, (String, Child))| {
-        let ended = wait_until(&mut child, deadline);
-        let stderr = fs::read(log(index, "stderr")).expect("what the tool wrote");
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        let status = ended.unwrap_or_else(|| panic!("{name} hangs; it wrote:\n{stderr}"));
-        let stdout = if index == last {
-            fs::read(log(index, "stdout")).expect("what the tool wrote")
-        } else {
-            vec![]
-        };
+
+    /// Waits until the tool exits, and asserts that it has printed no secret.
+    #[track_caller]
+    fn wait(self, deadline: Instant) -> Finished {
+        let Self {
+            name,
+            mut child,
+            log,
+        } = self;
+        let status = wait_until(&mut child, deadline);
+        let read = |stream: &str| fs::read(log.with_extension(stream)).unwrap_or_default();
+        let stderr = String::from_utf8_lossy(&read("stderr")).into_owned();
+        let status = status.unwrap_or_else(|| panic!("{name} hangs; its stderr is:\n{stderr}"));
+        let stdout = read("stdout");
         if name.starts_with("soci-") {
             assert_hidden(&format!("stderr of {name}"), stderr.as_bytes());
             assert_hidden(&format!("stdout of {name}"), &stdout);
@@ -305,20 +305,20 @@ pub fn pipeline(tools: impl IntoIterator<Item = Tool>) -> Vec<Finished> {
             stdout,
             stderr,
         }
-    };
-    running.into_iter().enumerate().map(end).collect()
+    }
 }
 
-/// Writes from a thread, so that a tool that writes before it has read all does not wait for ever.
-fn feed(child: &mut Child, bytes: Vec<u8>) {
+/// Writes in a thread, since a tool may write to a full pipe before it has read all of its stdin.
+fn write_stdin(child: &mut Child, bytes: Vec<u8>) {
     let mut stdin = child.stdin.take().expect("a pipe was asked for");
     thread::spawn(move || {
-        // A tool may end without reading: its status and its messages are what the test looks at.
+        // Writing fails if the tool exits before it has read everything, which is for the test to
+        // judge.
         drop(stdin.write_all(&bytes));
     });
 }
 
-/// Waits for a process; one that runs past the deadline is killed and gives nothing.
+/// Waits for a process. Kills it and returns `None` if it runs past the deadline.
 fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     loop {
         if let Some(status) = child.try_wait().expect("a child that was not waited for") {

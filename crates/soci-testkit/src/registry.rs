@@ -1,7 +1,8 @@
-//! Real registries on loopback: Debian's `docker-registry` (distribution 2.8, which has no referrers API) and
-//! olareg (which has it).
+//! Real registries on loopback: Debian's `docker-registry` and olareg.
 //!
-//! [`Registry::distribution`] and [`Registry::olareg`] start plain ones; [`Setup`] adds credentials, TLS, a port.
+//! `docker-registry` is distribution 2.8, without the referrers API. olareg has that API.
+//! [`Registry::distribution`] and [`Registry::olareg`] start them without credentials and TLS;
+//! [`Setup`] adds these.
 
 use std::{
     fmt::Write as _,
@@ -17,33 +18,34 @@ use crate::{
     certificate::{self, Flaw},
     http::{self, Response},
     process::Sandbox,
-    server::{Server, from_setup},
+    server::{Server, path_from_setup},
 };
 
-/// The user that a registry with credentials knows: the one of ECR.
+/// The user of a registry with credentials, which is the one of ECR.
 pub const USER: &str = "AWS";
-/// The user's password: what moto's `GetAuthorizationToken` gives for its account, 123456789012.
+/// The user's password, which is the one that moto's `GetAuthorizationToken` returns for its
+/// account 123456789012.
 pub const PASSWORD: &str = "123456789012-auth-token";
-/// Both, as HTTP Basic sends them.
+/// User and password, as HTTP Basic sends them.
 const CREDENTIALS: &str = "QVdTOjEyMzQ1Njc4OTAxMi1hdXRoLXRva2Vu";
-/// The password as bcrypt keeps it, with the least cost.
+/// The bcrypt hash of the password, with the lowest cost.
 const PASSWORD_HASH: &str = "$2a$04$34EtrnOeW0ASsXz/k0c/KeReHPZBN2kAUYgnuasI26UUyhMf/dq8S";
 
-/// Which registry to start.
+/// The program of a registry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Program {
     Distribution,
     Olareg,
 }
 
-/// What a client must show.
+/// The credentials that a client needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Access {
     Anonymous,
     Basic,
 }
 
-/// A registry to be started.
+/// The setup of a registry before it starts.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Setup {
@@ -54,7 +56,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A registry without the referrers API; blobs and manifests can be deleted.
+    /// Returns a registry without the referrers API. Blobs and manifests can be deleted.
     pub fn distribution() -> Self {
         Self {
             program: Program::Distribution,
@@ -64,7 +66,7 @@ impl Setup {
         }
     }
 
-    /// A registry with the referrers API.
+    /// Returns a registry with the referrers API.
     pub fn olareg() -> Self {
         Self {
             program: Program::Olareg,
@@ -72,14 +74,14 @@ impl Setup {
         }
     }
 
-    /// Asks for [`USER`] and [`PASSWORD`] by HTTP Basic.
+    /// Requires [`USER`] and [`PASSWORD`] by HTTP Basic.
     pub fn basic_auth(mut self) -> Self {
         self.access = Access::Basic;
         self
     }
 
-    /// Serves HTTPS under these names, with a certificate of its own [`Registry::ca_file`]; `127.0.0.1` and
-    /// `localhost` are always among them.
+    /// Serves HTTPS under these names, and under `127.0.0.1` and `localhost`. The certificate's
+    /// authority is in [`Registry::ca_file`].
     pub fn tls(mut self, names: &[&str]) -> Self {
         self.names = ["127.0.0.1", "localhost"]
             .iter()
@@ -89,17 +91,17 @@ impl Setup {
         self
     }
 
-    /// Serves on this port, not on one that is free.
+    /// Listens on this port instead of a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Starts the registry and waits until it answers.
+    /// Starts the registry, and waits until it answers.
     pub fn start(self) -> Registry {
         let program = match self.program {
             Program::Distribution => PathBuf::from("docker-registry"),
-            Program::Olareg => from_setup("olareg"),
+            Program::Olareg => path_from_setup("olareg"),
         };
         let prepare = |directory: &Path, port| {
             if !self.names.is_empty() {
@@ -110,14 +112,14 @@ impl Setup {
                 Program::Olareg => olareg_command(&self, &program, directory, port),
             }
         };
-        let ready = |port| {
+        let is_ready = |port| {
             if self.names.is_empty() {
                 http::get(&loopback(port), "/v2/", &[]).is_ok()
             } else {
                 TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
             }
         };
-        let server = Server::start(self.port, prepare, ready);
+        let server = Server::start(self.port, prepare, is_ready);
         Registry {
             setup: self,
             server,
@@ -133,17 +135,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a plain, open registry without the referrers API.
+    /// Starts a registry without the referrers API, credentials and TLS.
     pub fn distribution() -> Self {
         Setup::distribution().start()
     }
 
-    /// Starts a plain, open registry with the referrers API.
+    /// Starts a registry with the referrers API, without credentials and TLS.
     pub fn olareg() -> Self {
         Setup::olareg().start()
     }
 
-    /// Returns the registry as it stands in a reference: `127.0.0.1:PORT`.
+    /// Returns the registry's host as it is written in a reference: `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         loopback(self.server.port())
     }
@@ -153,31 +155,31 @@ impl Registry {
         self.server.port()
     }
 
-    /// Returns a file with the certificate to trust, for a registry with TLS.
+    /// Returns the file with the certificate to trust, for a registry with TLS.
     pub fn ca_file(&self) -> PathBuf {
         self.server.directory().join("ca.crt")
     }
 
-    /// Returns the directory that the registry stores in.
+    /// Returns the directory of the registry's content.
     pub fn data(&self) -> PathBuf {
         self.server.directory().join("data")
     }
 
-    /// Returns what the registry has logged so far; distribution has one line for each request.
+    /// Returns the registry's log so far. Distribution writes one line for each request.
     pub fn log(&self) -> String {
         self.server.log()
     }
 
-    /// Sends a `GET` to a registry without TLS; each header is a whole line.
+    /// Sends a `GET` to a registry without TLS. Each header is a whole line, such as `Accept: */*`.
     ///
     /// # Errors
     ///
-    /// When the registry cannot be reached.
+    /// Returns an error if the registry cannot be reached.
     pub fn get(&self, path: &str, headers: &[&str]) -> io::Result<Response> {
         http::get(&self.host(), path, headers)
     }
 
-    /// Fetches a manifest, be it an index or not, from a registry without TLS and credentials.
+    /// Fetches a manifest or an index from a registry without TLS and credentials.
     pub fn manifest(&self, repository: &str, reference: &str) -> Response {
         let accept = "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -189,7 +191,7 @@ impl Registry {
         .expect("a registry that runs")
     }
 
-    /// Copies the image of an OCI layout, with all its platforms and byte for byte, to `repository:tag`.
+    /// Copies the image of an OCI layout, with all its platforms, to `repository:tag`.
     #[track_caller]
     pub fn push(&self, layout: &Path, repository_and_tag: &str) {
         let source = format!("oci:{}", layout.display());
@@ -277,7 +279,7 @@ fn olareg_command(setup: &Setup, program: &Path, directory: &Path, port: u16) ->
     command
 }
 
-/// Writes `ca.crt`, and `server.crt` with `server.key` that it has signed.
+/// Writes the authority's `ca.crt`, and the server's `server.crt` and `server.key`.
 fn write_certificates(directory: &Path, names: &[String]) {
     let issued = certificate::issue(names, Flaw::None);
     for (name, content) in [

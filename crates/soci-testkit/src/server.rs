@@ -1,4 +1,4 @@
-//! A child process that serves on a loopback port, for as long as its value lives.
+//! Server processes on loopback ports.
 
 use std::{
     fs::{self, File},
@@ -11,14 +11,15 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::process;
+use crate::workspace;
 
-/// How long a server may take until it answers; a busy machine is slow to start one.
-const READY: Duration = Duration::from_mins(1);
-/// How often a server is started again whose port was taken by another process before it could take it.
-const STARTS: usize = 5;
+/// How long a server may take until it answers. A busy machine is slow.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// How many times a server is started, because another process may take the free port that was
+/// chosen for it.
+const MAX_STARTS: usize = 5;
 
-/// The process, its port, and the directory that goes when it ends.
+/// A server process, with its port and a directory. Both end when the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -27,14 +28,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts what `command` makes of a directory and a port (a free one if `port` is 0), until `ready` holds.
+    /// Starts the command that `command` returns for a directory and a port, and waits until
+    /// `is_ready` holds.
+    ///
+    /// The port is `port`, or a free one if that is 0.
     pub(crate) fn start(
         port: u16,
         command: impl Fn(&Path, u16) -> Command,
-        ready: impl Fn(u16) -> bool,
+        is_ready: impl Fn(u16) -> bool,
     ) -> Self {
-        let mut said = String::new();
-        for _ in 0..STARTS {
+        let mut log = String::new();
+        for _ in 0..MAX_STARTS {
             let directory = TempDir::with_prefix("soci-server-").expect("a temporary directory");
             let port = if port == 0 { free_port() } else { port };
             let child = spawn(command(directory.path(), port), directory.path());
@@ -43,12 +47,12 @@ impl Server {
                 directory,
                 port,
             };
-            if server.comes_up(&ready) {
+            if server.wait_until_ready(&is_ready) {
                 return server;
             }
-            said = server.log();
+            log = server.log();
         }
-        panic!("a server does not start; it wrote:\n{said}");
+        panic!("a server does not start; its log:\n{log}");
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -59,15 +63,16 @@ impl Server {
         self.directory.path()
     }
 
-    /// Returns what the server has written to its standard output and error.
+    /// Returns what the server has written to stdout and stderr.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(log_file(self.directory())).unwrap_or_default())
             .into_owned()
     }
 
-    fn comes_up(&mut self, ready: impl Fn(u16) -> bool) -> bool {
-        let deadline = Instant::now() + READY;
-        while !ready(self.port) {
+    /// Returns whether the server became ready. Returns `false` if its process has exited.
+    fn wait_until_ready(&mut self, is_ready: impl Fn(u16) -> bool) -> bool {
+        let deadline = Instant::now() + START_LIMIT;
+        while !is_ready(self.port) {
             if self
                 .child
                 .try_wait()
@@ -78,7 +83,7 @@ impl Server {
             }
             assert!(
                 Instant::now() < deadline,
-                "a server does not answer; it wrote:\n{}",
+                "a server does not answer; its log:\n{}",
                 self.log()
             );
             thread::sleep(Duration::from_millis(5));
@@ -90,22 +95,22 @@ impl Server {
 impl Drop for Server {
     #[expect(
         clippy::print_stderr,
-        reason = "libtest shows it with the test that fails, and hides it otherwise"
+        reason = "libtest captures it, and shows it if the test fails"
     )]
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the server on port {} wrote:\n{}", self.port, self.log());
+            eprintln!("log of the server on port {}:\n{}", self.port, self.log());
         }
-        // Either may fail only where the process is gone already.
+        // Both fail only if the process has exited already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Returns the path of a server that `scripts/setup.sh` makes where it is not there.
-pub(crate) fn from_setup(name: &str) -> PathBuf {
-    let target = process::profile_directory().join("..");
-    let mut setup = Command::new(process::workspace().join("scripts/setup.sh"));
+/// Returns the path of a server that `scripts/setup.sh` builds if it does not exist.
+pub(crate) fn path_from_setup(name: &str) -> PathBuf {
+    let target = workspace::target_directory();
+    let mut setup = Command::new(workspace::root().join("scripts/setup.sh"));
     let output = setup
         .arg(name)
         .env("CARGO_TARGET_DIR", target)

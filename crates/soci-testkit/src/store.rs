@@ -1,4 +1,4 @@
-//! Looks at the files of a store or another OCI image layout.
+//! Checks of the files of a store or another OCI image layout.
 
 use std::{
     fs,
@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{canary::assert_hidden, image, process::Sandbox};
+use crate::{
+    canary::assert_hidden,
+    image,
+    process::{Finished, Sandbox},
+};
 
 /// Returns the file of a blob in a layout.
 #[track_caller]
@@ -39,6 +43,19 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
             }
         })
         .collect()
+}
+
+/// Asserts that the output of tools, and the files of the sandbox's store, contain no secret.
+#[track_caller]
+pub fn assert_no_secret(sandbox: &Sandbox, finished: &[&Finished]) {
+    for finished in finished {
+        assert_hidden("stderr", finished.stderr.as_bytes());
+        assert_hidden("stdout", &finished.stdout);
+    }
+    for file in files_below(&sandbox.store()) {
+        let content = fs::read(&file).expect("a readable file");
+        assert_hidden(&file.display().to_string(), &content);
+    }
 }
 
 /// Asserts that a layout holds no unfinished file and no secret, and that every blob has the digest

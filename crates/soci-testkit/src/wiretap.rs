@@ -1,4 +1,4 @@
-//! Passes connections on to a server, counts them, and keeps what clients send.
+//! A TCP proxy in front of a server that counts connections and records what clients send.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -7,68 +7,68 @@ use std::{
     thread,
 };
 
-/// A wiretap that runs as long as the test's process.
+/// A recording proxy that runs as long as the test's process.
 #[derive(Debug)]
 pub struct Wiretap {
     port: u16,
-    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    received: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Wiretap {
-    /// Listens on a free port, in front of a server such as `127.0.0.1:5000`.
-    pub fn of(server: &str) -> Self {
+    /// Starts a proxy on a free port, in front of a server such as `127.0.0.1:5000`.
+    pub fn in_front_of(server: &str) -> Self {
         let server = server.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener
             .local_addr()
             .expect("the port that was bound")
             .port();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ears = Arc::clone(&heard);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let records = Arc::clone(&received);
         thread::spawn(move || {
             for (number, client) in listener.incoming().flatten().enumerate() {
-                ears.lock().expect("no panic").push(Vec::new());
+                records.lock().expect("no panic").push(Vec::new());
                 let server = TcpStream::connect(&server).expect("a server that runs");
-                let ears = Arc::clone(&ears);
-                thread::spawn(move || tap(&client, &server, &ears, number));
+                let records = Arc::clone(&records);
+                thread::spawn(move || relay(&client, &server, &records, number));
             }
         });
-        Self { port, heard }
+        Self { port, received }
     }
 
-    /// Returns the wiretap as it stands in a reference: `127.0.0.1:PORT`.
+    /// Returns the proxy's host as it is written in a reference: `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Returns the base URL, for a server without TLS.
+    /// Returns the base URL, if the server has no TLS.
     pub fn url(&self) -> String {
         format!("http://{}", self.host())
     }
 
-    /// Returns how many connections were made.
+    /// Returns how many connections were accepted.
     pub fn connections(&self) -> usize {
-        self.heard.lock().expect("no panic").len()
+        self.received.lock().expect("no panic").len()
     }
 
     /// Returns what clients have sent, one connection after the other.
-    pub fn heard(&self) -> String {
-        let heard = self.heard.lock().expect("no panic").concat();
-        String::from_utf8_lossy(&heard).into_owned()
+    pub fn received(&self) -> String {
+        let received = self.received.lock().expect("no panic").concat();
+        String::from_utf8_lossy(&received).into_owned()
     }
 }
 
-/// Copies both ways until one side ends.
-fn tap(client: &TcpStream, server: &TcpStream, heard: &Mutex<Vec<Vec<u8>>>, number: usize) {
+/// Copies in both directions until one side closes, and records what the client sends.
+fn relay(client: &TcpStream, server: &TcpStream, records: &Mutex<Vec<Vec<u8>>>, number: usize) {
     thread::scope(|scope| {
         scope.spawn(|| {
-            // The end of a connection, however it comes, ends the copy.
+            // An error ends the copy just as the end of the stream does.
             drop(io::copy(&mut &*server, &mut &*client));
             drop(client.shutdown(Shutdown::Both));
         });
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = (&mut &*client).read(&mut buffer) {
-            heard.lock().expect("no panic")[number].extend(&buffer[..read]);
+            records.lock().expect("no panic")[number].extend(&buffer[..read]);
             if (&mut &*server).write_all(&buffer[..read]).is_err() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Runs the container's entrypoint with stand-ins for the tools, which end as they are told to.
+//! Runs the container's entrypoint with scripts in place of the tools.
 
 use std::{
     env, fs,
@@ -9,16 +9,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use soci_testkit::process::{self, Finished, Sandbox, Tool};
+use soci_testkit::{
+    process::{Finished, Sandbox, Tool},
+    workspace,
+};
 
 const STAGES: [&str; 4] = ["pull", "plan", "index", "push"];
 
-/// Tells that it runs, with its arguments; sleeps, or passes documents on and ends, as `SLEEP_…` and `STATUS_…` say; hears
-/// no signal if there is a `DEAF_…`.
-/// Where only its options are tried, with no input and no output, it ends as `TRIED_…` says.
+/// A script in place of the tool `soci-STAGE`. It prints its arguments to stderr, and copies
+/// documents.
 ///
-/// It waits for no child before it sleeps: a shell that does so takes an INT for the child's alone.
-const STAND_IN: &str = r#"#!/bin/bash
+/// These variables change what it does:
+///
+/// - `STATUS_STAGE` is its exit status, and `SLEEP_STAGE` makes it sleep for that many seconds.
+/// - `DEAF_STAGE` makes it ignore signals.
+/// - `TRIED_STAGE` is its exit status when the entrypoint only checks the options, with `/dev/null`
+///   as stdin and stdout.
+///
+/// It replaces itself by `sleep`: a shell that waits for a child leaves an INT to the child alone.
+const TOOL_SCRIPT: &str = r#"#!/bin/bash
 name=${0##*soci-}
 echo "$name: $*" >&2
 sleep="SLEEP_$name" status="STATUS_$name" tried="TRIED_$name" deaf="DEAF_$name"
@@ -36,7 +45,7 @@ exit "${!status:-0}"
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     for stage in STAGES {
-        let path = sandbox.write(&format!("bin/soci-{stage}"), STAND_IN);
+        let path = sandbox.write(&format!("bin/soci-{stage}"), TOOL_SCRIPT);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a new file");
     }
     sandbox
@@ -47,14 +56,16 @@ fn entrypoint(sandbox: &Sandbox) -> Tool {
     path.push(":");
     path.push(env::var_os("PATH").expect("a search path"));
     sandbox
-        // Whoever runs the tests in the background may have them ignore INT; a container's first process does not.
+        // A shell that runs the tests in the background makes them ignore INT. A container's first
+        // process does not.
         .program("env")
         .arg("--default-signal=INT,TERM")
-        .arg(process::workspace().join("scripts/entrypoint.sh"))
+        .arg(workspace::root().join("scripts/entrypoint.sh"))
         .env("PATH", path)
 }
 
-fn refuses(name: &str, value: &str) -> Finished {
+/// Runs the entrypoint with an invalid value of a variable, and asserts that no request is made.
+fn assert_rejected(name: &str, value: &str) -> Finished {
     let ended = entrypoint(&sandbox())
         .env(name, value)
         .arg("app:v1")
@@ -70,7 +81,7 @@ fn refuses(name: &str, value: &str) -> Finished {
 }
 
 #[test]
-fn documents_pass_through_the_four_tools() {
+fn passes_documents_through_the_four_tools() {
     let ended = entrypoint(&sandbox())
         .args(["app:v1", "app:v2"])
         .run()
@@ -79,8 +90,11 @@ fn documents_pass_through_the_four_tools() {
     assert_eq!(ended.text(), "{\"image\": \"app\"}\n");
 }
 
+/// H9: the exit status is that of the first stage that failed by itself.
+///
+/// The stages before it die of SIGPIPE (141), and those after it have no input (66).
 #[test]
-fn the_first_stage_that_failed_is_to_blame() {
+fn exits_with_the_status_of_the_first_stage_that_failed() {
     let sandbox = sandbox();
     for culprit in 0..STAGES.len() {
         for code in [2, 65, 69, 70, 73, 74, 75, 76, 77, 78, 80, 81, 143] {
@@ -98,8 +112,9 @@ fn the_first_stage_that_failed_is_to_blame() {
     }
 }
 
+/// H9: a stage that has no input, or no reader, is still a failure if no other stage fails.
 #[test]
-fn bystanders_alone_are_no_success() {
+fn fails_if_a_stage_has_no_input_or_no_reader() {
     for code in [66, 141] {
         entrypoint(&sandbox())
             .env("STATUS_index", code.to_string())
@@ -110,7 +125,7 @@ fn bystanders_alone_are_no_success() {
 }
 
 #[test]
-fn the_environment_becomes_options() {
+fn turns_variables_into_options() {
     let run = |name, value| {
         entrypoint(&sandbox())
             .env(name, value)
@@ -128,9 +143,9 @@ fn the_environment_becomes_options() {
 }
 
 #[test]
-fn values_that_do_not_parse_are_refused_before_any_request() {
+fn rejects_invalid_variables_before_any_request() {
     for size in ["-1", "1.5", "10MB", "0x10", " 10", "99999999999999999999"] {
-        refuses("MIN_LAYER_SIZE", size).says(size);
+        assert_rejected("MIN_LAYER_SIZE", size).says(size);
     }
     for platforms in [
         "amd64",
@@ -140,23 +155,23 @@ fn values_that_do_not_parse_are_refused_before_any_request() {
         "--all",
         "all,linux/amd64",
     ] {
-        refuses("IMAGE_ARCH", platforms);
+        assert_rejected("IMAGE_ARCH", platforms);
     }
 }
 
 #[test]
-fn options_that_a_tool_refuses_end_it_before_any_request() {
+fn rejects_options_that_a_tool_rejects_before_any_request() {
     for stage in STAGES {
         let sandbox = sandbox();
-        let tried = entrypoint(&sandbox).env(&format!("TRIED_{stage}"), "2");
-        let ended = tried.arg("app:v1").run().ends_with(2);
-        let said = ended.says("soci: SOCI_SPAN_SIZE: ").says(stage).stderr;
-        assert!(!said.contains("app:v1"), "a request was made: {said}");
+        let entrypoint = entrypoint(&sandbox).env(&format!("TRIED_{stage}"), "2");
+        let ended = entrypoint.arg("app:v1").run().ends_with(2);
+        let stderr = ended.says("soci: SOCI_SPAN_SIZE: ").says(stage).stderr;
+        assert!(!stderr.contains("app:v1"), "a request was made: {stderr}");
     }
 }
 
 #[test]
-fn one_tool_runs_alone() {
+fn runs_a_single_tool() {
     let ended = entrypoint(&sandbox())
         .args(["soci-plan", "--explain"])
         .stdin("{}")
@@ -169,7 +184,7 @@ fn one_tool_runs_alone() {
 }
 
 #[test]
-fn no_reference_is_a_usage_error() {
+fn needs_a_reference() {
     entrypoint(&sandbox()).run().ends_with(2).says("usage: ");
     entrypoint(&sandbox())
         .arg("--nonsense")
@@ -179,14 +194,14 @@ fn no_reference_is_a_usage_error() {
     entrypoint(&sandbox()).arg("--help").run().succeeds();
 }
 
+/// G5: a signal to the entrypoint ends every stage.
 #[test]
-fn g5_a_signal_reaches_every_stage() {
+fn forwards_a_signal_to_every_stage() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let sandbox = sandbox();
         let tool = STAGES.iter().fold(entrypoint(&sandbox), |tool, stage| {
             tool.env(&format!("SLEEP_{stage}"), "100")
         });
-        // A shell in the background would ignore INT, and so would what it starts.
         let mut command = tool.arg("app:v1").into_command();
         let mut running = command.stdout(Stdio::piped()).spawn().unwrap();
         for stage in STAGES {
@@ -197,8 +212,9 @@ fn g5_a_signal_reaches_every_stage() {
     }
 }
 
+/// G5: a stage that ignores signals is killed.
 #[test]
-fn g5_a_stage_that_hears_no_signal_is_killed_in_time() {
+fn kills_a_stage_that_ignores_signals() {
     let sandbox = sandbox();
     let tool = entrypoint(&sandbox).env("SLEEP_index", "100");
     let mut command = tool.env("DEAF_index", "1").arg("app:v1").into_command();
@@ -210,6 +226,7 @@ fn g5_a_stage_that_hears_no_signal_is_killed_in_time() {
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
+/// Waits for the file that a tool's script creates when it starts.
 fn wait_for_stage(file: &Path) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !file.exists() {

@@ -1,5 +1,5 @@
-//! Shows that the registry in this process keeps to the distribution specification while nothing befalls it, and that
-//! its habits are those of the registries that have them.
+//! Checks that the registry follows the distribution specification as long as it has no fault, and
+//! that its deviations are those of real registries.
 
 use serde_json::{Value, json};
 use soci_testkit::{
@@ -11,20 +11,28 @@ use soci_testkit::{
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-fn ask(registry: &Faulty, method: &str, path: &str, headers: &[&str]) -> Response {
+fn request(registry: &Faulty, method: &str, path: &str, headers: &[&str]) -> Response {
     http::request(&registry.host(), method, path, headers).expect("a registry that runs")
 }
 
-fn send(registry: &Faulty, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Response {
-    http::send(&registry.host(), method, path, headers, body).expect("a registry that runs")
+fn request_with_body(
+    registry: &Faulty,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Response {
+    http::request_with_body(&registry.host(), method, path, headers, body)
+        .expect("a registry that runs")
 }
 
-fn code(response: &Response) -> Value {
+/// Returns the first error code of a response.
+fn error_code(response: &Response) -> Value {
     response.json()["errors"][0]["code"].clone()
 }
 
-/// Puts an image with one layer into `app:v1`, and returns its manifest.
-fn seed(registry: &Faulty) -> Value {
+/// Adds an image with one layer as `app:v1`, and returns its manifest.
+fn add_image(registry: &Faulty) -> Value {
     let sandbox = Sandbox::new();
     let image = Image::new("linux/amd64").layer(Layer::gzip(&[("app", b"content")]));
     image::write_layout(sandbox.path(), &[image]);
@@ -32,13 +40,13 @@ fn seed(registry: &Faulty) -> Value {
     registry.manifest("app", "v1").expect("the image").json()
 }
 
-/// Pushes a blob as most clients do.
+/// Uploads a blob with a `POST` and a `PUT`, as most clients do.
 fn upload(registry: &Faulty, bytes: &[u8]) -> String {
     let digest = image::digest(bytes);
-    let begun = ask(registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    let begun = request(registry, "POST", "/v2/app/blobs/uploads/", &[]);
     assert_eq!(begun.status, 202);
     let location = begun.header("location").expect("a session");
-    let put = send(
+    let put = request_with_body(
         registry,
         "PUT",
         &format!("{location}&digest={digest}"),
@@ -53,7 +61,7 @@ fn upload(registry: &Faulty, bytes: &[u8]) -> String {
 fn put_manifest(registry: &Faulty, reference: &str, manifest: &Value) -> Response {
     let path = format!("/v2/app/manifests/{reference}");
     let content_type = format!("Content-Type: {MANIFEST}");
-    send(
+    request_with_body(
         registry,
         "PUT",
         &path,
@@ -65,14 +73,14 @@ fn put_manifest(registry: &Faulty, reference: &str, manifest: &Value) -> Respons
 #[test]
 fn manifests_are_found_by_tag_and_digest() {
     let registry = Faulty::start();
-    seed(&registry);
+    add_image(&registry);
     let stored = registry.manifest("app", "v1").unwrap();
     for reference in ["v1", &stored.digest] {
         let path = format!("/v2/app/manifests/{reference}");
-        let found = ask(&registry, "GET", &path, &[]);
+        let found = request(&registry, "GET", &path, &[]);
         assert_eq!(found.body, stored.bytes());
         assert_eq!(found.header("content-type"), Some(MANIFEST));
-        let head = ask(&registry, "HEAD", &path, &[]);
+        let head = request(&registry, "HEAD", &path, &[]);
         assert_eq!(
             head.header("docker-content-digest"),
             Some(stored.digest.as_str())
@@ -87,9 +95,9 @@ fn manifests_are_found_by_tag_and_digest() {
 }
 
 #[test]
-fn what_is_not_there_has_the_code_of_the_specification() {
+fn missing_content_has_the_error_code_of_the_specification() {
     let registry = Faulty::start();
-    seed(&registry);
+    add_image(&registry);
     let digest = image::digest(b"nothing");
     for (path, expected) in [
         ("/v2/other/manifests/v1".to_owned(), "NAME_UNKNOWN"),
@@ -100,9 +108,9 @@ fn what_is_not_there_has_the_code_of_the_specification() {
             "BLOB_UPLOAD_UNKNOWN",
         ),
     ] {
-        let refused = ask(&registry, "GET", &path, &[]);
+        let refused = request(&registry, "GET", &path, &[]);
         assert_eq!(
-            (refused.status, code(&refused)),
+            (refused.status, error_code(&refused)),
             (404, expected.into()),
             "{path}"
         );
@@ -110,7 +118,7 @@ fn what_is_not_there_has_the_code_of_the_specification() {
 }
 
 #[test]
-fn blobs_are_sent_in_parts() {
+fn ranges_of_blobs_are_sent() {
     let registry = Faulty::start();
     let digest = registry.put_blob("app", *b"0123456789");
     let path = format!("/v2/app/blobs/{digest}");
@@ -120,15 +128,15 @@ fn blobs_are_sent_in_parts() {
         ("8-", "89", "bytes 8-9/10"),
         ("8-99", "89", "bytes 8-9/10"),
     ] {
-        let part = ask(&registry, "GET", &path, &[&format!("Range: bytes={range}")]);
+        let part = request(&registry, "GET", &path, &[&format!("Range: bytes={range}")]);
         assert_eq!(part.status, 206);
         assert_eq!(part.body, body.as_bytes());
         assert_eq!(part.header("content-range"), Some(content_range));
     }
-    let beyond = ask(&registry, "GET", &path, &["Range: bytes=10-"]);
+    let beyond = request(&registry, "GET", &path, &["Range: bytes=10-"]);
     assert_eq!(beyond.status, 416);
     assert_eq!(beyond.header("content-range"), Some("bytes */10"));
-    let whole = ask(&registry, "GET", &path, &[]);
+    let whole = request(&registry, "GET", &path, &[]);
     assert_eq!((whole.status, whole.body.len()), (200, 10));
     assert_eq!(
         registry.bytes_sent("GET", "*/blobs/*"),
@@ -141,9 +149,9 @@ fn blobs_are_uploaded_whole_and_in_chunks() {
     let registry = Faulty::start();
     let digest = upload(&registry, b"whole");
     assert_eq!(registry.blob(&digest).unwrap(), b"whole");
-    let begun = ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    let begun = request(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
     let location = begun.header("location").unwrap();
-    let first = send(
+    let first = request_with_body(
         &registry,
         "PATCH",
         location,
@@ -151,14 +159,14 @@ fn blobs_are_uploaded_whole_and_in_chunks() {
         b"abc",
     );
     assert_eq!((first.status, first.header("range")), (202, Some("0-2")));
-    let wrong = send(&registry, "PATCH", location, &["Content-Range: 7-8"], b"xy");
+    let wrong = request_with_body(&registry, "PATCH", location, &["Content-Range: 7-8"], b"xy");
     assert_eq!(wrong.status, 416);
     assert_eq!(
-        ask(&registry, "GET", location, &[]).header("range"),
+        request(&registry, "GET", location, &[]).header("range"),
         Some("0-2")
     );
     let digest = image::digest(b"abcdef");
-    let last = send(
+    let last = request_with_body(
         &registry,
         "PUT",
         &format!("{location}&digest={digest}"),
@@ -173,46 +181,49 @@ fn blobs_are_uploaded_whole_and_in_chunks() {
 #[test]
 fn uploads_are_verified_and_can_be_cancelled() {
     let registry = Faulty::start();
-    let begun = ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    let begun = request(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
     let location = begun.header("location").unwrap();
     let without_state = location.split('?').next().unwrap();
-    assert_eq!(ask(&registry, "GET", without_state, &[]).status, 404);
-    assert_eq!(ask(&registry, "DELETE", location, &[]).status, 204);
-    assert_eq!(ask(&registry, "GET", location, &[]).status, 404);
+    assert_eq!(request(&registry, "GET", without_state, &[]).status, 404);
+    assert_eq!(request(&registry, "DELETE", location, &[]).status, 204);
+    assert_eq!(request(&registry, "GET", location, &[]).status, 404);
     let wrong = format!("/v2/app/blobs/uploads/?digest={}", image::digest(b"other"));
-    let refused = send(&registry, "POST", &wrong, &[], b"bytes");
+    let refused = request_with_body(&registry, "POST", &wrong, &[], b"bytes");
     assert_eq!(
-        (refused.status, code(&refused)),
+        (refused.status, error_code(&refused)),
         (400, "DIGEST_INVALID".into())
     );
     let right = wrong.replace(&image::digest(b"other"), &image::digest(b"bytes"));
-    assert_eq!(send(&registry, "POST", &right, &[], b"bytes").status, 201);
+    assert_eq!(
+        request_with_body(&registry, "POST", &right, &[], b"bytes").status,
+        201
+    );
 }
 
 #[test]
-fn blobs_are_mounted_where_the_source_has_them() {
+fn blobs_are_mounted_from_another_repository() {
     let registry = Faulty::start();
     let digest = registry.put_blob("base", *b"layer");
     let mount = |from: &str| {
         let path = format!("/v2/app/blobs/uploads/?mount={digest}&from={from}");
-        ask(&registry, "POST", &path, &[]).status
+        request(&registry, "POST", &path, &[]).status
     };
     assert_eq!((mount("other"), mount("base")), (202, 201));
     assert_eq!(
-        ask(&registry, "HEAD", &format!("/v2/app/blobs/{digest}"), &[]).status,
+        request(&registry, "HEAD", &format!("/v2/app/blobs/{digest}"), &[]).status,
         200
     );
 }
 
 #[test]
-fn manifests_are_stored_once_all_that_they_name_is_there() {
+fn a_manifest_is_rejected_if_its_content_is_missing() {
     let registry = Faulty::start();
     let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": image::digest(b"{}"), "size": 2});
     let manifest =
         json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []});
     let refused = put_manifest(&registry, "v1", &manifest);
     assert_eq!(
-        (refused.status, code(&refused)),
+        (refused.status, error_code(&refused)),
         (404, "MANIFEST_BLOB_UNKNOWN".into())
     );
     upload(&registry, b"{}");
@@ -226,7 +237,7 @@ fn manifests_are_stored_once_all_that_they_name_is_there() {
         400
     );
     let delete = |reference: &str| {
-        ask(
+        request(
             &registry,
             "DELETE",
             &format!("/v2/app/manifests/{reference}"),
@@ -243,7 +254,7 @@ fn manifests_are_stored_once_all_that_they_name_is_there() {
 #[test]
 fn referrers_are_listed_by_their_type() {
     let registry = Faulty::start();
-    let subject = seed(&registry);
+    let subject = add_image(&registry);
     let subject_digest = registry.tags("app")["v1"].clone();
     let referrer = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "a/b", "config": subject["config"],
         "layers": [], "subject": {"mediaType": MANIFEST, "digest": subject_digest, "size": 1}, "annotations": {"k": "v"}});
@@ -254,7 +265,7 @@ fn referrers_are_listed_by_their_type() {
     );
     assert_eq!(pushed.header("oci-subject"), Some(subject_digest.as_str()));
     let list = |query: &str| {
-        ask(
+        request(
             &registry,
             "GET",
             &format!("/v2/app/referrers/{subject_digest}{query}"),
@@ -272,7 +283,7 @@ fn referrers_are_listed_by_their_type() {
         .sharing(&registry)
         .start();
     assert_eq!(
-        ask(
+        request(
             &without,
             "GET",
             &format!("/v2/app/referrers/{subject_digest}"),
@@ -284,16 +295,19 @@ fn referrers_are_listed_by_their_type() {
 }
 
 #[test]
-fn tags_can_be_guarded() {
+fn tags_can_be_immutable_or_conditional() {
     let immutable = Faulty::setup().habit(Habit::ImmutableTags).start();
-    let manifest = seed(&immutable);
+    let manifest = add_image(&immutable);
     let again = put_manifest(&immutable, "v1", &manifest);
-    assert_eq!((again.status, code(&again)), (400, "TAG_INVALID".into()));
+    assert_eq!(
+        (again.status, error_code(&again)),
+        (400, "TAG_INVALID".into())
+    );
     let conditional = Faulty::setup()
         .habit(Habit::ConditionalPuts)
         .sharing(&immutable)
         .start();
-    let etag = ask(&conditional, "GET", "/v2/app/manifests/v1", &[]);
+    let etag = request(&conditional, "GET", "/v2/app/manifests/v1", &[]);
     let etag = etag.header("etag").unwrap().to_owned();
     let put = |tag: &str| {
         let headers = [
@@ -301,7 +315,7 @@ fn tags_can_be_guarded() {
             format!("If-Match: {tag}"),
         ];
         let body = manifest.to_string();
-        send(
+        request_with_body(
             &conditional,
             "PUT",
             "/v2/app/manifests/v1",
@@ -314,15 +328,15 @@ fn tags_can_be_guarded() {
 }
 
 #[test]
-fn ecr_has_its_habits() {
+fn ecr_deviates_from_the_specification() {
     let registry = Faulty::setup().ecr().start();
     assert_eq!(
-        ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]).status,
+        request(&registry, "POST", "/v2/app/blobs/uploads/", &[]).status,
         404
     );
-    let manifest = seed(&registry);
-    let begun = ask(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
-    let patched = send(
+    let manifest = add_image(&registry);
+    let begun = request(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
+    let patched = request_with_body(
         &registry,
         "PATCH",
         begun.header("location").unwrap(),
@@ -331,11 +345,11 @@ fn ecr_has_its_habits() {
     );
     assert_eq!(patched.status, 201);
     assert_eq!(
-        ask(&registry, "GET", "/v2/app/manifests/v1", &[]).header("docker-content-digest"),
+        request(&registry, "GET", "/v2/app/manifests/v1", &[]).header("docker-content-digest"),
         None
     );
     assert!(
-        ask(&registry, "HEAD", "/v2/app/manifests/v1", &[])
+        request(&registry, "HEAD", "/v2/app/manifests/v1", &[])
             .header("docker-content-digest")
             .is_some()
     );
@@ -347,11 +361,11 @@ fn ecr_has_its_habits() {
     odd.as_object_mut().unwrap().remove("mediaType");
     let refused = put_manifest(&registry, "v3", &odd);
     assert_eq!(
-        (refused.status, code(&refused)),
+        (refused.status, error_code(&refused)),
         (405, "UNSUPPORTED".into())
     );
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
-    let redirect = ask(&registry, "GET", &format!("/v2/app/blobs/{layer}"), &[]);
+    let redirect = request(&registry, "GET", &format!("/v2/app/blobs/{layer}"), &[]);
     assert_eq!(redirect.status, 307);
     let target = redirect
         .header("location")
@@ -360,26 +374,26 @@ fn ecr_has_its_habits() {
         .unwrap()
         .to_owned();
     assert_eq!(
-        image::digest(&ask(&registry, "GET", &target, &[]).body),
+        image::digest(&request(&registry, "GET", &target, &[]).body),
         layer
     );
     assert_eq!(
-        ask(&registry, "GET", &target, &["Range: bytes=1-2"]).status,
+        request(&registry, "GET", &target, &["Range: bytes=1-2"]).status,
         206
     );
-    assert_eq!(ask(&registry, "HEAD", &target, &[]).status, 403);
+    assert_eq!(request(&registry, "HEAD", &target, &[]).status, 403);
     assert_eq!(
-        ask(&registry, "GET", &target, &["Authorization: Basic x"]).status,
+        request(&registry, "GET", &target, &["Authorization: Basic x"]).status,
         400
     );
 }
 
 #[test]
-fn passwords_and_tokens_are_asked_for() {
+fn passwords_and_tokens_are_required() {
     // user:password
     let login = "Authorization: Basic dXNlcjpwYXNzd29yZA==";
     let basic = Faulty::setup().basic("user", "password").start();
-    let refused = ask(&basic, "GET", "/v2/", &[]);
+    let refused = request(&basic, "GET", "/v2/", &[]);
     assert_eq!(refused.status, 401);
     assert!(
         refused
@@ -387,14 +401,14 @@ fn passwords_and_tokens_are_asked_for() {
             .unwrap()
             .starts_with("Basic realm=")
     );
-    assert_eq!(ask(&basic, "GET", "/v2/", &[login]).status, 200);
+    assert_eq!(request(&basic, "GET", "/v2/", &[login]).status, 200);
 
     let bearer = Faulty::setup()
         .bearer("user", "password")
         .token_uses(2)
         .start();
-    seed(&bearer);
-    let challenge = ask(&bearer, "GET", "/v2/app/manifests/v1", &[]);
+    add_image(&bearer);
+    let challenge = request(&bearer, "GET", "/v2/app/manifests/v1", &[]);
     let challenge = challenge.header("www-authenticate").unwrap().to_owned();
     assert!(
         challenge.contains(&format!("realm=\"{}/token\"", bearer.url())),
@@ -405,14 +419,15 @@ fn passwords_and_tokens_are_asked_for() {
         "{challenge}"
     );
     assert_eq!(
-        ask(&bearer, "GET", "/token?scope=repository:app:pull", &[]).status,
+        request(&bearer, "GET", "/token?scope=repository:app:pull", &[]).status,
         401
     );
     let token =
-        ask(&bearer, "GET", "/token?scope=repository:app:pull", &[login]).json()["token"].clone();
+        request(&bearer, "GET", "/token?scope=repository:app:pull", &[login]).json()["token"]
+            .clone();
     let token = format!("Authorization: Bearer {}", token.as_str().unwrap());
-    let get = || ask(&bearer, "GET", "/v2/app/manifests/v1", &[&token]).status;
-    let push = ask(&bearer, "POST", "/v2/app/blobs/uploads/", &[&token]);
+    let get = || request(&bearer, "GET", "/v2/app/manifests/v1", &[&token]).status;
+    let push = request(&bearer, "POST", "/v2/app/blobs/uploads/", &[&token]);
     assert!(
         push.header("www-authenticate")
             .unwrap()
@@ -423,9 +438,9 @@ fn passwords_and_tokens_are_asked_for() {
 }
 
 #[test]
-fn manifests_beyond_the_limit_are_refused() {
+fn manifests_over_the_rate_limit_are_rejected() {
     let registry = Faulty::setup().manifest_puts_per_second(1).start();
-    let manifest = seed(&registry);
+    let manifest = add_image(&registry);
     let statuses: Vec<u16> = (0..3)
         .map(|_| put_manifest(&registry, "v2", &manifest).status)
         .collect();

@@ -1,9 +1,9 @@
 //! Tokens that expire while layers are read.
 
 use soci_testkit::{
-    canary::assert_no_secret,
     faulty::{Fault, Faulty, Request, Rule},
     process::{Sandbox, Tool},
+    store::assert_no_secret,
     store::assert_sound,
 };
 

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use soci_testkit::{
-    canary::assert_no_secret,
     faulty::{Fault, Faulty, Reply, Rule},
     process::{Sandbox, Tool},
+    store::assert_no_secret,
 };
 
 use crate::{

@@ -3,10 +3,10 @@
 use std::fs;
 
 use soci_testkit::{
-    canary::assert_no_secret,
     credential_helper::{with_credential_helpers, write_credential_helper},
     faulty::Faulty,
     process::{Sandbox, Tool},
+    store::assert_no_secret,
 };
 
 use crate::{

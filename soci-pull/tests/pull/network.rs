@@ -7,9 +7,9 @@ use std::{
 };
 
 use soci_testkit::{
-    canary::assert_no_secret,
     faulty::Faulty,
     process::{Sandbox, Tool},
+    store::assert_no_secret,
     store::assert_sound,
 };
 

@@ -1,8 +1,8 @@
 //! Tokens that expire or do not suffice in a push, throttles, and redirects of uploads.
 
 use soci_testkit::{
-    canary::assert_no_secret,
     faulty::{Fault, Faulty, Reply, Rule},
+    store::assert_no_secret,
 };
 
 use crate::{

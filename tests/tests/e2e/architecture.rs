@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use soci_testkit::process::workspace;
+use soci_testkit::workspace;
 
 /// Returns the names of all crates that a package of the workspace is built from.
 fn built_from(package: &str) -> BTreeSet<String> {
@@ -19,7 +19,7 @@ fn built_from(package: &str) -> BTreeSet<String> {
     ];
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .current_dir(workspace())
+        .current_dir(workspace::root())
         .args(tree)
         .args(["--package", package]);
     let output = cargo.output().expect("cargo");

@@ -74,10 +74,10 @@ fn gets_a_token_for_the_region_in_the_host_name() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let moto = Moto::start();
-        let tap = Wiretap::of(&moto.url());
+        let tap = Wiretap::in_front_of(&moto.url());
         let sandbox = Sandbox::new();
         let run = Stages::of(&sandbox, &[reference()]).run_with(|tool| {
-            trusting(moto.serve(tool), &registry)
+            trusting(moto.configure(tool), &registry)
                 .env("AWS_ENDPOINT_URL", tap.url())
                 .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
                 .env("AWS_REGION", "us-east-1")
@@ -91,7 +91,7 @@ fn gets_a_token_for_the_region_in_the_host_name() {
             document["push"]["tags"],
             json!([format!("{ECR}/app:v1-soci")])
         );
-        let heard = tap.heard();
+        let heard = tap.received();
         assert!(heard.contains("GetAuthorizationToken"), "{heard}");
         assert!(heard.contains("/eu-west-1/ecr/aws4_request"), "{heard}");
         assert!(!heard.contains("us-east-1"), "{heard}");

@@ -13,7 +13,10 @@ use std::{
 };
 
 use serde_json::Value;
-use soci_testkit::process::{Finished, Sandbox, workspace};
+use soci_testkit::{
+    process::{Finished, Sandbox},
+    workspace,
+};
 
 use crate::stages::one;
 
@@ -83,7 +86,7 @@ fn misses<C: Sync>(
 /// that the documentation names them.
 #[track_caller]
 fn assert_differences(found: &Misses, expected: &[(&str, &str)]) {
-    let path = workspace().join("docs/differences.md");
+    let path = workspace::root().join("docs/differences.md");
     let documented = fs::read_to_string(&path).expect("docs/differences.md");
     let names: BTreeSet<&str> = expected.iter().map(|(name, _)| *name).collect();
     for (name, miss) in found {

@@ -61,7 +61,7 @@ fn assert_small(made: Vec<Layer>, jobs: &str) {
         .fold(Image::new("linux/amd64"), Image::layer);
     image::write_layout(&sandbox.path().join("image"), &[image]);
     let plan = planned(&sandbox, "oci:image");
-    let index = soci_testkit::process::bin("soci-index");
+    let index = soci_testkit::workspace::bin("soci-index");
     let limit = format!("prlimit --fsize={LARGEST_FILE} \"$0\" --jobs {jobs}");
     let watched = sandbox
         .program("python3")

@@ -19,7 +19,8 @@ use std::{
 use fastrand::Rng;
 use soci_testkit::{
     faulty::Faulty,
-    process::{Finished, Sandbox, Tool, bin, pipeline},
+    process::{Finished, Sandbox, Tool, pipeline},
+    workspace,
 };
 
 use crate::stages::assert_sound;
@@ -129,7 +130,14 @@ fn one(samples: &[Sample], rng: &mut Rng) -> Report {
 
 /// Runs the pipeline with short timeouts and few files.
 fn run(sandbox: &Sandbox, reference: &str) -> Vec<Finished> {
-    let tool = |name: &str| patient(sandbox.program("prlimit").arg(FILES).arg(bin(name)));
+    let tool = |name: &str| {
+        patient(
+            sandbox
+                .program("prlimit")
+                .arg(FILES)
+                .arg(workspace::bin(name)),
+        )
+    };
     pipeline([
         tool("soci-pull").arg(reference),
         tool("soci-plan").arg("--all-platforms"),
@@ -183,7 +191,14 @@ fn indexes_many_images_with_few_open_files() {
         }
     }
     let sandbox = Sandbox::new();
-    let tool = |name: &str| patient(sandbox.program("prlimit").arg(FILES).arg(bin(name)));
+    let tool = |name: &str| {
+        patient(
+            sandbox
+                .program("prlimit")
+                .arg(FILES)
+                .arg(workspace::bin(name)),
+        )
+    };
     let ended = pipeline([
         tool("soci-pull").stdin(names.concat()),
         tool("soci-plan").arg("--all-platforms"),

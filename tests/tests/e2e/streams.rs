@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 use soci_testkit::{
     image::{self, Image, Layer},
-    process::{Sandbox, workspace},
+    process::Sandbox,
+    workspace,
 };
 
 use crate::read_back::{BlobSource as _, Layout, array, assert_pushed};
@@ -168,7 +169,7 @@ fn a_stage_writes_the_same_from_a_file_and_a_pipe() {
     let file = sandbox.write("image.json", &pulled);
     let plan = format!(
         "'{}' < '{}'",
-        soci_testkit::process::bin("soci-plan").display(),
+        workspace::bin("soci-plan").display(),
         file.display()
     );
     let shell = sandbox
@@ -182,8 +183,8 @@ fn a_stage_writes_the_same_from_a_file_and_a_pipe() {
 }
 
 fn schema() -> jsonschema::Validator {
-    let schema =
-        fs::read_to_string(workspace().join("docs/document.schema.json")).expect("the schema");
+    let schema = fs::read_to_string(workspace::root().join("docs/document.schema.json"))
+        .expect("the schema");
     jsonschema::validator_for(&serde_json::from_str(&schema).expect("JSON")).expect("a schema")
 }
 
@@ -230,7 +231,7 @@ fn the_documents_of_every_stage_match_the_schema() {
 #[test]
 fn the_documents_in_the_readme_match_the_schema() {
     let schema = schema();
-    let text = fs::read_to_string(workspace().join("README.md")).expect("README.md");
+    let text = fs::read_to_string(workspace::root().join("README.md")).expect("README.md");
     let blocks = text
         .split("```json")
         .skip(1)

@@ -1,4 +1,4 @@
-//! A row of the table, and what it is run with.
+//! The rows of the table, and the registry and sandbox of each.
 
 use std::fs;
 
@@ -8,68 +8,72 @@ use soci_testkit::{
     process::{Finished, Sandbox, Tool, pipeline},
 };
 
-/// Where the layer breaks, in bytes.
+/// The offset in the layer at which transfers break, in bytes.
 pub(crate) const CUT: usize = 64 << 10;
 /// An address of a private network.
 pub(crate) const PRIVATE: &str = "10.0.0.2";
-/// Where cloud machines keep their own credentials.
+/// The address of the metadata service of cloud machines, which issues their credentials.
 pub(crate) const METADATA: &str = "169.254.169.254";
 pub(crate) const USER: &str = "AWS";
 pub(crate) const PASSWORD: &str = "canary-password";
 
-/// A fault, and what becomes of it.
+/// A fault, and the required outcome.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) fault: &'static str,
-    pub(crate) must: &'static str,
-    pub(crate) run: fn() -> Ours,
+    pub(crate) required: &'static str,
+    pub(crate) run: fn() -> Outcome,
 }
 
-/// What ours did, and what of it was wrong.
-pub(crate) struct Ours {
+/// The outcome of our tools for a fault.
+pub(crate) struct Outcome {
     pub(crate) requests: usize,
+    /// The exit status.
     pub(crate) code: i32,
+    /// A description of each deviation from the required outcome.
     pub(crate) wrong: Vec<String>,
 }
 
-impl Ours {
+impl Outcome {
     pub(crate) fn new(ended: &Finished, code: i32, requests: usize) -> Self {
-        let mut ours = Self {
+        let mut outcome = Self {
             requests,
             code: ended.code(),
             wrong: Vec::new(),
         };
-        ours.check(
+        outcome.check(
             ended.code() == code,
-            &format!("exit status is not {code}: {}", ended.stderr),
+            &format!("exit status should be {code}: {}", ended.stderr),
         );
-        let silent = code == 0 || ended.stdout.is_empty();
-        ours.check(silent, "a failure leaves something on stdout");
-        ours.check(!ended.stderr.contains(PASSWORD), "the password is shown");
-        ours
+        let is_silent = code == 0 || ended.stdout.is_empty();
+        outcome.check(is_silent, "a tool that fails writes to stdout");
+        outcome.check(!ended.stderr.contains(PASSWORD), "the password is shown");
+        outcome
     }
 
-    /// Notes what is wrong unless something holds.
-    pub(crate) fn check(&mut self, holds: bool, otherwise: &str) {
-        if !holds {
-            self.wrong.push(otherwise.to_owned());
+    /// Adds a message to `wrong` unless the condition holds.
+    pub(crate) fn check(&mut self, condition: bool, message: &str) {
+        if !condition {
+            self.wrong.push(message.to_owned());
         }
     }
 
-    pub(crate) fn requests(mut self, expected: usize) -> Self {
-        let message = format!("{} requests and not {expected}", self.requests);
+    /// Checks the number of requests.
+    pub(crate) fn expect_requests(mut self, expected: usize) -> Self {
+        let message = format!("{} requests instead of {expected}", self.requests);
         self.check(self.requests == expected, &message);
         self
     }
 }
 
-/// A registry with an image of one layer, and a place to run the tools in.
+/// A registry with an image of one layer, and a sandbox for the tools.
 pub(crate) struct Case {
     pub(crate) registry: Faulty,
     pub(crate) sandbox: Sandbox,
+    /// The digest of the layer.
     pub(crate) layer: String,
-    /// Seconds for which the tools wait for bytes.
-    pub(crate) patience: &'static str,
+    /// The idle timeout of the tools, in seconds.
+    pub(crate) idle_timeout: &'static str,
 }
 
 impl Case {
@@ -86,34 +90,34 @@ impl Case {
             layer: layer.to_owned(),
             registry,
             sandbox,
-            patience: "30",
+            idle_timeout: "30",
         }
     }
 
-    /// Returns a tool that waits shortly.
+    /// Returns a tool with short waiting times.
     pub(crate) fn tool(&self, name: &str) -> Tool {
         let tool = self.sandbox.tool(name).env("SOCI_MIN_LAYER_SIZE", "0");
         tool.env("SOCI_RETRY_WAIT", "0.02")
-            .env("SOCI_IDLE_TIMEOUT", self.patience)
+            .env("SOCI_IDLE_TIMEOUT", self.idle_timeout)
     }
 
     pub(crate) fn reference(&self) -> String {
         format!("{}/app:v1", self.registry.host())
     }
 
-    /// Returns where the layer's blob is in the registry.
-    pub(crate) fn blob(&self) -> String {
+    /// Returns the path of the layer's blob in the registry.
+    pub(crate) fn blob_path(&self) -> String {
         format!("/v2/app/blobs/{}", self.layer)
     }
 
-    /// Says whether the store holds the layer, as its digest says.
+    /// Returns whether the store has the layer, and its bytes match the digest.
     pub(crate) fn has_layer(&self) -> bool {
         let blob = self.layer.replace(':', "/");
         let bytes = fs::read(self.sandbox.store().join("blobs").join(blob));
         bytes.is_ok_and(|bytes| image::digest(&bytes) == self.layer)
     }
 
-    /// Indexes the image and returns what `soci-push` is to read.
+    /// Indexes the image, and returns the input for `soci-push`.
     pub(crate) fn indexed(&self) -> Vec<u8> {
         let tools = [
             self.tool("soci-pull").arg(self.reference()),

@@ -1,6 +1,8 @@
-//! The faults under which other registry clients were measured, with ours: one table, every row of which must be right.
+//! A table of faults of a registry, with the outcome of our tools for each, which `make faults`
+//! prints.
 //!
-//! `make faults` prints it. The layer has 256 KiB and breaks at 64 KiB; waits are shortened, all else is as users have it.
+//! Other registry clients were measured with the same faults. The layer has 256 KiB, and transfers
+//! break at 64 KiB. Only the waiting times differ from the defaults.
 
 mod case;
 mod pull;
@@ -11,11 +13,12 @@ use std::{
     time::Instant,
 };
 
-use case::{Ours, Row};
+use case::{Outcome, Row};
 use soci_testkit::namespace;
 
-/// Runs all rows at once, for most of them only wait.
-fn run(rows: &[Row]) -> Vec<(Ours, f64)> {
+/// Runs all rows at the same time, since most of them only wait. Returns their outcomes, with times
+/// in seconds.
+fn run_rows(rows: &[Row]) -> Vec<(Outcome, f64)> {
     let timed = |row: &Row| {
         let started = Instant::now();
         ((row.run)(), started.elapsed().as_secs_f64())
@@ -31,36 +34,36 @@ fn run(rows: &[Row]) -> Vec<(Ours, f64)> {
 }
 
 #[test]
-fn all_measured_faults_are_harmless_or_clear_errors() {
+fn every_fault_has_the_required_outcome() {
     let inside = [
         (case::PRIVATE, case::PRIVATE),
         (case::METADATA, case::METADATA),
     ];
     namespace::isolated_at(&inside, || {
         let rows = [&pull::ROWS[..], &push::ROWS[..]].concat();
-        let results = run(&rows);
+        let results = run_rows(&rows);
         println!(
-            "{:>2}  {:<50} {:>8} {:>4} {:>6}  {:<5}  ours must",
+            "{:>2}  {:<50} {:>8} {:>4} {:>6}  {:<5}  required",
             "", "fault", "requests", "exit", "s", ""
         );
-        for (number, (row, (ours, seconds))) in (1..).zip(rows.iter().zip(&results)) {
-            let verdict = if ours.wrong.is_empty() {
+        for (number, (row, (outcome, seconds))) in (1..).zip(rows.iter().zip(&results)) {
+            let verdict = if outcome.wrong.is_empty() {
                 "right"
             } else {
                 "WRONG"
             };
-            let Ours { requests, code, .. } = ours;
+            let Outcome { requests, code, .. } = outcome;
             println!(
                 "{number:>2}  {:<50} {requests:>8} {code:>4} {seconds:>6.1}  {verdict}  {}",
-                row.fault, row.must
+                row.fault, row.required
             );
-            for wrong in &ours.wrong {
+            for wrong in &outcome.wrong {
                 println!("      {wrong}");
             }
         }
         let right = results
             .iter()
-            .filter(|(ours, _)| ours.wrong.is_empty())
+            .filter(|(outcome, _)| outcome.wrong.is_empty())
             .count();
         println!("{right} of {} right", rows.len());
         assert_eq!((right, rows.len()), (24, 24));

@@ -1,11 +1,11 @@
-//! The calls that a tool makes to the file system, as strace tells them.
+//! The file system calls of a tool, parsed from the output of strace.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-/// The calls that change files, or make changes durable.
+/// The calls that change files, or that make changes durable.
 pub(crate) const CHANGING: &[&str] = &[
     "fchmod",
     "fsync",
@@ -20,84 +20,93 @@ pub(crate) const CHANGING: &[&str] = &[
     "write",
 ];
 
-/// The calls that open files, to read or to write them.
+/// The calls that open files.
 pub(crate) const OPENING: &[&str] = &["open", "openat"];
 
-/// What a call is about.
+/// The object of a call.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Object {
-    /// A file or folder, by its path below the sandbox.
+    /// A file or folder, with its path relative to the sandbox.
     File(PathBuf),
     /// Standard error.
     Stderr,
     /// Standard output.
     Stdout,
-    /// Something outside the sandbox.
+    /// An object outside the sandbox.
     Other(String),
 }
 
-/// What a call does.
+/// The effect of a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// It changes something, or makes it durable.
+    /// It changes a file or folder, or makes a change durable.
     Change,
-    /// It reads, or opens to read.
+    /// It reads a file, or opens it for reading.
     Read,
     /// It lists a folder.
     List,
 }
 
-/// One call.
+/// A system call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
+    /// The id of the thread that makes the call.
     pub(crate) thread: String,
+    /// The name of the call, such as `fsync`.
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// The file or folder in the call itself.
+    /// The file or folder in the call's arguments.
     pub(crate) object: Object,
-    /// What it is for: the name that an unfinished file gets, or whose entry in a folder is made durable.
+    /// The file that the call is made for.
+    ///
+    /// For an unfinished file this is the name that the file gets later. For the `fsync` of a
+    /// folder it is the file whose name becomes durable.
     pub(crate) purpose: Object,
-    /// How many calls of this name its thread has made, this one included.
+    /// The number of this call among the calls of this name in its thread, from 1.
     pub(crate) number: usize,
-    /// How many of these were about the same file.
+    /// The number of this call among the calls of this name for the same file in its thread, from
+    /// 1.
     pub(crate) number_on_file: usize,
-    /// Whether it fails even where nothing is wrong.
-    pub(crate) fails_anyway: bool,
+    /// Whether the call fails without an injected fault, such as the `mkdir` of an existing folder.
+    pub(crate) fails_normally: bool,
 }
 
-/// Reads what `strace -f -y` wrote about a tool that ran in the folder `root`.
+/// Parses the output of `strace -f -y` for a tool that ran in the folder `root`.
 pub(crate) fn parse(text: &str, root: &Path) -> Vec<Call> {
     let mut counts = BTreeMap::new();
     let mut calls: Vec<Call> = Vec::new();
     let mut names = BTreeMap::new();
     for line in text.lines() {
-        let Some((thread, name, arguments)) = split(line) else {
+        let Some((thread, name, arguments)) = split_line(line) else {
             continue;
         };
-        let paths = paths(arguments, root);
-        let object = object(name, arguments, &paths);
-        let number = count(&mut counts, (thread, name, None));
-        let number_on_file = count(&mut counts, (thread, name, Some(object.clone())));
+        let paths = quoted_paths(arguments, root);
+        let object = parse_object(name, arguments, &paths);
+        let number = increment(&mut counts, (thread, name, None));
+        let number_on_file = increment(&mut counts, (thread, name, Some(object.clone())));
         if name.starts_with("rename") || name.starts_with("link") {
             names.insert(paths[0].clone(), paths[1].clone());
         }
         calls.push(Call {
             thread: thread.to_owned(),
             name: name.to_owned(),
-            kind: kind(name, arguments),
+            kind: classify(name, arguments),
             purpose: object.clone(),
             object,
             number,
             number_on_file,
-            fails_anyway: line.contains(") = -1 E"),
+            fails_normally: line.contains(") = -1 E"),
         });
     }
-    purposes(&mut calls, &names, root);
+    find_purposes(&mut calls, &names, root);
     calls
 }
 
-/// Splits a line into thread, call and arguments. A call that another thread interrupts is told twice: the first line counts.
-fn split(line: &str) -> Option<(&str, &str, &str)> {
+/// Splits a line into thread, call and arguments.
+///
+/// strace prints two lines for a call that another thread interrupts. The first of them has the
+/// arguments.
+fn split_line(line: &str) -> Option<(&str, &str, &str)> {
     let (thread, rest) = line.split_once(' ')?;
     let (name, arguments) = rest.trim_start().split_once('(')?;
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
@@ -106,20 +115,20 @@ fn split(line: &str) -> Option<(&str, &str, &str)> {
         .then_some((thread, name, arguments))
 }
 
-fn count<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> usize {
+fn increment<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> usize {
     let count = counts.entry(key).or_default();
     *count += 1;
     *count
 }
 
-/// Returns the paths in quotes, from where the tool ran.
-fn paths(arguments: &str, root: &Path) -> Vec<PathBuf> {
+/// Returns the paths in quotes, relative to the tool's working directory `root`.
+fn quoted_paths(arguments: &str, root: &Path) -> Vec<PathBuf> {
     let quoted = arguments.split('"').skip(1).step_by(2);
     quoted.map(|path| root.join(path)).collect()
 }
 
-/// Returns what a call is about: for a descriptor what it stands for, else the last path.
-fn object(name: &str, arguments: &str, paths: &[PathBuf]) -> Object {
+/// Returns the object of a call: the file of its descriptor, or else its last path.
+fn parse_object(name: &str, arguments: &str, paths: &[PathBuf]) -> Object {
     let by_descriptor = matches!(name, "read" | "write" | "fsync" | "fdatasync" | "fchmod");
     if !by_descriptor {
         let path = if OPENING.contains(&name) {
@@ -138,7 +147,7 @@ fn object(name: &str, arguments: &str, paths: &[PathBuf]) -> Object {
     }
 }
 
-fn kind(name: &str, arguments: &str) -> Kind {
+fn classify(name: &str, arguments: &str) -> Kind {
     if CHANGING.contains(&name) || arguments.contains("O_CREAT") {
         Kind::Change
     } else if arguments.contains("O_DIRECTORY") {
@@ -148,9 +157,11 @@ fn kind(name: &str, arguments: &str) -> Kind {
     }
 }
 
-/// Finds out what each call is for, and makes paths those below `root`.
-fn purposes(calls: &mut [Call], names: &BTreeMap<PathBuf, PathBuf>, root: &Path) {
-    let below = |path: &Path| match path.strip_prefix(root) {
+/// Sets the purpose of each call, and makes all paths relative to `root`.
+///
+/// `names` maps unfinished files to their later names.
+fn find_purposes(calls: &mut [Call], names: &BTreeMap<PathBuf, PathBuf>, root: &Path) {
+    let relative = |path: &Path| match path.strip_prefix(root) {
         Ok(path) => Object::File(path.to_owned()),
         Err(_) => Object::Other(path.display().to_string()),
     };
@@ -162,28 +173,30 @@ fn purposes(calls: &mut [Call], names: &BTreeMap<PathBuf, PathBuf>, root: &Path)
         let entry = last.entry(call.thread.clone()).or_default();
         let is_folder_of_last = entry.parent() == Some(path.as_path());
         if is_folder_of_last && (call.name == "fsync" || call.kind == Kind::Read) {
-            // A folder is opened and synced for what was just made or renamed in it.
+            // The tool opens and syncs the folder because of the file that it just created or
+            // renamed in it.
             call.kind = Kind::Change;
-            call.purpose = below(entry);
+            call.purpose = relative(entry);
         } else {
             let final_path = names.get(&path).unwrap_or(&path).clone();
-            call.purpose = below(&final_path);
+            call.purpose = relative(&final_path);
             if call.name.starts_with("rename") || call.name.starts_with("mkdir") {
                 entry.clone_from(&path);
             }
         }
-        call.object = below(&path);
+        call.object = relative(&path);
     }
 }
 
 impl Call {
-    /// Says whether the call is about the sandbox or one of the standard streams that the tool writes.
-    pub(crate) fn is_of_interest(&self) -> bool {
+    /// Returns whether the object is in the sandbox, or is stdout or stderr.
+    pub(crate) fn is_relevant(&self) -> bool {
         !matches!(self.object, Object::Other(_))
     }
 
-    /// Says whether the program would not even start if the call failed.
-    pub(crate) fn is_of_the_loader(&self) -> bool {
+    /// Returns whether the dynamic loader makes the call, so that the program would not start if it
+    /// failed.
+    pub(crate) fn is_made_by_loader(&self) -> bool {
         let libraries = ["/lib", "/usr/lib", "/etc/ld.so"];
         matches!(&self.object, Object::Other(path) if libraries.iter().any(|start| path.starts_with(start)))
     }

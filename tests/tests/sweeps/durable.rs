@@ -1,25 +1,27 @@
-//! What a power cut leaves, told from the order of the calls.
+//! The check that a power cut loses nothing, by the order of the calls.
 //!
-//! What is not synced may be there or not, in any order. So nothing may get a name before its bytes are synced, and nothing
-//! may be told on standard output before the entry of its name in the folder is.
+//! Changes that are not synced may reach the disk in any order, or not at all. A file must
+//! therefore be synced before it is renamed to its final name, and the folder must be synced before
+//! a document on stdout refers to the file.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::calls::{Call, Object};
 
-/// Asserts that at no moment a power cut leaves a name without its content, or a document without what it names.
+/// Asserts that a power cut at any time leaves neither a name without its content, nor a document
+/// without its files.
 #[track_caller]
 pub(crate) fn assert_durable(title: &str, calls: &[Call]) {
-    // Files with bytes that are not synced, and names that are not.
+    // Files whose bytes are not synced, and files whose names are not.
     let mut bytes: BTreeSet<PathBuf> = BTreeSet::new();
     let mut names: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut told = 0;
-    for call in calls.iter().filter(|call| !call.fails_anyway) {
+    let mut documents = 0;
+    for call in calls.iter().filter(|call| !call.fails_normally) {
         let (object, purpose) = match (&call.object, &call.purpose) {
             (Object::File(object), Object::File(purpose)) => (object, purpose),
             (Object::Stdout, _) => {
                 assert!(names.is_empty(), "{title}: {names:?} may be lost");
-                told += 1;
+                documents += 1;
                 continue;
             }
             _ => continue,
@@ -40,6 +42,6 @@ pub(crate) fn assert_durable(title: &str, calls: &[Call]) {
             _ => {}
         }
     }
-    assert!(told > 0, "{title} tells nothing");
+    assert!(documents > 0, "{title} writes no document");
     assert!(bytes.is_empty(), "{title}: {bytes:?} may be empty");
 }

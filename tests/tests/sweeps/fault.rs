@@ -1,4 +1,4 @@
-//! One fault at one call: what must come of it.
+//! A fault at one call, and the check of its outcome.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,56 +10,58 @@ use soci_testkit::process::{Finished, Sandbox};
 
 use crate::{
     calls::{Call, Kind, Object},
-    sound::{is_unfinished, sound},
-    stage::{Stage, Undisturbed, comparable, files, is_whole},
+    sound::{check_files, is_unfinished},
+    stage::{Baseline, Stage, comparable, files, is_whole},
 };
 
-/// What happens at a call.
+/// A fault of a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
-    /// It fails with this error.
+    /// The call fails with this error.
     Error(&'static str),
-    /// The tool is killed.
+    /// The tool is killed at the call.
     Kill,
 }
 
-/// Where a fault happens: at one call, or at those that have the same number in several threads.
+/// The place of a fault: one call, or the calls with the same number in several threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
     calls: Vec<Call>,
+    /// Whether strace selects the call by its file, instead of by its number.
     by_file: bool,
 }
 
-/// What may come of a fault.
+/// The outcome of a fault.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Outcome {
-    /// The tool goes on: what failed was no more than a help.
+    /// The tool succeeds, since it does not depend on the call.
     Success,
-    /// Either of the others, as long as it is honest.
+    /// The tool succeeds with its full output, or fails with an error message.
     Either,
-    /// The tool fails with I/O.
+    /// The tool fails with the exit status for I/O errors.
     Failure,
 }
 
 impl Point {
-    /// Returns what the call is called that the fault happens at.
-    pub(crate) fn call(&self) -> &str {
+    /// Returns the name of the call.
+    pub(crate) fn call_name(&self) -> &str {
         &self.calls[0].name
     }
 
-    /// Returns the points for the calls of `kind`, each once.
+    /// Returns a point for each of the wanted calls of a run.
     ///
-    /// strace counts the calls of each thread by themselves. A call whose file has the same name in every run is found by
-    /// it; one on an unfinished file, by its number, unless that is the number of a call which loads the program.
-    pub(crate) fn all(undisturbed: &Undisturbed, wanted: impl Fn(&Call) -> bool) -> Vec<Self> {
-        let calls = &undisturbed.calls;
+    /// strace counts the calls of each thread separately. A call is selected by its file if the
+    /// file has the same name in every run. A call for an unfinished file is selected by its
+    /// number, unless a call of the loader has that number.
+    pub(crate) fn all(baseline: &Baseline, wanted: impl Fn(&Call) -> bool) -> Vec<Self> {
+        let calls = &baseline.calls;
         let loader: BTreeSet<(&str, usize)> = calls
             .iter()
-            .filter(|call| call.is_of_the_loader())
+            .filter(|call| call.is_made_by_loader())
             .map(|call| (call.name.as_str(), call.number))
             .collect();
         let mut points: BTreeMap<_, Self> = BTreeMap::new();
-        for call in calls.iter().filter(|call| call.is_of_interest()) {
+        for call in calls.iter().filter(|call| call.is_relevant()) {
             let is_random = matches!(&call.object, Object::File(path) if is_unfinished(path));
             let by_file = matches!(call.object, Object::File(_)) && !is_random;
             if !by_file && loader.contains(&(call.name.as_str(), call.number)) {
@@ -87,8 +89,8 @@ impl Point {
         points.into_values().filter(is_wanted).collect()
     }
 
-    /// Returns the options by which strace brings the fault about.
-    fn options(&self, fault: Fault, sandbox: &Sandbox) -> Vec<String> {
+    /// Returns the options with which strace injects the fault.
+    fn strace_options(&self, fault: Fault, sandbox: &Sandbox) -> Vec<String> {
         let call = &self.calls[0];
         let name = &call.name;
         let what = match fault {
@@ -98,7 +100,7 @@ impl Point {
         let mut options = vec![format!("--trace={name}")];
         let number = match &call.object {
             Object::File(path) if self.by_file => {
-                // Tools name what lies below the folder they are in as they were told.
+                // A tool uses relative or absolute paths, depending on its arguments.
                 let here = if path.as_os_str().is_empty() {
                     Path::new(".")
                 } else {
@@ -115,15 +117,18 @@ impl Point {
         options
     }
 
-    /// Runs a stage with the fault, and again without it. Returns what is wrong.
-    pub(crate) fn try_out(
+    /// Runs a stage with the fault, and again without it. Returns a description of the first wrong
+    /// outcome.
+    pub(crate) fn check(
         &self,
         fault: Fault,
         stage: &Stage,
-        undisturbed: &Undisturbed,
+        baseline: &Baseline,
     ) -> Result<(), String> {
         let sandbox = stage.sandbox();
-        let ended = stage.traced(&sandbox, &self.options(fault, &sandbox)).run();
+        let ended = stage
+            .traced(&sandbox, &self.strace_options(fault, &sandbox))
+            .run();
         let trace = fs::read_to_string(sandbox.path().join("trace")).expect("what strace wrote");
         let wrong = |what: String| {
             Err(format!(
@@ -138,45 +143,41 @@ impl Point {
         if !happened {
             return wrong("the call was not made".to_owned());
         }
-        if !is_whole(&ended, undisturbed) {
+        if !is_whole(&ended, baseline) {
             return wrong(format!("a part of a document: {}", ended.text()));
         }
         if let Fault::Error(error) = fault
-            && let Err(what) = self.judge(error, &ended, undisturbed)
-            // Of several threads, another may be the one that fails to say so.
+            && let Err(what) = self.check_exit(error, &ended, baseline)
+            // The fault may have hit the call with the same number by which another thread writes
+            // the message.
             && !(ended.stderr.is_empty() && trace.contains("write(2<"))
         {
             return wrong(what);
         }
-        if let Err(what) = sound(&sandbox, fault, stage, undisturbed) {
+        if let Err(what) = check_files(&sandbox, fault, stage, baseline) {
             return wrong(what);
         }
         let again = stage.tool(&sandbox).run();
-        if again.code() != 0 || comparable(&again.stdout) != comparable(&undisturbed.stdout) {
+        if again.code() != 0 || comparable(&again.stdout) != comparable(&baseline.stdout) {
             return wrong(format!(
                 "the next run ends with {}: {}",
                 again.code(),
                 again.stderr
             ));
         }
-        if files(sandbox.path()) != undisturbed.files {
+        if files(sandbox.path()) != baseline.files {
             return wrong("the next run leaves other files".to_owned());
         }
         Ok(())
     }
 
-    /// Judges exit status and message.
-    fn judge(
-        &self,
-        error: &str,
-        ended: &Finished,
-        undisturbed: &Undisturbed,
-    ) -> Result<(), String> {
-        let expected = self.outcome(error);
+    /// Checks exit status and message.
+    fn check_exit(&self, error: &str, ended: &Finished, baseline: &Baseline) -> Result<(), String> {
+        let expected = self.expected_outcome(error);
         let code = ended.code();
         match code {
-            0 if expected == Outcome::Failure => return Err("it is taken for a success".to_owned()),
-            0 if ended.stdout.is_empty() && !undisturbed.stdout.is_empty() => {
+            0 if expected == Outcome::Failure => return Err("the tool succeeds".to_owned()),
+            0 if ended.stdout.is_empty() && !baseline.stdout.is_empty() => {
                 return Err("success without a document".to_owned());
             }
             0 => return Ok(()),
@@ -188,26 +189,26 @@ impl Point {
         }
         let is_named = |call: &Call| match (&call.object, &call.purpose) {
             (Object::Stdout, _) => ended.stderr.contains("cannot write to stdout"),
-            (_, Object::File(path)) => ended.stderr.contains(&first(path)),
+            (_, Object::File(path)) => ended.stderr.contains(&first_component(path)),
             _ => false,
         };
         if ended.stderr.contains("cannot ") && self.calls.iter().any(is_named) {
             Ok(())
         } else {
-            Err("no word about what failed".to_owned())
+            Err("the message does not name what failed".to_owned())
         }
     }
 
-    /// Returns what may come of the error: of several calls, the worst.
-    fn outcome(&self, error: &str) -> Outcome {
+    /// Returns the expected outcome of an error: the worst one of the calls of this point.
+    fn expected_outcome(&self, error: &str) -> Outcome {
         let outcome = |call: &Call| {
-            let is_note =
+            let is_cache =
                 matches!(&call.purpose, Object::File(path) if path.starts_with("store/ztocs"));
-            if is_note || call.object == Object::Stderr || error == "EINTR" {
+            if is_cache || call.object == Object::Stderr || error == "EINTR" {
                 return Outcome::Success;
             }
             match call.kind {
-                Kind::Change if !call.fails_anyway => Outcome::Failure,
+                Kind::Change if !call.fails_normally => Outcome::Failure,
                 Kind::Change | Kind::List | Kind::Read => Outcome::Either,
             }
         };
@@ -216,8 +217,8 @@ impl Point {
     }
 }
 
-/// Returns the place in the sandbox that a path is in.
-fn first(path: &Path) -> String {
+/// Returns the first component of a path, such as `store`.
+fn first_component(path: &Path) -> String {
     let first = path.iter().next().unwrap_or_default();
     first.to_string_lossy().into_owned()
 }

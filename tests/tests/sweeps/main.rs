@@ -1,7 +1,9 @@
-//! Every call that a tool makes to the file system fails once, or is the moment at which the tool is killed.
+//! Makes each file system call of each tool fail once, and kills the tools at each call. strace
+//! injects the faults.
 //!
-//! After each fault the exit status is right, the message names what failed, standard output holds nothing or all, the
-//! layouts are sound, and the next run gives the same bytes as one without faults. strace brings the faults about.
+//! After each fault the exit status must be right and the message must name what failed. Stdout
+//! must be empty or complete, the layouts must be sound, and the next run must give the same bytes
+//! as a run without faults.
 
 mod calls;
 mod durable;
@@ -23,27 +25,27 @@ use calls::{Call, Kind};
 use fault::{Fault, Point};
 use stage::{Stage, comparable, files};
 
-/// How many tools run at a time.
+/// How many tools run at the same time.
 const WORKERS: usize = 4;
 
-/// Tries a fault at each of the wanted calls of every stage, and returns how many these were.
+/// Injects a fault at each of the wanted calls of every stage, and returns how many there were.
 #[track_caller]
 fn sweep(fault: Fault, wanted: impl Fn(&Call) -> bool) -> Swept {
-    sweep_of(Stage::all(), fault, wanted)
+    sweep_stages(Stage::all(), fault, wanted)
 }
 
-/// As [`sweep`], for some of the stages.
+/// Injects a fault at each of the wanted calls of some stages, and returns how many there were.
 #[track_caller]
-fn sweep_of(stages: Vec<Stage>, fault: Fault, wanted: impl Fn(&Call) -> bool) -> Swept {
+fn sweep_stages(stages: Vec<Stage>, fault: Fault, wanted: impl Fn(&Call) -> bool) -> Swept {
     let stages: Vec<_> = stages
         .into_iter()
-        .map(|stage| (stage.undisturbed(), stage))
+        .map(|stage| (stage.baseline(), stage))
         .collect();
     let points: Vec<_> = stages
         .iter()
-        .flat_map(|(undisturbed, stage)| {
-            let points = Point::all(undisturbed, &wanted).into_iter();
-            points.map(move |point| (point, stage, undisturbed))
+        .flat_map(|(baseline, stage)| {
+            let points = Point::all(baseline, &wanted).into_iter();
+            points.map(move |point| (point, stage, baseline))
         })
         .collect();
     let next = AtomicUsize::new(0);
@@ -51,10 +53,10 @@ fn sweep_of(stages: Vec<Stage>, fault: Fault, wanted: impl Fn(&Call) -> bool) ->
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                while let Some((point, stage, undisturbed)) =
+                while let Some((point, stage, baseline)) =
                     points.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    if let Err(what) = point.try_out(fault, stage, undisturbed) {
+                    if let Err(what) = point.check(fault, stage, baseline) {
                         wrong.lock().expect("no panic").push(what);
                     }
                 }
@@ -75,32 +77,33 @@ fn sweep_of(stages: Vec<Stage>, fault: Fault, wanted: impl Fn(&Call) -> bool) ->
     };
     for (point, stage, _) in &points {
         let calls = swept.counts.entry(stage.title).or_default();
-        *calls.entry(point.call().to_owned()).or_default() += 1;
+        *calls.entry(point.call_name().to_owned()).or_default() += 1;
     }
     swept
 }
 
-/// At how many calls of each name a fault was tried, by the stages' titles.
+/// The number of calls at which a fault was injected, by stage and name.
 struct Swept {
     fault: Fault,
     counts: BTreeMap<&'static str, BTreeMap<String, usize>>,
 }
 
 impl Swept {
-    /// Asserts that there were more than so many calls in all, that is, that the calls were found.
+    /// Asserts that there were more calls than this. A smaller number means that strace's output
+    /// was not understood.
     #[track_caller]
-    fn is_more_than(&self, least: usize) {
-        assert!(self.all() > least, "{self}");
+    fn assert_more_than(&self, least: usize) {
+        assert!(self.total() > least, "{self}");
     }
 
-    fn all(&self) -> usize {
+    fn total(&self) -> usize {
         self.counts.values().flat_map(BTreeMap::values).sum()
     }
 }
 
 impl fmt::Display for Swept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} calls", self.fault, self.all())?;
+        write!(f, "{}: {} calls", self.fault, self.total())?;
         for (title, calls) in &self.counts {
             write!(f, "; {title}:")?;
             for (call, count) in calls {
@@ -111,49 +114,55 @@ impl fmt::Display for Swept {
     }
 }
 
-/// Leaves out that a file is read on, which is done in one place for all files.
-fn is_first(call: &Call) -> bool {
+/// Returns `false` for all reads of a file but the first. The code for the others is the same for
+/// all files.
+fn is_not_repeated_read(call: &Call) -> bool {
     call.name != "read" || call.number_on_file == 1
 }
 
+/// F1: the disk is full.
 #[test]
-fn f1_no_space_at_any_call() {
+fn reports_no_space_at_every_call() {
     let swept = sweep(Fault::Error("ENOSPC"), |call| {
         call.kind == Kind::Change && call.name != "fchmod"
     });
     println!("{swept}");
-    swept.is_more_than(200);
+    swept.assert_more_than(200);
 }
 
+/// F2: an I/O error.
 #[test]
-fn f2_an_io_error_at_any_call() {
-    let swept = sweep(Fault::Error("EIO"), is_first);
+fn reports_an_io_error_at_every_call() {
+    let swept = sweep(Fault::Error("EIO"), is_not_repeated_read);
     println!("{swept}");
-    swept.is_more_than(300);
+    swept.assert_more_than(300);
 }
 
+/// F2: a disk quota is exceeded.
 #[test]
-fn f2_a_quota_at_any_write() {
+fn reports_an_exceeded_quota_at_every_write() {
     let swept = sweep(Fault::Error("EDQUOT"), |call| call.name == "write");
     println!("{swept}");
-    swept.is_more_than(50);
+    swept.assert_more_than(50);
 }
 
+/// F2: a signal interrupts a call.
 #[test]
-fn f2_an_interruption_at_any_call_that_can_be_interrupted() {
+fn repeats_every_interrupted_call() {
     let interruptible = ["fsync", "open", "openat", "read", "write"];
     let swept = sweep(Fault::Error("EINTR"), |call| {
-        interruptible.contains(&call.name.as_str()) && is_first(call)
+        interruptible.contains(&call.name.as_str()) && is_not_repeated_read(call)
     });
     println!("{swept}");
-    swept.is_more_than(200);
+    swept.assert_more_than(200);
 }
 
+/// F7, H8: a file system without locks.
 #[test]
-fn f7_a_file_system_without_locks_is_good_enough() {
+fn works_without_file_locks() {
     for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
         for stage in Stage::all() {
-            let undisturbed = stage.undisturbed();
+            let baseline = stage.baseline();
             let sandbox = stage.sandbox();
             let options = ["--trace=flock", &format!("--inject=flock:error={error}")];
             let options = options.map(str::to_owned);
@@ -165,36 +174,36 @@ fn f7_a_file_system_without_locks_is_good_enough() {
             {
                 assert_eq!(warnings, 1, "{}", ended.stderr);
             }
-            assert_eq!(comparable(&ended.stdout), comparable(&undisturbed.stdout));
-            assert_eq!(files(sandbox.path()), undisturbed.files, "{}", stage.title);
+            assert_eq!(comparable(&ended.stdout), comparable(&baseline.stdout));
+            assert_eq!(files(sandbox.path()), baseline.files, "{}", stage.title);
         }
     }
 }
 
-/// The stages that publish an image, or those that do not.
-fn stages(publish: bool) -> Vec<Stage> {
+/// E8: a push is killed.
+#[test]
+fn completes_a_push_to_a_layout_that_was_killed_at_any_call() {
     let mut stages = Stage::all();
-    stages.retain(|stage| stage.is_push() == publish);
-    stages
-}
-
-#[test]
-fn e8_a_push_to_a_layout_that_is_killed_at_any_call_is_completed_by_the_next() {
-    let swept = sweep_of(stages(true), Fault::Kill, |call| call.kind == Kind::Change);
+    stages.retain(Stage::is_push);
+    let swept = sweep_stages(stages, Fault::Kill, |call| call.kind == Kind::Change);
     println!("{swept}");
-    swept.is_more_than(200);
+    swept.assert_more_than(200);
 }
 
+/// F8: a tool that writes to the store is killed.
 #[test]
-fn f8_killed_at_any_call() {
-    let swept = sweep_of(stages(false), Fault::Kill, |call| call.kind == Kind::Change);
+fn leaves_a_sound_store_when_killed_at_any_call() {
+    let mut stages = Stage::all();
+    stages.retain(|stage| !stage.is_push());
+    let swept = sweep_stages(stages, Fault::Kill, |call| call.kind == Kind::Change);
     println!("{swept}");
-    swept.is_more_than(150);
+    swept.assert_more_than(150);
 }
 
+/// F9: a power cut.
 #[test]
-fn f9_what_has_a_name_outlives_a_power_cut() {
+fn syncs_files_before_they_are_named() {
     for stage in Stage::all() {
-        durable::assert_durable(stage.title, &stage.undisturbed().calls);
+        durable::assert_durable(stage.title, &stage.baseline().calls);
     }
 }

@@ -1,4 +1,4 @@
-//! What may lie in the folders of a tool after a fault.
+//! The check of the files that a tool leaves after a fault.
 
 use std::{
     collections::BTreeSet,
@@ -12,20 +12,23 @@ use soci_testkit::{image, process::Sandbox};
 
 use crate::{
     fault::Fault,
-    stage::{Files, Stage, Undisturbed, files},
+    stage::{Baseline, Files, Stage, files},
 };
 
-/// Says what is wrong with the files that a fault leaves. What a killed tool had begun is made old, for the next one to sweep.
-pub(crate) fn sound(
+/// Checks the files of the sandbox after a fault. Returns a description of the first wrong one.
+///
+/// The unfinished files of a killed tool get an old modification time, so that the next run removes
+/// them.
+pub(crate) fn check_files(
     sandbox: &Sandbox,
     fault: Fault,
     stage: &Stage,
-    undisturbed: &Undisturbed,
+    baseline: &Baseline,
 ) -> Result<(), String> {
     let before = stage.files_before();
     let found = files(sandbox.path());
     for (name, content) in &found {
-        let expected = [before.get(name), undisturbed.files.get(name)];
+        let expected = [before.get(name), baseline.files.get(name)];
         let is_blob = name.iter().any(|part| part == "sha256");
         let hex = name.file_name().unwrap_or_default().to_string_lossy();
         if is_unfinished(name) {
@@ -39,9 +42,12 @@ pub(crate) fn sound(
             let [old, new] = expected.map(|content| content.map_or(vec![], |text| entries(text)));
             let entries = entries(content);
             if !(entries.starts_with(&old) && new.starts_with(&entries)) {
-                return Err(format!("`{}` is no state on the way", name.display()));
+                return Err(format!(
+                    "`{}` is not an intermediate state of this run",
+                    name.display()
+                ));
             }
-            complete(name, content, &found, &undisturbed.files)?;
+            check_images(name, content, &found, &baseline.files)?;
         } else if !expected.contains(&Some(content)) {
             return Err(format!("`{}` is neither old nor new", name.display()));
         }
@@ -62,21 +68,21 @@ pub(crate) fn is_unfinished(path: &Path) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with(".unfinished-"))
 }
 
-/// Says what is missing of the images that an `index.json` names.
+/// Checks that all content is there to which an `index.json` refers, directly or not.
 ///
-/// A store need not have the layers: what is missing is what an undisturbed run leaves there.
-fn complete(
+/// Content that the baseline does not store either, such as layers, is not needed.
+fn check_images(
     index: &Path,
     content: &[u8],
     found: &Files,
-    undisturbed: &Files,
+    baseline: &Files,
 ) -> Result<(), String> {
     let layout = index.parent().expect("a layout");
     let mut seen = BTreeSet::new();
     let mut open = digests(content);
     while let Some(digest) = open.pop() {
         let blob = layout.join("blobs").join(digest.replace(':', "/"));
-        let Some(content) = undisturbed.get(&blob) else {
+        let Some(content) = baseline.get(&blob) else {
             continue;
         };
         if !found.contains_key(&blob) {
@@ -92,7 +98,7 @@ fn complete(
     Ok(())
 }
 
-/// Returns what an index or a manifest names; other blobs name nothing.
+/// Returns the digests to which an index or a manifest refers. Other blobs refer to none.
 fn digests(content: &[u8]) -> Vec<String> {
     let manifest: Value = serde_json::from_slice(content).unwrap_or_default();
     let lists = ["manifests", "layers"].map(|list| manifest[list].as_array());
@@ -104,7 +110,7 @@ fn digests(content: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Returns the entries of an `index.json`, which are made one after the other.
+/// Returns the entries of an `index.json` in the order in which they were added.
 fn entries(text: &[u8]) -> Vec<Value> {
     let mut index: Value = serde_json::from_slice(text).expect("JSON");
     match index["manifests"].take() {
@@ -113,13 +119,14 @@ fn entries(text: &[u8]) -> Vec<Value> {
     }
 }
 
-/// Dates a file back to where it counts as left behind.
+/// Sets the modification time of a file to 25 hours ago. Tools remove unfinished files after 24
+/// hours.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the age of files is told from now"
+    reason = "the age of a file depends on the current time"
 )]
 fn make_old(path: &Path) {
     let file = File::options().write(true).open(path).expect("a file");
     let then = SystemTime::now() - Duration::from_hours(25);
-    file.set_modified(then).expect("a file of ours");
+    file.set_modified(then).expect("a writable file");
 }

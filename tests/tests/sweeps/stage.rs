@@ -1,4 +1,4 @@
-//! A tool in front of its input, in a sandbox that can be had as often as it is needed.
+//! A stage of the pipeline, which can run any number of times with the same input and files.
 
 use std::{
     collections::BTreeMap,
@@ -14,9 +14,9 @@ use soci_testkit::{
 
 use crate::calls::{self, CHANGING, Call, OPENING};
 
-/// A tool, its arguments, its input, and what lies in its sandbox.
+/// A tool with its arguments, its stdin, and the files of its sandbox.
 pub(crate) struct Stage {
-    /// What it is called in reports.
+    /// The name in messages.
     pub(crate) title: &'static str,
     tool: &'static str,
     arguments: &'static [&'static str],
@@ -24,18 +24,18 @@ pub(crate) struct Stage {
     template: Sandbox,
 }
 
-/// What a tool does when nothing fails.
-pub(crate) struct Undisturbed {
+/// The outcome of a run without faults.
+pub(crate) struct Baseline {
     pub(crate) stdout: Vec<u8>,
     pub(crate) files: Files,
     pub(crate) calls: Vec<Call>,
 }
 
-/// The files below a folder, with their content.
+/// The content of the files below a folder, by their relative paths.
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 impl Stage {
-    /// Returns the stages, each in front of what the one before it made.
+    /// Returns all stages. The input of each is the output of the one before it.
     pub(crate) fn all() -> Vec<Self> {
         let empty = Sandbox::new();
         write_image(&empty.path().join("image"));
@@ -47,8 +47,8 @@ impl Stage {
             template,
         };
         let other = Sandbox::new();
-        copy(empty.path(), other.path());
-        // The stages behind a pull start from what the last one pulled.
+        copy_files(empty.path(), other.path());
+        // `soci-plan` follows the second pull, with layers.
         let mut stages = vec![
             pull("soci-pull", &["oci:image:latest"], other),
             pull(
@@ -82,7 +82,7 @@ impl Stage {
             ),
         ];
         for (title, tool, arguments) in chain {
-            // All ways to push start from what was indexed.
+            // All three pushes follow `soci-index`.
             let before = stages.iter().rposition(|stage: &Self| stage.tool != tool);
             let (template, stdin) = stages[before.expect("a stage")].run();
             stages.push(Self {
@@ -96,66 +96,69 @@ impl Stage {
         stages
     }
 
-    /// Runs the tool and returns its sandbox and what it wrote.
+    /// Runs the tool, and returns its sandbox and stdout.
     fn run(&self) -> (Sandbox, Vec<u8>) {
         let sandbox = self.sandbox();
         let stdout = self.tool(&sandbox).run().succeeds().stdout;
         (sandbox, stdout)
     }
 
-    /// Returns a sandbox as the stage before it left it.
+    /// Returns a new sandbox with the files of the stage before.
     pub(crate) fn sandbox(&self) -> Sandbox {
         let sandbox = Sandbox::new();
-        copy(self.template.path(), sandbox.path());
+        copy_files(self.template.path(), sandbox.path());
         sandbox
     }
 
-    /// Returns the tool, to be run.
+    /// Returns the command of the tool.
     pub(crate) fn tool(&self, sandbox: &Sandbox) -> Tool {
-        self.set(sandbox.tool(self.tool))
+        self.configure(sandbox.tool(self.tool))
     }
 
-    /// Returns the tool, to be run under strace with these options; what strace says goes to the file `trace`.
+    /// Returns a command that runs the tool under strace with these options. strace writes to the
+    /// file `trace`.
     pub(crate) fn traced(&self, sandbox: &Sandbox, options: &[String]) -> Tool {
         let strace = sandbox.program("strace").args(["-f", "-y", "-o", "trace"]);
         let strace = strace.args(options);
-        self.set(strace.arg(soci_testkit::process::bin(self.tool)))
+        self.configure(strace.arg(soci_testkit::workspace::bin(self.tool)))
     }
 
-    fn set(&self, tool: Tool) -> Tool {
+    fn configure(&self, tool: Tool) -> Tool {
         let tool = tool.args(self.arguments).stdin(self.stdin.clone());
         tool.env("SOCI_MIN_LAYER_SIZE", "0")
     }
 
-    /// Runs the tool, and returns what it does.
-    pub(crate) fn undisturbed(&self) -> Undisturbed {
+    /// Runs the tool without faults.
+    pub(crate) fn baseline(&self) -> Baseline {
         let sandbox = self.sandbox();
         let calls = [CHANGING, OPENING, &["read"]].concat().join(",");
         let ended = self.traced(&sandbox, &[format!("--trace={calls}")]).run();
         let stdout = ended.succeeds().stdout;
         let trace = fs::read_to_string(sandbox.path().join("trace")).expect("what strace wrote");
-        Undisturbed {
+        Baseline {
             stdout,
             files: files(sandbox.path()),
             calls: calls::parse(&trace, sandbox.path()),
         }
     }
 
-    /// Says whether the tool publishes what the others made.
+    /// Returns whether the tool is `soci-push`.
     pub(crate) fn is_push(&self) -> bool {
         self.tool == "soci-push"
     }
 
-    /// Returns the files that lie there before the tool runs.
+    /// Returns the files of the sandbox before the tool runs.
     pub(crate) fn files_before(&self) -> Files {
         files(self.template.path())
     }
 }
 
 /// Writes a layout with an image of four small layers.
+///
+/// With fewer layers, the calls of an indexing thread would have the same numbers as those of the
+/// loader.
 fn write_image(folder: &Path) {
     let layer = |name: &str, byte: u8| Layer::gzip(&[(name, &[byte; 2000])]);
-    // The calls of a thread that indexes cannot be told from those that load the program, until it has made more of them.
     let image = ["a", "b", "c", "d"]
         .into_iter()
         .zip(1..)
@@ -165,7 +168,8 @@ fn write_image(folder: &Path) {
     image::write_layout(folder, &[image]);
 }
 
-/// Returns a document as text, without what differs from run to run or tells how much was there already.
+/// Returns a document without the fields that differ between runs, or that depend on what existed
+/// before.
 pub(crate) fn comparable(stdout: &[u8]) -> String {
     let mut document: Value = match serde_json::from_slice(stdout) {
         Ok(document) => document,
@@ -179,24 +183,24 @@ pub(crate) fn comparable(stdout: &[u8]) -> String {
     document.to_string()
 }
 
-/// Returns whether standard output holds nothing, or all.
-pub(crate) fn is_whole(ended: &Finished, undisturbed: &Undisturbed) -> bool {
-    ended.stdout.is_empty() || comparable(&ended.stdout) == comparable(&undisturbed.stdout)
+/// Returns whether stdout is empty or complete.
+pub(crate) fn is_whole(ended: &Finished, baseline: &Baseline) -> bool {
+    ended.stdout.is_empty() || comparable(&ended.stdout) == comparable(&baseline.stdout)
 }
 
-/// Returns the files below a folder by their path in it, without strace's.
+/// Returns the files below a folder, except that of strace.
 pub(crate) fn files(root: &Path) -> Files {
     let mut found = Files::new();
-    gather(root, root, &mut found);
+    add_files(root, root, &mut found);
     found.remove(Path::new("trace"));
     found
 }
 
-fn gather(root: &Path, folder: &Path, found: &mut Files) {
+fn add_files(root: &Path, folder: &Path, found: &mut Files) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("a readable folder").path();
         if path.is_dir() {
-            gather(root, &path, found);
+            add_files(root, &path, found);
         } else {
             let name = path.strip_prefix(root).expect("a path below the root");
             found.insert(name.to_owned(), fs::read(&path).expect("a file"));
@@ -204,7 +208,7 @@ fn gather(root: &Path, folder: &Path, found: &mut Files) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy_files(from: &Path, to: &Path) {
     for (name, content) in files(from) {
         let path = to.join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a writable sandbox");

@@ -1,9 +1,10 @@
-//! Blobs: from the registry itself, and from the presigned URLs that it may redirect to.
+//! Downloads of blobs: from the registry itself, and from the presigned URLs that it may redirect
+//! to.
 
-use super::{Shared, reply::Reply, request::Request, setup::Habit, storage::Bytes};
+use super::{reply::Reply, request::Request, setup::Habit, state::State, storage::Bytes};
 
-impl Shared {
-    pub(super) fn blob(&self, request: &Request, name: &str, digest: &str) -> Reply {
+impl State {
+    pub(super) fn answer_blob(&self, request: &Request, name: &str, digest: &str) -> Reply {
         let mut storage = self.storage();
         let Some(repository) = storage.repositories.get_mut(name) else {
             return Reply::error(404, "NAME_UNKNOWN", "repository name not known to registry");
@@ -20,15 +21,15 @@ impl Shared {
                     return unknown();
                 };
                 if request.method == "GET" && self.setup.has(Habit::PresignedBlobs) {
-                    return self.presign(digest);
+                    return self.redirect_to_presigned(digest);
                 }
-                part(request, bytes).header("Docker-Content-Digest", digest)
+                answer_range(request, bytes).header("Docker-Content-Digest", digest)
             }
-            _ => unsupported(),
+            _ => Reply::unsupported(),
         }
     }
 
-    fn presign(&self, digest: &str) -> Reply {
+    fn redirect_to_presigned(&self, digest: &str) -> Reply {
         let base = self.setup.presigned_base.as_deref().unwrap_or(&self.url);
         let location = format!(
             "{base}/s3/{digest}?X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature=canary-presigned"
@@ -36,9 +37,10 @@ impl Shared {
         Reply::new(307).header("Location", location)
     }
 
-    /// Answers as S3 does: for a `GET` that is signed by its URL and by nothing else.
-    pub(super) fn presigned(&self, request: &Request, digest: &str) -> Reply {
-        let refused = |status, code: &str, message: &str| {
+    /// Answers as S3 does: only a `GET` is accepted, with a signature in its URL and no other
+    /// credentials.
+    pub(super) fn answer_presigned(&self, request: &Request, digest: &str) -> Reply {
+        let reject = |status, code: &str, message: &str| {
             Reply::new(status).header("Content-Type", "application/xml").body(format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
             ))
@@ -46,32 +48,28 @@ impl Shared {
         if request.header("authorization").is_some() {
             let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature \
                            query string parameter or the Authorization header should be specified";
-            return refused(400, "InvalidArgument", message);
+            return reject(400, "InvalidArgument", message);
         }
         if request.method != "GET" || request.parameter("X-Amz-Signature").is_none() {
-            return refused(
+            return reject(
                 403,
                 "SignatureDoesNotMatch",
                 "The request signature does not match",
             );
         }
         match self.storage().blob(digest) {
-            Some(bytes) => part(request, bytes),
-            None => refused(404, "NoSuchKey", "The specified key does not exist."),
+            Some(bytes) => answer_range(request, bytes),
+            None => reject(404, "NoSuchKey", "The specified key does not exist."),
         }
     }
 }
 
-pub(super) fn unsupported() -> Reply {
-    Reply::error(405, "UNSUPPORTED", "The operation is unsupported.")
-}
-
-/// Returns the part of a blob that is asked for.
-fn part(request: &Request, bytes: &Bytes) -> Reply {
+/// Returns the range of a blob that is requested, or all of it.
+fn answer_range(request: &Request, bytes: &Bytes) -> Reply {
     let size = bytes.len();
     let reply = |status, range| {
-        let reply = Reply::new(status).part(Bytes::clone(bytes), range);
-        reply
+        Reply::new(status)
+            .shared_body(Bytes::clone(bytes), range)
             .header("Content-Type", "application/octet-stream")
             .header("Accept-Ranges", "bytes")
     };
@@ -79,8 +77,8 @@ fn part(request: &Request, bytes: &Bytes) -> Reply {
         return reply(200, 0..size);
     };
     if first >= size || last.is_some_and(|last| last < first) {
-        let refused = Reply::error(416, "RANGE_INVALID", "the range is not within the blob");
-        return refused.header("Content-Range", format!("bytes */{size}"));
+        let rejection = Reply::error(416, "RANGE_INVALID", "the range is not within the blob");
+        return rejection.header("Content-Range", format!("bytes */{size}"));
     }
     let end = last.map_or(size, |last| size.min(last.saturating_add(1)));
     let range = format!("bytes {first}-{}/{size}", end - 1);

@@ -1,8 +1,8 @@
-//! What a registry holds, for comparison with another one.
+//! The content of a registry, for comparison with that of another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Faulty;
+use super::{server::Faulty, storage::descriptors};
 
 /// The digests of all blobs and manifests of a registry, and the tags of its repository `app`.
 #[derive(Debug, Eq, PartialEq)]
@@ -24,8 +24,8 @@ impl Contents {
                 continue;
             };
             let manifest = manifest.json();
-            for named in super::storage::named_by(&manifest) {
-                let named = named["digest"].as_str().expect("a digest");
+            for descriptor in descriptors(&manifest) {
+                let named = descriptor["digest"].as_str().expect("a digest");
                 assert!(digests.contains(named), "{digest} lacks {named}");
             }
         }

@@ -1,4 +1,4 @@
-//! What a server was asked, and what it really sent.
+//! The log of requests, with what was really sent in response.
 
 use std::{
     fmt,
@@ -11,23 +11,23 @@ use std::{
 
 use super::request::Request;
 
-/// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for a condition that must come true.
+const WAIT_LIMIT: Duration = Duration::from_mins(1);
 
-/// A request with what became of it.
+/// A request and its outcome.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// When its head was read, since the server started.
+    /// When its head was read, as the time since the server started.
     pub at: Duration,
     /// Which connection it came on, counted from 0.
     pub connection: usize,
     /// The request, without its body.
     pub request: Request,
-    /// How many bytes its body had.
+    /// The size of its body, in bytes.
     pub body: usize,
-    /// The status of the reply, once that was sent.
+    /// The status of the response, once that was sent.
     pub status: Option<u16>,
-    /// How many bytes of the reply's body went to the socket so far.
+    /// How many bytes of the response's body were written to the socket so far.
     pub sent: usize,
 }
 
@@ -56,9 +56,9 @@ impl fmt::Display for Entry {
 pub(super) struct Log {
     started: Instant,
     entries: Mutex<Vec<Entry>>,
-    /// How many entries were taken away.
-    forgotten: AtomicUsize,
-    connections: AtomicUsize,
+    /// How many entries were removed.
+    removed: AtomicUsize,
+    open_connections: AtomicUsize,
     changed: Condvar,
 }
 
@@ -67,33 +67,33 @@ impl Log {
         Self {
             started: Instant::now(),
             entries: Mutex::default(),
-            forgotten: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
+            removed: AtomicUsize::new(0),
+            open_connections: AtomicUsize::new(0),
             changed: Condvar::new(),
         }
     }
 
-    /// Notes that a connection stands.
-    pub(super) fn open(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
+    /// Records that a connection was opened.
+    pub(super) fn open_connection(&self) {
+        self.open_connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that a connection has ended.
-    pub(super) fn close(&self) {
+    /// Records that a connection was closed.
+    pub(super) fn close_connection(&self) {
         let entries = self.entries.lock().expect("no panic");
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.open_connections.fetch_sub(1, Ordering::Relaxed);
         drop(entries);
         self.changed.notify_all();
     }
 
-    /// Waits until no connection stands any more.
+    /// Waits until no connection is open.
     #[track_caller]
-    pub(super) fn settle(&self) {
-        self.wait_until(|_| self.connections.load(Ordering::Relaxed) == 0);
+    pub(super) fn wait_until_idle(&self) {
+        self.wait_until(|_| self.open_connections.load(Ordering::Relaxed) == 0);
     }
 
-    /// Notes a request and returns its number.
-    pub(super) fn begin(&self, request: &Request, connection: usize) -> usize {
+    /// Adds a request, and returns its number.
+    pub(super) fn add_request(&self, request: &Request, connection: usize) -> usize {
         let mut entries = self.entries.lock().expect("no panic");
         entries.push(Entry {
             at: self.started.elapsed(),
@@ -104,23 +104,23 @@ impl Log {
             sent: 0,
         });
         self.changed.notify_all();
-        self.forgotten.load(Ordering::Relaxed) + entries.len() - 1
+        self.removed.load(Ordering::Relaxed) + entries.len() - 1
     }
 
-    /// Notes what became of a request.
-    pub(super) fn change(&self, number: usize, change: impl FnOnce(&mut Entry)) {
+    /// Updates the entry of a request.
+    pub(super) fn update(&self, number: usize, change: impl FnOnce(&mut Entry)) {
         let mut entries = self.entries.lock().expect("no panic");
-        let index = number.checked_sub(self.forgotten.load(Ordering::Relaxed));
+        let index = number.checked_sub(self.removed.load(Ordering::Relaxed));
         if let Some(entry) = index.and_then(|index| entries.get_mut(index)) {
             change(entry);
         }
         self.changed.notify_all();
     }
 
-    /// Takes all entries away.
+    /// Removes all entries.
     pub(super) fn clear(&self) {
         let mut entries = self.entries.lock().expect("no panic");
-        self.forgotten.fetch_add(entries.len(), Ordering::Relaxed);
+        self.removed.fetch_add(entries.len(), Ordering::Relaxed);
         entries.clear();
     }
 
@@ -128,24 +128,25 @@ impl Log {
         self.entries.lock().expect("no panic").clone()
     }
 
-    /// Waits until something holds of what was asked so far; panics where it never does.
+    /// Waits until a condition holds for the requests so far. Panics if it does not within
+    /// [`WAIT_LIMIT`].
     #[track_caller]
-    pub(super) fn wait_until(&self, holds: impl Fn(&[Entry]) -> bool) {
+    pub(super) fn wait_until(&self, condition: impl Fn(&[Entry]) -> bool) {
         let entries = self.entries.lock().expect("no panic");
         let (entries, result) = self
             .changed
-            .wait_timeout_while(entries, PATIENCE, |entries| !holds(entries))
+            .wait_timeout_while(entries, WAIT_LIMIT, |entries| !condition(entries))
             .expect("no panic");
         assert!(
             !result.timed_out(),
-            "it does not come:\n{}",
-            listing(&entries)
+            "the awaited requests do not arrive:\n{}",
+            format_entries(&entries)
         );
     }
 }
 
 /// Returns one line for each request.
-pub(super) fn listing(entries: &[Entry]) -> String {
+pub(super) fn format_entries(entries: &[Entry]) -> String {
     let lines: Vec<String> = entries.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }

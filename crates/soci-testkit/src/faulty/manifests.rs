@@ -1,26 +1,25 @@
-//! Manifests, their tags, and what refers to them.
+//! Manifests, tags and referrers.
 
 use serde_json::{Value, json};
 
 use super::{
-    Shared,
-    blobs::unsupported,
-    bucket::Bucket,
+    rate_limit::RateLimit,
     reply::Reply,
     request::Request,
     setup::Habit,
-    storage::{Manifest, Repository, named_by},
+    state::State,
+    storage::{Manifest, Repository, descriptors},
 };
 use crate::image;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-impl Shared {
-    pub(super) fn manifest(&self, request: &Request, name: &str, reference: &str) -> Reply {
+impl State {
+    pub(super) fn answer_manifest(&self, request: &Request, name: &str, reference: &str) -> Reply {
         match request.method.as_str() {
             "PUT" => return self.put_manifest(request, name, reference),
             "GET" | "HEAD" | "DELETE" => {}
-            _ => return unsupported(),
+            _ => return Reply::unsupported(),
         }
         let mut storage = self.storage();
         let Some(repository) = storage.repositories.get_mut(name) else {
@@ -30,16 +29,16 @@ impl Shared {
             return Reply::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
         };
         if request.method == "DELETE" {
-            delete(repository, reference);
+            delete_manifest(repository, reference);
             return Reply::new(202);
         }
-        self.sent_manifest(request, manifest)
+        self.send_manifest(request, manifest)
     }
 
-    fn sent_manifest(&self, request: &Request, manifest: Manifest) -> Reply {
+    fn send_manifest(&self, request: &Request, manifest: Manifest) -> Reply {
         let all = 0..manifest.bytes.len();
         let mut reply = Reply::new(200)
-            .part(manifest.bytes, all)
+            .shared_body(manifest.bytes, all)
             .header("Content-Type", manifest.media_type);
         if self.setup.has(Habit::ConditionalPuts) {
             reply = reply.header("ETag", format!("\"{}\"", manifest.digest));
@@ -51,12 +50,12 @@ impl Shared {
     }
 
     fn put_manifest(&self, request: &Request, name: &str, reference: &str) -> Reply {
-        if let Some(refused) = self.bucket.as_ref().and_then(Bucket::take) {
-            let refused = match &self.setup.retry_after {
-                Some(time) => refused.header("Retry-After", time),
-                None => refused,
+        let limit = self.manifest_limit.as_ref();
+        if let Some(rejection) = limit.and_then(RateLimit::check_request) {
+            return match &self.setup.retry_after {
+                Some(seconds) => rejection.header("Retry-After", seconds),
+                None => rejection,
             };
-            return refused;
         }
         let media_type = request.header("content-type").unwrap_or_default();
         let manifest = match serde_json::from_slice::<Value>(&request.body) {
@@ -78,10 +77,10 @@ impl Shared {
         }
         let mut storage = self.storage();
         let repository = storage.repository(name);
-        if let Some(refused) = self.tag_refusal(request, repository, name, tag) {
-            return refused;
+        if let Some(rejection) = self.reject_tag(request, repository, name, tag) {
+            return rejection;
         }
-        if let Some(missing) = missing(repository, &manifest) {
+        if let Some(missing) = find_missing(repository, &manifest) {
             let message =
                 format!("manifest references {missing}, which is unknown to the registry");
             return Reply::error(404, "MANIFEST_BLOB_UNKNOWN", &message);
@@ -103,14 +102,16 @@ impl Shared {
     }
 
     fn is_well_formed(&self, manifest: &Value, media_type: &str) -> bool {
-        let said = manifest.get("mediaType");
-        let agrees = said.is_none_or(|said| said == media_type);
-        let strict = !media_type.contains(';') && said.is_some();
-        manifest.is_object() && agrees && (strict || !self.setup.has(Habit::StrictManifests))
+        let field = manifest.get("mediaType");
+        let is_consistent = field.is_none_or(|field| field == media_type);
+        let is_strict = !media_type.contains(';') && field.is_some();
+        manifest.is_object()
+            && is_consistent
+            && (is_strict || !self.setup.has(Habit::StrictManifests))
     }
 
-    /// Returns why a tag may not be set.
-    fn tag_refusal(
+    /// Returns the rejection of a tag that must not be set.
+    fn reject_tag(
         &self,
         request: &Request,
         repository: &Repository,
@@ -129,16 +130,16 @@ impl Shared {
         let expected = request
             .header("if-match")
             .filter(|_| self.setup.has(Habit::ConditionalPuts))?;
-        let holds = current.is_some_and(|current| expected.trim_matches('"') == current);
-        (!holds).then(|| Reply::error(412, "PRECONDITION_FAILED", "the tag has moved"))
+        let matches = current.is_some_and(|current| expected.trim_matches('"') == current);
+        (!matches).then(|| Reply::error(412, "PRECONDITION_FAILED", "the tag has moved"))
     }
 
-    pub(super) fn referrers(&self, request: &Request, name: &str, digest: &str) -> Reply {
+    pub(super) fn list_referrers(&self, request: &Request, name: &str, digest: &str) -> Reply {
         if self.setup.has(Habit::NoReferrers) {
             return Reply::new(404).body("404 page not found\n");
         }
         if request.method != "GET" {
-            return unsupported();
+            return Reply::unsupported();
         }
         let storage = self.storage();
         let Some(repository) = storage.repositories.get(name) else {
@@ -147,7 +148,7 @@ impl Shared {
         let wanted = request.parameter("artifactType");
         let manifests = repository.manifests.values();
         let manifests: Vec<Value> = manifests
-            .filter_map(|manifest| referrer(manifest, digest))
+            .filter_map(|manifest| describe_referrer(manifest, digest))
             .filter(|found| {
                 wanted
                     .as_ref()
@@ -162,9 +163,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn tags(&self, request: &Request, name: &str) -> Reply {
+    pub(super) fn list_tags(&self, request: &Request, name: &str) -> Reply {
         if request.method != "GET" {
-            return unsupported();
+            return Reply::unsupported();
         }
         match self.storage().repositories.get(name) {
             Some(repository) => {
@@ -176,29 +177,30 @@ impl Shared {
     }
 }
 
-/// Takes a tag away, or a manifest with all its tags.
-fn delete(repository: &mut Repository, reference: &str) {
+/// Removes a tag, or a manifest with all its tags.
+fn delete_manifest(repository: &mut Repository, reference: &str) {
     if repository.tags.remove(reference).is_none() {
         repository.manifests.remove(reference);
         repository.tags.retain(|_, digest| digest != reference);
     }
 }
 
-/// Returns the first descriptor of a manifest whose content is not there and should be.
-fn missing<'a>(repository: &Repository, manifest: &'a Value) -> Option<&'a str> {
+/// Returns the first digest in a manifest whose content the repository should have and does not
+/// have.
+fn find_missing<'a>(repository: &Repository, manifest: &'a Value) -> Option<&'a str> {
     let is_index = manifest["manifests"].is_array();
-    named_by(manifest)
+    descriptors(manifest)
         .filter(|descriptor| !descriptor["urls"].is_array())
         .filter_map(|descriptor| descriptor["digest"].as_str())
         .find(|digest| {
-            let there = repository.manifests.contains_key(*digest)
+            let exists = repository.manifests.contains_key(*digest)
                 || (!is_index && repository.blobs.contains_key(*digest));
-            !there
+            !exists
         })
 }
 
-/// Returns the descriptor of a manifest, if its subject is the one that is asked for.
-fn referrer(manifest: &Manifest, subject: &str) -> Option<Value> {
+/// Returns the descriptor of a manifest if `subject` is its subject.
+fn describe_referrer(manifest: &Manifest, subject: &str) -> Option<Value> {
     let parsed: Value = serde_json::from_slice(&manifest.bytes).ok()?;
     (parsed["subject"]["digest"] == subject).then_some(())?;
     let artifact_type = parsed.get("artifactType");

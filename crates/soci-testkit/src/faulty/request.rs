@@ -1,4 +1,4 @@
-//! A request as it came over the wire, and the patterns that rules and look-ups pick requests by.
+//! A request as it was received, and the patterns by which rules and tests select requests.
 
 use std::io::{self, BufRead, Read as _};
 
@@ -9,28 +9,28 @@ pub struct Request {
     pub method: String,
     /// The path, as it was sent.
     pub path: String,
-    /// What follows the `?`, as it was sent.
+    /// The query after the `?`, as it was sent.
     pub query: String,
-    /// The header fields in the order in which they came, their names in lower case.
+    /// The header fields in the order of their arrival, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, once it was read.
+    /// The body. It is empty until it was read.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// Returns the first field of a name, which is given in lower case.
+    /// Returns the value of the first header field with this name, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let (_, value) = headers.find(|(field, _)| field == name)?;
         Some(value)
     }
 
-    /// Returns a parameter of the query, decoded.
+    /// Returns a parameter of the query, percent-decoded.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        parameter(&self.query, name)
+        form_parameter(&self.query, name)
     }
 
-    /// Returns path and query.
+    /// Returns the path with the query.
     pub fn target(&self) -> String {
         if self.query.is_empty() {
             self.path.clone()
@@ -39,14 +39,19 @@ impl Request {
         }
     }
 
-    /// Returns whether the method is one of `methods` (`GET`, `GET|HEAD`, or `*`), and the path, or the path with
-    /// the query, matches `glob`, in which `*` stands for anything, slashes too.
+    /// Returns whether a request has one of `methods` and a path that matches `glob`.
+    ///
+    /// Examples of `methods` are `GET`, `GET|HEAD`, and `*` for all. In `glob`, `*` matches any
+    /// text, including slashes. The glob is compared with the path, and then with the path and
+    /// query.
     pub fn is(&self, methods: &str, glob: &str) -> bool {
         let method = methods == "*" || methods.split('|').any(|method| method == self.method);
-        method && (matches(glob, &self.path) || matches(glob, &self.target()))
+        method && (matches_glob(glob, &self.path) || matches_glob(glob, &self.target()))
     }
 
-    /// Returns the first and, if it is given, the last byte of the one range that is asked for.
+    /// Returns the first byte of the requested range, and the last one if the request gives it.
+    ///
+    /// Returns `None` without a `Range`, and for several ranges.
     pub fn range(&self) -> Option<(usize, Option<usize>)> {
         let (first, last) = self
             .header("range")?
@@ -60,7 +65,7 @@ impl Request {
         Some((first.parse().ok()?, last))
     }
 
-    /// Reads the head of a request; nothing if the client has closed the connection.
+    /// Reads the head of a request. Returns `None` if the client has closed the connection.
     pub(super) fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -129,14 +134,14 @@ impl Request {
     }
 }
 
-/// Returns a parameter of a query or a form, decoded.
-pub(super) fn parameter(form: &str, name: &str) -> Option<String> {
+/// Returns a parameter of a query or a form, percent-decoded.
+pub(super) fn form_parameter(form: &str, name: &str) -> Option<String> {
     let mut pairs = form.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
-    Some(decoded(value))
+    Some(percent_decode(value))
 }
 
-fn decoded(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -155,13 +160,13 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Returns whether a text matches a pattern in which `*` stands for anything.
-pub(super) fn matches(glob: &str, text: &str) -> bool {
+/// Returns whether a text matches a pattern in which `*` matches any text.
+fn matches_glob(glob: &str, text: &str) -> bool {
     let Some((head, tail)) = glob.split_once('*') else {
         return glob == text;
     };
     text.strip_prefix(head).is_some_and(|text| {
-        (0..=text.len()).any(|at| text.is_char_boundary(at) && matches(tail, &text[at..]))
+        (0..=text.len()).any(|at| text.is_char_boundary(at) && matches_glob(tail, &text[at..]))
     })
 }
 
@@ -170,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs_match_whole_texts() {
+    fn globs_match_the_whole_text() {
         for (glob, text, expected) in [
             ("*/blobs/*", "/v2/team/app/blobs/sha256:1", true),
             ("*/manifests/v1", "/v2/app/manifests/v10", false),
@@ -179,16 +184,16 @@ mod tests {
             ("a*b*c", "abcbc", true),
             ("a*b*c", "abcb", false),
         ] {
-            assert_eq!(matches(glob, text), expected, "{glob} {text}");
+            assert_eq!(matches_glob(glob, text), expected, "{glob} {text}");
         }
     }
 
     #[test]
     fn parameters_are_decoded() {
         let query = "mount=sha256%3A12&from=team%2Fapp&x=a+b%";
-        assert_eq!(parameter(query, "mount").as_deref(), Some("sha256:12"));
-        assert_eq!(parameter(query, "from").as_deref(), Some("team/app"));
-        assert_eq!(parameter(query, "x").as_deref(), Some("a b%"));
-        assert_eq!(parameter(query, "y"), None);
+        assert_eq!(form_parameter(query, "mount").as_deref(), Some("sha256:12"));
+        assert_eq!(form_parameter(query, "from").as_deref(), Some("team/app"));
+        assert_eq!(form_parameter(query, "x").as_deref(), Some("a b%"));
+        assert_eq!(form_parameter(query, "y"), None);
     }
 }

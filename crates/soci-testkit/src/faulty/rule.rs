@@ -1,4 +1,4 @@
-//! Which requests go wrong, and how.
+//! The faults of a registry, and the rules for which requests have them.
 
 use std::{
     fmt,
@@ -17,24 +17,24 @@ use super::{
 type Edit = Arc<dyn Fn(&Request, Reply) -> Reply + Send + Sync>;
 type Predicate = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
-/// What happens to a request.
+/// How a request is handled.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
-    /// It is answered as ever.
+pub(super) enum Action {
+    /// It is answered as usual.
     Answer,
     /// It is answered as if it had no `Range`.
-    AnswerWhole,
-    /// It is not done, and this is the reply.
-    Instead(Reply),
-    /// It is not done, and the connection ends after so many bytes of its body were read.
-    Drop(usize, End),
+    IgnoreRange,
+    /// It has no effect, and this is the response.
+    Reply(Reply),
+    /// It has no effect, and the connection breaks after this many bytes of its body were read.
+    Disconnect(usize, End),
 }
 
-/// One way to go wrong: what is done with the request, and what becomes of the reply.
+/// A fault: how the request is handled, and how the response is changed.
 #[derive(Clone)]
 #[must_use]
 pub struct Fault {
-    pub(super) act: Act,
+    pub(super) action: Action,
     edits: Vec<Edit>,
 }
 
@@ -43,47 +43,47 @@ impl fmt::Debug for Fault {
         write!(
             formatter,
             "Fault({:?}, {} edits)",
-            self.act,
+            self.action,
             self.edits.len()
         )
     }
 }
 
 impl Fault {
-    fn act(act: Act) -> Self {
+    fn from_action(action: Action) -> Self {
         Self {
-            act,
+            action,
             edits: Vec::new(),
         }
     }
 
-    /// The ordinary reply, to be changed by what follows.
+    /// Changes the usual response by a function.
     pub fn edit(edit: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Self {
-        Self::act(Act::Answer).and(move |request, reply| edit(request, reply))
+        Self::from_action(Action::Answer).and(move |request, reply| edit(request, reply))
     }
 
-    /// Another reply; the request is not done.
+    /// Sends this response instead; the request has no effect.
     pub fn reply(reply: Reply) -> Self {
-        Self::act(Act::Instead(reply))
+        Self::from_action(Action::Reply(reply))
     }
 
-    /// A registry's refusal with a code and a message.
+    /// Sends an error in the format of the distribution specification; the request has no effect.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         Self::reply(Reply::error(status, code, message))
     }
 
-    /// A reply with a status and nothing else.
+    /// Sends an empty response with this status; the request has no effect.
     pub fn status(status: u16) -> Self {
         Self::reply(Reply::new(status))
     }
 
-    /// What ECR says when a password is older than twelve hours.
+    /// Sends ECR's error for a password that is older than twelve hours.
     pub fn expired_authorization() -> Self {
         let message = "Your authorization token has expired. Reauthenticate and try again.";
         Self::error(403, "DENIED", message)
     }
 
-    /// What S3 says when a presigned URL is too old.
+    /// Sends S3's error for an expired presigned URL.
     pub fn expired_url(status: u16, code: &str) -> Self {
         let body = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>Request has expired</Message></Error>"
@@ -95,89 +95,90 @@ impl Fault {
         )
     }
 
-    /// A redirect.
+    /// Redirects to another URL; the request has no effect.
     pub fn redirect(status: u16, location: &str) -> Self {
         Self::reply(Reply::new(status).header("Location", location))
     }
 
-    /// The connection is reset before the request is done.
+    /// Resets the connection after the request was read; it has no effect.
     pub fn reset() -> Self {
-        Self::act(Act::Drop(usize::MAX, End::Reset))
+        Self::from_action(Action::Disconnect(usize::MAX, End::Reset))
     }
 
-    /// The connection is closed before the request is done.
+    /// Closes the connection after the request was read; it has no effect.
     pub fn close() -> Self {
-        Self::act(Act::Drop(usize::MAX, End::Close))
+        Self::from_action(Action::Disconnect(usize::MAX, End::Close))
     }
 
-    /// The connection is reset when some bytes of the request's body have come; an upload keeps those.
+    /// Resets the connection after this many bytes of the request's body. An upload keeps these
+    /// bytes.
     pub fn reset_request_after(bytes: usize) -> Self {
-        Self::act(Act::Drop(bytes, End::Reset))
+        Self::from_action(Action::Disconnect(bytes, End::Reset))
     }
 
-    /// The request is done, and its reply is lost.
+    /// Performs the request, and resets the connection instead of a response.
     pub fn lose_reply() -> Self {
         Self::edit(|_, reply| reply.lose())
     }
 
-    /// The whole blob, whatever part of it is asked for.
+    /// Sends the whole blob with status 200, even if a range is requested.
     pub fn ignore_range() -> Self {
-        Self::act(Act::AnswerWhole)
+        Self::from_action(Action::IgnoreRange)
     }
 
-    /// The head comes late.
+    /// Delays the head of the response.
     pub fn stall_head(time: Duration) -> Self {
         Self::edit(move |_, reply| reply.stall_head(time))
     }
 
-    /// The body stops for a while after some bytes.
+    /// Pauses after this many bytes of the body.
     pub fn stall_after(bytes: usize, time: Duration) -> Self {
         Self::edit(move |_, reply| reply.stall_after(bytes, time))
     }
 
-    /// The body comes slowly.
+    /// Sends this many bytes of the body at a time, with a pause after each.
     pub fn drip(bytes: usize, tick: Duration) -> Self {
         Self::edit(move |_, reply| reply.drip(bytes, tick))
     }
 
-    /// The connection is reset after some bytes of the body.
+    /// Resets the connection after this many bytes of the body.
     pub fn reset_after(bytes: usize) -> Self {
         Self::edit(move |_, reply| reply.reset_after(bytes))
     }
 
-    /// The connection is closed after some bytes of the body.
+    /// Closes the connection after this many bytes of the body.
     pub fn close_after(bytes: usize) -> Self {
         Self::edit(move |_, reply| reply.close_after(bytes))
     }
 
-    /// One byte of the body is another one.
+    /// Changes the byte of the body at this offset.
     pub fn flip(at: usize) -> Self {
         Self::edit(move |_, reply| reply.flip(at))
     }
 
-    /// A header field is another one, or is there at all.
+    /// Sets a header field of the response.
     pub fn header(name: &'static str, value: impl Display) -> Self {
         let value = value.to_string();
         Self::edit(move |_, reply| reply.header(name, &value))
     }
 
-    /// Adds a change of the reply to those there are.
+    /// Adds another change of the response, after the existing ones.
     pub fn and(mut self, edit: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Self {
         self.edits.push(Arc::new(edit));
         self
     }
 
-    /// Returns what becomes of a reply.
+    /// Changes a response as the fault demands.
     pub(super) fn apply(&self, request: &Request, reply: Reply) -> Reply {
         let edits = self.edits.iter();
         edits.fold(reply, |reply, edit| edit(request, reply))
     }
 }
 
-/// A fault, and the requests that it befalls: all that match, unless less is said.
+/// A fault, and the requests that have it: all that match, unless the methods below restrict them.
 ///
-/// Rules are asked in the order in which they were given, and the first that applies decides. One that is spent, or
-/// that skips a request, leaves it to those after it.
+/// The first rule that applies to a request decides. A rule that is used up, or that skips the
+/// request, does not apply.
 #[derive(Clone)]
 #[must_use]
 pub struct Rule {
@@ -201,7 +202,7 @@ impl fmt::Debug for Rule {
 }
 
 impl Rule {
-    /// A rule for methods and paths, as [`Request::is`] has them.
+    /// Returns a rule for methods and paths; see [`Request::is`].
     pub fn on(methods: &str, glob: &str, fault: Fault) -> Self {
         Self {
             methods: methods.to_owned(),
@@ -214,49 +215,51 @@ impl Rule {
         }
     }
 
-    /// Lets the first requests pass.
+    /// Does not apply to this many of the first matching requests.
     pub fn skip(mut self, requests: usize) -> Self {
         self.skip = requests;
         self
     }
 
-    /// Applies so often and then no more.
+    /// Applies to this many requests at most.
     pub fn times(mut self, times: usize) -> Self {
         self.times = times;
         self
     }
 
-    /// Applies once.
+    /// Applies to one request.
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// Applies with a probability of 0 to 1, by chance, but the same chance for the same seed.
+    /// Applies at random with a probability from 0 to 1. The same seed gives the same sequence.
     pub fn chance(mut self, probability: f64, seed: u64) -> Self {
         self.chance = Some((probability, Arc::new(Mutex::new(Rng::with_seed(seed)))));
         self
     }
 
-    /// Applies only to requests of which something holds; the body is not read yet.
+    /// Applies only if the predicate holds. The body of the request has not been read at this
+    /// point.
     pub fn when(mut self, predicate: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         self.when = Some(Arc::new(predicate));
         self
     }
 
-    fn takes(&mut self, request: &Request) -> bool {
-        let fits = request.is(&self.methods, &self.glob)
+    /// Returns whether the rule applies to a request, and counts it.
+    fn applies_to(&mut self, request: &Request) -> bool {
+        let matches = request.is(&self.methods, &self.glob)
             && self.when.as_ref().is_none_or(|when| when(request));
-        if !fits || self.times == 0 {
+        if !matches || self.times == 0 {
             return false;
         }
         if self.skip > 0 {
             self.skip -= 1;
             return false;
         }
-        let lucky = |(probability, rng): &(f64, Arc<Mutex<Rng>>)| {
+        let is_drawn = |(probability, rng): &(f64, Arc<Mutex<Rng>>)| {
             rng.lock().expect("no panic").f64() < *probability
         };
-        if !self.chance.as_ref().is_none_or(lucky) {
+        if !self.chance.as_ref().is_none_or(is_drawn) {
             return false;
         }
         self.times -= 1;
@@ -281,12 +284,12 @@ impl Rules {
         self.0.lock().expect("no panic").clear();
     }
 
-    /// Returns the fault that befalls a request.
-    pub(super) fn fault(&self, request: &Request) -> Option<Fault> {
+    /// Returns the fault of a request, if a rule applies to it.
+    pub(super) fn find_fault(&self, request: &Request) -> Option<Fault> {
         let mut rules = self.0.lock().expect("no panic");
         let rule = rules
             .iter_mut()
-            .find_map(|rule| rule.takes(request).then_some(rule))?;
+            .find_map(|rule| rule.applies_to(request).then_some(rule))?;
         Some(rule.fault.clone())
     }
 }

@@ -1,139 +1,142 @@
-//! Connections: requests are read, befallen by faults, answered, and the answers delivered.
+//! Connections: reads requests, applies faults, and sends responses.
 
 use std::{
     fmt::Write as _,
     io::{self, BufReader, Write as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use super::{
-    Shared,
-    place::Place,
+    connection::Connection,
+    endpoint::Endpoint,
     reply::{End, Length, Reply},
     request::Request,
-    rule::Act,
-    wire::Wire,
+    rule::Action,
+    state::State,
 };
 
-/// How much of a body is written at once.
-const PIECE: usize = 64 << 10;
+/// How many bytes of a body are written at once.
+const CHUNK: usize = 64 << 10;
 
-/// How often a stalled connection is looked at.
+/// How often a paused connection checks whether the client or the server has gone.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What a flipped byte is combined with, by exclusive or.
+/// The value that a flipped byte is combined with, by an exclusive or.
 pub const FLIPPED: u8 = 0x55;
 
-/// Whether a connection goes on after a reply.
+/// What follows on a connection after a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
+    /// Another request.
     Request,
-    Hangup,
-    /// It is broken off already.
+    /// The end: the server closes the connection.
+    Close,
+    /// Nothing: the connection is broken already.
     Broken,
 }
 
-/// Serves a connection to its end.
-pub(super) fn serve(shared: &Shared, stream: TcpStream, number: usize) {
-    let wire = Wire::new(stream, shared.tls.as_ref());
-    let mut reader = BufReader::new(wire);
-    // A client that goes away in the midst of something is nothing to report.
+/// Serves one connection until it ends.
+fn serve_connection(state: &State, stream: TcpStream, number: usize) {
+    let connection = Connection::new(stream, state.tls.as_ref());
+    let mut reader = BufReader::new(connection);
+    // Errors are not reported: clients of tests may disconnect at any time.
     while let Ok(Some(request)) = Request::read_head(&mut reader) {
-        match exchange(shared, &mut reader, request, number) {
+        match answer_request(state, &mut reader, request, number) {
             Ok(Next::Request) => {}
-            Ok(Next::Hangup) => break,
+            Ok(Next::Close) => break,
             Ok(Next::Broken) | Err(_) => return,
         }
     }
-    reader.get_mut().finish();
+    reader.get_mut().close();
 }
 
-/// Reads the rest of a request and answers it.
-fn exchange(
-    shared: &Shared,
-    reader: &mut BufReader<Wire>,
+/// Reads the body of a request, and answers it.
+fn answer_request(
+    state: &State,
+    reader: &mut BufReader<Connection>,
     mut request: Request,
     number: usize,
 ) -> io::Result<Next> {
-    let entry = shared.log.begin(&request, number);
-    let fault = shared.rules.fault(&request);
-    let act = fault.as_ref().map_or(&Act::Answer, |fault| &fault.act);
+    let entry = state.log.add_request(&request, number);
+    let fault = state.rules.find_fault(&request);
+    let usual = Action::Answer;
+    let action = fault.as_ref().map_or(&usual, |fault| &fault.action);
     if request.header("expect").is_some() {
         reader
             .get_mut()
             .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
-    let (limit, dropped) = match act {
-        Act::Drop(bytes, end) => (*bytes, Some(*end)),
+    let (limit, break_by) = match action {
+        Action::Disconnect(bytes, end) => (*bytes, Some(*end)),
         _ => (usize::MAX, None),
     };
     let read = request.read_body(reader, limit);
     let body = request.body.len();
-    shared.log.change(entry, |entry| entry.body = body);
+    state.log.update(entry, |entry| entry.body = body);
     if (read.is_err() || limit < usize::MAX)
-        && let Place::Upload(_, id) = Place::of(&request.path)
+        && let Endpoint::Upload(_, id) = Endpoint::parse(&request.path)
     {
-        shared.break_upload(&request, id);
+        state.break_upload(&request, id);
     }
     read?;
-    if let Some(end) = dropped {
-        reader.get_mut().break_off(end)?;
+    if let Some(end) = break_by {
+        reader.get_mut().break_connection(end)?;
         return Ok(Next::Broken);
     }
-    let reply = match act {
-        Act::Instead(reply) => reply.clone(),
-        Act::AnswerWhole => {
+    let reply = match action {
+        Action::Reply(reply) => reply.clone(),
+        Action::IgnoreRange => {
             let mut whole = request.clone();
             whole.headers.retain(|(name, _)| name != "range");
-            shared.answer(&whole)
+            state.answer(&whole)
         }
-        Act::Answer | Act::Drop(..) => shared.answer(&request),
+        Action::Answer | Action::Disconnect(..) => state.answer(&request),
     };
     let reply = match fault {
         Some(fault) => fault.apply(&request, reply),
         None => reply,
     };
-    let delivery = Deliver {
-        shared,
-        wire: reader.get_mut(),
+    let sender = Sender {
+        state,
+        connection: reader.get_mut(),
         entry,
     };
-    delivery.send(&request, &reply)
+    sender.send_reply(&request, &reply)
 }
 
-struct Deliver<'a> {
-    shared: &'a Shared,
-    wire: &'a mut Wire,
+/// Sends one response.
+struct Sender<'a> {
+    state: &'a State,
+    connection: &'a mut Connection,
+    /// The number of the request in the log.
     entry: usize,
 }
 
-impl Deliver<'_> {
-    fn send(mut self, request: &Request, reply: &Reply) -> io::Result<Next> {
+impl Sender<'_> {
+    fn send_reply(mut self, request: &Request, reply: &Reply) -> io::Result<Next> {
         let delivery = &reply.delivery;
         if delivery.lost {
-            self.wire.break_off(End::Reset)?;
+            self.connection.break_connection(End::Reset)?;
             return Ok(Next::Broken);
         }
-        self.stall(delivery.head_stall)?;
-        let asked_to_close = request
-            .header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        let hangup = asked_to_close || !matches!(delivery.length, Length::True);
-        self.wire
-            .write_all(head(request, reply, hangup).as_bytes())?;
-        self.shared
+        self.pause(delivery.head_stall)?;
+        let close = wants_close(request) || !matches!(delivery.length, Length::True);
+        self.connection
+            .write_all(format_head(reply, close).as_bytes())?;
+        self.state
             .log
-            .change(self.entry, |entry| entry.status = Some(reply.status));
+            .update(self.entry, |entry| entry.status = Some(reply.status));
         let next = if request.method == "HEAD" || matches!(reply.status, 204 | 304) {
             Next::Request
         } else {
             self.send_body(reply)?
         };
-        self.wire.flush()?;
-        Ok(if next == Next::Request && hangup {
-            Next::Hangup
+        self.connection.flush()?;
+        Ok(if next == Next::Request && close {
+            Next::Close
         } else {
             next
         })
@@ -147,11 +150,11 @@ impl Deliver<'_> {
         let mut sent = 0;
         loop {
             if let Some((_, time)) = stall.take_if(|(at, _)| *at == sent) {
-                self.wire.flush()?;
-                self.stall(time)?;
+                self.connection.flush()?;
+                self.pause(time)?;
             }
             if let Some((_, end)) = delivery.end.filter(|(at, _)| *at == sent) {
-                self.wire.break_off(end)?;
+                self.connection.break_connection(end)?;
                 return Ok(Next::Broken);
             }
             if sent >= whole {
@@ -160,39 +163,37 @@ impl Deliver<'_> {
             let stops = [stall.map(|(at, _)| at), delivery.end.map(|(at, _)| at)];
             let stops = stops.into_iter().flatten().filter(|stop| *stop > sent);
             let stop = stops.min().unwrap_or(whole).min(whole);
-            let pace = delivery.drip.map_or(PIECE, |(bytes, _)| bytes.max(1));
-            let piece = piece(reply, sent, pace.min(stop - sent));
-            self.wire.write_all(&piece)?;
-            sent += piece.len();
-            self.shared
-                .log
-                .change(self.entry, |entry| entry.sent = sent);
+            let limit = delivery.drip.map_or(CHUNK, |(bytes, _)| bytes.max(1));
+            let chunk = read_body(reply, sent, limit.min(stop - sent));
+            self.connection.write_all(&chunk)?;
+            sent += chunk.len();
+            self.state.log.update(self.entry, |entry| entry.sent = sent);
             if let Some((_, tick)) = delivery.drip {
-                self.wire.flush()?;
-                self.stall(tick)?;
+                self.connection.flush()?;
+                self.pause(tick)?;
             }
-            self.keep_to_limit(sent, started)?;
+            self.limit_bandwidth(sent, started)?;
         }
     }
 
-    /// Waits where more was sent than a connection is allowed.
-    fn keep_to_limit(&mut self, sent: usize, started: Instant) -> io::Result<()> {
-        if let Some(limit) = self.shared.setup.bytes_per_second {
+    /// Waits if more was sent than the setup's limit of bytes per second allows.
+    fn limit_bandwidth(&mut self, sent: usize, started: Instant) -> io::Result<()> {
+        if let Some(limit) = self.state.setup.bytes_per_second {
             let millis = sent as u64 * 1000 / limit.max(1) as u64;
             let due = started + Duration::from_millis(millis);
-            self.stall(due.saturating_duration_since(Instant::now()))?;
+            self.pause(due.saturating_duration_since(Instant::now()))?;
         }
         Ok(())
     }
 
-    /// Does nothing for a while, unless the client goes away or the server stops.
-    fn stall(&mut self, time: Duration) -> io::Result<()> {
+    /// Waits, and fails if the client disconnects or the server stops meanwhile.
+    fn pause(&mut self, time: Duration) -> io::Result<()> {
         let started = Instant::now();
         while let Some(left) = time
             .checked_sub(started.elapsed())
             .filter(|left| !left.is_zero())
         {
-            if self.shared.is_stopped() || self.wire.is_left(left.min(TICK))? {
+            if self.state.is_stopped() || self.connection.has_client_left(left.min(TICK))? {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }
@@ -200,10 +201,11 @@ impl Deliver<'_> {
     }
 }
 
-/// Returns bytes of a body, at least one and at most `limit`.
-fn piece(reply: &Reply, offset: usize, limit: usize) -> Vec<u8> {
+/// Returns the bytes of a body from an offset on, at least one and at most `limit`, with the faults
+/// of the response.
+fn read_body(reply: &Reply, offset: usize, limit: usize) -> Vec<u8> {
     let mut bytes = if offset < reply.len() {
-        reply.body.piece(offset, limit)
+        reply.body.read_at(offset, limit)
     } else {
         vec![b'x'; limit]
     };
@@ -215,7 +217,14 @@ fn piece(reply: &Reply, offset: usize, limit: usize) -> Vec<u8> {
     bytes
 }
 
-fn head(request: &Request, reply: &Reply, hangup: bool) -> String {
+/// Returns whether the client asks the server to close the connection after the response.
+fn wants_close(request: &Request) -> bool {
+    request
+        .header("connection")
+        .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+}
+
+fn format_head(reply: &Reply, close: bool) -> String {
     let mut head = format!("HTTP/1.1 {} x\r\n", reply.status);
     let mut line = |name: &str, value: &str| {
         write!(head, "{name}: {value}\r\n").expect("a string");
@@ -233,15 +242,11 @@ fn head(request: &Request, reply: &Reply, hangup: bool) -> String {
             &(reply.len() + reply.delivery.extra).to_string(),
         ),
         Length::Absent => {}
-        Length::Said(lengths) => lengths
+        Length::Values(lengths) => lengths
             .iter()
             .for_each(|length| line("Content-Length", length)),
     }
-    if hangup
-        || request
-            .header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
-    {
+    if close {
         line("Connection", "close");
     }
     head.push_str("\r\n");
@@ -249,17 +254,17 @@ fn head(request: &Request, reply: &Reply, hangup: bool) -> String {
 }
 
 /// Accepts connections until the server stops.
-pub(super) fn accept(shared: &Arc<Shared>, listener: &std::net::TcpListener) {
+pub(super) fn accept_connections(state: &Arc<State>, listener: &TcpListener) {
     for (number, stream) in listener.incoming().enumerate() {
-        if shared.is_stopped() {
+        if state.is_stopped() {
             return;
         }
         let Ok(stream) = stream else { continue };
-        let shared = Arc::clone(shared);
-        shared.log.open();
-        std::thread::spawn(move || {
-            serve(&shared, stream, number);
-            shared.log.close();
+        let state = Arc::clone(state);
+        state.log.open_connection();
+        thread::spawn(move || {
+            serve_connection(&state, stream, number);
+            state.log.close_connection();
         });
     }
 }

@@ -1,4 +1,4 @@
-//! How a registry is set up before it starts.
+//! The setup of a registry before it starts.
 
 use std::{
     collections::BTreeSet,
@@ -7,48 +7,53 @@ use std::{
     time::Duration,
 };
 
-use super::{Faulty, Rule, storage::Storage};
+use super::{rule::Rule, storage::Storage};
 use crate::certificate::Flaw;
 
-/// A lawful or at least common difference from what the specification asks for.
+/// A deviation from the specification, or an option that it allows, which real registries have.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Habit {
-    /// 201 and not 202 answers a `PATCH`.
+    /// A `PATCH` is answered with 201 instead of 202, as by ECR.
     CreatedOnPatch,
-    /// The push of a manifest is answered without a `Location`.
+    /// The response to the `PUT` of a manifest has no `Location`.
     NoLocationOfManifests,
-    /// The `GET` of a manifest is answered without `Docker-Content-Digest`; its `HEAD` is not.
+    /// The response to the `GET` of a manifest has no `Docker-Content-Digest`, unlike that to a
+    /// `HEAD`.
     NoDigestOfManifests,
-    /// A tag that there is cannot be pushed, not even the same manifest.
+    /// An existing tag cannot be pushed again, not even with the same manifest.
     ImmutableTags,
-    /// Manifests that ECR does not like are refused with 405 `UNSUPPORTED`.
+    /// A manifest without a `mediaType`, or with another one than its `Content-Type`, gives 405
+    /// `UNSUPPORTED`, as by ECR.
     StrictManifests,
-    /// Blobs are not sent but redirected to a presigned URL.
+    /// The `GET` of a blob is redirected to a presigned URL.
     PresignedBlobs,
-    /// There is no referrers API.
+    /// The registry has no referrers API.
     NoReferrers,
-    /// A session whose upload broke off is of no more use: it answers 416.
+    /// An upload session whose connection broke answers 416.
     SingleUseSessions,
-    /// A repository must be there before it is pushed to.
+    /// A push does not create the repository.
     KnownRepositories,
-    /// No blob is ever mounted.
+    /// The request for a mount begins an upload instead.
     NoMounts,
-    /// Manifests have an `ETag`, and `If-Match` is obeyed.
+    /// Manifests have an `ETag`, and a `PUT` with `If-Match` fails if the tag has changed.
     ConditionalPuts,
-    /// A `HEAD` of a blob is denied, as by ECR Public.
+    /// The `HEAD` of a blob is answered with 401, as by ECR Public.
     NoHeadOfBlobs,
 }
 
-/// What a client must show.
+/// The credentials that a client needs.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Access {
     #[default]
     Anonymous,
+    /// User and password, by HTTP Basic.
     Basic(String, String),
+    /// A bearer token, which is issued for user and password.
     Bearer(String, String),
 }
 
-/// A registry to be started.
+/// The setup of a registry: plain HTTP on a free port of `127.0.0.1`, unless the methods below
+/// change it.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Setup {
@@ -92,20 +97,20 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// Serves on this address, such as `::1`, and not on `127.0.0.1`.
+    /// Listens on this address, such as `::1`, instead of `127.0.0.1`.
     pub fn address(mut self, address: &str) -> Self {
         self.address = address.parse().expect("an address");
         self
     }
 
-    /// Serves on this port, not on one that is free.
+    /// Listens on this port instead of a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Serves HTTPS under these names, with a certificate of its own [`Faulty::ca_file`]; `127.0.0.1`, `::1` and
-    /// `localhost` are always among them.
+    /// Serves HTTPS under these names, and under `127.0.0.1`, `::1` and `localhost`. The
+    /// certificate's authority is in [`Faulty::ca_file`](super::Faulty::ca_file).
     pub fn tls(mut self, names: &[&str]) -> Self {
         self.names = ["127.0.0.1", "::1", "localhost"]
             .iter()
@@ -115,7 +120,7 @@ impl Setup {
         self
     }
 
-    /// Serves HTTPS with a certificate that has a flaw.
+    /// Serves HTTPS with an unacceptable certificate.
     pub fn flawed_tls(self, names: &[&str], flaw: Flaw) -> Self {
         Self {
             flaw,
@@ -123,54 +128,54 @@ impl Setup {
         }
     }
 
-    /// Asks for a user and a password by HTTP Basic.
+    /// Requires a user and a password by HTTP Basic.
     pub fn basic(mut self, user: &str, password: &str) -> Self {
         self.access = Access::Basic(user.to_owned(), password.to_owned());
         self
     }
 
-    /// Asks for a token, which its own `/token` gives for a user and a password.
+    /// Requires a bearer token. The registry's own `/token` issues it for a user and a password.
     pub fn bearer(mut self, user: &str, password: &str) -> Self {
         self.access = Access::Bearer(user.to_owned(), password.to_owned());
         self
     }
 
-    /// Names another place where tokens are given.
+    /// Names another token endpoint in the challenge.
     pub fn realm(mut self, url: &str) -> Self {
         self.realm = Some(url.to_owned());
         self
     }
 
-    /// Lets each token be good for so many requests.
+    /// Makes each token valid for this many requests.
     pub fn token_uses(mut self, requests: usize) -> Self {
         self.token_uses = requests;
         self
     }
 
-    /// Also gives tokens for this identity token (`refresh_token`, by `POST`).
+    /// Issues tokens for this identity token too (`refresh_token`, in a form).
     pub fn identity_token(mut self, token: &str) -> Self {
         self.identity_token = Some(token.to_owned());
         self
     }
 
-    /// Has a habit.
+    /// Adds a deviation from the specification.
     pub fn habit(mut self, habit: Habit) -> Self {
         self.habits.insert(habit);
         self
     }
 
-    /// Does not have a habit.
+    /// Removes a deviation from the specification.
     pub fn without(mut self, habit: Habit) -> Self {
         self.habits.remove(&habit);
         self
     }
 
-    /// Has no referrers API.
+    /// Removes the referrers API.
     pub fn without_referrers(self) -> Self {
         self.habit(Habit::NoReferrers)
     }
 
-    /// Has the habits of ECR, with mutable tags; credentials are up to [`Setup::basic`].
+    /// Adds the deviations of ECR, with mutable tags. Credentials are set by [`Setup::basic`].
     pub fn ecr(mut self) -> Self {
         self.habits.extend([
             Habit::CreatedOnPatch,
@@ -185,34 +190,19 @@ impl Setup {
         self
     }
 
-    /// Holds what another registry holds, from now on and for both.
-    pub fn sharing(mut self, other: &Faulty) -> Self {
-        self.storage = Arc::clone(&other.shared.setup.storage);
-        self
-    }
-
-    /// Redirects blobs to presigned URLs at another registry, which holds the same.
-    pub fn presigned_at(self, other: &Faulty) -> Self {
-        let shared = self.sharing(other).habit(Habit::PresignedBlobs);
-        Self {
-            presigned_base: Some(other.url()),
-            ..shared
-        }
-    }
-
-    /// Takes so many manifests a second and refuses more with 429.
+    /// Accepts this many manifests per second, and answers the others with 429.
     pub fn manifest_puts_per_second(mut self, limit: u32) -> Self {
         self.manifest_puts = Some(limit);
         self
     }
 
-    /// Says when to come back to whom [`Setup::manifest_puts_per_second`] refuses.
+    /// Adds `Retry-After` to the responses with 429 of [`Setup::manifest_puts_per_second`].
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.retry_after = Some(time.as_secs().to_string());
         self
     }
 
-    /// Sends no more than so many bytes of bodies a second on each connection.
+    /// Limits each connection to this many bytes of response bodies per second.
     pub fn bytes_per_second_per_connection(mut self, limit: usize) -> Self {
         self.bytes_per_second = Some(limit);
         self
@@ -222,11 +212,6 @@ impl Setup {
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
-    }
-
-    /// Starts the registry, which answers from then on.
-    pub fn start(self) -> Faulty {
-        Faulty::of(self)
     }
 
     pub(super) fn has(&self, habit: Habit) -> bool {

@@ -1,4 +1,4 @@
-//! What a registry holds, in memory.
+//! The content of a registry, in memory.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,15 +11,15 @@ use serde_json::Value;
 
 use crate::image;
 
-/// The bytes of a blob or a manifest, shared so that they are sent without a copy.
+/// The bytes of a blob or a manifest, which are sent without a copy.
 pub(super) type Bytes = Arc<Vec<u8>>;
 
 /// A manifest as it was pushed.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The `Content-Type` of its push.
+    /// The `Content-Type` with which it was pushed.
     pub media_type: String,
-    /// Its digest, which stays when a test corrupts the bytes.
+    /// Its digest. It stays the same if a test corrupts the bytes.
     pub digest: String,
     pub(super) bytes: Bytes,
 }
@@ -52,6 +52,7 @@ impl Repository {
         self.manifests.get(digest)
     }
 
+    /// Adds a manifest, and returns its digest.
     pub(super) fn put_manifest(&mut self, media_type: &str, bytes: Vec<u8>) -> String {
         let digest = image::digest(&bytes);
         let manifest = Manifest {
@@ -63,8 +64,9 @@ impl Repository {
         digest
     }
 
-    /// Takes a descriptor's content and all that this names from a layout; what the layout lacks is left out.
-    fn load(&mut self, layout: &Path, descriptor: &Value) {
+    /// Adds the content of a descriptor from a layout, and everything that it refers to. Missing
+    /// blobs are skipped.
+    fn add_from_layout(&mut self, layout: &Path, descriptor: &Value) {
         let digest = descriptor["digest"].as_str().expect("a digest");
         let path = layout.join("blobs").join(digest.replace(':', "/"));
         let Ok(bytes) = fs::read(path) else { return };
@@ -75,8 +77,8 @@ impl Repository {
         }
         let manifest: Value = serde_json::from_slice(&bytes).expect("a manifest");
         self.put_manifest(media_type, bytes);
-        for named in named_by(&manifest) {
-            self.load(layout, named);
+        for descriptor in descriptors(&manifest) {
+            self.add_from_layout(layout, descriptor);
         }
     }
 }
@@ -87,8 +89,8 @@ fn is_manifest(media_type: &str) -> bool {
         .any(|kind| media_type.contains(kind))
 }
 
-/// Returns the descriptors in a manifest or an index, the subject excepted.
-pub(super) fn named_by(manifest: &Value) -> impl Iterator<Item = &Value> {
+/// Returns the descriptors in a manifest or an index, except its subject.
+pub(super) fn descriptors(manifest: &Value) -> impl Iterator<Item = &Value> {
     let lists = ["layers", "manifests"].into_iter();
     let listed = lists
         .filter_map(|field| manifest[field].as_array())
@@ -96,16 +98,16 @@ pub(super) fn named_by(manifest: &Value) -> impl Iterator<Item = &Value> {
     manifest.get("config").into_iter().chain(listed)
 }
 
-/// An upload that has begun.
+/// An open upload session.
 #[derive(Debug, Default)]
 pub(super) struct Upload {
     pub(super) repository: String,
     pub(super) bytes: Vec<u8>,
-    /// Whether its connection broke in the midst of a request.
+    /// Whether a connection broke during a request of this session.
     pub(super) broken: bool,
 }
 
-/// All repositories, and the uploads to them.
+/// All repositories, and the open upload sessions.
 #[derive(Debug, Default)]
 pub(super) struct Storage {
     pub(super) repositories: BTreeMap<String, Repository>,
@@ -114,8 +116,8 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// Begins an upload and returns its name.
-    pub(super) fn begin(&mut self, repository: &str) -> String {
+    /// Opens an upload session, and returns its id.
+    pub(super) fn begin_upload(&mut self, repository: &str) -> String {
         self.uploads_begun += 1;
         let id = format!("session-{}", self.uploads_begun);
         let upload = Upload {
@@ -126,27 +128,29 @@ impl Storage {
         id
     }
 
+    /// Returns a repository, which is created if it does not exist.
     pub(super) fn repository(&mut self, name: &str) -> &mut Repository {
         self.repositories.entry(name.to_owned()).or_default()
     }
 
-    /// Takes the image of an OCI layout.
-    pub(super) fn load(&mut self, layout: &Path, name: &str, tag: &str) {
+    /// Adds the image of an OCI layout.
+    pub(super) fn add_layout(&mut self, layout: &Path, name: &str, tag: &str) {
         let index = fs::read(layout.join("index.json")).expect("an OCI layout");
         let index: Value = serde_json::from_slice(&index).expect("an index");
         let root = &index["manifests"][0];
         let repository = self.repository(name);
-        repository.load(layout, root);
+        repository.add_from_layout(layout, root);
         let digest = root["digest"].as_str().expect("a digest").to_owned();
         repository.tags.insert(tag.to_owned(), digest);
     }
 
-    /// Returns a blob of any repository.
+    /// Returns a blob, from whichever repository has it.
     pub(super) fn blob(&self, digest: &str) -> Option<&Bytes> {
         let mut repositories = self.repositories.values();
         repositories.find_map(|repository| repository.blobs.get(digest))
     }
 
+    /// Returns the digests of all blobs and manifests.
     pub(super) fn digests(&self) -> BTreeSet<String> {
         let repositories = self.repositories.values();
         repositories
@@ -155,7 +159,7 @@ impl Storage {
             .collect()
     }
 
-    /// Changes the bytes of a blob or a manifest, wherever it is, under the digest that it had.
+    /// Changes the bytes of a blob or a manifest in all repositories. It keeps its digest.
     pub(super) fn corrupt(&mut self, digest: &str, change: impl Fn(&mut Vec<u8>)) {
         for repository in self.repositories.values_mut() {
             if let Some(bytes) = repository.blobs.get_mut(digest) {
@@ -167,6 +171,7 @@ impl Storage {
         }
     }
 
+    /// Removes a blob, or a manifest and its tags, from all repositories.
     pub(super) fn remove(&mut self, digest: &str) {
         for repository in self.repositories.values_mut() {
             repository.blobs.remove(digest);

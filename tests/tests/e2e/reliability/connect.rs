@@ -11,10 +11,10 @@ use std::{
 };
 
 use soci_testkit::{
-    dns::{Answer, Dns},
+    dns::{Answer, NameServer},
     faulty::Faulty,
     namespace,
-    network::{self, add_addresses, add_host, swallow},
+    network::{self, add_addresses, add_host, drop_packets_to},
     process::{Finished, Sandbox, Tool},
 };
 
@@ -57,12 +57,12 @@ pub(crate) fn timed(tool: Tool) -> (Finished, Duration) {
 #[test]
 fn reports_a_name_that_does_not_resolve() {
     namespace::isolated(&[], || {
-        let dns = Dns::start(|name, _| match name {
-            "unknown.example" => Answer::NoName,
-            "silent.example" => Answer::Silence,
-            _ => Answer::Failure,
+        let dns = NameServer::start(|name, _| match name {
+            "unknown.example" => Answer::NoSuchName,
+            "silent.example" => Answer::NoReply,
+            _ => Answer::ServerFailure,
         });
-        network::resolve_by([127, 0, 0, 1].into());
+        network::set_name_server([127, 0, 0, 1].into());
         let open = registry_with_layers(Faulty::setup(), &[3000]);
         for (name, tries) in [
             ("unknown.example", 2),
@@ -92,11 +92,11 @@ fn uses_a_name_that_resolves_later() {
         add_addresses(&[FIRST]);
         let registry = at(FIRST);
         let address = FIRST.parse().expect("an address");
-        let dns = Dns::start(move |_, before| match before {
-            0 => Answer::Failure,
+        let dns = NameServer::start(move |_, before| match before {
+            0 => Answer::ServerFailure,
             _ => Answer::Addresses(vec![address]),
         });
-        network::resolve_by([127, 0, 0, 1].into());
+        network::set_name_server([127, 0, 0, 1].into());
         let sandbox = Sandbox::new();
         let ended = impatient(&sandbox, &reference()).run().succeeds();
         assert_no_secret(&sandbox, &[&ended]);
@@ -135,7 +135,7 @@ fn retries_when_packets_vanish() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST]);
         let registry = at(FIRST);
-        swallow(FIRST);
+        drop_packets_to(FIRST);
         let sandbox = Sandbox::new();
         let tool = impatient(&sandbox, &reference()).env("SOCI_CONNECT_TIMEOUT", "0.2");
         let (ended, elapsed) = timed(tool);
@@ -149,7 +149,7 @@ fn retries_when_packets_vanish() {
         assert!(registry.requests().is_empty());
         let tool = impatient(&sandbox, &reference());
         let tool = tool.env("SOCI_CONNECT_TIMEOUT", "0.5");
-        mended(tool, || network::spit_out(FIRST));
+        mended(tool, || network::deliver_packets_to(FIRST));
     });
 }
 
@@ -158,7 +158,7 @@ fn retries_when_packets_vanish() {
 fn tries_the_second_address() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST, SECOND]);
-        swallow(FIRST);
+        drop_packets_to(FIRST);
         let registry = at(SECOND);
         let sandbox = Sandbox::new();
         let ended = impatient(&sandbox, &reference()).run().succeeds();
@@ -186,7 +186,7 @@ fn skips_an_address_that_does_not_answer() {
                 let name = format!("registry-{number}-{silent}.example");
                 add_host(&name, addresses);
                 if silent {
-                    swallow(addresses[0]);
+                    drop_packets_to(addresses[0]);
                 }
                 let registry = at(addresses[1]);
                 let sandbox = Sandbox::new();
@@ -200,7 +200,7 @@ fn skips_an_address_that_does_not_answer() {
                 assert!(!said.contains("failed"), "{addresses:?} {silent}: {said}");
                 assert_eq!(registry.count("GET", "*/manifests/v1"), 1);
                 if silent {
-                    network::spit_out(addresses[0]);
+                    network::deliver_packets_to(addresses[0]);
                 }
             }
         }

@@ -23,7 +23,7 @@ code = subprocess.call(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(code)";
     let tool = sandbox.program("python3").args(["-c", watch]);
-    let mut command = tool.arg(soci_testkit::process::bin(name)).into_command();
+    let mut command = tool.arg(soci_testkit::workspace::bin(name)).into_command();
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use soci_testkit::{
     image::{self, Image},
-    process::{Sandbox, bin},
+    process::Sandbox,
+    workspace,
 };
 
 use crate::stages::{layer, planned};
@@ -50,7 +51,7 @@ fn syncs_a_file_before_it_gets_its_name() {
             "-o",
         ])
         .arg(&trace)
-        .arg(bin("soci-index"))
+        .arg(workspace::bin("soci-index"))
         .env("SOCI_MIN_LAYER_SIZE", "0");
     tool.stdin(plan).run().succeeds();
     let trace = fs::read_to_string(trace).expect("a trace");

@@ -3,7 +3,8 @@
 use soci_testkit::{
     faulty::Faulty,
     image::{self, Image},
-    process::{Sandbox, Tool, bin},
+    process::{Sandbox, Tool},
+    workspace,
 };
 
 use crate::stages::{layer, stage};
@@ -79,7 +80,7 @@ fn works_for_a_nameless_user_in_a_deleted_folder() {
     let script = format!(
         "mkdir gone && cd gone && rmdir ../gone && exec unshare --user --map-user=54321 --map-group=54321 \
          '{}' --store {folder}/s oci:{folder}/image",
-        bin("soci-pull").display()
+        workspace::bin("soci-pull").display()
     );
     sandbox.program("sh").args(["-c", &script]).run().succeeds();
 }
@@ -97,7 +98,9 @@ fn names_the_package_on_a_machine_without_certificates() {
         let shell = sandbox
             .program("unshare")
             .args(["--mount", "--map-root-user"]);
-        let shell = shell.args(["sh", "-c", hide, "sh"]).arg(bin("soci-pull"));
+        let shell = shell
+            .args(["sh", "-c", hide, "sh"])
+            .arg(workspace::bin("soci-pull"));
         shell.args(["--plain-http=false", &format!("{}/app:v1", registry.host())])
     };
     let ended = pull().run().ends_with(78).says("ca-certificates");

@@ -8,7 +8,7 @@ use std::{
     fs,
 };
 
-use soci_testkit::{process::workspace, store::files_below};
+use soci_testkit::{store::files_below, workspace};
 
 /// The groups of faults, with how many rows each has. Hostile input (J) has pages of its own.
 const GROUPS: [(char, usize); 9] = [
@@ -32,7 +32,7 @@ fn is_row(text: &str) -> bool {
 
 /// Returns the first cell of each row, and the tests that the last cell names as `FILE::FUNCTION`.
 fn rows() -> Vec<(String, Vec<String>)> {
-    let text = fs::read_to_string(workspace().join("docs/reliability.md"));
+    let text = fs::read_to_string(workspace::root().join("docs/reliability.md"));
     let text = text.expect("docs/reliability.md");
     let row = |line: &str| {
         let line = line.strip_prefix('|')?.strip_suffix('|')?;
@@ -47,7 +47,7 @@ fn rows() -> Vec<(String, Vec<String>)> {
 /// Returns the tests of all crates as `FILE::FUNCTION`, with the rows at the beginning of their
 /// documentation.
 fn tests() -> BTreeMap<String, Vec<String>> {
-    let root = workspace();
+    let root = workspace::root();
     let mut tests = BTreeMap::new();
     let folders = [
         "crates",

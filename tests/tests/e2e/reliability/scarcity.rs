@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use soci_testkit::process::{Finished, Sandbox, Tool, bin, pipeline};
+use soci_testkit::{
+    process::{Finished, Sandbox, Tool, pipeline},
+    workspace,
+};
 
 use super::with_registry;
 use crate::stages::{Stages, assert_sound, indexed, planned, stage};
@@ -25,7 +28,8 @@ fn needs_few_files_and_little_memory() {
         let tool = sandbox
             .program("prlimit")
             .args(["--nofile=64", "--as=600000000"]);
-        tool.arg(bin(name)).env("SOCI_MIN_LAYER_SIZE", "0")
+        tool.arg(workspace::bin(name))
+            .env("SOCI_MIN_LAYER_SIZE", "0")
     };
     let ended: Vec<Finished> = pipeline([
         limited("soci-pull").arg(&reference),
@@ -52,7 +56,8 @@ fn with_threads(sandbox: &Sandbox, threads: usize, name: &str) -> Tool {
     } else {
         tool
     };
-    tool.arg(bin(name)).env("SOCI_MIN_LAYER_SIZE", "0")
+    tool.arg(workspace::bin(name))
+        .env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
 /// Asserts that a tool did its work, or reported that it could not start a thread.

@@ -5,4 +5,4 @@
 
 mod gate;
 
-pub(crate) use soci_testkit::canary::{assert_hidden, assert_no_secret};
+pub(crate) use soci_testkit::{canary::assert_hidden, store::assert_no_secret};

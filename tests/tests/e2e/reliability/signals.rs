@@ -5,7 +5,8 @@ use std::time::Duration;
 use soci_testkit::{
     faulty::{Fault, Faulty},
     image::{self, Image},
-    process::{Sandbox, bin},
+    process::Sandbox,
+    workspace,
 };
 
 use crate::stages::{layer, planned};
@@ -56,7 +57,7 @@ fn clears_the_progress_bars_on_a_signal() {
     registry.fault("GET", "*/blobs/*", Fault::stall_after(100_000, LONG));
     let input = sandbox.write("input", plan);
     let python = sandbox.program("python3").args(["-c", TERMINAL]);
-    let python = python.arg(input).arg(bin("soci-index"));
+    let python = python.arg(input).arg(workspace::bin("soci-index"));
     let ended = python.env("TERM", "xterm").run().ends_with(15);
     let (_, after) = ended
         .text()

@@ -6,7 +6,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 use serde_json::Value;
 use soci_testkit::{
     image::{self, Image},
-    process::{Sandbox, bin},
+    process::Sandbox,
+    workspace,
 };
 
 use super::with_registry;
@@ -36,7 +37,7 @@ fn names_a_read_only_store() {
     let before = files_below(&sandbox.store());
     let script = format!(
         "mount --bind store store && mount -o remount,bind,ro store && exec '{}' {reference}",
-        bin("soci-pull").display()
+        workspace::bin("soci-pull").display()
     );
     let other = layer(9, 500);
     image::write_layout(
@@ -83,7 +84,7 @@ fn names_a_store_without_permission() {
         // Root may write anywhere, except in a user namespace that maps no user.
         let tool = sandbox.program("unshare").arg("--user");
         let tool = tool
-            .arg(bin("soci-pull"))
+            .arg(workspace::bin("soci-pull"))
             .args(["--store", store, "oci:other"]);
         let ended = tool.run().ends_with(73);
         assert!(
@@ -117,7 +118,7 @@ fn does_not_read_a_device_as_a_blob() {
     let shell = shell
         .args(["sh", "-c", script])
         .arg(&file)
-        .arg(bin("soci-index"));
+        .arg(workspace::bin("soci-index"));
     let ended = shell.stdin(plan.clone()).run().ends_with(65);
     assert!(ended.says("no regular file").stdout.is_empty());
     stage(&sandbox, "soci-index").stdin(plan).run().succeeds();
@@ -136,7 +137,7 @@ fn does_not_read_an_index_of_100_mib() {
     file.set_len(length).expect("a sparse file");
     let script = "exec strace -f -o trace -e trace=read,pread64,mmap -P \"$0\" \"$1\" oci:image";
     let shell = sandbox.program("sh").args(["-c", script]).arg(&index);
-    let ended = shell.arg(bin("soci-pull")).run().ends_with(65);
+    let ended = shell.arg(workspace::bin("soci-pull")).run().ends_with(65);
     assert!(ended.says("longer than 4 MiB").stdout.is_empty());
     let trace = fs::read_to_string(sandbox.path().join("trace")).expect("a trace");
     let result = |line: &str| line.rsplit(" = ").next()?.trim().parse::<u64>().ok();

@@ -26,8 +26,8 @@ fn ecr(name: &str) -> Faulty {
 
 /// Starts an AWS API that gives the registry's password.
 fn api() -> Faulty {
-    aws::answering(Faulty::setup(), |request| {
-        aws::token(request, USER, PASSWORD)
+    aws::start_with_handler(Faulty::setup(), |request| {
+        aws::authorization_token(request, USER, PASSWORD)
     })
 }
 
@@ -64,7 +64,7 @@ fn replaces_an_expired_ecr_token_once() {
             let sandbox = Sandbox::new();
             let stages = Stages::of(&sandbox, &[reference()]);
             let run = stages.run_with(|tool| {
-                aws::serve(trusting(tool, &registry), &api).env("SOCI_VERBOSE", "2")
+                aws::use_endpoint(trusting(tool, &registry), &api).env("SOCI_VERBOSE", "2")
             });
             assert_hidden("stderr", run.stderr().as_bytes());
             run.succeeds();
@@ -92,7 +92,7 @@ fn denies_a_token_that_is_always_expired() {
         let sandbox = Sandbox::new();
         let line = indexed(&sandbox, &app(&open));
         registry.fault("*", "/v2/*", Fault::expired_authorization());
-        let with_keys = |tool| aws::serve(trusting(tool, &registry), &api);
+        let with_keys = |tool| aws::use_endpoint(trusting(tool, &registry), &api);
         let ended = with_keys(pull(&sandbox, &reference())).run();
         assert_fails(&sandbox, ended, 77, &["authorization token has expired"]);
         let push = stage(&sandbox, "soci-push").args(["--to", &reference()]);
@@ -111,7 +111,9 @@ fn reads_the_registry_of_another_account() {
         let api = api();
         let sandbox = Sandbox::new();
         let tool = pull(&sandbox, &format!("{OTHER}/app:v1"));
-        let ended = aws::serve(trusting(tool, &registry), &api).run().succeeds();
+        let ended = aws::use_endpoint(trusting(tool, &registry), &api)
+            .run()
+            .succeeds();
         assert_no_secret(&sandbox, &[&ended]);
         let asked = &api.requests()[0].request;
         assert_eq!(

@@ -8,7 +8,8 @@ use soci_testkit::{
     certificate::Flaw,
     faulty::{Faulty, Request},
     namespace,
-    process::{Sandbox, Tool, bin, pipeline},
+    process::{Sandbox, Tool, pipeline},
+    workspace,
 };
 
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
 fn wrong(sandbox: &Sandbox, name: &str, offset: &str) -> Tool {
     let faketime = sandbox.program("faketime");
     let tool = faketime.args(["--exclude-monotonic", "-m", "-f", offset]);
-    with_short_waits(tool.arg(bin(name))).env("SOCI_MIN_LAYER_SIZE", "0")
+    with_short_waits(tool.arg(workspace::bin(name))).env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
 const OFFSETS: [&str; 4] = ["+1d", "-1d", "+10y", "-10y"];
@@ -130,20 +131,20 @@ fn corrects_the_time_of_a_signature() {
         };
         let refusal = || {
             let message = "Signature expired: it is now earlier than it should be";
-            let refusal = aws::refusal(403, "InvalidSignatureException", message);
+            let refusal = aws::json_error(403, "InvalidSignatureException", message);
             refusal.header("Date", now("+%a, %d %b %Y %H:%M:%S GMT"))
         };
-        let checking = aws::answering(Faulty::setup(), move |request| {
+        let checking = aws::start_with_handler(Faulty::setup(), move |request| {
             if is_of_today(request) {
-                aws::token(request, USER, PASSWORD)
+                aws::authorization_token(request, USER, PASSWORD)
             } else {
                 refusal()
             }
         });
-        let stubborn = aws::answering(Faulty::setup(), move |_| refusal());
+        let stubborn = aws::start_with_handler(Faulty::setup(), move |_| refusal());
         let pulled = |sandbox: &Sandbox, offset: &str, api: &Faulty| {
             let tool = wrong(sandbox, "soci-pull", offset).arg(format!("{ECR}/app:v1"));
-            let tool = aws::serve(tool, api).env("SOCI_CA_FILE", registry.ca_file());
+            let tool = aws::use_endpoint(tool, api).env("SOCI_CA_FILE", registry.ca_file());
             tool.run()
         };
         for offset in OFFSETS {

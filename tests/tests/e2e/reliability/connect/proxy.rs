@@ -8,7 +8,7 @@ use soci_testkit::{
     namespace,
     network::add_host,
     process::{Sandbox, Tool},
-    proxy::{Manners, Proxy},
+    proxy::Proxy,
 };
 
 use super::{FIRST, NAME, SECOND};
@@ -51,7 +51,7 @@ fn trusting(tool: Tool, registry: &Faulty) -> Tool {
 fn authenticates_to_a_proxy() {
     namespace::isolated(&[], || {
         let registry = registry();
-        let proxy = Manners::default().wants(CREDENTIALS).start();
+        let proxy = Proxy::setup().authorization(CREDENTIALS).start();
         let sandbox = Sandbox::new();
         let open = registry_with_layers(Faulty::setup(), &[3000]);
         let line = indexed(&sandbox, &app(&open));
@@ -61,11 +61,11 @@ fn authenticates_to_a_proxy() {
         ];
         for user in ["", "user:canary-wrong@"] {
             let url = format!("http://{user}{}", proxy.host());
-            let before = proxy.asked().len();
+            let before = proxy.requests().len();
             let tool = trusting(pull(&sandbox, &reference()), &registry);
             let ended = tool.env("HTTPS_PROXY", &url).run();
             assert_fails(&sandbox, ended, 77, &says);
-            assert_eq!(proxy.asked().len() - before, 1);
+            assert_eq!(proxy.requests().len() - before, 1);
             let push = stage(&sandbox, "soci-push").args(["--to", &reference()]);
             let push = trusting(push, &registry).env("HTTPS_PROXY", &url);
             let ended = push.stdin(line.clone()).run();
@@ -98,7 +98,7 @@ fn authenticates_to_a_proxy_for_plain_http() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST]);
         let registry = registry_with_layers(Faulty::setup().address(FIRST).port(80), &[3000]);
-        let proxy = Manners::default().wants(CREDENTIALS).start();
+        let proxy = Proxy::setup().authorization(CREDENTIALS).start();
         let sandbox = Sandbox::new();
         let through = |url: String| {
             let tool = pull(&sandbox, &reference()).arg("--plain-http");
@@ -121,8 +121,8 @@ fn reports_a_proxy_that_refuses_or_is_down() {
     namespace::isolated(&[], || {
         let registry = registry();
         for (proxy, tries) in [
-            (Some(Manners::default().refuses(403).start()), 6),
-            (Some(Manners::default().refuses(502).start()), 6),
+            (Some(Proxy::setup().reply_with(403).start()), 6),
+            (Some(Proxy::setup().reply_with(502).start()), 6),
             (None, 6),
         ] {
             let sandbox = Sandbox::new();
@@ -133,7 +133,7 @@ fn reports_a_proxy_that_refuses_or_is_down() {
             let says = [NAME, &format!("({tries} tries")];
             assert_fails(&sandbox, ended, 69, &says);
             if let Some(proxy) = proxy {
-                assert_eq!(proxy.asked().len(), tries);
+                assert_eq!(proxy.requests().len(), tries);
             }
         }
         assert!(registry.requests().is_empty());
@@ -180,7 +180,7 @@ fn resumes_after_a_proxy_broke_off() {
         let open = Faulty::setup().sharing(&registry).start();
         let sandbox = Sandbox::new();
         let line = String::from_utf8(planned(&sandbox, &app(&open))).expect("a document");
-        let proxy = Manners::default().cuts(2, 1 << 20).start();
+        let proxy = Proxy::setup().cut_after(2, 1 << 20).start();
         let tool = stage(&sandbox, "soci-index").stdin(line.replace(&open.host(), NAME));
         let tool = trusting(tool, &registry).arg("--force");
         let ended = tool.env("HTTPS_PROXY", proxy.url()).run().succeeds();
@@ -205,12 +205,14 @@ fn reaches_the_aws_api_through_the_proxy() {
         let registry =
             registry_with_layers(setup.tls(&[ECR, FIRST]).address(FIRST).port(443), &[3000]);
         let api = Faulty::setup().tls(&[API]).address(SECOND).port(443);
-        let api = aws::answering(api, |request| aws::token(request, USER, PASSWORD));
+        let api = aws::start_with_handler(api, |request| {
+            aws::authorization_token(request, USER, PASSWORD)
+        });
         let sandbox = Sandbox::new();
         let authorities = [registry.ca_file(), api.ca_file()]
             .map(|file| fs::read_to_string(file).expect("a certificate"));
         let authorities = sandbox.write("authorities.pem", authorities.concat());
-        let proxy = Manners::default().wants(CREDENTIALS).start();
+        let proxy = Proxy::setup().authorization(CREDENTIALS).start();
         let pulled = |url: &str| {
             let tool = pull(&sandbox, &format!("{ECR}/app:v1"));
             tool.env("SOCI_CA_FILE", &authorities)
@@ -249,18 +251,18 @@ fn obeys_every_proxy_variable() {
             ("HTTPS_PROXY", bare.as_str()),
             ("HTTPS_PROXY", with_password.as_str()),
         ] {
-            let before = proxy.asked().len();
+            let before = proxy.requests().len();
             let sandbox = Sandbox::new();
             let tool = trusting(pull(&sandbox, &reference()), &registry);
             let ended = tool.env(variable, value).run().succeeds();
             assert_no_secret(&sandbox, &[&ended]);
-            assert!(proxy.asked().len() > before, "{variable}={value}");
+            assert!(proxy.requests().len() > before, "{variable}={value}");
         }
         // One for the other scheme is none.
-        let before = proxy.asked().len();
+        let before = proxy.requests().len();
         let sandbox = Sandbox::new();
         let tool = trusting(pull(&sandbox, &reference()), &registry);
         tool.env("HTTP_PROXY", &url).run().succeeds();
-        assert_eq!(proxy.asked().len(), before);
+        assert_eq!(proxy.requests().len(), before);
     });
 }

@@ -14,7 +14,7 @@ use soci_testkit::{
     faulty::{Fault, Faulty},
     namespace,
     process::{Finished, Sandbox, Tool, pipeline},
-    proxy::Manners,
+    proxy::Proxy,
 };
 
 use super::{assert_hidden, assert_no_secret};
@@ -162,27 +162,27 @@ fn shows_nothing_of_aws_and_of_a_proxy() {
     namespace::isolated(&[ECR], || {
         let setup = Faulty::setup().ecr().basic(USER, "canary-ecr-password");
         let registry = registry_with_layers(setup.tls(&[ECR]).port(443), &[3000]);
-        let sts = aws::answering(Faulty::setup(), |request| {
+        let sts = aws::start_with_handler(Faulty::setup(), |request| {
             let form = String::from_utf8_lossy(&request.body);
             if form.contains("WebIdentityToken=canary-web-identity") {
                 aws::assumed_role()
             } else {
-                aws::role_refusal("InvalidIdentityToken", "who are you")
+                aws::sts_error("InvalidIdentityToken", "who are you")
             }
         });
-        let api = aws::answering(Faulty::setup(), |request| {
+        let api = aws::start_with_handler(Faulty::setup(), |request| {
             let header = |name| request.header(name).unwrap_or_default();
             if header("authorization").contains("Credential=canary-key/")
                 && header("x-amz-security-token") == "canary-session"
             {
-                aws::token(request, USER, "canary-ecr-password")
+                aws::authorization_token(request, USER, "canary-ecr-password")
             } else {
-                aws::refusal(400, "AccessDeniedException", "who are you")
+                aws::json_error(400, "AccessDeniedException", "who are you")
             }
         });
         // `user:canary-proxy`
-        let proxy = Manners::default()
-            .wants("Basic dXNlcjpjYW5hcnktcHJveHk=")
+        let proxy = Proxy::setup()
+            .authorization("Basic dXNlcjpjYW5hcnktcHJveHk=")
             .start();
         let proxy = format!("http://user:canary-proxy@{}", proxy.host());
         let reference = format!("{ECR}/app:v1");
@@ -201,9 +201,12 @@ fn shows_nothing_of_aws_and_of_a_proxy() {
         for (server, refusal) in [
             (
                 &sts,
-                aws::role_refusal("ExpiredTokenException", "Token expired"),
+                aws::sts_error("ExpiredTokenException", "Token expired"),
             ),
-            (&api, aws::refusal(400, "AccessDeniedException", "not you")),
+            (
+                &api,
+                aws::json_error(400, "AccessDeniedException", "not you"),
+            ),
         ] {
             server.clear_rules();
             server.fault("*", "*", Fault::reply(refusal));

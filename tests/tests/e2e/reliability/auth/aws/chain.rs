@@ -12,7 +12,7 @@ use soci_testkit::{
     aws,
     faulty::{Faulty, Reply},
     namespace,
-    network::{add_addresses, add_host, swallow},
+    network::{add_addresses, add_host, drop_packets_to},
     process::{Finished, Sandbox, Tool},
 };
 
@@ -66,7 +66,7 @@ fn service(
     answer: impl Fn(&soci_testkit::faulty::Request) -> Reply + Send + Sync + 'static,
 ) -> Faulty {
     add_addresses(&[address]);
-    aws::answering(Faulty::setup().address(address).port(80), answer)
+    aws::start_with_handler(Faulty::setup().address(address).port(80), answer)
 }
 
 /// A11: a machine without a metadata service loses seconds at most.
@@ -75,7 +75,7 @@ fn gives_up_on_a_missing_metadata_service_within_seconds() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         add_addresses(&[INSTANCE]);
-        swallow(INSTANCE);
+        drop_packets_to(INSTANCE);
         let started = Instant::now();
         let says =
             ["AWS: no credentials in environment, profile, web identity, container or instance"];
@@ -92,8 +92,8 @@ fn asks_the_metadata_service_last() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = api();
-        let instance = service(INSTANCE, aws::metadata);
-        assert_pulls(&registry, |tool| aws::serve(tool, &api));
+        let instance = service(INSTANCE, aws::instance_metadata);
+        assert_pulls(&registry, |tool| aws::use_endpoint(tool, &api));
         assert!(instance.requests().is_empty(), "{}", instance.log());
         // As the only source it is asked with its own token, and not through the proxy.
         assert_pulls(&registry, |tool| {
@@ -126,7 +126,7 @@ fn names_a_metadata_service_that_refuses() {
             if request.is("GET", "*/security-credentials/*") {
                 return Reply::new(404);
             }
-            aws::metadata(request)
+            aws::instance_metadata(request)
         });
         assert_denied(&registry, &["AWS: no credentials"], |tool| tool);
         drop(instance);
@@ -146,8 +146,8 @@ fn uses_the_credentials_of_a_container() {
         assert_denied(&registry, &["no ECR token from AWS"], relative);
         assert!(broken.requests().len() <= 4, "{}", broken.log());
         drop(broken);
-        let container = service(CONTAINER, |_| aws::credentials());
-        let pod = service(POD, |_| aws::credentials());
+        let container = service(CONTAINER, |_| aws::temporary_credentials());
+        let pod = service(POD, |_| aws::temporary_credentials());
         assert_pulls(&registry, relative);
         assert_eq!(container.count("GET", "/task/1"), 1);
         assert_pulls(&registry, |tool| {
@@ -173,7 +173,7 @@ fn requests_no_credentials_from_public_hosts_over_plain_http() {
         let requests = api.requests().len();
         let public = "203.0.113.7";
         add_host("credentials.example", &[public]);
-        let world = service(public, |_| aws::credentials());
+        let world = service(public, |_| aws::temporary_credentials());
         for host in [public, "credentials.example"] {
             assert_denied(&registry, &["no ECR token from AWS"], |tool| {
                 tokens_from(tool, &api)
@@ -205,12 +205,12 @@ fn uses_a_web_identity() {
                 .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/builder")
                 .env("AWS_WEB_IDENTITY_TOKEN_FILE", file)
         };
-        let sts = aws::answering(Faulty::setup(), |_| aws::assumed_role());
+        let sts = aws::start_with_handler(Faulty::setup(), |_| aws::assumed_role());
         let says = ["no ECR token from AWS", "No such file"];
         assert_denied(&registry, &says, |tool| identity(tool, &missing, &sts));
         assert!(sts.requests().is_empty(), "{}", sts.log());
-        let expired = aws::answering(Faulty::setup(), |_| {
-            aws::role_refusal(
+        let expired = aws::start_with_handler(Faulty::setup(), |_| {
+            aws::sts_error(
                 "ExpiredTokenException",
                 "Token expired: current date/time 1 must be before 0",
             )
@@ -226,11 +226,11 @@ fn uses_a_web_identity() {
 /// Starts an API that refuses the first requests.
 fn refusing(times: usize, status: u16, code: &'static str, message: &'static str) -> Faulty {
     let asked = Arc::new(AtomicUsize::new(0));
-    aws::answering(Faulty::setup(), move |request| {
+    aws::start_with_handler(Faulty::setup(), move |request| {
         if asked.fetch_add(1, Ordering::SeqCst) < times {
-            aws::refusal(status, code, message)
+            aws::json_error(status, code, message)
         } else {
-            aws::token(request, USER, PASSWORD)
+            aws::authorization_token(request, USER, PASSWORD)
         }
     })
 }
@@ -241,11 +241,11 @@ fn retries_a_throttled_aws_api() {
     namespace::isolated(&[ECR], || {
         let registry = ecr(ECR);
         let api = refusing(2, 400, "ThrottlingException", "Rate exceeded");
-        assert_pulls(&registry, |tool| aws::serve(tool, &api));
+        assert_pulls(&registry, |tool| aws::use_endpoint(tool, &api));
         assert_eq!(api.requests().len(), 3, "{}", api.log());
         let api = refusing(usize::MAX, 400, "ThrottlingException", "Rate exceeded");
         let sandbox = Sandbox::new();
-        let ended = pulled(&sandbox, &registry, |tool| aws::serve(tool, &api));
+        let ended = pulled(&sandbox, &registry, |tool| aws::use_endpoint(tool, &api));
         // This is not a denial, since it works later.
         assert_fails(&sandbox, ended, 75, &["throttled", "Rate exceeded"]);
         assert_eq!(api.requests().len(), 3, "{}", api.log());
@@ -264,7 +264,7 @@ fn names_the_missing_iam_action() {
             denial,
             "the caller needs ecr:GetAuthorizationToken",
         ];
-        assert_denied(&registry, &says, |tool| aws::serve(tool, &api));
+        assert_denied(&registry, &says, |tool| aws::use_endpoint(tool, &api));
         assert_eq!(api.requests().len(), 1, "{}", api.log());
     });
 }
@@ -276,10 +276,10 @@ fn reports_an_aws_api_that_is_unavailable() {
         let registry = ecr(ECR);
         let api = refusing(usize::MAX, 500, "ServerException", "internal");
         let sandbox = Sandbox::new();
-        let ended = pulled(&sandbox, &registry, |tool| aws::serve(tool, &api));
+        let ended = pulled(&sandbox, &registry, |tool| aws::use_endpoint(tool, &api));
         assert_fails(&sandbox, ended, 69, &["internal"]);
         let ended = pulled(&sandbox, &registry, |tool| {
-            aws::serve(tool, &api).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            aws::use_endpoint(tool, &api).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         });
         assert_fails(&sandbox, ended, 69, &["AWS"]);
     });

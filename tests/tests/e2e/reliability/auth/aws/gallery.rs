@@ -28,13 +28,13 @@ fn exchanges_a_us_east_1_token_for_one_of_ecr_public() {
     namespace::isolated(&[GALLERY], || {
         let realm = format!("https://{GALLERY}/token");
         let registry = registry_with_layers(setup().bearer(USER, PASSWORD).realm(&realm), &[3000]);
-        let api = aws::answering(Faulty::setup(), |request| {
-            aws::token(request, USER, PASSWORD)
+        let api = aws::start_with_handler(Faulty::setup(), |request| {
+            aws::authorization_token(request, USER, PASSWORD)
         });
         let sandbox = Sandbox::new();
         let stages = Stages::of(&sandbox, &[format!("{GALLERY}/app:v1")]);
         let run = stages.run_with(|tool| {
-            aws::serve(trusting(tool, &registry), &api)
+            aws::use_endpoint(trusting(tool, &registry), &api)
                 .env("AWS_REGION", "eu-west-1")
                 .env("SOCI_VERBOSE", "2")
         });
@@ -66,8 +66,8 @@ fn reads_ecr_public_without_credentials() {
         registry.rule(Rule::on("*", "/v2/*", refusal).when(unknown));
         let token = Reply::new(200).body(r#"{"token":"canary-anybody"}"#);
         registry.fault("GET", "/token/", Fault::reply(token));
-        let api = aws::answering(Faulty::setup(), |_| {
-            aws::refusal(
+        let api = aws::start_with_handler(Faulty::setup(), |_| {
+            aws::json_error(
                 400,
                 "AccessDeniedException",
                 "not authorized to perform: sts:GetServiceBearerToken",
@@ -81,7 +81,7 @@ fn reads_ecr_public_without_credentials() {
             .succeeds();
         assert_no_secret(&sandbox, &[&ended]);
         let tool = trusting(pull(&sandbox, &reference), &registry);
-        let ended = aws::serve(tool, &api).run().succeeds();
+        let ended = aws::use_endpoint(tool, &api).run().succeeds();
         let ended = ended
             .says("without credentials of AWS")
             .says("sts:GetServiceBearerToken");

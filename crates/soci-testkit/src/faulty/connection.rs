@@ -1,4 +1,4 @@
-//! A connection, with or without TLS, and the two ways to break it.
+//! A connection of the server, with or without TLS, and the two ways to break it.
 
 use std::{
     fs,
@@ -13,13 +13,13 @@ use rustix::net::sockopt;
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::aws_lc_rs, pki_types};
 
 use super::reply::End;
-use crate::certificate::Issued;
+use crate::certificate::Certificate;
 
-/// How long a reset waits for a client that does not read.
+/// How long a reset waits for the client to read what was sent before.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Makes TLS's side of a server.
-pub(super) fn tls(issued: &Issued) -> Arc<ServerConfig> {
+/// Returns the configuration for a TLS server with this certificate.
+pub(super) fn server_config(issued: &Certificate) -> Arc<ServerConfig> {
     let chain = vec![pki_types::CertificateDer::from(issued.der.clone())];
     let key = pki_types::PrivatePkcs8KeyDer::from(issued.key_der.clone());
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -31,14 +31,14 @@ pub(super) fn tls(issued: &Issued) -> Arc<ServerConfig> {
 }
 
 #[derive(Debug)]
-pub(super) enum Wire {
+pub(super) enum Connection {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
-impl Wire {
+impl Connection {
     pub(super) fn new(stream: TcpStream, tls: Option<&Arc<ServerConfig>>) -> Self {
-        // Pieces are to leave as they are written.
+        // Sends each write at once: offsets of faults are exact.
         stream.set_nodelay(true).expect("a TCP socket");
         match tls {
             None => Self::Plain(stream),
@@ -57,13 +57,16 @@ impl Wire {
         }
     }
 
-    /// Waits, and says whether the client has left meanwhile: it has nothing to say before it has its reply.
-    pub(super) fn is_left(&self, time: Duration) -> io::Result<bool> {
+    /// Waits for `time`, and returns whether the client has disconnected.
+    ///
+    /// Clients send nothing before they have the response, so readable input is the end of the
+    /// stream.
+    pub(super) fn has_client_left(&self, time: Duration) -> io::Result<bool> {
         let socket = self.socket();
         socket.set_read_timeout(Some(time))?;
-        let heard = socket.peek(&mut [0]);
+        let received = socket.peek(&mut [0]);
         socket.set_read_timeout(None)?;
-        match heard {
+        match received {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 Ok(false)
@@ -72,34 +75,34 @@ impl Wire {
         }
     }
 
-    /// Breaks the connection. What was sent before reaches the client.
-    pub(super) fn break_off(&mut self, end: End) -> io::Result<()> {
+    /// Breaks the connection after everything that was sent has reached the client.
+    pub(super) fn break_connection(&mut self, end: End) -> io::Result<()> {
         self.flush()?;
         let socket = self.socket();
         if end == End::Close {
             return socket.shutdown(Shutdown::Both);
         }
-        // A reset throws away what is still on its way.
+        // A reset discards bytes that the client's kernel has not acknowledged.
         let deadline = Instant::now() + DRAIN;
-        while unsent(socket).is_some_and(|bytes| bytes > 0) && Instant::now() < deadline {
+        while unacknowledged(socket).is_some_and(|bytes| bytes > 0) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
         sockopt::set_socket_linger(socket, Some(Duration::ZERO))?;
         Ok(())
     }
 
-    /// Ends the connection as it should end.
-    pub(super) fn finish(&mut self) {
+    /// Closes the connection properly.
+    pub(super) fn close(&mut self) {
         if let Self::Tls(stream) = self {
             stream.conn.send_close_notify();
-            // The client may be gone already.
+            // The client may have disconnected already.
             drop(stream.flush());
         }
         drop(self.socket().shutdown(Shutdown::Write));
     }
 }
 
-impl Read for Wire {
+impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer),
@@ -108,7 +111,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
@@ -124,8 +127,9 @@ impl Write for Wire {
     }
 }
 
-/// Returns how many bytes the peer has not acknowledged, from the kernel's table of connections.
-fn unsent(socket: &TcpStream) -> Option<usize> {
+/// Returns how many bytes the peer has not acknowledged, from the kernel's table of connections
+/// (proc(5)).
+fn unacknowledged(socket: &TcpStream) -> Option<usize> {
     let ports = (
         socket.local_addr().ok()?.port(),
         socket.peer_addr().ok()?.port(),
@@ -137,8 +141,8 @@ fn unsent(socket: &TcpStream) -> Option<usize> {
         let queue = |line: &str| {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             let ours = words.get(1)?.ends_with(&ports.0) && words.get(2)?.ends_with(&ports.1);
-            let (unsent, _) = words.get(4)?.split_once(':')?;
-            ours.then(|| usize::from_str_radix(unsent, 16).ok())?
+            let (bytes, _) = words.get(4)?.split_once(':')?;
+            ours.then(|| usize::from_str_radix(bytes, 16).ok())?
         };
         table.lines().find_map(queue)
     })

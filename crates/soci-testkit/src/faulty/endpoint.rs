@@ -1,25 +1,31 @@
-//! The paths of the distribution API, and the two beside it that a registry sends clients to.
+//! The endpoints of the OCI distribution specification, the token endpoint, and presigned URLs.
 
-/// What a path stands for.
+/// The endpoint that a path belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place<'a> {
+pub(super) enum Endpoint<'a> {
     /// `/v2/`
     Base,
-    /// Where tokens are given.
+    /// `/token`
     Token,
-    /// Where a registry's blobs really lie.
+    /// `/s3/DIGEST`
     Presigned(&'a str),
+    /// `/v2/NAME/manifests/REFERENCE`
     Manifest(&'a str, &'a str),
+    /// `/v2/NAME/blobs/DIGEST`
     Blob(&'a str, &'a str),
+    /// `/v2/NAME/blobs/uploads/`
     Uploads(&'a str),
+    /// `/v2/NAME/blobs/uploads/ID`
     Upload(&'a str, &'a str),
+    /// `/v2/NAME/referrers/DIGEST`
     Referrers(&'a str, &'a str),
+    /// `/v2/NAME/tags/list`
     Tags(&'a str),
     Unknown,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn of(path: &'a str) -> Self {
+impl<'a> Endpoint<'a> {
+    pub(super) fn parse(path: &'a str) -> Self {
         if let Some(digest) = path.strip_prefix("/s3/") {
             return Self::Presigned(digest);
         }
@@ -45,15 +51,17 @@ impl<'a> Place<'a> {
         if let Some(name) = rest.strip_suffix("/tags/list") {
             return Self::Tags(name);
         }
-        let two = |between| rest.rsplit_once(between);
-        two("/blobs/")
+        let split_at = |separator| rest.rsplit_once(separator);
+        split_at("/blobs/")
             .map(|(name, digest)| Self::Blob(name, digest))
-            .or_else(|| two("/manifests/").map(|(name, reference)| Self::Manifest(name, reference)))
-            .or_else(|| two("/referrers/").map(|(name, digest)| Self::Referrers(name, digest)))
+            .or_else(|| {
+                split_at("/manifests/").map(|(name, reference)| Self::Manifest(name, reference))
+            })
+            .or_else(|| split_at("/referrers/").map(|(name, digest)| Self::Referrers(name, digest)))
             .unwrap_or(Self::Unknown)
     }
 
-    /// Returns the repository.
+    /// Returns the repository, for the endpoints of one.
     pub(super) fn repository(self) -> Option<&'a str> {
         match self {
             Self::Manifest(name, _)

@@ -1,4 +1,5 @@
-//! Shows that each fault of the registry in this process reaches a client that reads what comes over the wire.
+//! Checks that each fault of the registry reaches a client, which reads raw bytes from its
+//! connection.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -7,31 +8,31 @@ use std::{
 };
 
 use soci_testkit::{
-    certificate::Flaw,
     faulty::{Fault, Faulty, Reply, Rule},
     http, image,
-    process::Sandbox,
 };
 
 const SIZE: usize = 100_000;
 
-/// A registry with one blob, whose paths a fault befalls, and the blob's path.
-fn registry(fault: Fault) -> (Faulty, String) {
+/// Starts a registry with one blob and a fault of all requests, and returns it with the blob's
+/// path.
+fn start_registry(fault: Fault) -> (Faulty, String) {
     let registry = Faulty::start();
     let digest = registry.put_blob("app", vec![b'b'; SIZE]);
     registry.fault("*", "*", fault);
     (registry, format!("/v2/app/blobs/{digest}"))
 }
 
-/// What a connection gave until it ended.
-struct Heard {
+/// A response, and how its connection ended.
+struct Received {
     head: String,
     body: Vec<u8>,
+    /// The error that ended the connection, if it was not closed.
     end: Option<ErrorKind>,
 }
 
-/// Sends a request for a path and listens until the connection ends.
-fn listen(registry: &Faulty, path: &str) -> Heard {
+/// Sends a `GET`, and reads until the connection ends.
+fn fetch(registry: &Faulty, path: &str) -> Received {
     let mut stream = TcpStream::connect(registry.host()).expect("a registry that runs");
     write!(
         stream,
@@ -45,7 +46,7 @@ fn listen(registry: &Faulty, path: &str) -> Heard {
         .map(|error| error.kind());
     let split = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let body = bytes.split_off(split.map_or(bytes.len(), |at| at + 4));
-    Heard {
+    Received {
         head: String::from_utf8(bytes).expect("text"),
         body,
         end,
@@ -53,8 +54,8 @@ fn listen(registry: &Faulty, path: &str) -> Heard {
 }
 
 #[test]
-fn connections_break_where_they_should() {
-    for (fault, received, end) in [
+fn breaks_connections_at_the_given_offset() {
+    for (fault, length, end) in [
         (
             Fault::reset_after(70_000),
             70_000,
@@ -68,52 +69,52 @@ fn connections_break_where_they_should() {
         ),
         (Fault::close_after(70_000), 70_000, None),
     ] {
-        let (registry, path) = registry(fault);
-        let heard = listen(&registry, &path);
+        let (registry, path) = start_registry(fault);
+        let received = fetch(&registry, &path);
         assert!(
-            heard.head.contains("Content-Length: 100000\r\n"),
+            received.head.contains("Content-Length: 100000\r\n"),
             "{}",
-            heard.head
+            received.head
         );
-        assert_eq!((heard.body.len(), heard.end), (received, end));
-        assert_eq!(registry.bytes_sent("GET", "*/blobs/*"), received);
+        assert_eq!((received.body.len(), received.end), (length, end));
+        assert_eq!(registry.bytes_sent("GET", "*/blobs/*"), length);
     }
     for (fault, end) in [
         (Fault::reset(), Some(ErrorKind::ConnectionReset)),
         (Fault::lose_reply(), Some(ErrorKind::ConnectionReset)),
         (Fault::close(), None),
     ] {
-        let (registry, path) = registry(fault);
-        let heard = listen(&registry, &path);
-        assert_eq!((heard.head.as_str(), heard.end), ("", end));
+        let (registry, path) = start_registry(fault);
+        let received = fetch(&registry, &path);
+        assert_eq!((received.head.as_str(), received.end), ("", end));
         assert_eq!(registry.requests()[0].status, None);
     }
 }
 
 #[test]
-fn bodies_are_not_what_they_should_be() {
-    let (registry_, path) = registry(Fault::flip(7));
-    let heard = listen(&registry_, &path);
-    let wrong: Vec<usize> = (0..SIZE).filter(|at| heard.body[*at] != b'b').collect();
+fn changes_bodies() {
+    let (registry, path) = start_registry(Fault::flip(7));
+    let received = fetch(&registry, &path);
+    let wrong: Vec<usize> = (0..SIZE).filter(|at| received.body[*at] != b'b').collect();
     assert_eq!(wrong, [7]);
     for (fault, length) in [
         (Fault::edit(|_, reply| reply.truncate(10)), 10),
         (Fault::edit(|_, reply| reply.extend(10)), SIZE + 10),
         (Fault::reply(Reply::new(200).body_of(b'x', 5)), 5),
     ] {
-        let (registry, path) = registry(fault);
-        let heard = listen(&registry, &path);
+        let (registry, path) = start_registry(fault);
+        let received = fetch(&registry, &path);
         assert!(
-            heard
+            received
                 .head
                 .contains(&format!("Content-Length: {length}\r\n"))
         );
-        assert_eq!(heard.body.len(), length);
+        assert_eq!(received.body.len(), length);
     }
 }
 
 #[test]
-fn heads_are_not_what_they_should_be() {
+fn changes_heads() {
     for (fault, expected) in [
         (
             Fault::edit(|_, reply| reply.length(7)),
@@ -146,34 +147,34 @@ fn heads_are_not_what_they_should_be() {
             "Retry-After: 2\r\n",
         ),
     ] {
-        let (registry, path) = registry(fault);
-        let heard = listen(&registry, &path);
+        let (registry, path) = start_registry(fault);
+        let received = fetch(&registry, &path);
         assert!(
-            heard.head.contains(expected),
+            received.head.contains(expected),
             "{expected} not in {}",
-            heard.head
+            received.head
         );
     }
-    let (registry, path) = registry(Fault::edit(|_, reply| reply.without_length()));
-    let heard = listen(&registry, &path);
-    assert!(!heard.head.contains("Content-Length"));
-    assert_eq!(heard.body.len(), SIZE);
+    let (registry, path) = start_registry(Fault::edit(|_, reply| reply.without_length()));
+    let received = fetch(&registry, &path);
+    assert!(!received.head.contains("Content-Length"));
+    assert_eq!(received.body.len(), SIZE);
 }
 
 #[test]
-fn bodies_come_late_slowly_or_never_end() {
+fn delays_and_slows_down_responses() {
     let pause = Duration::from_millis(100);
     for fault in [
         Fault::stall_head(pause),
         Fault::stall_after(10, pause),
         Fault::drip(SIZE / 10, pause / 10),
     ] {
-        let (registry, path) = registry(fault);
+        let (registry, path) = start_registry(fault);
         let started = Instant::now();
-        assert_eq!(listen(&registry, &path).body.len(), SIZE);
+        assert_eq!(fetch(&registry, &path).body.len(), SIZE);
         assert!(started.elapsed() >= pause);
     }
-    let (registry, path) = registry(Fault::reply(Reply::new(200).endless(b'e')));
+    let (registry, path) = start_registry(Fault::reply(Reply::new(200).endless(b'e')));
     let mut stream = TcpStream::connect(registry.host()).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\n\r\n").unwrap();
     let mut much = vec![0; 10 << 20];
@@ -184,22 +185,22 @@ fn bodies_come_late_slowly_or_never_end() {
         .start();
     let digest = limited.put_blob("app", vec![0; SIZE]);
     let started = Instant::now();
-    listen(&limited, &format!("/v2/app/blobs/{digest}"));
+    fetch(&limited, &format!("/v2/app/blobs/{digest}"));
     assert!(started.elapsed() >= pause);
 }
 
 #[test]
-fn a_lost_reply_leaves_what_was_done() {
+fn performs_a_request_whose_response_is_lost() {
     let registry = Faulty::start();
     registry.rule(Rule::on("POST", "*/uploads/*", Fault::lose_reply()).once());
     let digest = image::digest(b"blob");
     let path = format!("/v2/app/blobs/uploads/?digest={digest}");
-    assert!(http::send(&registry.host(), "POST", &path, &[], b"blob").is_err());
+    assert!(http::request_with_body(&registry.host(), "POST", &path, &[], b"blob").is_err());
     assert_eq!(registry.blob(&digest).unwrap(), b"blob");
 }
 
 #[test]
-fn a_session_that_broke_is_of_no_more_use_to_ecr() {
+fn rejects_a_broken_upload_session_as_ecr_does() {
     let registry = Faulty::setup().ecr().start();
     registry.create_repository("app");
     registry.rule(Rule::on("PUT", "*/uploads/*", Fault::reset_request_after(3)).once());
@@ -209,7 +210,7 @@ fn a_session_that_broke_is_of_no_more_use_to_ecr() {
         begun.header("location").unwrap(),
         image::digest(b"blob")
     );
-    let put = || http::send(&registry.host(), "PUT", &path, &[], b"blob");
+    let put = || http::request_with_body(&registry.host(), "PUT", &path, &[], b"blob");
     assert!(put().is_err());
     assert_eq!(registry.requests_to("PUT", "*")[0].body, 3);
     let refused = put().unwrap();
@@ -218,7 +219,7 @@ fn a_session_that_broke_is_of_no_more_use_to_ecr() {
 }
 
 #[test]
-fn rules_pick_their_requests() {
+fn applies_rules_in_order() {
     let registry = Faulty::setup()
         .rule(Rule::on("GET", "/v2/", Fault::status(500)).skip(1).times(2))
         .rule(
@@ -245,30 +246,7 @@ fn rules_pick_their_requests() {
 }
 
 #[test]
-fn certificates_are_as_they_are_asked_for() {
-    let sandbox = Sandbox::new();
-    let curl = |registry: &Faulty| {
-        let curl = sandbox
-            .program("curl")
-            .args(["--silent", "--fail", "--cacert"]);
-        curl.arg(registry.ca_file())
-            .arg(format!("{}/v2/", registry.url()))
-            .run()
-            .code()
-    };
-    assert_eq!(curl(&Faulty::setup().tls(&[]).start()), 0);
-    assert_eq!(curl(&Faulty::setup().tls(&[]).address("::1").start()), 0);
-    for flaw in [Flaw::Expired, Flaw::OtherHost, Flaw::SelfSigned] {
-        assert_eq!(
-            curl(&Faulty::setup().flawed_tls(&[], flaw).start()),
-            60,
-            "{flaw:?}"
-        );
-    }
-}
-
-#[test]
-fn requests_can_be_waited_for_and_the_port_is_free_in_the_end() {
+fn waits_for_requests_and_frees_the_port() {
     let registry = Faulty::start();
     let host = registry.host();
     let client = std::thread::spawn(move || http::get(&host, "/v2/", &[]).unwrap().status);
