@@ -33,6 +33,11 @@ impl BlobReader {
         Self::new(Box::new(blob), false)
     }
 
+    /// Reads a blob that is in memory.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::new(Box::new(MemoryChunk(bytes.into())), false)
+    }
+
     /// Reads from a network, which may deliver other bytes the next time.
     pub fn from_network(chunks: impl ReadChunks + 'static) -> Self {
         Self::new(Box::new(chunks), true)
@@ -77,6 +82,16 @@ impl ReadChunks for Blob {
         let mut buffer = budget.acquire();
         let length = self.read(buffer.as_mut_slice())?;
         Ok((length > 0).then(|| buffer.freeze(length)))
+    }
+}
+
+/// A blob in memory, which is read as one chunk.
+struct MemoryChunk(Bytes);
+
+impl ReadChunks for MemoryChunk {
+    fn next_chunk(&mut self, _budget: &MemoryBudget) -> Result<Option<Bytes>, TransportError> {
+        let chunk = std::mem::take(&mut self.0);
+        Ok((!chunk.is_empty()).then_some(chunk))
     }
 }
 
