@@ -10,8 +10,8 @@ use crate::pull::Puller;
 
 /// Resolve image references and store their manifests and configurations
 ///
-/// Takes references as arguments or, if there are none, one per line from stdin. A line may also
-/// hold a document of an earlier run. Writes one document per image to stdout.
+/// Takes references as arguments. Without arguments, reads one reference per line from stdin; a line
+/// may also hold a document of an earlier run. Writes one document per image to stdout.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-pull",
@@ -103,8 +103,8 @@ fn pull_line(io: &mut Io, puller: &Puller, line: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes the document of one image, or reports why there is none. Only an error of stdout is
-/// returned, so that the other images are still pulled.
+/// Writes the document of one image, or reports why the image could not be pulled. Only an error of
+/// stdout is returned, so that the other images are still pulled.
 fn write_result(
     io: &mut Io,
     image: Option<&str>,

@@ -12,7 +12,7 @@ use soci_transport::{Resolved, Source, TransportError, parse_manifest};
 /// Fetches the manifests of one image into the store, and makes their entries of the document.
 pub(crate) struct ManifestFetcher<'a> {
     store: &'a Layout,
-    /// The platforms to fetch; if there are none, all platforms of the image.
+    /// The platforms to fetch. An empty list stands for all platforms of the image.
     platforms: &'a [Platform],
     source: Source,
     bytes_read: u64,
@@ -34,8 +34,8 @@ impl<'a> ManifestFetcher<'a> {
         self.bytes_read
     }
 
-    /// Fetches the manifests below `root`: the root itself, or those that it lists if it is an image
-    /// index. A manifest for a platform that was not asked for gets an entry without layers.
+    /// Fetches the manifests below `root`: the root itself, or if it is an image index, those that it
+    /// lists. A manifest for a platform that was not asked for gets an entry without layers.
     ///
     /// In an image index, a manifest whose configuration is malformed is not an error, because the
     /// other platforms can do without it. `soci-plan` rejects it if it is asked for.

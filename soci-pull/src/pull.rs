@@ -17,7 +17,7 @@ use crate::manifests::ManifestFetcher;
 pub(crate) struct Puller {
     pub(crate) session: Session,
     pub(crate) store: Layout,
-    /// The platforms to fetch; if there are none, all platforms of the image.
+    /// The platforms to fetch. An empty list stands for all platforms of the image.
     pub(crate) platforms: Vec<Platform>,
     /// Whether the layers are stored too.
     pub(crate) with_layers: bool,

@@ -12,8 +12,8 @@ use crate::uploader::Mode;
 
 /// Push SOCI indexes and converted images
 ///
-/// Reads indexed documents from stdin, pushes the ztocs, SOCI indexes and converted images that they
-/// name from the store, and writes the documents to stdout with what was pushed.
+/// Reads indexed documents from stdin and pushes the ztocs, SOCI indexes and converted images that
+/// they name from the store. Writes the documents to stdout with what was pushed.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-push",
@@ -25,8 +25,8 @@ pub struct Args {
     #[arg(long, value_name = "REF", env = "SOCI_TO")]
     to: Option<String>,
 
-    /// Tag of the converted image, in which {tag}, {digest} and {arch} are replaced; may be repeated
-    /// [default: {tag}-soci]
+    /// Tag of the converted image, in which {tag}, {digest} and {arch} are replaced; may be
+    /// repeated [default: {tag}-soci]
     #[arg(long, value_name = "TAG", env = "SOCI_TAG", value_delimiter = ',')]
     tag: Vec<String>,
 

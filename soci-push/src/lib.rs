@@ -1,5 +1,5 @@
-//! Pushes SOCI indexes and converted images, to the repository, layout or archive of the image or to
-//! another one.
+//! Pushes SOCI indexes and converted images to the repository, layout or archive of the image, or
+//! to another one.
 //!
 //! What the destination holds already is not sent again. Blobs are sent first, manifests next and
 //! tags last, so that no tag or manifest ever names something that is missing, and a second run

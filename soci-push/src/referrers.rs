@@ -70,8 +70,8 @@ fn list_indexes(
     Ok(uploader.list_referrers(subject.digest, SOCI_INDEX_V1)?)
 }
 
-/// Returns another index that is listed and exists. A list in the fallback tag may name indexes that
-/// were deleted.
+/// Returns another index that is listed and exists. A list in the fallback tag may name indexes
+/// that were deleted.
 fn find_existing<'a>(
     uploader: &Uploader<'_>,
     listed: Option<&'a Referrers>,

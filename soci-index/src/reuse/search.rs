@@ -134,8 +134,8 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Reads the SOCI indexes of the converted image, which `soci-push` tags `<tag>-soci` unless the
-    /// user names another tag.
+    /// Reads the SOCI indexes of the converted image, which `soci-push` tags `<tag>-soci` unless
+    /// the user names another tag.
     fn search_converted_image(
         &mut self,
         source: &Arc<ReuseSource>,
@@ -209,8 +209,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Reads a SOCI index, from the store if it is there, and adds its ztocs. One that is missing or
-    /// malformed is passed over.
+    /// Reads a SOCI index, from the store if possible, and adds its ztocs. An index that is missing
+    /// or malformed is not an error.
     fn read_soci_index(
         &mut self,
         source: &Arc<ReuseSource>,
@@ -269,16 +269,16 @@ impl<'a> Search<'a> {
         self.wanted.retain(|layer, _| !found.contains(layer));
     }
 
-    /// Returns whether another request may be sent, and counts it. None is sent if every layer has a
-    /// candidate.
+    /// Returns whether another request may be sent, and counts it. None is sent if every layer has
+    /// a candidate.
     fn take_request(&mut self) -> bool {
         let may_send = !self.wanted.is_empty() && self.requests_left > 0;
         self.requests_left -= u32::from(may_send);
         may_send
     }
 
-    /// Returns whether an entry of an image index may be for a platform that is indexed. One without
-    /// a platform may be for any.
+    /// Returns whether an entry of an image index may be for a platform that is indexed. One
+    /// without a platform may be for any.
     fn is_planned_platform(&self, entry: &Descriptor) -> bool {
         let is_planned = |platform: &Platform| {
             self.planned_manifests()
