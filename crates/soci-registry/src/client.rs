@@ -8,7 +8,7 @@ use soci_oci::reference::RegistryReference;
 use url::Url;
 
 use crate::auth::Authenticator;
-use crate::credentials::CredentialChain;
+use crate::credentials::{CredentialChain, EcrSource};
 use crate::credentials::environment::Environment;
 use crate::ecr::{self, EcrHost};
 use crate::error::sanitize::sanitize;
@@ -36,8 +36,6 @@ struct Shared {
 /// The registries that were used so far, and what new ones are made from.
 struct Registries {
     environment: Environment,
-    /// Certificates (PEM) that are trusted in addition to the system's.
-    certificates: Arc<[Vec<u8>]>,
     settings: ClientSettings,
     /// By the host's name with its port.
     known: Mutex<BTreeMap<String, Arc<Registry>>>,
@@ -68,7 +66,6 @@ impl Client {
             options,
             registries: Arc::new(Registries {
                 environment,
-                certificates: certificates.into(),
                 settings,
                 known: Mutex::default(),
             }),
@@ -135,18 +132,23 @@ impl Client {
     ) -> Result<Registry, ConfigurationError> {
         let Registries {
             environment,
-            certificates,
             settings,
             ..
         } = &*self.0.registries;
         let policy = EgressPolicy::new(self.origin_of(reference)?);
+        let ecr = EcrHost::parse(reference.host())
+            .map(|host| {
+                let clients = settings.build_for_aws()?;
+                Ok::<_, ConfigurationError>(EcrSource { host, clients })
+            })
+            .transpose()?;
+        let is_ecr = ecr.is_some();
         let chain = CredentialChain::new(
             &reference.registry,
             &self.0.options,
             environment.clone(),
-            Arc::clone(certificates),
+            ecr,
         );
-        let is_ecr = EcrHost::parse(reference.host()).is_some();
         Ok(Registry {
             clients: settings.build_for(policy)?,
             authenticator: Authenticator::new(chain),

@@ -9,7 +9,7 @@ mod docker_config;
 mod docker_helper;
 pub(crate) mod environment;
 
-pub(crate) use chain::CredentialChain;
+pub(crate) use chain::{CredentialChain, EcrSource};
 
 use crate::secret::Secret;
 

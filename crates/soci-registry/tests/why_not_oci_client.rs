@@ -20,6 +20,7 @@ use oci_client::{Client, Reference};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn client() -> Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
     Client::new(ClientConfig {
         protocol: ClientProtocol::Http,
         ..ClientConfig::default()

@@ -2,17 +2,15 @@
 //! wins.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
-
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::docker_config::{DockerConfig, server_address};
 use super::docker_helper::ask_helper;
 use super::environment::Environment;
 use super::{Credential, Renewal};
-use crate::ecr::{self, EcrHost};
+use crate::ecr::EcrHost;
 use crate::error::{ConfigurationError, Operation, RegistryError};
+use crate::http::clients::Clients;
 use crate::options::ClientOptions;
 
 /// The credential sources for one registry.
@@ -23,10 +21,17 @@ pub(crate) struct CredentialChain {
     /// The credential file that the user has named.
     authfile: Option<PathBuf>,
     environment: Environment,
-    ecr: Option<EcrHost>,
-    /// Certificates (PEM) that are trusted in addition to the system's.
-    certificates: Arc<[Vec<u8>]>,
+    /// The AWS credential chain, if the registry is an Amazon ECR registry.
+    ecr: Option<EcrSource>,
     helper_timeout: Duration,
+}
+
+/// What tokens of an Amazon ECR registry are fetched with.
+#[derive(Clone, Debug)]
+pub(crate) struct EcrSource {
+    pub(crate) host: EcrHost,
+    /// The HTTP clients that ask for AWS credentials and for the token.
+    pub(crate) clients: Clients,
 }
 
 /// The result of a look-up in a credential file.
@@ -43,15 +48,14 @@ impl CredentialChain {
         registry: &str,
         options: &ClientOptions,
         environment: Environment,
-        certificates: Arc<[Vec<u8>]>,
+        ecr: Option<EcrSource>,
     ) -> Self {
         let authfile = options.authfile.clone();
         Self {
             registry: registry.to_owned(),
             authfile: authfile.or_else(|| environment.authfile.clone()),
             environment,
-            ecr: EcrHost::parse(registry),
-            certificates,
+            ecr,
             helper_timeout: options.timeouts.helper,
         }
     }
@@ -93,19 +97,13 @@ impl CredentialChain {
                 return Ok(credential);
             }
         }
-        if let Some(ecr) = &self.ecr
-            && let Some(credential) = ecr
-                .credential(operation, &mut tried, self.aws_http())
-                .await?
+        if let Some(EcrSource { host, clients }) = &self.ecr
+            && let Some(credential) = host.credential(operation, &mut tried, clients).await?
         {
             return Ok(credential);
         }
         tracing::debug!(registry = self.registry, ?tried, "no credentials");
         Ok(Credential::Anonymous { tried })
-    }
-
-    fn aws_http(&self) -> SharedHttpClient {
-        ecr::http::client(&self.certificates)
     }
 
     /// Returns the credential in `SOCI_USERNAME` and `SOCI_PASSWORD`.

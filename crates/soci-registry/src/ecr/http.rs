@@ -1,77 +1,133 @@
-//! The HTTP client below the AWS SDK: the SDK's own knows neither proxies nor certificates of the user's.
+//! The HTTP client below the AWS SDK: the registry's own, so that the certificates and proxies of
+//! the user apply.
 //!
-//! What is on this machine or on the link, such as the service that gives a virtual machine its credentials, is asked
-//! directly: a proxy stands elsewhere, and would answer for itself.
+//! The SDK brings a client of its own otherwise: a second HTTP stack in every binary, and one that
+//! knows neither.
 
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use reqwest::Url;
 
-use crate::http::egress;
+use crate::http::clients::Clients;
 
-/// Asks what is near directly, and all else by the proxy that the environment names.
-#[derive(Debug)]
-struct Routes<T> {
-    direct: T,
-    proxied: T,
+/// Sends the SDK's requests with the clients of the registry.
+#[derive(Clone, Debug)]
+struct AwsClient {
+    clients: Clients,
+    /// How long one request may take. `None` leaves it to the SDK's retries.
+    timeout: Option<Duration>,
 }
 
-/// Returns a client that trusts the certificates in `pem` besides the system's.
-pub(crate) fn client(pem: &[Vec<u8>]) -> SharedHttpClient {
-    SharedHttpClient::new(Routes {
-        direct: one(pem, ProxyConfig::disabled()),
-        proxied: one(pem, ProxyConfig::from_env()),
+/// Returns an HTTP client for the AWS SDK that sends its requests with `clients`.
+pub(crate) fn client(clients: &Clients) -> SharedHttpClient {
+    SharedHttpClient::new(AwsClient {
+        clients: clients.clone(),
+        timeout: None,
     })
 }
 
-fn one(pem: &[Vec<u8>], proxy: ProxyConfig) -> SharedHttpClient {
-    let native = TrustStore::empty().with_native_roots(true);
-    let trusted = pem.iter().fold(native, |store, pem| {
-        store.with_pem_certificate(pem.as_slice())
-    });
-    // Fails for server names only, of which there are none here.
-    let context = TlsContext::builder()
-        .with_trust_store(trusted)
-        .build()
-        .unwrap_or_default();
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context.clone())
-            .proxy_config(proxy.clone());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.build()
-    })
-}
-
-impl HttpClient for Routes<SharedHttpClient> {
+impl HttpClient for AwsClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
+        _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Routes {
-            direct: self.direct.http_connector(settings, components),
-            proxied: self.proxied.http_connector(settings, components),
+        // Only the services that serve credentials on the machine or the link set a read timeout: a
+        // second or two, since on most machines no such service answers.
+        let timeout = settings
+            .read_timeout()
+            .map(|read| read + settings.connect_timeout().unwrap_or_default());
+        SharedHttpConnector::new(Self {
+            clients: self.clients.clone(),
+            timeout,
         })
     }
 }
 
-impl HttpConnector for Routes<SharedHttpConnector> {
+impl HttpConnector for AwsClient {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let url = request.uri().parse();
-        if url.is_ok_and(|url| egress::is_loopback_or_link_local(&url)) {
-            self.direct.call(request)
-        } else {
-            self.proxied.call(request)
+        let (clients, timeout) = (self.clients.clone(), self.timeout);
+        HttpConnectorFuture::new(async move {
+            let (client, request) = to_reqwest(&clients, request, timeout)?;
+            let response = client.execute(request).await.map_err(to_connector_error)?;
+            from_reqwest(response).await
+        })
+    }
+}
+
+/// How many bytes of a reply are read at most. Tokens and credentials have a few KiB.
+const REPLY_LIMIT: usize = 1 << 20;
+
+/// Reads the body of a reply, and stops once [`REPLY_LIMIT`] bytes were read.
+pub(super) async fn read_body(response: &mut reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while body.len() < REPLY_LIMIT
+        && let Some(chunk) = response.chunk().await?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Translates a request, and chooses the client for it: a service on this machine or on the link,
+/// such as the one that gives a virtual machine its credentials, is reached without a proxy.
+fn to_reqwest(
+    clients: &Clients,
+    request: HttpRequest,
+    timeout: Option<Duration>,
+) -> Result<(reqwest::Client, reqwest::Request), ConnectorError> {
+    let user = |error: BoxError| ConnectorError::user(error);
+    let url: Url = request
+        .uri()
+        .parse()
+        .map_err(|error| user(Box::new(error)))?;
+    let client = clients.client_for_aws(&url).clone();
+    let request = request
+        .try_into_http1x()
+        .map_err(|error| user(Box::new(error)))?;
+    // The SDK streams the bodies of uploads only, and makes none here.
+    let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
+    let mut request = reqwest::Request::try_from(request).map_err(|error| user(Box::new(error)))?;
+    *request.timeout_mut() = timeout;
+    Ok((client, request))
+}
+
+/// Reads a reply and translates it.
+async fn from_reqwest(mut response: reqwest::Response) -> Result<HttpResponse, ConnectorError> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = read_body(&mut response).await.map_err(to_connector_error)?;
+    let status = status
+        .as_u16()
+        .try_into()
+        .map_err(|error| ConnectorError::other(Box::new(error), None))?;
+    let mut reply = HttpResponse::new(status, SdkBody::from(body));
+    for (name, value) in &headers {
+        // A value that is not text is one that the SDK does not read.
+        if let Ok(value) = value.to_str() {
+            reply
+                .headers_mut()
+                .append(name.as_str().to_owned(), value.to_owned());
         }
+    }
+    Ok(reply)
+}
+
+/// Tells the SDK what kind of failure it is, since that decides whether it tries again.
+fn to_connector_error(error: reqwest::Error) -> ConnectorError {
+    if error.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else if error.is_connect() || error.is_body() || error.is_request() {
+        ConnectorError::io(error.into())
+    } else {
+        ConnectorError::other(error.into(), None)
     }
 }

@@ -51,6 +51,16 @@ impl Clients {
             .filter(|_| !egress::is_loopback(url))
             .unwrap_or(&self.direct)
     }
+
+    /// Returns the client for a URL of the AWS API or of a service that gives AWS credentials. Such
+    /// a service on this machine or on the link, such as the metadata service of a virtual machine,
+    /// cannot be reached through a proxy.
+    pub(crate) fn client_for_aws(&self, url: &Url) -> &reqwest::Client {
+        self.proxied
+            .as_ref()
+            .filter(|_| !egress::is_loopback_or_link_local(url))
+            .unwrap_or(&self.direct)
+    }
 }
 
 impl RegistryClients {
@@ -115,6 +125,15 @@ impl ClientSettings {
         })
     }
 
+    /// Builds the clients of the AWS API, which may be at any address.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if TLS cannot be set up.
+    pub(crate) fn build_for_aws(&self) -> Result<Clients, ConfigurationError> {
+        self.build(None)
+    }
+
     /// Builds clients whose resolver applies `policy`.
     fn build(&self, policy: Option<Arc<EgressPolicy>>) -> Result<Clients, ConfigurationError> {
         let look_up = Arc::clone(&self.look_up);
@@ -154,6 +173,8 @@ impl std::fmt::Debug for ClientSettings {
 }
 
 fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ConfigurationError> {
+    // This fails only if a provider is installed already, which reqwest then uses.
+    drop(rustls::crypto::ring::default_provider().install_default());
     builder.build().map_err(|error| {
         let reason = describe_causes(&error);
         // With valid certificate files, rustls fails here only if the system has no certificates.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::net::sockopt;
-use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::aws_lc_rs, pki_types};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types};
 
 use super::reply::End;
 use crate::certificate::Certificate;
@@ -22,7 +22,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub(super) fn server_config(issued: &Certificate) -> Arc<ServerConfig> {
     let chain = vec![pki_types::CertificateDer::from(issued.der.clone())];
     let key = pki_types::PrivatePkcs8KeyDer::from(issued.key_der.clone());
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("protocol versions")
         .with_no_client_auth()

@@ -1,0 +1,278 @@
+//! The call `GetAuthorizationToken` of the two ECR APIs, signed with AWS credentials.
+//!
+//! It is the only call of these APIs that the tools make. The AWS SDKs for ECR would make it, too,
+//! but each of them compiles every operation of its API: together a fifth of a build from source.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_types::service_config::ServiceConfigKey;
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Url};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::host::{EcrHost, EndpointKind};
+use super::http::read_body;
+use crate::error::sanitize::sanitize;
+use crate::error::{Fault, Refusal, Tries};
+use crate::http::clients::Clients;
+use crate::http::error::describe_causes;
+use crate::secret::Secret;
+
+/// How often the call is tried, as by the AWS SDKs.
+const ATTEMPTS: u32 = 3;
+
+/// The longest wait before the second try. It doubles for the third.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// How long one try may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the API is called in messages.
+const API: &str = "the AWS API for ECR";
+
+/// Why the API gave no token.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// The request cannot be made or signed, or the reply cannot be read. Holds the reason.
+    Malformed(String),
+    /// The API refused the request.
+    Refused(Refusal),
+    /// The API limits the rate of requests.
+    Throttled(Refusal, Tries),
+    /// The API could not be reached, or failed.
+    Unavailable(Fault, Tries),
+}
+
+/// Which of the two APIs is called.
+struct Service {
+    /// The name under which requests are signed.
+    signing_name: &'static str,
+    /// The name under which the AWS configuration has an address for the service.
+    id: &'static str,
+    /// The operation, as the header `X-Amz-Target` names it.
+    target: &'static str,
+}
+
+const PRIVATE: Service = Service {
+    signing_name: "ecr",
+    id: "ECR",
+    target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
+};
+
+const PUBLIC: Service = Service {
+    signing_name: "ecr-public",
+    id: "ECR PUBLIC",
+    target: "SpencerFrontendService.GetAuthorizationToken",
+};
+
+/// One call, which may be sent several times.
+pub(super) struct TokenCall<'a> {
+    pub(super) host: &'a EcrHost,
+    pub(super) config: &'a SdkConfig,
+    pub(super) credentials: Credentials,
+    pub(super) clients: &'a Clients,
+}
+
+impl TokenCall<'_> {
+    /// Fetches a token: Base64 of user name, colon and password.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the API refuses, or does not give a token in [`ATTEMPTS`] tries.
+    pub(super) async fn fetch(&self) -> Result<Secret, ApiError> {
+        let url = self.url()?;
+        let started = Instant::now();
+        let mut count = 0;
+        loop {
+            count += 1;
+            let tries = Tries {
+                count,
+                elapsed: started.elapsed(),
+            };
+            match self.send_once(&url, tries).await {
+                Err(ApiError::Throttled(..) | ApiError::Unavailable(..)) if count < ATTEMPTS => {
+                    let longest = RETRY_WAIT * (1 << (count - 1));
+                    tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    const fn service(&self) -> &'static Service {
+        match self.host {
+            EcrHost::Private { .. } => &PRIVATE,
+            EcrHost::Public { .. } => &PUBLIC,
+        }
+    }
+
+    /// Returns the address of the API: the one that the AWS configuration names for the service or
+    /// for all services, or else the one that belongs to the registry.
+    fn url(&self) -> Result<Url, ApiError> {
+        let url = self.configured_url().unwrap_or_else(|| {
+            self.host.api_url(EndpointKind {
+                fips: self.config.use_fips() == Some(true),
+                dual_stack: self.config.use_dual_stack() == Some(true),
+            })
+        });
+        url.parse().map_err(|error| {
+            ApiError::Malformed(format!("the endpoint `{}`: {error}", sanitize(&url)))
+        })
+    }
+
+    fn configured_url(&self) -> Option<String> {
+        let key = ServiceConfigKey::builder()
+            .service_id(self.service().id)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        let named = self.config.service_config().zip(key.ok());
+        named
+            .and_then(|(service, key)| service.load_config(key))
+            .or_else(|| self.config.endpoint_url().map(str::to_owned))
+    }
+
+    async fn send_once(&self, url: &Url, tries: Tries) -> Result<Secret, ApiError> {
+        let unavailable = |reason: String| {
+            let host = API.to_owned();
+            ApiError::Unavailable(Fault::Connection { host, reason }, tries)
+        };
+        let request = self.signed_request(url)?;
+        let response = self.clients.client_for_aws(url).execute(request).await;
+        let mut response = response.map_err(|error| unavailable(describe_causes(&error)))?;
+        let status = response.status().as_u16();
+        let code = response.headers().get("x-amzn-errortype").cloned();
+        let body = read_body(&mut response).await;
+        let body = body.map_err(|error| unavailable(describe_causes(&error)))?;
+        if status == 200 {
+            return parse_token(&body);
+        }
+        Err(classify(parse_refusal(status, code.as_ref(), &body), tries))
+    }
+
+    /// Builds the request and signs it for this moment. (Signature Version 4, "Signing AWS API
+    /// requests".)
+    fn signed_request(&self, url: &Url) -> Result<Request, ApiError> {
+        const BODY: &[u8] = b"{}";
+        let malformed =
+            |error: String| ApiError::Malformed(format!("cannot sign the request: {error}"));
+        let service = self.service();
+        let mut request = Request::new(Method::POST, url.clone());
+        *request.timeout_mut() = Some(TIMEOUT);
+        *request.body_mut() = Some(BODY.into());
+        let headers = request.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-amz-json-1.1"),
+        );
+        headers.insert("x-amz-target", HeaderValue::from_static(service.target));
+        let identity = self.credentials.clone().into();
+        let time = self.config.time_source().unwrap_or_default().now();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(self.host.region())
+            .name(service.signing_name)
+            .time(time)
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| malformed(error.to_string()))?;
+        let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+        let signed: Vec<(String, String)> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect();
+        let signed = signed
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let signable =
+            SignableRequest::new("POST", url.as_str(), signed, SignableBody::Bytes(BODY))
+                .map_err(|error| malformed(error.to_string()))?;
+        let signature =
+            sign(signable, &params.into()).map_err(|error| malformed(error.to_string()))?;
+        let (instructions, _) = signature.into_parts();
+        for (name, value) in instructions.headers() {
+            let name = HeaderName::try_from(name).map_err(|error| malformed(error.to_string()))?;
+            let mut value =
+                HeaderValue::try_from(value).map_err(|error| malformed(error.to_string()))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(name, value);
+        }
+        Ok(request)
+    }
+}
+
+/// One token with its expiry, which is not read: the registry itself says when a token is no longer
+/// valid.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthorizationData {
+    authorization_token: Option<Secret>,
+}
+
+/// The private API gives a list, the public one a single token.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    More(Vec<AuthorizationData>),
+    One(AuthorizationData),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenReply {
+    authorization_data: OneOrMore,
+}
+
+fn parse_token(body: &[u8]) -> Result<Secret, ApiError> {
+    let reply: TokenReply = serde_json::from_slice(body)
+        .map_err(|_source| ApiError::Malformed("the reply holds no token".to_owned()))?;
+    let data = match reply.authorization_data {
+        OneOrMore::More(data) => data.into_iter().next(),
+        OneOrMore::One(data) => Some(data),
+    };
+    data.and_then(|data| data.authorization_token)
+        .ok_or_else(|| ApiError::Malformed("the reply holds no token".to_owned()))
+}
+
+/// The body of an error of the AWS JSON protocol.
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    #[serde(default, rename = "__type")]
+    kind: String,
+    #[serde(default, alias = "Message")]
+    message: String,
+}
+
+/// Reads an error of the AWS JSON protocol: its code stands in a header or in the body, between an
+/// optional name space and an optional address.
+fn parse_refusal(status: u16, header: Option<&HeaderValue>, body: &[u8]) -> Refusal {
+    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    let code = header
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or(&body.kind);
+    let code = code.split(':').next().unwrap_or_default();
+    let code = code.rsplit('#').next().unwrap_or_default();
+    Refusal {
+        status,
+        code: sanitize(code),
+        message: sanitize(&body.message),
+    }
+}
+
+fn classify(refusal: Refusal, tries: Tries) -> ApiError {
+    match refusal.status {
+        429 => ApiError::Throttled(refusal, tries),
+        _ if refusal.code.starts_with("Throttling") => ApiError::Throttled(refusal, tries),
+        500.. => {
+            let host = API.to_owned();
+            ApiError::Unavailable(Fault::Status { host, refusal }, tries)
+        }
+        _ => ApiError::Refused(refusal),
+    }
+}
