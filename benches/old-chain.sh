@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Measures the tools against the chain that they replace: containerd pulls and unpacks, `soci` indexes and pushes.
+# Measures the tools against the programs that they replace: containerd pulls and unpacks, `soci` indexes and pushes.
 # usage: benches/old-chain.sh IMAGE_REF SOCI_BINARY [RUNS]
-# IMAGE_REF is on a registry that speaks plain HTTP on loopback. Needs root, containerd and ctr, for the old chain.
-# Both chains start from nothing in every run. Prints seconds, core-seconds and peak memory of each step; what containerd
-# itself takes is not counted, nor its start.
+# IMAGE_REF is in a registry on loopback that speaks plain HTTP. Needs root, containerd and ctr for the old chain.
+# Both chains start with an empty store in every run. Prints seconds, core-seconds and peak memory of each step, without
+# the start of containerd and the core-seconds of its daemon.
 set -euo pipefail
 image=$1 soci=$2 runs=${3:-3}
 tools=$(realpath "${CARGO_TARGET_DIR:-target}/release")
 work=$(mktemp -d)
 trap '[[ -z ${daemon-} ]] || kill "$daemon"; wait; rm -rf "$work"' EXIT
 
-# Runs a step and prints a line about it.
+# Runs a step and prints its measurements in one line.
 step() {
   local name=$1
   shift

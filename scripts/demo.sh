@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Shows the whole pipeline: on an image of this machine's own files in an OCI layout, so that no registry, account
-# or network is needed; or on the image given as an argument, beside which the index is pushed. Needs no more than the tools.
+# Runs the whole pipeline: on an image that this script makes from files of this machine, in an OCI image layout, so
+# that no registry, account or network is needed; or on the image given as an argument, and pushes the index beside it.
+# Needs only the tools and a POSIX system.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,7 @@ blob() {
   printf '{"mediaType":"%s","digest":"sha256:%s","size":%d}' "$1" "$digest" "$size"
 }
 
-# Makes a layer of the files that are named on standard input; appends to `layers` and `diff_ids`.
+# Makes a layer of the files whose names come on standard input, and appends it to `layers` and `diff_ids`.
 layer() {
   tar -c --no-recursion --mtime=@0 --owner=0 --group=0 --numeric-owner --ignore-failed-read \
     --warning=no-failed-read --verbatim-files-from -T - 2>/dev/null >"$demo/tar" || true
@@ -28,7 +29,7 @@ layer() {
   rm "$demo/tar"
 }
 
-# Names files of this machine until they are $1 MB.
+# Prints the names of files of this machine that have $1 MB together.
 files() {
   find -L /usr/lib /usr/share /usr/bin -type f -readable -size -8M -printf '%s %p\n' 2>/dev/null |
     awk -v left="$1" '{ left -= $1 / 1e6; if (left < 0) exit; sub(/^[0-9]+ /, ""); print }' || true
@@ -49,7 +50,7 @@ make_image() {
     "${root%\}}" '{"org.opencontainers.image.ref.name":"latest"}' >"$demo/image/index.json"
 }
 
-# Prints what became of each layer, and the indexes, of the documents in file $1. No jq: this must run anywhere.
+# Prints the outcome of each layer, and the indexes, of the documents in file $1. Uses awk, since jq may be missing.
 table() {
   sed -E 's/\{"descriptor":|,"index":\{|,"converted":\{|,"push":\{/\n&/g' "$1" | awk '
     function value(text, name) {

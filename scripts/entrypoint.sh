@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The container's entrypoint: the four tools in a pipe, or one of them.
 # It translates the environment into options, finds credentials and a store, passes signals on,
-# and ends with the status of the stage that is to blame. It decides nothing about an image.
+# and ends with the status of the stage that failed. It makes no decision about an image.
 set -euo pipefail
 
 usage() {
@@ -13,7 +13,7 @@ Builds the SOCI index of each image REF and pushes it beside the image.
 
   MIN_LAYER_SIZE   skip layers smaller than this many MiB (a whole number; default 10)
   IMAGE_ARCH       platforms, such as linux/amd64,linux/arm64, or all (default linux/amd64)
-  AWS_REGION       the region, where the registry's name does not give it
+  AWS_REGION       the region, if the registry's host name does not contain it
   SOCI_…           any option of the tools: see `IMAGE soci-index --help`
 END
 }
@@ -23,8 +23,8 @@ refuse() {
   exit "${2:-2}"
 }
 
-# Says what keeps the AWS credentials below $1 from being read; fails where nothing does.
-unreadable() {
+# Prints the file or directory below $1 that keeps the AWS credentials from being read. Fails if they can be read.
+unreadable_file() {
   if [[ -d $1 && ! -x $1 ]]; then
     echo "$1"
   elif [[ -e $1/credentials && ! -r $1/credentials ]]; then
@@ -36,15 +36,16 @@ unreadable() {
   fi
 }
 
-# Names the .aws that older builders mounted, unless the home directory has one. One that cannot be read is hidden
-# from the tools, which would stop at it although a role may do; `hint` keeps what to say if none does.
+# Points the AWS credential chain to /root/.aws, where older builders mounted it, unless the home directory has one.
+# Files that cannot be read are hidden from the tools: the credential chain would stop there, although a role may give
+# credentials. `hint` keeps the message that is shown if no other credentials are found.
 hint=
 find_credentials() {
   local directory file
   [[ -z ${AWS_SHARED_CREDENTIALS_FILE-}${AWS_CONFIG_FILE-} ]] || return 0
   for directory in "${HOME:+$HOME/.aws}" /root/.aws; do
     [[ -n $directory ]] || continue
-    if file=$(unreadable "$directory"); then
+    if file=$(unreadable_file "$directory"); then
       export AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_CONFIG_FILE=/dev/null
       hint="soci: $file cannot be read by uid $(id -u): add --user \"\$(id -u):\$(id -g)\" to docker run"
     elif [[ -e $directory/credentials || -e $directory/config ]]; then
@@ -56,7 +57,7 @@ find_credentials() {
   done
 }
 
-# Any user, and a read-only root, must do: takes the first directory that can be written.
+# Takes the first directory that can be written, since any user and a read-only root are supported.
 find_store() {
   local directory
   [[ -z ${SOCI_STORE-} ]] || return 0
@@ -70,7 +71,7 @@ find_store() {
   refuse 'no directory for the store can be written: add a volume at /var/lib/soci, or set SOCI_STORE' 73
 }
 
-# Fills `plan` with the options that MIN_LAYER_SIZE and IMAGE_ARCH stand for; unset ones leave the tool's defaults.
+# Fills `plan` with the options for MIN_LAYER_SIZE and IMAGE_ARCH. For an unset variable, the tool's default applies.
 plan=()
 read_environment() {
   local platform platforms
@@ -91,31 +92,31 @@ read_environment() {
   fi
 }
 
-# Ends where a tool refuses its options, before the others ask for anything: it reads them before its input, and
-# there is none yet. It names the option, whose variable is what the user has set.
-try_options() {
-  local said status=0 variable=
-  said=$("$@" </dev/null 2>&1 >/dev/null) || status=$?
+# Runs a tool without input, and exits if the tool refuses its options: before any tool sends a request. The message
+# names the option, so that the error can name the variable that the user has set.
+check_options() {
+  local message status=0 variable=
+  message=$("$@" </dev/null 2>&1 >/dev/null) || status=$?
   ((status == 2)) || return 0
-  if [[ $said =~ --([a-z-]+) ]]; then
+  if [[ $message =~ --([a-z-]+) ]]; then
     variable=${BASH_REMATCH[1]^^}
     variable=SOCI_${variable//-/_}
   fi
-  refuse "${variable:+$variable: }$said"
+  refuse "${variable:+$variable: }$message"
 }
 
-# Ends with the first status that is not a bystander's (66: no input, 141: output closed), else with the first
-# that is not 0.
-blame() {
-  local status bystander=0
+# Exits with the first status of a stage that failed by itself. 66 (no input) and 141 (output closed) only follow from
+# the failure of another stage, so they count if there is no other.
+exit_with_first_failure() {
+  local status consequence=0
   for status in "$@"; do
     case $status in
     0) ;;
-    66 | 141) ((bystander)) || bystander=$status ;;
+    66 | 141) ((consequence)) || consequence=$status ;;
     *) exit "$status" ;;
     esac
   done
-  exit "$bystander"
+  exit "$consequence"
 }
 
 case ${1-} in
@@ -138,9 +139,10 @@ soci-pull | soci-plan | soci-index | soci-push)
   refuse "unknown option \`$1\`"
   ;;
 esac
-# Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The
-# subshell outlives the signal (a handler, unlike an ignored signal, is not inherited) and reads the statuses.
-# A stage that was not there yet to get the signal, or takes long to end, gets it again, and is killed if that does not help.
+# Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The subshell
+# survives the signal and reads the statuses: it has a handler, which, unlike an ignored signal, is not inherited.
+# A stage that started after the signal, or that takes more than 5 seconds to end, gets the signal again, and is killed
+# 3 seconds later.
 pipe='' signal='' asked=''
 forward() {
   signal=$1 asked=$1
@@ -153,21 +155,21 @@ trap 'forward INT' INT
 read_environment
 find_credentials
 find_store
-try_options soci-pull
-try_options soci-plan ${plan[@]+"${plan[@]}"}
-try_options soci-index
-try_options soci-push
+check_options soci-pull
+check_options soci-plan ${plan[@]+"${plan[@]}"}
+check_options soci-index
+check_options soci-push
 set -m
 (
   trap : INT TERM
   set +eo pipefail
   soci-pull "$@" </dev/null | soci-plan ${plan[@]+"${plan[@]}"} | soci-index | soci-push
-  blame "${PIPESTATUS[@]}"
+  exit_with_first_failure "${PIPESTATUS[@]}"
 ) &
 pipe=$!
 [[ -z $signal ]] || forward "$signal"
 
-# A signal ends `wait` too, with a status of its own; asked again, it gives the pipe's.
+# A signal interrupts `wait`, which then returns a status of its own. The next call returns the pipe's status.
 until
   signal=''
   status=0

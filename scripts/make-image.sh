@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds a large image as people build theirs (Python wheels on a Debian base, one layer each), for measurements:
 #   make-image.sh TARGET [MB]
-# TARGET is a reference, such as 127.0.0.1:5000/app:v1, that `docker push` writes to, or a new directory (with a /
-# at its start or ./) for an OCI layout. MB is the size of the wheels at least, compressed; 300 without it.
-# Needs root, docker, debootstrap and pip; skopeo for a layout. Downloads are kept below ~/.cache.
+# TARGET is a reference for `docker push`, such as 127.0.0.1:5000/app:v1, or a new directory that starts with / or ./ for
+# an OCI image layout. MB is the least size of the wheels, compressed; the default is 300.
+# Needs root, docker, debootstrap and pip, and skopeo for a layout. Downloads are kept below ~/.cache.
 set -euo pipefail
 
 usage() {
@@ -11,7 +11,7 @@ usage() {
   exit 2
 }
 
-# Large ones, of compiled code and of data, that stand without what they depend on.
+# Large wheels of compiled code and of data. They are not run, so their dependencies are left out.
 wheels=(numpy==2.2.6 pandas==2.2.3 scipy==1.15.3 pyarrow==20.0.0 opencv-python-headless==4.11.0.86
   scikit-learn==1.6.1 polars==1.30.0 tensorflow==2.14.0 jaxlib==0.6.1 xgboost-cpu==3.0.2 torch==2.7.0)
 

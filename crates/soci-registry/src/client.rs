@@ -8,8 +8,8 @@ use soci_oci::reference::RegistryReference;
 use url::Url;
 
 use crate::auth::Authenticator;
-use crate::credentials::{CredentialChain, EcrSource};
 use crate::credentials::environment::Environment;
+use crate::credentials::{CredentialChain, EcrSource};
 use crate::ecr::{self, EcrHost};
 use crate::error::sanitize::sanitize;
 use crate::error::{ConfigurationError, RegistryError};

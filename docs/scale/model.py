@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Computes the tables of docs/scale.md from measured figures, list prices and a simulation.
+"""Computes the tables of docs/scale/README.md from measured figures, list prices and a simulation.
 
-usage: benches/scale.py [--update docs/scale.md] [--index-core-s 3.7] ...
+usage: docs/scale/model.py [--update docs/scale/README.md] [--index-core-s 3.7] ...
 
 Every figure is an option; its default is what the document was written with, and `--help` names its source. Without
 `--update` the tables go to stdout; with it, each replaces the table that follows its marker `<!-- table: NAME -->` in
@@ -68,7 +68,7 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Priced:
-    """List prices of us-east-1 and quotas; docs/scale.md says when and where each was read."""
+    """List prices of us-east-1 and quotas; docs/scale/README.md says when and where each was read."""
 
     lambda_x86: float = figure(0.0000166667, "$ per GB-s (1024 MB) of Lambda on x86")
     lambda_arm: float = figure(0.0000133334, "$ per GB-s (1024 MB) of Lambda on arm64")
