@@ -8,9 +8,9 @@ ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --release --bins \
+RUN cargo build --locked --profile dist --bins \
  && mkdir /out \
- && find target/release -maxdepth 1 -type f -executable -name 'soci-*' -exec cp -t /out {} +
+ && find target/dist -maxdepth 1 -type f -executable -name 'soci-*' -exec cp -t /out {} +
 
 FROM ${RUNTIME_IMAGE}
 # The store may be any user's. /root can be entered, for credentials mounted where older builders wanted them.

@@ -41,8 +41,9 @@ sweeps: ## fail each file system call once, and kill the tools at each, and prin
 	cargo test --locked -p soci-e2e --test sweeps -- --nocapture
 
 .PHONY: bench
-bench: build ## measure the tools against public ones, and write docs/performance.md; BENCH_ARGS
+bench: ## measure the tools against public ones, and write docs/performance.md; BENCH_ARGS
 	scripts/setup.sh test bench
+	cargo build --workspace --locked --profile dist --bins
 	benches/bench.py $(BENCH_ARGS)
 	cargo bench --locked -p soci-ztoc --bench ztoc
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measures the tools on an image that it makes, against public tools in the same run; see docs/performance.md.
 
-usage: benches/bench.py [--rounds N] [--no-write] [--only PART]...
-The tools are those in $CARGO_TARGET_DIR/release. What can be used again stays in $CARGO_TARGET_DIR/bench.
+usage: benches/bench.py [--rounds N] [--no-write] [--profile NAME] [--only PART]...
+The tools are those in $CARGO_TARGET_DIR/dist, or in another directory there with `--profile`. Images and registries that the
+next run can use again stay in $CARGO_TARGET_DIR/bench.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def make_image(registry: Registry) -> None:
 
 
 def rounds_of(image: speed.Image, wanted: int, registries: list[Registry], work: Path) -> tuple[list[dict], int]:
-    """Measures so many rounds; those before or after which there were not two whole cores are left out, and counted."""
+    """Measures `wanted` rounds. A round before or after which the machine did not give two whole cores is left out."""
     costs, number = [], 0
     while len(costs) < wanted and number < 4 * wanted:
         say(f"round {len(costs) + 1} of {wanted}")
@@ -46,7 +47,7 @@ def rounds_of(image: speed.Image, wanted: int, registries: list[Registry], work:
         if worst <= speed.QUIET:
             costs.append(measured)
         else:
-            say(f"two at once took {worst:.2f} times as long as one: somebody else uses the machine; once more")
+            say(f"two at once took {worst:.2f} times as long as one: another program uses the machine; repeating the round")
     if not costs:
         raise SystemExit("bench: the machine never gave two whole cores")
     return costs, number - len(costs)
@@ -77,15 +78,16 @@ def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, w
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--profile", default="dist", help="the Cargo profile of the tools: dist (the default) or release")
     parser.add_argument("--no-write", action="store_true", help="print the tables only")
     parser.add_argument("--only", action="append", choices=PARTS, help="leave the other parts out; writes nothing")
     arguments = parser.parse_args()
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve()
-    os.environ["PATH"] = f"{target / 'release'}:{os.environ['PATH']}"
+    os.environ["PATH"] = f"{target / arguments.profile}:{os.environ['PATH']}"
     os.chdir(ROOT)
     kept = target / "bench"
     kept.mkdir(parents=True, exist_ok=True)
-    # What an earlier run has pushed would be found again.
+    # An earlier run's ztocs would be reused.
     for repositories in ("round", "tiny"):
         shutil.rmtree(kept / "registry/docker/registry/v2/repositories" / repositories, ignore_errors=True)
     work = Path(tempfile.mkdtemp(dir=kept))

@@ -6,7 +6,7 @@
 # the start of containerd and the core-seconds of its daemon.
 set -euo pipefail
 image=$1 soci=$2 runs=${3:-3}
-tools=$(realpath "${CARGO_TARGET_DIR:-target}/release")
+tools=$(realpath "${CARGO_TARGET_DIR:-target}/dist")
 work=$(mktemp -d)
 trap '[[ -z ${daemon-} ]] || kill "$daemon"; wait; rm -rf "$work"' EXIT
 
