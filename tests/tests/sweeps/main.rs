@@ -157,7 +157,7 @@ fn repeats_every_interrupted_call() {
     swept.assert_more_than(200);
 }
 
-/// F7, H8: a file system without locks.
+/// F7: a file system without locks.
 #[test]
 fn works_without_file_locks() {
     for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
