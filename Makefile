@@ -48,7 +48,7 @@ bench: ## measure the tools against public ones, and write docs/performance.md; 
 	cargo bench --locked -p soci-ztoc --bench ztoc
 
 .PHONY: check
-check: ## formatting, lints, licences and duplicates of dependencies, shell scripts
+check: ## run every check that is not a test: format, lints, docs, licences, spelling, scripts, workflows
 	scripts/check.sh
 
 .PHONY: demo

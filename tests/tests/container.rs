@@ -29,7 +29,7 @@ ARG RUNTIME_IMAGE
 FROM $RUNTIME_IMAGE
 COPY ca-certificates.crt /etc/ssl/certs/
 COPY bin/ /built/
-RUN printf '#!/bin/sh\nmkdir target && cp -r /built target/release\n' >/usr/local/bin/cargo \
+RUN printf '#!/bin/sh\nmkdir target && cp -r /built target/dist\n' >/usr/local/bin/cargo \
  && chmod +x /usr/local/bin/cargo
 ";
 

@@ -8,15 +8,25 @@
 //! manifest would have another digest in every run. `tests/why_not_oci_spec.rs` has a test for each
 //! such difference, which fails when the library catches up.
 
+/// Converted images (SOCI version 2).
 pub mod convert;
+/// Descriptors.
 pub mod descriptor;
+/// Digests.
 pub mod digest;
+/// JSON as Go writes it.
 pub mod go_json;
+/// Media types of layers.
 pub mod layer;
+/// Manifests and image indexes.
 pub mod manifest;
+/// Media types of manifests and configurations.
 pub mod media_type;
+/// Platforms.
 pub mod platform;
+/// References to images.
 pub mod reference;
+/// SOCI indexes.
 pub mod soci;
 
 pub use descriptor::Descriptor;

@@ -8,25 +8,46 @@
     reason = "every function of a test kit panics on failure"
 )]
 
+/// Mocks of the AWS APIs that give credentials and tokens.
 pub mod aws;
+/// Secrets that a test plants, and the search for them.
 pub mod canary;
+/// Certificates for servers on loopback.
 pub mod certificate;
+/// Docker credential helpers.
 pub mod credential_helper;
+/// Damaged blobs.
 pub mod damage;
+/// A name server.
 pub mod dns;
+/// Documents of each stage, without the tools.
 pub mod document;
+/// A registry that fails on request.
 pub mod faulty;
+/// Recorded output of the reference implementation.
 pub mod golden;
+/// An HTTP client.
 pub mod http;
+/// Small images.
 pub mod image;
+/// The AWS mock `moto_server`.
 pub mod moto;
+/// Tests in a network namespace.
 pub mod namespace;
+/// Addresses and host names of a namespace.
 pub mod network;
+/// The tools as processes.
 pub mod process;
+/// An HTTP proxy.
 pub mod proxy;
+/// Real registries.
 pub mod registry;
+/// A tool that is still running.
 pub mod running;
 mod server;
+/// Checks of a store.
 pub mod store;
+/// A proxy that records the bytes of connections.
 pub mod wiretap;
+/// The workspace and its binaries.
 pub mod workspace;

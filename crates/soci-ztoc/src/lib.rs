@@ -32,6 +32,7 @@ mod decode;
 mod encode;
 mod entry;
 mod error;
+/// Random access to a layer through its ztoc.
 pub mod extract;
 mod flat;
 mod gzip;
