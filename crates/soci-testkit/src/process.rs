@@ -143,9 +143,30 @@ impl Tool {
     }
 
     /// Runs the tool until it exits.
+    ///
+    /// Panics if it runs longer than three minutes, or prints a secret.
     #[track_caller]
     pub fn run(self) -> Finished {
-        pipeline([self]).pop().expect("one tool was run")
+        let name = file_name(&self.command);
+        let started = Instant::now();
+        let output = assert_cmd::Command::from_std(self.command)
+            .write_stdin(self.stdin)
+            .timeout(TIME_LIMIT)
+            .output()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            started.elapsed() < TIME_LIMIT,
+            "{name} hangs; its stderr is:\n{stderr}"
+        );
+        let finished = Finished {
+            name,
+            status: output.status,
+            stdout: output.stdout,
+            stderr,
+        };
+        finished.assert_no_secrets();
+        finished
     }
 }
 
@@ -173,6 +194,15 @@ impl Finished {
         self.status
             .code()
             .unwrap_or_else(|| 128 + self.status.signal().unwrap_or_default())
+    }
+
+    /// Asserts that a tool of this workspace has printed no secret.
+    #[track_caller]
+    fn assert_no_secrets(&self) {
+        if self.name.starts_with("soci-") {
+            assert_hidden(&format!("stderr of {}", self.name), self.stderr.as_bytes());
+            assert_hidden(&format!("stdout of {}", self.name), &self.stdout);
+        }
     }
 
     /// Asserts the exit status.
@@ -268,11 +298,7 @@ impl Running {
         });
         let is_first = stdin.is_none();
         command.stdin(stdin.map_or_else(Stdio::piped, Stdio::from));
-        let name = Path::new(command.get_program())
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = file_name(&command);
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -295,17 +321,21 @@ impl Running {
         let stderr = String::from_utf8_lossy(&read("stderr")).into_owned();
         let status = status.unwrap_or_else(|| panic!("{name} hangs; its stderr is:\n{stderr}"));
         let stdout = read("stdout");
-        if name.starts_with("soci-") {
-            assert_hidden(&format!("stderr of {name}"), stderr.as_bytes());
-            assert_hidden(&format!("stdout of {name}"), &stdout);
-        }
-        Finished {
+        let finished = Finished {
             name,
             status,
             stdout,
             stderr,
-        }
+        };
+        finished.assert_no_secrets();
+        finished
     }
+}
+
+/// Returns the file name of a command's program.
+fn file_name(command: &Command) -> String {
+    let name = Path::new(command.get_program()).file_name();
+    name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Writes in a thread, since a tool may write to a full pipe before it has read all of its stdin.

@@ -3,14 +3,14 @@
 //! It is the only call of these APIs that the tools make. The AWS SDKs for ECR would make it, too,
 //! but each of them compiles every operation of its API: together a fifth of a build from source.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_types::service_config::ServiceConfigKey;
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -41,7 +41,11 @@ pub(super) enum ApiError {
     /// The request cannot be made or signed, or the reply cannot be read. Holds the reason.
     Malformed(String),
     /// The API refused the request.
-    Refused(Refusal),
+    Refused {
+        refusal: Refusal,
+        /// The time of the server, if its reply tells it.
+        server_time: Option<SystemTime>,
+    },
     /// The API limits the rate of requests.
     Throttled(Refusal, Tries),
     /// The API could not be reached, or failed.
@@ -88,13 +92,23 @@ impl TokenCall<'_> {
         let url = self.url()?;
         let started = Instant::now();
         let mut count = 0;
+        let mut server_time = None;
         loop {
             count += 1;
             let tries = Tries {
                 count,
                 elapsed: started.elapsed(),
             };
-            match self.send_once(&url, tries).await {
+            let time = server_time.unwrap_or_else(|| self.machine_time());
+            match self.send_once(&url, time, tries).await {
+                // The clock of this machine is wrong: the request is signed once more, with the
+                // time of the server.
+                Err(ApiError::Refused {
+                    refusal,
+                    server_time: Some(time),
+                }) if server_time.is_none() && is_about_time(&refusal.to_string()) => {
+                    server_time = Some(time);
+                }
                 Err(ApiError::Throttled(..) | ApiError::Unavailable(..)) if count < ATTEMPTS => {
                     let longest = RETRY_WAIT * (1 << (count - 1));
                     tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
@@ -137,27 +151,40 @@ impl TokenCall<'_> {
             .or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
 
-    async fn send_once(&self, url: &Url, tries: Tries) -> Result<Secret, ApiError> {
+    fn machine_time(&self) -> SystemTime {
+        self.config.time_source().unwrap_or_default().now()
+    }
+
+    async fn send_once(
+        &self,
+        url: &Url,
+        time: SystemTime,
+        tries: Tries,
+    ) -> Result<Secret, ApiError> {
         let unavailable = |reason: String| {
             let host = API.to_owned();
             ApiError::Unavailable(Fault::Connection { host, reason }, tries)
         };
-        let request = self.signed_request(url)?;
+        let request = self.signed_request(url, time)?;
         let response = self.clients.client_for_aws(url).execute(request).await;
         let mut response = response.map_err(|error| unavailable(describe_causes(&error)))?;
         let status = response.status().as_u16();
-        let code = response.headers().get("x-amzn-errortype").cloned();
+        let headers = response.headers().clone();
         let body = read_body(&mut response).await;
         let body = body.map_err(|error| unavailable(describe_causes(&error)))?;
         if status == 200 {
             return parse_token(&body);
         }
-        Err(classify(parse_refusal(status, code.as_ref(), &body), tries))
+        let code = headers.get("x-amzn-errortype");
+        let refusal = parse_refusal(status, code, &body);
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        let server_time = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        Err(classify(refusal, server_time, tries))
     }
 
-    /// Builds the request and signs it for this moment. (Signature Version 4, "Signing AWS API
+    /// Builds the request and signs it for `time`. (Signature Version 4, "Signing AWS API
     /// requests".)
-    fn signed_request(&self, url: &Url) -> Result<Request, ApiError> {
+    fn signed_request(&self, url: &Url, time: SystemTime) -> Result<Request, ApiError> {
         const BODY: &[u8] = b"{}";
         let malformed =
             |error: String| ApiError::Malformed(format!("cannot sign the request: {error}"));
@@ -172,7 +199,6 @@ impl TokenCall<'_> {
         );
         headers.insert("x-amz-target", HeaderValue::from_static(service.target));
         let identity = self.credentials.clone().into();
-        let time = self.config.time_source().unwrap_or_default().now();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(self.host.region())
@@ -265,7 +291,19 @@ fn parse_refusal(status: u16, header: Option<&HeaderValue>, body: &[u8]) -> Refu
     }
 }
 
-fn classify(refusal: Refusal, tries: Tries) -> ApiError {
+/// Returns whether `text` is the code or the message of a refusal because of the time for which a
+/// request was signed. AWS tells some of these refusals apart only by their message.
+pub(super) fn is_about_time(text: &str) -> bool {
+    let phrases = [
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+        "Signature expired",
+        "Signature not yet current",
+    ];
+    phrases.iter().any(|phrase| text.contains(phrase))
+}
+
+fn classify(refusal: Refusal, server_time: Option<SystemTime>, tries: Tries) -> ApiError {
     match refusal.status {
         429 => ApiError::Throttled(refusal, tries),
         _ if refusal.code.starts_with("Throttling") => ApiError::Throttled(refusal, tries),
@@ -273,6 +311,9 @@ fn classify(refusal: Refusal, tries: Tries) -> ApiError {
             let host = API.to_owned();
             ApiError::Unavailable(Fault::Status { host, refusal }, tries)
         }
-        _ => ApiError::Refused(refusal),
+        _ => ApiError::Refused {
+            refusal,
+            server_time,
+        },
     }
 }

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 
-use super::api::{ApiError, TokenCall};
+use super::api::{ApiError, TokenCall, is_about_time};
 use super::{EcrHost, http};
 use crate::credentials::{Credential, Renewal};
 use crate::error::sanitize::sanitize;
@@ -45,7 +45,9 @@ impl EcrHost {
             match self.fetch_token(&config, clients, tried).await {
                 Ok(credential) => Ok(credential),
                 Err(error) if matches!(self, Self::Public { .. }) => {
-                    tracing::warn!("{operation}: no AWS credentials are used: {error}");
+                    tracing::warn!(
+                        "{operation}: ECR Public is read without AWS credentials: {error}"
+                    );
                     tried.push(format!("AWS: {error}"));
                     Ok(None)
                 }
@@ -142,7 +144,7 @@ impl fmt::Display for TokenError {
             Self::Credentials(reason) | Self::Api(ApiError::Malformed(reason)) => {
                 f.write_str(reason)
             }
-            Self::Api(ApiError::Refused(refusal) | ApiError::Throttled(refusal, _)) => {
+            Self::Api(ApiError::Refused { refusal, .. } | ApiError::Throttled(refusal, _)) => {
                 refusal.fmt(f)
             }
             Self::Api(ApiError::Unavailable(fault, _)) => fault.fmt(f),
@@ -173,20 +175,6 @@ fn error_chain(error: &dyn Error) -> String {
         next = cause.source();
     }
     sanitize(&text)
-}
-
-/// Returns whether AWS refused a request because of the time at which it was signed. AWS tells this
-/// apart from a wrong signature only in the text of its message.
-fn is_about_time(reason: &str) -> bool {
-    let complaints = [
-        "RequestTimeTooSkewed",
-        "RequestExpired",
-        "Signature expired",
-        "Signature not yet current",
-    ];
-    complaints
-        .iter()
-        .any(|complaint| reason.contains(complaint))
 }
 
 #[cfg(test)]

@@ -138,6 +138,38 @@ async fn tries_again_when_the_api_is_throttled_or_down() {
 }
 
 #[tokio::test]
+async fn signs_again_with_the_time_of_the_server() {
+    const SKEWED: &str =
+        r#"{"__type":"InvalidSignatureException","message":"Signature expired: now is later"}"#;
+    let fake = Fake::start(|seen, _| {
+        if seen.headers["x-amz-date"] == "20000102T030405Z" {
+            Reply::new(200).body(format!(
+                r#"{{"authorizationData":[{{"authorizationToken":"{}"}}]}}"#,
+                encoded_token()
+            ))
+        } else {
+            Reply::new(403)
+                .header("Date", "Sun, 02 Jan 2000 03:04:05 GMT")
+                .body(SKEWED)
+        }
+    });
+    assert_token(&fetch(PRIVATE, &fake, Keys::Good).await.0);
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn signs_again_only_once() {
+    let fake = Fake::start(|_, _| {
+        Reply::new(403)
+            .header("Date", "Sun, 02 Jan 2000 03:04:05 GMT")
+            .body(r#"{"__type":"RequestExpired","message":"too late"}"#)
+    });
+    let (token, _) = fetch(PRIVATE, &fake, Keys::Good).await;
+    token.expect_err("a refusal");
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn gives_up_after_three_tries() {
     let fake = Fake::start(|_, _| Reply::new(500));
     let (token, _) = fetch(PRIVATE, &fake, Keys::Good).await;

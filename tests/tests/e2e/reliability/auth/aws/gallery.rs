@@ -83,7 +83,7 @@ fn reads_ecr_public_without_credentials() {
         let tool = trusting(pull(&sandbox, &reference), &registry);
         let ended = aws::use_endpoint(tool, &api).run().succeeds();
         let ended = ended
-            .says("without credentials of AWS")
+            .says("without AWS credentials")
             .says("sts:GetServiceBearerToken");
         assert_no_secret(&sandbox, &[&ended]);
         for asked in registry.requests_to("GET", "/token/") {
