@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, parse_flag};
+use soci_cli::{CommonArgs, Failure, Io, Tool, parse_count, parse_flag};
 use soci_registry_args::RegistryArgs;
 use soci_transport::MemoryBudget;
 
@@ -18,8 +18,8 @@ const CHUNK_MEMORY: usize = 4 << 20;
 
 /// Build the ztocs and SOCI indexes that a plan asks for
 ///
-/// Reads planned documents from stdin and writes them to stdout with the descriptors of the ztocs,
-/// the SOCI indexes and the converted image, which are in the store by then.
+/// Reads the documents of soci-plan from stdin. Stores the ztocs, the SOCI indexes and the
+/// converted image of each, and writes the document to stdout with their descriptors.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-index",
@@ -28,10 +28,10 @@ const CHUNK_MEMORY: usize = 4 << 20;
 )]
 pub struct Args {
     /// Layers to read at a time [default: the number of processors]
-    #[arg(long, value_name = "N", env = "SOCI_JOBS")]
+    #[arg(long, value_name = "N", env = "SOCI_JOBS", value_parser = parse_count)]
     jobs: Option<NonZeroUsize>,
 
-    /// Name of the build tool that is written into ztocs and SOCI indexes
+    /// Build tool identifier to record in ztocs and SOCI indexes
     #[arg(long, value_name = "NAME", env = "SOCI_BUILD_TOOL_IDENTIFIER", default_value = BUILD_TOOL_IDENTIFIER)]
     build_tool_identifier: String,
 

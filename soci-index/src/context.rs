@@ -16,7 +16,7 @@ pub(crate) struct Context {
     pub(crate) jobs: NonZeroUsize,
     /// Limits the memory of the chunks of all layers that are being read.
     pub(crate) memory: MemoryBudget,
-    /// The name of the build tool that is written into ztocs and SOCI indexes.
+    /// The build tool identifier to record in ztocs and SOCI indexes.
     pub(crate) build_tool_identifier: String,
     pub(crate) reuse: Reuse,
 }

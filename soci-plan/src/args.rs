@@ -15,7 +15,7 @@ use crate::{explain, prefetch, reuse};
 /// Decide which manifests and layers of an image are indexed
 ///
 /// Reads documents from stdin and writes them to stdout. Each manifest and layer gets a decision:
-/// index it, or skip it for the reason that is named.
+/// index it, or skip it for a reason.
 #[derive(Debug, Parser)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, env = "SOCI_ALL_PLATFORMS", value_parser = parse_flag)]
     all_platforms: bool,
 
-    /// Skip layers smaller than this
+    /// Skip layers whose size in the manifest is smaller than this
     #[arg(
         long,
         value_name = "SIZE",

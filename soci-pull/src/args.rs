@@ -10,8 +10,8 @@ use crate::pull::Puller;
 
 /// Resolve image references and store their manifests and configurations
 ///
-/// Takes references as arguments. Without arguments, reads one reference per line from stdin; a line
-/// may also hold a document of an earlier run. Writes one document per image to stdout.
+/// Takes references as arguments. Without arguments, reads one reference per line from stdin; a
+/// line may also hold a document of an earlier run. Writes one document per image to stdout.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-pull",
@@ -32,7 +32,7 @@ pub struct Args {
     )]
     platform: Vec<Platform>,
 
-    /// Store the layers too; of a planned document, only the layers to be indexed
+    /// Store the layers too; if a document has a plan, only the layers to be indexed
     #[arg(long, env = "SOCI_LAYERS", value_parser = parse_flag)]
     layers: bool,
 

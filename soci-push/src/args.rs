@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, parse_flag};
+use soci_cli::{CommonArgs, Failure, Io, Tool, parse_count, parse_flag};
 use soci_registry_args::RegistryArgs;
 
 use crate::push::Pusher;
@@ -12,8 +12,9 @@ use crate::uploader::Mode;
 
 /// Push SOCI indexes and converted images
 ///
-/// Reads indexed documents from stdin and pushes the ztocs, SOCI indexes and converted images that
-/// they name from the store. Writes the documents to stdout with what was pushed.
+/// Reads the documents of soci-index from stdin. Pushes the ztocs, the SOCI indexes and the
+/// converted image of each from the store, and writes the document to stdout with a record of the
+/// push.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-push",
@@ -44,7 +45,8 @@ pub struct Args {
         long,
         value_name = "N",
         env = "SOCI_MAX_CONCURRENT_UPLOADS",
-        default_value = "3"
+        default_value = "3",
+        value_parser = parse_count
     )]
     max_concurrent_uploads: NonZeroUsize,
 

@@ -15,7 +15,7 @@ use crate::uploader::Uploader;
 pub(crate) enum ExistingIndex {
     /// Push the index, and print a warning
     Warn,
-    /// Push no index of version 1
+    /// Do not push the index of version 1
     Skip,
     /// Push the index without looking for others
     Allow,

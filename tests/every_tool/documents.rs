@@ -49,7 +49,7 @@ fn refuses_what_follows_a_document_on_its_line() {
     }
 }
 
-/// H1: an empty standard input is the fault of the stage before.
+/// H1: an empty standard input is the fault of the previous stage.
 #[test]
 fn reports_an_empty_input_with_a_status_of_its_own() {
     let sandbox = Sandbox::new();

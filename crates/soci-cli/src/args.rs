@@ -1,5 +1,6 @@
 //! Arguments that several tools take.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -58,6 +59,20 @@ pub fn parse_flag(text: &str) -> Result<bool, FlagError> {
         "false" | "no" | "off" | "0" | "" => Ok(false),
         _ => Err(FlagError),
     }
+}
+
+/// The error for a text that is not a count.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("expected a whole number, at least 1")]
+pub struct CountError;
+
+/// Parses a count, such as a number of connections.
+///
+/// # Errors
+///
+/// Returns an error if the text is not a whole number, or is 0.
+pub fn parse_count(text: &str) -> Result<NonZeroUsize, CountError> {
+    text.parse().ok().ok_or(CountError)
 }
 
 impl CommonArgs {

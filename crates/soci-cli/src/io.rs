@@ -115,7 +115,7 @@ impl Io {
         } else {
             Err(Failure::message(
                 Exit::NoInput,
-                "no document on stdin: the stage before failed",
+                "no document on stdin: the previous stage may have failed",
             ))
         }
     }

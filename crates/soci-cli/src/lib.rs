@@ -14,7 +14,7 @@ mod signals;
 mod size;
 mod workers;
 
-pub use args::{CommonArgs, FlagError, LogFormat, parse_flag};
+pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};
 pub use failure::Failure;
 pub use io::{DownstreamGone, Io};
 pub use log::replace_control_characters;

@@ -9,21 +9,16 @@ use std::str::FromStr;
 pub struct ByteSize(pub u64);
 
 /// The error for a text that is not a size.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "size `{text}`: expected a whole number with an optional unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), below 8 EiB"
+    "expected a whole number with an optional unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), below 8 EiB"
 )]
-pub struct ByteSizeError {
-    text: String,
-}
+pub struct ByteSizeError;
 
 impl FromStr for ByteSize {
     type Err = ByteSizeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || ByteSizeError {
-            text: text.escape_debug().take(40).collect(),
-        };
         let unit_start = text
             .find(|character: char| !character.is_ascii_digit())
             .unwrap_or(text.len());
@@ -38,7 +33,7 @@ impl FromStr for ByteSize {
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
             "TiB" => 1 << 40,
-            _ => return Err(error()),
+            _ => return Err(ByteSizeError),
         };
         let bytes = digits
             .parse::<u64>()
@@ -47,7 +42,7 @@ impl FromStr for ByteSize {
         bytes
             .filter(|bytes| i64::try_from(*bytes).is_ok())
             .map(Self)
-            .ok_or_else(error)
+            .ok_or(ByteSizeError)
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Exit {
     Usage = 2,
     /// Corrupt, hostile or malformed input: a wrong digest, a limit exceeded.
     BadData = 65,
-    /// No document on stdin: the stage before failed.
+    /// No document on stdin: the previous stage may have failed.
     NoInput = 66,
     /// The registry or the network is unavailable after all retries.
     Unavailable = 69,

@@ -3,22 +3,34 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
+use soci_cli::parse_count;
 use soci_registry::{RetryPolicy, Timeouts};
 
 use crate::seconds::Seconds;
 
+/// The heading of these arguments in the help text. It stands at each argument, because
+/// `next_help_heading` would also move the arguments after these under it.
+const HEADING: &str = "Network";
+
 /// Timeouts, retries and the number of connections.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
     /// Connections over which one layer is downloaded; more than one helps if the network limits
     /// each connection
-    #[arg(long, value_name = "N", env = "SOCI_CONNECTIONS", default_value = "1")]
+    #[arg(
+        long,
+        help_heading = HEADING,
+        value_name = "N",
+        env = "SOCI_CONNECTIONS",
+        default_value = "1",
+        value_parser = parse_count
+    )]
     pub connections: NonZeroUsize,
 
     /// Longest time to connect, including the TLS handshake
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "SECONDS",
         env = "SOCI_CONNECT_TIMEOUT",
         default_value = "10"
@@ -28,6 +40,7 @@ pub struct NetworkArgs {
     /// Longest wait for the first byte of a response
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "SECONDS",
         env = "SOCI_FIRST_BYTE_TIMEOUT",
         default_value = "30"
@@ -37,6 +50,7 @@ pub struct NetworkArgs {
     /// Longest wait for the next byte of a response
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "SECONDS",
         env = "SOCI_IDLE_TIMEOUT",
         default_value = "30"
@@ -46,6 +60,7 @@ pub struct NetworkArgs {
     /// Longest time without progress of an upload; its response may take five times as long
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "SECONDS",
         env = "SOCI_UPLOAD_TIMEOUT",
         default_value = "60"
@@ -55,6 +70,7 @@ pub struct NetworkArgs {
     /// Longest time that a Docker credential helper may run
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "SECONDS",
         env = "SOCI_HELPER_TIMEOUT",
         default_value = "30"
@@ -64,6 +80,7 @@ pub struct NetworkArgs {
     /// Wait before the first retry; four times as long if the registry throttles requests
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "SECONDS",
         env = "SOCI_RETRY_WAIT",
         default_value = "0.25"

@@ -1,4 +1,4 @@
-//! Arguments that tell how to reach registries.
+//! Arguments that set how to reach registries.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ const USER_AGENT: &str = concat!("soci-tools/", env!("CARGO_PKG_VERSION"));
 /// How to reach registries, and with which credentials.
 #[derive(Args, Clone, Debug)]
 pub struct RegistryArgs {
-    /// Use plain HTTP for the registry, or with =false never [default: for loopback hosts only]
+    /// Use plain HTTP for the registry; with =false, never use it [default: only for loopback hosts]
     #[arg(long, env = "SOCI_PLAIN_HTTP", value_name = "BOOL", value_parser = parse_flag, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub plain_http: Option<bool>,
 

@@ -26,8 +26,8 @@ pub(crate) fn read_selected(
     }
 }
 
-/// Returns the digest of the image that an `index.json` lists under the name `tag`, or `None` if
-/// there is none.
+/// Returns the digest of the image that an `index.json` lists under the name `tag`, or `None` if it
+/// lists none.
 pub(crate) fn resolve_tag(
     index: &[u8],
     tag: &str,
