@@ -19,8 +19,9 @@ use crate::outcome::LayerOutcome;
 use crate::priority::Priority;
 use crate::reuse::{Candidates, Search};
 
-/// Identifies a layer of an image, however many of its manifests have it. A layer with two media
-/// types counts as two, since its bytes are read in two ways.
+/// Identifies a layer of an image. Manifests that share a layer share its key. A layer with two
+/// media types has two keys if one is gzip and the other is not, since its bytes are read in two
+/// ways.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct LayerKey {
     digest: Digest,
@@ -37,7 +38,7 @@ impl LayerKey {
     }
 }
 
-/// What came of each layer.
+/// The outcome of each layer.
 pub(crate) type LayerOutcomes = BTreeMap<LayerKey, LayerOutcome>;
 
 /// Returns the layers to index, each once, in the order in which they are started: the largest
@@ -221,7 +222,7 @@ impl<'a> LayerBuilder<'a> {
             .ok_or_else(|| Failure::message(Exit::Internal, "the source is not open"))
     }
 
-    /// Returns what determines the ztoc of a layer.
+    /// Returns the key of a layer in the cache: all that determines its ztoc.
     fn cache_key(&self, layer: &Descriptor) -> CacheKey<'_> {
         CacheKey {
             layer: layer.digest,

@@ -52,13 +52,13 @@ fn choose_platforms(
 ) -> Result<Vec<Option<Platform>>, Failure> {
     let mut chosen = vec![None; manifests.len()];
     for platform in platforms {
-        let at = manifests
+        let index = manifests
             .iter()
             .position(|entry| is_image_for(entry, platform))
             .ok_or_else(|| no_such_platform(manifests, platform))?;
-        if chosen[at].is_none() {
-            check_indexable(&manifests[at], platform)?;
-            chosen[at] = Some(platform.clone());
+        if chosen[index].is_none() {
+            check_indexable(&manifests[index], platform)?;
+            chosen[index] = Some(platform.clone());
         }
     }
     Ok(chosen)
@@ -76,8 +76,8 @@ fn choose_all(manifests: &[ManifestEntry]) -> Vec<Option<Platform>> {
         .collect()
 }
 
-/// Returns whether a manifest is listed for `platform`, other than as an attestation or as a SOCI
-/// index of the image for that platform.
+/// Returns whether a manifest is listed for `platform` and is neither an attestation nor a SOCI
+/// index, both of which may be listed for the platform of their image.
 fn is_image_for(entry: &ManifestEntry, platform: &Platform) -> bool {
     let matches = entry
         .platform()
@@ -89,8 +89,8 @@ fn is_image_for(entry: &ManifestEntry, platform: &Platform) -> bool {
         )
 }
 
-/// Returns why a manifest cannot be indexed, or `None` if it can be, provided that its platform is
-/// asked for and that its configuration was fetched.
+/// Returns why a manifest cannot be indexed, or `None` if it can be. Does not check whether its
+/// platform was asked for, or whether its configuration was fetched.
 fn find_obstacle(entry: &ManifestEntry) -> Option<ManifestReason> {
     let config_type = entry
         .config

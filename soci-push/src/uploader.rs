@@ -12,7 +12,8 @@ use soci_transport::{Destination, PutOutcome, Referrers, Source, TransportError}
 
 use crate::content::{BlobSet, Manifest};
 
-/// How often a manifest is sent if the registry answers that it does not know one of its blobs.
+/// How many times a manifest is sent at most if the registry answers that it does not know one of
+/// its blobs.
 const UNKNOWN_BLOB_TRIES: u32 = 3;
 
 /// Whether the destination is written.
@@ -65,7 +66,7 @@ pub(crate) struct Uploader<'a> {
 
 /// Where a blob is read from.
 #[derive(Clone, Copy)]
-enum Origin<'a> {
+enum BlobSource<'a> {
     Source(&'a Source),
     Store(&'a Layout),
 }
@@ -78,9 +79,9 @@ impl Uploader<'_> {
 
     fn send_blobs(&self, counts: &Counts) -> Result<(), Failure> {
         if let Some(source) = self.source {
-            self.send_each(&self.blobs.image, Origin::Source(source), counts)?;
+            self.send_each(&self.blobs.image, BlobSource::Source(source), counts)?;
         }
-        let store = Origin::Store(self.store);
+        let store = BlobSource::Store(self.store);
         self.send_each(&self.blobs.ztocs, store, counts)?;
         self.send_each(&self.blobs.configs, store, counts)
     }
@@ -89,13 +90,13 @@ impl Uploader<'_> {
     fn send_each(
         &self,
         blobs: &[Descriptor],
-        origin: Origin<'_>,
+        from: BlobSource<'_>,
         counts: &Counts,
     ) -> Result<(), Failure> {
         let mut blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest, blob)).collect();
         blobs.sort_by_key(|(_, blob)| Reverse(blob.size));
         run_parallel(&blobs, self.max_concurrent, |blob, _| {
-            self.send_blob(blob, origin, counts)
+            self.send_blob(blob, from, counts)
                 .map_err(|failure| failure.context(format!("cannot push blob `{}`", blob.digest)))
         })
         .map(drop)
@@ -105,7 +106,7 @@ impl Uploader<'_> {
     fn send_blob(
         &self,
         blob: &Descriptor,
-        origin: Origin<'_>,
+        from: BlobSource<'_>,
         counts: &Counts,
     ) -> Result<(), Failure> {
         if let Some(destination) = &self.destination
@@ -117,7 +118,7 @@ impl Uploader<'_> {
         let bytes = match self.writable() {
             Some(destination) => {
                 let bar = self.progress.add_bar(&blob.digest.short(), blob.size);
-                let bytes = origin.send(blob, destination)?;
+                let bytes = from.send(blob, destination)?;
                 bar.advance(blob.size);
                 bytes
             }
@@ -250,7 +251,7 @@ impl Uploader<'_> {
     }
 }
 
-impl Origin<'_> {
+impl BlobSource<'_> {
     /// Sends a blob to the destination. Returns the number of bytes that were sent: none if the
     /// registry has mounted the blob from another repository.
     fn send(self, blob: &Descriptor, destination: &Destination) -> Result<u64, Failure> {

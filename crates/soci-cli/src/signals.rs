@@ -1,9 +1,9 @@
-//! Signals: what must not stay behind is cleaned up before a signal ends the tool.
+//! Signals: temporary files and open uploads are removed before a signal ends the tool.
 //!
 //! After the first SIGINT, SIGTERM or SIGHUP, temporary files are removed and registered cleanups
-//! run for at most two seconds. Then the process dies by that signal, so that its parent sees which
-//! one it was. A second signal ends the process at once. A signal that the parent process has set
-//! to be ignored, as `nohup` does, stays ignored.
+//! run, for less than two seconds in all. Then the process dies by that signal, so that its parent
+//! sees which one it was. A second signal ends the process at once. A signal that the parent
+//! process has set to be ignored, as `nohup` does, stays ignored.
 
 use std::fs;
 use std::io;
@@ -46,7 +46,8 @@ static SIGNALS_HANDLED: AtomicBool = AtomicBool::new(false);
 /// Locked while a document is written.
 static DOCUMENT_LOCK: Mutex<()> = Mutex::new(());
 
-/// Registers a cleanup to run when a signal ends the process. It has about one second.
+/// Registers a cleanup to run when a signal ends the process. All cleanups together have about 1.5
+/// seconds.
 pub fn on_signal(cleanup: impl FnOnce() + Send + 'static) {
     let mut cleanups = CLEANUPS.lock().unwrap_or_else(PoisonError::into_inner);
     cleanups.push(Box::new(cleanup));
@@ -65,8 +66,8 @@ pub(crate) fn wait_if_terminating() {
     }
 }
 
-/// Prevents a signal from ending the process while the guard lives. If a signal is already ending
-/// the process, this blocks until then.
+/// Delays the end of the process by a signal while the guard lives, for at most [`DOCUMENT_LIMIT`].
+/// If a signal is already ending the process, this blocks until the process ends.
 pub(crate) fn defer_termination() -> MutexGuard<'static, ()> {
     DOCUMENT_LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -101,8 +102,8 @@ pub(crate) fn handle_signals(progress: Progress) -> io::Result<()> {
     Ok(())
 }
 
-/// Cleans up until that is done, [`CLEANUP_LIMIT`] has passed, or a second signal arrives. Returns
-/// the signal to die by.
+/// Runs the cleanup until it has finished, [`CLEANUP_LIMIT`] has passed, or a second signal
+/// arrives. Returns the signal that is to end the process.
 fn clean_up_with_limit(signal: i32, signals: &mut Signals, progress: Progress) -> i32 {
     let started = Instant::now();
     let cleanup = thread::Builder::new().spawn(move || clean_up(&progress));
@@ -130,8 +131,8 @@ fn clean_up(progress: &Progress) {
     }
 }
 
-/// Waits up to [`DOCUMENT_LIMIT`] for a document that is being written, and prevents that another
-/// one is started.
+/// Waits up to [`DOCUMENT_LIMIT`] for a document that is being written, and prevents the start of
+/// another one.
 fn lock_out_documents() {
     let started = Instant::now();
     loop {

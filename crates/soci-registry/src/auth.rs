@@ -33,7 +33,8 @@ use token::TokenParameters;
 pub(crate) struct Authenticator {
     chain: CredentialChain,
     state: Mutex<State>,
-    /// The generations of the authorizations that the registry has accepted at least once.
+    /// The generations of the authorizations that the registry has accepted at least once. It has a
+    /// lock of its own, so that a successful request need not wait for a token that is fetched.
     valid: sync::Mutex<BTreeSet<u64>>,
 }
 
@@ -81,15 +82,15 @@ impl Authenticator {
         request: &Request,
     ) -> Result<Outcome, RegistryError> {
         if !context.clients.policy().is_registry_origin(&request.url) {
-            return context.exchange(request, None).await;
+            return context.send(request, None).await;
         }
         let mut authorization = self.initial_authorization(context).await?;
-        let mut answer = exchange(context, request, authorization.as_ref()).await?;
+        let mut outcome = send_authorized(context, request, authorization.as_ref()).await?;
         let (mut last_challenge, mut rejections) = (None, 0);
         for _ in 0..MAX_RENEWALS {
-            let Outcome::Rejected(rejection) = answer else {
+            let Outcome::Rejected(rejection) = outcome else {
                 self.mark_valid(authorization.as_ref());
-                return Ok(answer);
+                return Ok(outcome);
             };
             let challenge = parse_challenge(&rejection.headers);
             // The first 401 only announces the challenge and does not count as a rejection. If the
@@ -105,11 +106,11 @@ impl Authenticator {
             let Some(renewed) = renewed.await? else {
                 return Ok(Outcome::Rejected(rejection));
             };
-            answer = exchange(context, request, Some(&renewed)).await?;
+            outcome = send_authorized(context, request, Some(&renewed)).await?;
             authorization = Some(renewed);
             last_challenge = challenge;
         }
-        Ok(answer)
+        Ok(outcome)
     }
 
     /// Records that the registry has accepted an authorization.
@@ -139,7 +140,9 @@ impl Authenticator {
         *responder == Responder::Origin
             && match refusal.status {
                 401 => true,
-                403 => ecr::says_expired(refusal) || (has_no_message && self.chain.is_for_ecr()),
+                403 => {
+                    ecr::is_expired_token(refusal) || (has_no_message && self.chain.is_for_ecr())
+                }
                 _ => false,
             }
     }
@@ -295,13 +298,13 @@ fn cache_key(challenge: &Challenge, context: &AuthContext<'_>) -> Scope {
     }
 }
 
-async fn exchange(
+async fn send_authorized(
     context: &AuthContext<'_>,
     request: &Request,
     authorization: Option<&Authorization>,
 ) -> Result<Outcome, RegistryError> {
     let value = authorization.map(|authorization| &authorization.value);
-    context.exchange(request, value).await
+    context.send(request, value).await
 }
 
 /// Returns the header that answers a Basic challenge.

@@ -17,7 +17,7 @@ pub(crate) const MANIFESTS_PER_SECOND: u32 = 10;
 
 /// Returns whether ECR refused an expired token, which it does with status 403 and without a
 /// challenge.
-pub(crate) fn says_expired(refusal: &Refusal) -> bool {
+pub(crate) fn is_expired_token(refusal: &Refusal) -> bool {
     refusal
         .message
         .to_ascii_lowercase()

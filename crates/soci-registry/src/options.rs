@@ -77,9 +77,9 @@ pub struct RetryPolicy {
     pub upload_sessions: u32,
     /// Number of interruptions of a body in a row, with less than 1 MiB received between them, after
     /// which the download fails.
-    pub fruitless_cuts: u32,
+    pub max_fruitless_interruptions: u32,
     /// Longest delay before an interrupted body is resumed.
-    pub cut_cap: Duration,
+    pub resume_cap: Duration,
     /// The budget for all retries of a run. The retry of a transient failure takes 14 from it, that
     /// of a throttled request 5. A request that succeeds puts back what its retries took, so that
     /// only an outage spends the budget. The run then fails within minutes.
@@ -94,12 +94,12 @@ impl RetryPolicy {
             cap: base.saturating_mul(80),
             throttled_base: base.saturating_mul(4),
             throttled_cap: base.saturating_mul(240),
-            cut_cap: base.saturating_mul(20),
+            resume_cap: base.saturating_mul(20),
             tries: 6,
             throttled_tries: 8,
             longest_retry_after: Duration::from_mins(5),
             upload_sessions: 4,
-            fruitless_cuts: 5,
+            max_fruitless_interruptions: 5,
             budget: 100,
         }
     }

@@ -47,7 +47,7 @@ impl Session {
         let retries = RetryPolicy {
             tries: OPTIONAL_TRIES,
             throttled_tries: OPTIONAL_TRIES,
-            fruitless_cuts: OPTIONAL_TRIES,
+            max_fruitless_interruptions: OPTIONAL_TRIES,
             ..self.0.options.retries.clone()
         };
         let network = Network {

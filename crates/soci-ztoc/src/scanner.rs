@@ -94,7 +94,7 @@ impl LayerScanner {
     }
 
     /// Scans the next bytes of the layer, and returns the spans that start in them. A span may
-    /// share its first byte with the previous span; an earlier call may have brought that byte.
+    /// share its first byte with the previous span. That byte may have come with an earlier call.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What the authentication of one request needs besides the credential.
+//! What is needed to authenticate one request, apart from the credential.
 
 use reqwest::header::HeaderValue;
 use url::Url;
@@ -25,7 +25,7 @@ pub(crate) struct AuthContext<'a> {
 
 impl AuthContext<'_> {
     /// Sends a request with the given `Authorization` header.
-    pub(super) async fn exchange(
+    pub(super) async fn send(
         &self,
         request: &Request,
         authorization: Option<&HeaderValue>,

@@ -53,7 +53,7 @@ pub(super) async fn fetch_token(
     forbid_plain_http(credential, &realm)?;
     let server = display_host(&realm);
     let request = token_request(realm, parameters, credential);
-    let response = match context.exchange(&request, None).await? {
+    let response = match context.send(&request, None).await? {
         Outcome::Success(response) => response,
         Outcome::CrossOriginRedirect => {
             return Err(context.operation.protocol(Violation::Redirected));

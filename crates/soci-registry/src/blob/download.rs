@@ -1,5 +1,6 @@
-//! Downloads one range of a blob. If the body is interrupted, the download resumes at that byte, or
-//! starts again if the server does not support ranges.
+//! Downloads one range of a blob. If the body is interrupted, the rest of the range is requested. A
+//! server that does not support ranges then sends the blob from its start, and the bytes that were
+//! received before are skipped.
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -30,13 +31,14 @@ pub(super) struct Download {
     end: u64,
     /// The next byte to deliver, in bytes from the start of the blob.
     position: u64,
-    /// Bytes of the current reply to skip: those delivered before the server started again, or
-    /// those after the end of the range.
+    /// Bytes at the start of the current reply that have been delivered before.
     skip: u64,
+    /// Bytes that the current reply held after the end of the range.
+    excess: u64,
     /// The position at the last interruption.
     interrupted_at: u64,
     /// Interruptions in a row with less than [`MIN_PROGRESS`] between them.
-    fruitless: u32,
+    fruitless_interruptions: u32,
     started: Instant,
     stall: StallDetector,
     response: Option<Response>,
@@ -62,8 +64,9 @@ impl Download {
             end: descriptor.size,
             position: offset,
             skip: 0,
+            excess: 0,
             interrupted_at: offset,
-            fruitless: 0,
+            fruitless_interruptions: 0,
             started: Instant::now(),
             stall,
             response: None,
@@ -105,10 +108,12 @@ impl Download {
                 self.open().await?;
                 continue;
             };
-            let asked = Instant::now();
+            let requested_at = Instant::now();
             let idle = self.repository.transport().timeouts.idle;
             let reason = match tokio::time::timeout(idle, response.chunk()).await {
-                Ok(Ok(Some(chunk))) if self.stall.record_chunk(chunk.len(), asked.elapsed()) => {
+                Ok(Ok(Some(chunk)))
+                    if self.stall.record_chunk(chunk.len(), requested_at.elapsed()) =>
+                {
                     match self.take_new_bytes(chunk) {
                         Some(chunk) => return Ok(Some(chunk)),
                         None => continue,
@@ -136,7 +141,7 @@ impl Download {
         if chunk.len() > left {
             // `refuse_excess` reports these bytes if the range ends with the blob.
             let excess = chunk.split_off(left);
-            self.skip = excess.len() as u64;
+            self.excess = excess.len() as u64;
         }
         self.position += chunk.len() as u64;
         (!chunk.is_empty()).then_some(chunk)
@@ -152,7 +157,7 @@ impl Download {
             return Ok(());
         }
         let idle = self.repository.transport().timeouts.idle;
-        let mut excess = self.skip;
+        let mut excess = self.excess;
         if excess == 0
             && let Ok(Ok(Some(chunk))) = tokio::time::timeout(idle, response.chunk()).await
         {
@@ -170,9 +175,9 @@ impl Download {
     /// Waits after an interruption, or returns an error if there were too many fruitless ones.
     async fn wait_to_resume(&mut self, host: String, reason: String) -> Result<(), RegistryError> {
         if self.position - self.interrupted_at >= MIN_PROGRESS {
-            self.fruitless = 0;
+            self.fruitless_interruptions = 0;
         }
-        self.fruitless += 1;
+        self.fruitless_interruptions += 1;
         self.interrupted_at = self.position;
         self.skip = 0;
         let fault = Fault::Interrupted {
@@ -183,13 +188,13 @@ impl Download {
         };
         let policy = &self.repository.transport().retries;
         let tries = Tries {
-            count: self.fruitless,
+            count: self.fruitless_interruptions,
             elapsed: self.started.elapsed(),
         };
-        if self.fruitless >= policy.fruitless_cuts {
+        if self.fruitless_interruptions >= policy.max_fruitless_interruptions {
             return Err(self.operation.unavailable(fault, tries));
         }
-        let delay = resume_delay(policy, self.fruitless);
+        let delay = resume_delay(policy, self.fruitless_interruptions);
         wait_before_retry(&self.operation, &fault.to_string(), tries, delay).await;
         Ok(())
     }
@@ -233,6 +238,7 @@ impl Download {
         if let Outcome::Rejected(rejection) = &outcome
             && rejection.refusal.status == 416
         {
+            // The server may still send the whole blob.
             outcome = self.repository.send(&self.operation, &whole).await?;
         }
         let response = match outcome {

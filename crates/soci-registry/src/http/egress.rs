@@ -1,9 +1,10 @@
 //! Which hosts a registry may send this client to.
 //!
-//! Redirects, token servers, upload locations and pages of a list come from the registry. None of
-//! them may leave TLS, carry credentials in its URL, or point deeper into the local network than
-//! the registry itself is. A host name is judged by its addresses before a connection is made (see
-//! [`super::resolver`]) and once more by the address of the connection.
+//! The registry chooses the URLs of redirects, token servers, upload sessions and further pages of
+//! a list. None of them may replace HTTPS by HTTP, contain credentials, or lead to a
+//! [`NetworkZone`] that is more internal than the registry's own. A host name is checked by its
+//! addresses before a connection is made (see [`super::resolver`]) and once more by the address of
+//! the connection.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,15 +13,15 @@ use url::{Host, Url};
 
 use crate::error::Violation;
 
-/// A zone of the network, ordered from the internet to this machine.
+/// A zone of the network. A later variant is more internal.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 enum NetworkZone {
     Public,
     Private,
     Loopback,
-    /// Link-local, unspecified and multicast addresses. Cloud machines get their credentials from
-    /// link-local ones.
+    /// Link-local, unspecified, multicast and reserved addresses, and the metadata service of EC2.
+    /// Cloud machines get their credentials from there.
     Forbidden,
 }
 
@@ -28,7 +29,7 @@ enum NetworkZone {
 #[derive(Debug)]
 pub(crate) struct EgressPolicy {
     origin: Url,
-    /// The deepest [`NetworkZone`] in which the registry was met.
+    /// The most internal [`NetworkZone`] in which a connection has reached the registry.
     zone: AtomicU8,
 }
 
@@ -55,7 +56,7 @@ impl EgressPolicy {
     /// Checks a URL that came from the registry: its scheme, its user name, and its host if that is
     /// an address. `what` names the kind of URL in the error, such as `redirect`.
     pub(crate) fn check_url(&self, what: &'static str, url: &Url) -> Result<(), Violation> {
-        let refuse = |reason| Err(forbidden(what, url, reason));
+        let refuse = |reason| Err(forbidden_target(what, url, reason));
         match url.scheme() {
             "https" => {}
             "http" if self.origin.scheme() == "http" => {}
@@ -84,9 +85,9 @@ impl EgressPolicy {
     }
 
     /// Looks up the host of `url` and checks its addresses, if the resolver of the connection cannot
-    /// do so: a proxy resolves names by itself, and another port of the registry's own host is not
-    /// told from the registry there. A name that has no address here passes, because a proxy may
-    /// know it.
+    /// do so: a proxy resolves names by itself, and that resolver sees no port, so it takes another
+    /// port of the registry's host for the registry. A name that has no address here passes, because
+    /// a proxy may know it.
     pub(super) async fn check_by_look_up(&self, url: &Url) -> Result<(), Violation> {
         let Some(Host::Domain(name)) = url.host().filter(|_| !self.is_registry_origin(url)) else {
             return Ok(());
@@ -99,11 +100,11 @@ impl EgressPolicy {
         if self.allows_host(name, &addresses) {
             return Ok(());
         }
-        Err(forbid_address(url))
+        Err(internal_address(url))
     }
 
-    /// Checks the address that a reply came from. From the registry itself, it is not checked but
-    /// tells in which zone the registry is.
+    /// Checks the address of the server that sent a reply. If the server is the registry itself, its
+    /// address is not checked, and its zone is allowed from now on.
     pub(super) fn observe_peer(&self, url: &Url, address: Option<IpAddr>) -> Result<(), Violation> {
         let Some(zone) = address.map(zone_of) else {
             return Ok(());
@@ -115,7 +116,7 @@ impl EgressPolicy {
         if self.allows_zone(zone) {
             return Ok(());
         }
-        Err(forbid_address(url))
+        Err(internal_address(url))
     }
 
     fn allows_zone(&self, zone: NetworkZone) -> bool {
@@ -125,12 +126,12 @@ impl EgressPolicy {
 
 const INTERNAL: &str = "the address is internal, the registry is not";
 
-/// Returns the violation for a URL whose host has a forbidden address.
-pub(super) fn forbid_address(url: &Url) -> Violation {
-    forbidden("request", url, INTERNAL)
+/// Returns the violation for a URL whose host has an address in a zone that is not allowed.
+pub(super) fn internal_address(url: &Url) -> Violation {
+    forbidden_target("request", url, INTERNAL)
 }
 
-fn forbidden(what: &'static str, url: &Url, reason: &'static str) -> Violation {
+fn forbidden_target(what: &'static str, url: &Url, reason: &'static str) -> Violation {
     Violation::Target {
         what,
         target: redact(url),
@@ -170,16 +171,13 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     zone_of_host(url) == Some(NetworkZone::Loopback)
 }
 
-/// Returns whether the host is loopback or link-local, such as the metadata service of EC2. No
-/// proxy can reach it on behalf of this machine.
+/// Returns whether the host is loopback, link-local or the metadata service of EC2. A proxy would
+/// reach another machine at such an address.
 pub(crate) fn is_loopback_or_link_local(url: &Url) -> bool {
-    // EC2 and EKS serve credentials over IPv6 at private addresses.
-    let is_amazon = matches!(url.host(), Some(Host::Ipv6(address)) if address.segments()[..2] == [0xfd00, 0xec2]);
-    is_amazon
-        || matches!(
-            zone_of_host(url),
-            Some(NetworkZone::Loopback | NetworkZone::Forbidden)
-        )
+    matches!(
+        zone_of_host(url),
+        Some(NetworkZone::Loopback | NetworkZone::Forbidden)
+    )
 }
 
 /// Returns the zone of a URL's host if it is an address or `localhost`.
@@ -208,7 +206,7 @@ fn zone_of(address: IpAddr) -> NetworkZone {
         IpAddr::V6(address) => match address.segments()[0] {
             _ if address.is_loopback() => NetworkZone::Loopback,
             _ if address.is_unspecified() => NetworkZone::Forbidden,
-            // fe80::/10, ff00::/8, and fd00:ec2::/32, the metadata service of EC2.
+            // fe80::/10, ff00::/8, and fd00:ec2::/32, where EC2 and EKS serve credentials.
             0xfe80..=0xfebf | 0xff00..=0xffff => NetworkZone::Forbidden,
             0xfd00 if address.segments()[1] == 0x0ec2 => NetworkZone::Forbidden,
             0xfc00..=0xfdff => NetworkZone::Private,

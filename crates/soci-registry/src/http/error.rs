@@ -6,7 +6,7 @@ use std::io;
 use rustls::{CertificateError, InvalidMessage, OtherError};
 use url::Url;
 
-use super::egress::{display_host, forbid_address};
+use super::egress::{display_host, internal_address};
 use super::resolver::ResolveError;
 use super::retry::FailureKind;
 use crate::error::sanitize::sanitize;
@@ -46,7 +46,7 @@ pub(super) fn classify_error(url: &Url, error: &reqwest::Error) -> TransportFail
     if let Some(resolve) = find_cause::<ResolveError>(error) {
         let kind = match resolve {
             ResolveError::Forbidden { .. } => {
-                return TransportFailure::Violation(forbid_address(url));
+                return TransportFailure::Violation(internal_address(url));
             }
             ResolveError::Temporary(_) => FailureKind::Transient,
             ResolveError::Failed(_) => FailureKind::NameResolution,

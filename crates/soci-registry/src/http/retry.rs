@@ -169,7 +169,7 @@ impl<'a> Backoff<'a> {
 
 /// Returns the delay before a body that was interrupted `times` times in a row is resumed.
 pub(crate) fn resume_delay(policy: &RetryPolicy, times: u32) -> Duration {
-    with_jitter(exponential(policy.base, times, policy.cut_cap))
+    with_jitter(exponential(policy.base, times, policy.resume_cap))
 }
 
 /// Returns a random delay between half of `longest` and `longest`. The minimum gives a server time

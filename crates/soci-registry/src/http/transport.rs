@@ -1,4 +1,5 @@
-//! Sends requests, with retries, redirects and timeouts. Nothing else in this crate sends any.
+//! Sends requests, with retries, redirects and timeouts. All requests of this crate are sent here,
+//! except those of the AWS SDK (see [`crate::ecr`]).
 //!
 //! The credentials come from the caller (see [`crate::auth`]). They are sent to the origin that the
 //! request names, and never along a redirect to another origin.
@@ -21,7 +22,7 @@ use super::upload_body;
 use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
 use crate::options::{RetryPolicy, Timeouts};
 
-/// The limits that all requests of a run share.
+/// Sends requests within the timeouts and the retry budget that all requests of a run share.
 #[derive(Debug)]
 pub(crate) struct HttpTransport {
     pub(crate) timeouts: Timeouts,
@@ -76,6 +77,7 @@ impl HttpTransport {
                 Err(TransportFailure::Content(error)) => return Err(error),
                 Err(TransportFailure::ProxyDenied) => return Err(operation.denied_by_proxy()),
             };
+            // A stream is not sent again here: the caller opens a new upload session first.
             let delay = backoff.next_delay(match request.body {
                 Body::Upload { .. } => FailureKind::Permanent,
                 Body::Empty | Body::Bytes(_) => kind,
@@ -145,7 +147,8 @@ impl HttpTransport {
         }))
     }
 
-    /// Checks the addresses of a host that the resolver of the connection cannot judge.
+    /// Checks the addresses of a host in the two cases that [`super::resolver`] does not cover: a
+    /// proxy resolves the name, or the URL names another port of the registry's own host.
     async fn check_host(
         &self,
         clients: &RegistryClients,
@@ -154,7 +157,7 @@ impl HttpTransport {
         let policy = clients.policy();
         if clients.has_proxy() || url.host_str() == policy.origin().host_str() {
             let checked = policy.check_by_look_up(url);
-            // If the look-up takes longer, the connection will fail as well.
+            // A look-up that takes longer counts as one that finds no address.
             let checked = tokio::time::timeout(self.timeouts.connect, checked).await;
             checked.unwrap_or(Ok(()))?;
         }
@@ -199,16 +202,16 @@ impl HttpTransport {
 fn request_headers(
     request: &Request,
     authorization: Option<&HeaderValue>,
-    receiver: Responder,
+    responder: Responder,
 ) -> HeaderMap {
     let mut headers = request.headers.clone();
-    match (receiver, authorization) {
+    match (responder, authorization) {
         (Responder::Origin, None) => {}
         (Responder::Origin, Some(value)) => drop(headers.insert(AUTHORIZATION, value.clone())),
         (Responder::RedirectTarget, _) => drop(headers.remove(AUTHORIZATION)),
     }
-    let reads = matches!(request.method, Method::GET | Method::HEAD);
-    if matches!(request.body, Body::Empty) && !reads {
+    let is_read = matches!(request.method, Method::GET | Method::HEAD);
+    if matches!(request.body, Body::Empty) && !is_read {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     headers
