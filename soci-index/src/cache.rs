@@ -1,7 +1,7 @@
 //! The cache of ztocs in the store.
 //!
-//! The folder `ztocs` of the store has a file for each layer that was indexed. The file only names
-//! the ztoc, which is a blob of the store: an entry counts if that blob is there and intact.
+//! The directory `ztocs` of the store has a file for each layer that was indexed. The file only
+//! names the ztoc, which is a blob of the store: an entry counts if that blob is there and intact.
 
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
@@ -9,8 +9,8 @@ use soci_ztoc::Compression;
 
 use crate::outcome::{LayerOutcome, StoredZtoc};
 
-/// The folder of the cache in the store.
-const FOLDER: &str = "ztocs";
+/// The directory of the cache in the store.
+const DIRECTORY: &str = "ztocs";
 
 /// The outcomes of earlier runs with the same store.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ impl<'a> ZtocCache<'a> {
 
     /// Returns the outcome under `key`. An entry that cannot be read counts as absent.
     pub(crate) fn get(self, key: &CacheKey<'_>) -> Option<LayerOutcome> {
-        let file = self.0.root().join(FOLDER).join(key.file_name());
+        let file = self.0.root().join(DIRECTORY).join(key.file_name());
         let outcome = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
         if let LayerOutcome::Ztoc(StoredZtoc { digest, size, .. }) = outcome {
             let ztoc = Descriptor::new("", digest, size);
@@ -49,7 +49,10 @@ impl<'a> ZtocCache<'a> {
         let Ok(entry) = serde_json::to_vec(outcome) else {
             return;
         };
-        if let Err(error) = self.0.write_private_file(FOLDER, &key.file_name(), &entry) {
+        if let Err(error) = self
+            .0
+            .write_private_file(DIRECTORY, &key.file_name(), &entry)
+        {
             tracing::debug!(layer = %key.layer, "cannot write the entry in the cache of ztocs: {error}");
         }
     }

@@ -13,7 +13,7 @@ use soci_ztoc::{FileMetadata, Span, SpanError, Ztoc};
 /// Starts the name of a whiteout. The rest is the name of the deleted file.
 const WHITEOUT_PREFIX: &[u8] = b".wh.";
 
-/// The name of an opaque whiteout, which deletes all files of its folder that lower layers have.
+/// The name of an opaque whiteout, which deletes all files of its directory that lower layers have.
 const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 
 /// The spans that hold the files to prefetch.
@@ -69,13 +69,13 @@ fn find_entry<'z>(
     None
 }
 
-/// Returns whether the entry `name` deletes `path`, or a folder above it, from lower layers.
+/// Returns whether the entry `name` deletes `path`, or a directory above it, from lower layers.
 fn is_whiteout_of(name: &[u8], path: &[u8]) -> bool {
-    let (folder, file) = match name.iter().rposition(|byte| *byte == b'/') {
+    let (directory, file) = match name.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => name.split_at(slash + 1),
         None => (&[][..], name),
     };
-    let Some(path_in_folder) = path.strip_prefix(folder) else {
+    let Some(path_in_directory) = path.strip_prefix(directory) else {
         return false;
     };
     if file == OPAQUE_WHITEOUT {
@@ -87,7 +87,7 @@ fn is_whiteout_of(name: &[u8], path: &[u8]) -> bool {
     else {
         return false;
     };
-    path_in_folder
+    path_in_directory
         .strip_prefix(deleted)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }

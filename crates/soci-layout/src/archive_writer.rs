@@ -36,19 +36,19 @@ impl ArchiveWriter {
     ///
     /// # Errors
     ///
-    /// Returns an error if the tar exists and is not an OCI image layout, or if its folder cannot
-    /// be written.
+    /// Returns an error if the tar exists and is not an OCI image layout, or if its directory
+    /// cannot be written.
     pub fn create(path: &Path) -> Result<Self, LayoutError> {
-        let folder = temporary::parent_folder(path);
+        let directory = temporary::parent_directory(path);
         let mut writer = Self {
             path: path.to_owned(),
-            tar: tar::Builder::new(temporary::create(folder, path)?),
+            tar: tar::Builder::new(temporary::create(directory, path)?),
             index: index_json::empty_index(),
             blobs: BTreeMap::new(),
             has_changed: true,
             is_incomplete: false,
         };
-        temporary::remove_stale(folder);
+        temporary::remove_stale(directory);
         if path.exists() {
             writer.copy_from(&Archive::open(path)?)?;
             writer.has_changed = false;
@@ -226,14 +226,14 @@ mod tests {
         blob.commit()
     }
 
-    fn count_files(folder: &Path) -> usize {
-        std::fs::read_dir(folder).expect("the folder").count()
+    fn count_files(directory: &Path) -> usize {
+        std::fs::read_dir(directory).expect("the directory").count()
     }
 
     #[test]
     fn adds_an_image_and_keeps_the_existing_one() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("image.tar");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("image.tar");
         let images = [(&b"first"[..], "a"), (b"second blob", "b")];
         for (content, name) in images {
             let mut writer = ArchiveWriter::create(&path).expect("a writer");
@@ -251,13 +251,13 @@ mod tests {
             };
             assert_eq!(archive.read_blob(&entry, 100).expect("read"), content);
         }
-        assert_eq!(count_files(folder.path()), 1);
+        assert_eq!(count_files(directory.path()), 1);
     }
 
     #[test]
     fn does_not_rewrite_a_tar_to_which_nothing_was_added() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("image.tar");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("image.tar");
         let mut writer = ArchiveWriter::create(&path).expect("a writer");
         append(&mut writer, b"second").expect("appended");
         append(&mut writer, b"first").expect("appended");
@@ -270,18 +270,18 @@ mod tests {
 
     #[test]
     fn writes_nothing_unless_committed() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("image.tar");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("image.tar");
         let mut writer = ArchiveWriter::create(&path).expect("a writer");
         append(&mut writer, b"first").expect("appended");
         drop(writer);
-        assert_eq!(count_files(folder.path()), 0);
+        assert_eq!(count_files(directory.path()), 0);
     }
 
     #[test]
     fn cannot_be_committed_with_an_incomplete_blob() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("image.tar");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("image.tar");
         let mut writer = ArchiveWriter::create(&path).expect("a writer");
         let mut blob = writer
             .blob_writer(&Descriptor::of("", b"first"))
@@ -289,13 +289,13 @@ mod tests {
         blob.write(b"fir").expect("written");
         assert!(matches!(blob.commit(), Err(LayoutError::Corrupt { .. })));
         assert!(matches!(writer.commit(), Err(LayoutError::File { .. })));
-        assert_eq!(count_files(folder.path()), 0);
+        assert_eq!(count_files(directory.path()), 0);
     }
 
     #[test]
     fn rejects_an_existing_file_that_is_no_archive() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("image.tar");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("image.tar");
         std::fs::write(&path, b"not a tar").expect("written");
         assert!(matches!(
             ArchiveWriter::create(&path),

@@ -10,7 +10,7 @@ use soci_oci::{Descriptor, Digest};
 /// The operation on a file that failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
-    /// Creating the file, or its folder.
+    /// Creating the file, or its directory.
     Create,
     /// Waiting for the file's lock.
     Lock,
@@ -44,10 +44,10 @@ pub enum LayoutError {
         /// The file system's error.
         source: io::Error,
     },
-    /// The folder or the tar is not an OCI image layout.
+    /// The directory or the tar is not an OCI image layout.
     #[error("`{}` is not an OCI image layout: {reason}", path.display())]
     NotALayout {
-        /// The folder or the tar.
+        /// The directory or the tar.
         path: PathBuf,
         /// What is missing or malformed.
         reason: String,
@@ -55,7 +55,7 @@ pub enum LayoutError {
     /// The layout or archive has no such image.
     #[error("no {wanted} in `{}`; images found: {found}", path.display())]
     NoSuchImage {
-        /// The folder or the tar.
+        /// The directory or the tar.
         path: PathBuf,
         /// What was looked for, such as ``image named `v1` ``.
         wanted: String,
@@ -67,7 +67,7 @@ pub enum LayoutError {
     NoSuchBlob {
         /// The blob.
         digest: Digest,
-        /// The folder or the tar.
+        /// The directory or the tar.
         path: PathBuf,
     },
     /// A blob's size or digest differs from its descriptor.
@@ -79,7 +79,7 @@ pub enum LayoutError {
         size: u64,
         /// What was found instead, such as `7 bytes`.
         found: String,
-        /// The folder or the tar.
+        /// The directory or the tar.
         path: PathBuf,
     },
     /// A blob is too long to be read into memory.

@@ -1,4 +1,4 @@
-//! The file `index.json` of a layout in a folder, and the lock under which it changes.
+//! The file `index.json` of a layout in a directory, and the lock under which it changes.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
@@ -141,8 +141,8 @@ mod tests {
     /// A lock that stays held is an error after the timeout (row F7 of `docs/reliability.md`).
     #[test]
     fn f7_waits_for_the_lock_until_the_timeout() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut layout = Layout::open_or_create(folder.path()).expect("a layout");
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut layout = Layout::open_or_create(directory.path()).expect("a layout");
         layout.lock_timeout = Duration::from_millis(50);
         let lock = layout.lock_index().expect("the lock");
         let error = layout
@@ -157,10 +157,10 @@ mod tests {
 
     #[test]
     fn loses_no_entry_if_several_threads_add_manifests() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let directory = tempfile::tempdir().expect("a directory");
         thread::scope(|scope| {
             for writer in 0..8u8 {
-                let root = folder.path().to_owned();
+                let root = directory.path().to_owned();
                 scope.spawn(move || {
                     let layout = Layout::open_or_create(&root).expect("a layout");
                     for entry in 0..10u8 {
@@ -170,7 +170,7 @@ mod tests {
                 });
             }
         });
-        let layout = Layout::open(folder.path()).expect("a layout");
+        let layout = Layout::open(directory.path()).expect("a layout");
         let bytes = layout.read_index().expect("an index");
         let Ok(Root::Index(index)) = Root::parse(&bytes, OCI_INDEX) else {
             panic!("expected an index")

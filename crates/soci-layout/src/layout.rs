@@ -1,4 +1,4 @@
-//! A layout in a folder: opening it and reading its blobs.
+//! A layout in a directory: opening it and reading its blobs.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use crate::temporary::{self, Existing};
 /// How long to wait for the lock of `index.json`. The process that holds it writes one small file.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// An OCI image layout in a folder.
+/// An OCI image layout in a directory.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
@@ -25,11 +25,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Opens the layout in the folder `root`.
+    /// Opens the layout in the directory `root`.
     ///
     /// # Errors
     ///
-    /// Returns an error if the folder does not exist, or is not an OCI image layout of version 1.
+    /// Returns an error if the directory does not exist, or is not an OCI image layout of version
+    /// 1.
     pub fn open(root: &Path) -> Result<Self, LayoutError> {
         let path = root.join(marker::FILE);
         let content = match fs::read(&path) {
@@ -45,16 +46,16 @@ impl Layout {
         Ok(Self::at(root))
     }
 
-    /// Opens the layout in the folder `root`, or creates an empty one. Temporary files that a
+    /// Opens the layout in the directory `root`, or creates an empty one. Temporary files that a
     /// killed process left there are removed.
     ///
     /// # Errors
     ///
-    /// Returns an error if the folder cannot be created or written, or is a layout of another
+    /// Returns an error if the directory cannot be created or written, or is a layout of another
     /// version.
     pub fn open_or_create(root: &Path) -> Result<Self, LayoutError> {
         let layout = Self::at(root);
-        temporary::create_folder(&layout.blob_folder())?;
+        temporary::create_directory(&layout.blob_directory())?;
         let path = root.join(marker::FILE);
         if !path.exists() {
             // The lock is taken on this file, so it must never be replaced.
@@ -75,17 +76,17 @@ impl Layout {
         }
     }
 
-    /// Returns the layout's folder.
+    /// Returns the layout's directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Returns the path of a blob's file, whether or not it exists.
     pub fn blob_path(&self, digest: Digest) -> PathBuf {
-        self.blob_folder().join(digest.hex())
+        self.blob_directory().join(digest.hex())
     }
 
-    fn blob_folder(&self) -> PathBuf {
+    fn blob_directory(&self) -> PathBuf {
         self.root.join("blobs/sha256")
     }
 
@@ -154,9 +155,9 @@ mod tests {
 
     #[test]
     fn follows_no_symbolic_links() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let layout = Layout::open_or_create(&folder.path().join("store")).expect("a layout");
-        let target = folder.path().join("target");
+        let directory = tempfile::tempdir().expect("a directory");
+        let layout = Layout::open_or_create(&directory.path().join("store")).expect("a layout");
+        let target = directory.path().join("target");
         fs::write(&target, b"content").expect("written");
         let descriptor = Descriptor::of("", b"content");
         std::os::unix::fs::symlink(&target, layout.blob_path(descriptor.digest)).expect("a link");
@@ -167,30 +168,30 @@ mod tests {
     }
 
     #[test]
-    fn rejects_a_folder_without_marker_or_of_another_version() {
-        let folder = tempfile::tempdir().expect("a folder");
+    fn rejects_a_directory_without_marker_or_of_another_version() {
+        let directory = tempfile::tempdir().expect("a directory");
         assert!(matches!(
-            Layout::open(folder.path()),
+            Layout::open(directory.path()),
             Err(LayoutError::NotALayout { .. })
         ));
         fs::write(
-            folder.path().join("oci-layout"),
+            directory.path().join("oci-layout"),
             r#"{"imageLayoutVersion":"2.0.0"}"#,
         )
         .expect("written");
         assert!(matches!(
-            Layout::open(folder.path()),
+            Layout::open(directory.path()),
             Err(LayoutError::NotALayout { .. })
         ));
     }
 
     #[test]
-    fn tells_an_absent_folder_from_one_that_cannot_be_created() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let absent = Layout::open(&folder.path().join("absent")).expect_err("no folder");
+    fn tells_an_absent_directory_from_one_that_cannot_be_created() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let absent = Layout::open(&directory.path().join("absent")).expect_err("no directory");
         assert_eq!(absent.exit(), Exit::NotFound);
-        fs::write(folder.path().join("file"), b"").expect("written");
-        let file = Layout::open_or_create(&folder.path().join("file")).expect_err("a file");
+        fs::write(directory.path().join("file"), b"").expect("written");
+        let file = Layout::open_or_create(&directory.path().join("file")).expect_err("a file");
         assert_eq!(file.exit(), Exit::StoreUnwritable);
     }
 }

@@ -1,4 +1,4 @@
-//! OCI image layouts (OCI image-spec, `image-layout.md`), in folders and in tars.
+//! OCI image layouts (OCI image-spec, `image-layout.md`), in directories and in tars.
 //!
 //! The tools' store is a layout, and images can be read from and written to layouts and archives.
 //! Content is verified when it is written and when it is read. A file appears with all of its

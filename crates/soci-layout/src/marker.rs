@@ -1,4 +1,4 @@
-//! The file `oci-layout`, which marks a folder or tar as an OCI image layout.
+//! The file `oci-layout`, which marks a directory or tar as an OCI image layout.
 
 use std::path::Path;
 

@@ -54,14 +54,14 @@ pub fn remove_unfinished() {
     std::mem::forget(registered);
 }
 
-/// Creates a temporary file in `folder` that is to be published as `path`.
-pub(crate) fn create(folder: &Path, path: &Path) -> Result<TemporaryFile, LayoutError> {
+/// Creates a temporary file in `directory` that is to be published as `path`.
+pub(crate) fn create(directory: &Path, path: &Path) -> Result<TemporaryFile, LayoutError> {
     // The lock is held while the file is created and registered, so that `remove_unfinished` misses
     // none.
     let mut registered = lock_registered();
     let file = tempfile::Builder::new()
         .prefix(PREFIX)
-        .tempfile_in(folder)
+        .tempfile_in(directory)
         .context(Action::Create, path)?;
     let registration = Registration(file.path().to_owned());
     registered.insert(registration.0.clone());
@@ -122,40 +122,40 @@ fn lock_registered() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Creates a folder and its missing parents, and makes them durable. Other users get no access to
-/// them.
-pub(crate) fn create_folder(path: &Path) -> Result<(), LayoutError> {
+/// Creates a directory and its missing parents, and makes them durable. Other users get no access
+/// to them.
+pub(crate) fn create_directory(path: &Path) -> Result<(), LayoutError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => sync_entry(path),
         Err(_) if path.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && parent_folder(path) != path => {
-            create_folder(parent_folder(path))?;
-            create_folder(path)
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent_directory(path) != path => {
+            create_directory(parent_directory(path))?;
+            create_directory(path)
         }
         Err(error) => Err(error).context(Action::Create, path),
     }
 }
 
-/// Returns the folder that `path` is in. For a bare file name, that is the working directory.
-pub(crate) fn parent_folder(path: &Path) -> &Path {
+/// Returns the directory that `path` is in. For a bare file name, that is the working directory.
+pub(crate) fn parent_directory(path: &Path) -> &Path {
     match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
+        Some(directory) if directory.as_os_str().is_empty() => Path::new("."),
+        Some(directory) => directory,
         None => path,
     }
 }
 
 /// Makes the directory entry of `path` durable.
 pub(crate) fn sync_entry(path: &Path) -> Result<(), LayoutError> {
-    File::open(parent_folder(path))
-        .and_then(|folder| folder.sync_all())
+    File::open(parent_directory(path))
+        .and_then(|directory| directory.sync_all())
         .context(Action::Write, path)
 }
 
-/// Removes the temporary files that killed processes left in `folder` at least 24 hours ago. Files
-/// that cannot be removed stay.
-pub(crate) fn remove_stale(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else {
+/// Removes the temporary files that killed processes left in `directory` at least 24 hours ago.
+/// Files that cannot be removed stay.
+pub(crate) fn remove_stale(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
         return;
     };
     let is_stale = |entry: &fs::DirEntry| {

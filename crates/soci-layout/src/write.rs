@@ -1,4 +1,4 @@
-//! Writing blobs and private files to a layout in a folder.
+//! Writing blobs and private files to a layout in a directory.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -69,21 +69,21 @@ impl Layout {
         })
     }
 
-    /// Replaces the file `name` in the folder `folder` of the layout, which is not part of the OCI
-    /// image layout: readers of layouts ignore it.
+    /// Replaces the file `name` in `directory`, which is relative to the layout and not part of the
+    /// OCI image layout: readers of layouts ignore it.
     ///
     /// # Errors
     ///
     /// Returns an error if the file cannot be written and made durable.
     pub fn write_private_file(
         &self,
-        folder: &str,
+        directory: &str,
         name: &str,
         content: &[u8],
     ) -> Result<(), LayoutError> {
-        let folder = self.root().join(folder);
-        temporary::create_folder(&folder)?;
-        self.replace_file(&folder.join(name), content)
+        let directory = self.root().join(directory);
+        temporary::create_directory(&directory)?;
+        self.replace_file(&directory.join(name), content)
     }
 
     /// Replaces a file of the layout atomically.
@@ -134,13 +134,15 @@ mod tests {
     use super::*;
 
     fn create_layout() -> (tempfile::TempDir, Layout) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let layout = Layout::open_or_create(&folder.path().join("store")).expect("a layout");
-        (folder, layout)
+        let directory = tempfile::tempdir().expect("a directory");
+        let layout = Layout::open_or_create(&directory.path().join("store")).expect("a layout");
+        (directory, layout)
     }
 
     fn count_temporary_files(layout: &Layout) -> usize {
-        let entries = fs::read_dir(layout.root()).expect("the folder").flatten();
+        let entries = fs::read_dir(layout.root())
+            .expect("the directory")
+            .flatten();
         let is_temporary = |entry: &fs::DirEntry| {
             let name = entry.file_name();
             name.to_string_lossy().starts_with(".unfinished")
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn reads_back_what_was_written() {
-        let (_folder, layout) = create_layout();
+        let (_directory, layout) = create_layout();
         let descriptor = Descriptor::of("", b"content");
         assert!(!layout.has_blob(&descriptor));
         assert!(matches!(
@@ -171,7 +173,7 @@ mod tests {
 
     #[test]
     fn discards_a_blob_that_differs_from_its_descriptor() {
-        let (_folder, layout) = create_layout();
+        let (_directory, layout) = create_layout();
         let expected = Descriptor::of("", b"content");
         for wrong in [&b"contenT"[..], b"conten", b"content and more", b""] {
             let mut writer = layout.blob_writer(&expected).expect("a writer");
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn replaces_a_damaged_blob() {
-        let (_folder, layout) = create_layout();
+        let (_directory, layout) = create_layout();
         let descriptor = Descriptor::of("", b"content");
         fs::write(layout.blob_path(descriptor.digest), b"damaged").expect("written");
         assert!(matches!(

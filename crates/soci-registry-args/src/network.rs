@@ -97,7 +97,7 @@ impl NetworkArgs {
             first_byte: self.first_byte_timeout.0,
             idle: self.idle_timeout.0,
             upload_stall,
-            upload_reply: upload_stall.saturating_mul(5),
+            upload_response: upload_stall.saturating_mul(5),
             helper: self.helper_timeout.0,
         }
     }

@@ -122,7 +122,7 @@ impl Repository {
             }
             Outcome::Rejected(rejection) => rejection.refusal,
         };
-        // The reply to a `HEAD` request has no body. A `GET` request, whose content is not read,
+        // The response to a `HEAD` request has no body. A `GET` request, whose content is not read,
         // gets the reason of the denial.
         let refusal = if refusal.status == 403 {
             let get = Request::new(Method::GET, url);

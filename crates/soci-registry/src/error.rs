@@ -33,7 +33,7 @@ pub enum RegistryError {
     NotFound {
         /// The operation.
         operation: Box<Operation>,
-        /// The registry's reply.
+        /// The registry's response.
         refusal: Refusal,
     },
     /// The registry could not be reached, or failed, in every try.
@@ -51,7 +51,7 @@ pub enum RegistryError {
     Throttled {
         /// The operation.
         operation: Box<Operation>,
-        /// The registry's last reply.
+        /// The registry's last response.
         refusal: Refusal,
         /// The time in its `Retry-After` header, if there was one.
         retry_after: Option<Duration>,
@@ -95,7 +95,7 @@ pub struct Operation {
     pub repository: String,
 }
 
-/// The status and the text of a reply that refuses a request. The text is escaped and cut to 300
+/// The status and the text of a response that refuses a request. The text is escaped and cut to 300
 /// characters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
@@ -133,7 +133,7 @@ pub enum Denial {
     Token {
         /// The server's host, with its port.
         server: String,
-        /// The reply.
+        /// The response.
         refusal: Refusal,
     },
 }

@@ -2,7 +2,7 @@
 //! uploads.
 //!
 //! A [`Client`] holds what a run shares: connections, credentials and tokens. A [`Repository`]
-//! sends the requests. Replies are not trusted: every body has a limit, every redirect and token
+//! sends the requests. Responses are not trusted: every body has a limit, every redirect and token
 //! server is checked before it is used, and content that is fetched by digest is verified. The
 //! exception is [`BlobStream`], whose reader computes the digest while it reads.
 //!
@@ -22,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! The crate uses `reqwest` and not `oci-client`, which reads replies without a limit and hides the
-//! headers that resuming and throttling need. `tests/why_not_oci_client.rs` fails once this
+//! The crate uses `reqwest` and not `oci-client`, which reads responses without a limit and hides
+//! the headers that resuming and throttling need. `tests/why_not_oci_client.rs` fails once this
 //! changes.
 
 mod auth;

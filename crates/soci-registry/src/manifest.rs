@@ -36,9 +36,9 @@ pub struct Manifest {
     pub bytes: Bytes,
 }
 
-/// A manifest with the entity tag of the reply (RFC 9110, section 8.8.3).
+/// A manifest with the entity tag of the response (RFC 9110, section 8.8.3).
 #[derive(Debug)]
-pub(crate) struct ManifestReply {
+pub(crate) struct ManifestResponse {
     pub(crate) manifest: Manifest,
     pub(crate) entity_tag: Option<String>,
 }
@@ -64,15 +64,15 @@ impl Repository {
         &self,
         name: ManifestName<'_>,
     ) -> Result<Option<Manifest>, RegistryError> {
-        let reply = self.fetch_manifest_reply(name).await?;
-        Ok(reply.map(|reply| reply.manifest))
+        let response = self.fetch_manifest_response(name).await?;
+        Ok(response.map(|response| response.manifest))
     }
 
     /// Fetches a manifest with its entity tag.
-    pub(crate) async fn fetch_manifest_reply(
+    pub(crate) async fn fetch_manifest_response(
         &self,
         name: ManifestName<'_>,
-    ) -> Result<Option<ManifestReply>, RegistryError> {
+    ) -> Result<Option<ManifestResponse>, RegistryError> {
         let operation = self.operation("fetch manifest", name);
         let request = self.manifest_request(Method::GET, name);
         let mut is_refetched = false;
@@ -102,7 +102,7 @@ impl Repository {
                 Ok(descriptor) => {
                     let entity_tag = document.header("etag").map(str::to_owned);
                     let bytes = document.bytes;
-                    return Ok(Some(ManifestReply {
+                    return Ok(Some(ManifestResponse {
                         manifest: Manifest { descriptor, bytes },
                         entity_tag,
                     }));
@@ -184,7 +184,7 @@ fn verify_manifest(
     Ok(Descriptor::new(&media_type, found, size))
 }
 
-/// Returns the media type of a document whose reply has the type `served` and whose `mediaType`
+/// Returns the media type of a document whose response has the type `served` and whose `mediaType`
 /// field is `declared`. The two must not differ, or the same digest could stand for two documents
 /// (CVE-2021-41190). A general type such as `application/json` contradicts nothing.
 fn reconcile_media_types(served: &str, declared: Option<&str>) -> Result<String, Damage> {

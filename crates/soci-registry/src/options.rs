@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct ClientOptions {
     /// The registries that are used over plain HTTP.
     pub plain_http: PlainHttp,
-    /// A credential file in the format of Docker's `config.json`. It is the first credential source.
+    /// A credential file in the format of Docker's `config.json`. It is the first credential
+    /// source.
     pub authfile: Option<PathBuf>,
     /// Files of certificates (PEM) that are trusted in addition to the system's.
     pub ca_files: Vec<PathBuf>,
@@ -41,15 +42,15 @@ pub enum PlainHttp {
 pub struct Timeouts {
     /// From the look-up of the host name to the end of the TLS handshake.
     pub connect: Duration,
-    /// From the request to the head of its reply.
+    /// From the request to the head of its response.
     pub first_byte: Duration,
     /// Between two chunks of a body that is received.
     pub idle: Duration,
     /// Between two chunks of a body that is sent.
     pub upload_stall: Duration,
-    /// From the end of an upload to the registry's reply. A registry may compute the digest of tens
-    /// of gigabytes first.
-    pub upload_reply: Duration,
+    /// From the end of an upload to the registry's response. A registry may compute the digest of
+    /// tens of gigabytes first.
+    pub upload_response: Duration,
     /// From the start of a credential helper to its end.
     pub helper: Duration,
 }
@@ -66,8 +67,8 @@ pub struct RetryPolicy {
     pub cap: Duration,
     /// Number of tries of a request that is throttled, at least 1.
     pub throttled_tries: u32,
-    /// Delay after the first throttled try without `Retry-After`. It doubles with every further one,
-    /// and up to 25 % are added at random.
+    /// Delay after the first throttled try without `Retry-After`. It doubles with every further
+    /// one, and up to 25 % are added at random.
     pub throttled_base: Duration,
     /// Longest delay after a throttled try without `Retry-After`.
     pub throttled_cap: Duration,
@@ -75,8 +76,8 @@ pub struct RetryPolicy {
     pub longest_retry_after: Duration,
     /// Number of upload sessions for one blob, at least 1.
     pub upload_sessions: u32,
-    /// Number of interruptions of a body in a row, with less than 1 MiB received between them, after
-    /// which the download fails.
+    /// Number of interruptions of a body in a row, with less than 1 MiB received between them,
+    /// after which the download fails.
     pub max_fruitless_interruptions: u32,
     /// Longest delay before an interrupted body is resumed.
     pub resume_cap: Duration,
@@ -126,7 +127,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(30),
             idle: Duration::from_secs(30),
             upload_stall: Duration::from_mins(1),
-            upload_reply: Duration::from_mins(5),
+            upload_response: Duration::from_mins(5),
             helper: Duration::from_secs(30),
         }
     }

@@ -1,4 +1,4 @@
-//! One repository of a registry: its URLs, its requests, and the errors of its replies.
+//! One repository of a registry: its URLs, its requests, and the errors of its responses.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -46,7 +46,7 @@ pub(crate) enum DocumentOutcome {
     Rejected(Refusal),
 }
 
-/// A document that was read whole, with the headers of the reply.
+/// A document that was read whole, with the headers of the response.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) headers: HeaderMap,

@@ -59,7 +59,7 @@ pub trait ReadImage: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Returns an error if the registry's reply tells neither.
+    /// Returns an error if the registry's response tells neither.
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError>;
 
     /// Returns the manifests of type `artifact_type` whose subject is `subject`.
@@ -95,14 +95,14 @@ pub trait WriteImage: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Returns an error if the registry's reply tells neither.
+    /// Returns an error if the registry's response tells neither.
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError>;
 
     /// Returns whether the manifest exists.
     ///
     /// # Errors
     ///
-    /// Returns an error if the registry's reply tells neither.
+    /// Returns an error if the registry's response tells neither.
     fn has_manifest(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         self.has_blob(descriptor)
     }

@@ -41,7 +41,7 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// Returns an error if the registry's reply tells neither.
+    /// Returns an error if the registry's response tells neither.
     pub fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         self.0.has_blob(descriptor)
     }
@@ -50,7 +50,7 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// Returns an error if the registry's reply tells neither.
+    /// Returns an error if the registry's response tells neither.
     pub fn has_manifest(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         self.0.has_manifest(descriptor)
     }

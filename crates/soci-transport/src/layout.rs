@@ -1,4 +1,4 @@
-//! The backend for OCI image layouts in folders.
+//! The backend for OCI image layouts in directories.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::blob_reader::BlobReader;
 use crate::error::TransportError;
 use crate::index_json;
 
-/// A layout in a folder.
+/// A layout in a directory.
 pub(crate) struct LayoutBackend(Layout);
 
 impl LayoutBackend {

@@ -147,7 +147,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// Returns an error if the registry's reply tells neither.
+    /// Returns an error if the registry's response tells neither.
     pub fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         self.backend.has_blob(descriptor)
     }

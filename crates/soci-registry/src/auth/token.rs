@@ -28,12 +28,13 @@ pub(super) struct TokenParameters<'a> {
 /// What messages call the token server.
 const TOKEN_SERVER: &str = "token server";
 
-/// Longest reply of a token server, in bytes.
-const MAX_REPLY: u64 = 128 << 10;
+/// Longest response of a token server, in bytes.
+const MAX_RESPONSE_SIZE: u64 = 128 << 10;
 
-/// A token server's reply. `expires_in` is not read: a token is used until the registry rejects it.
+/// A token server's response. `expires_in` is not read: a token is used until the registry rejects
+/// it.
 #[derive(Deserialize)]
-struct TokenReply {
+struct TokenResponse {
     token: Option<Secret>,
     access_token: Option<Secret>,
 }
@@ -43,7 +44,7 @@ struct TokenReply {
 /// # Errors
 ///
 /// Returns an error if the realm is not a safe place for a credential, if the token server does not
-/// answer or refuses, or if its reply holds no usable token.
+/// answer or refuses, or if its response holds no usable token.
 pub(super) async fn fetch_token(
     context: &AuthContext<'_>,
     parameters: &TokenParameters<'_>,
@@ -150,7 +151,7 @@ fn refusal_error(
     }
 }
 
-/// Reads the token from the reply of the token server with the host name `server`.
+/// Reads the token from the response of the token server with the host name `server`.
 async fn read_token(
     context: &AuthContext<'_>,
     response: Response,
@@ -159,12 +160,12 @@ async fn read_token(
     let operation = context.operation;
     let malformed = |reason: &str| {
         operation.protocol(Violation::Document {
-            what: "the token server's reply",
+            what: "the token server's response",
             reason: reason.to_owned(),
         })
     };
     let idle = context.transport.timeouts.idle;
-    let body = match read_body(response, MAX_REPLY, idle).await {
+    let body = match read_body(response, MAX_RESPONSE_SIZE, idle).await {
         Ok(body) => body,
         Err(ReadError::TooLarge) => return Err(malformed("it is too large")),
         Err(ReadError::Interrupted { reason, .. }) => {
@@ -176,13 +177,13 @@ async fn read_token(
         }
     };
     // The parser's own message would quote the document, and so the token.
-    let reply: TokenReply = serde_json::from_slice(&body).map_err(|error| {
+    let response: TokenResponse = serde_json::from_slice(&body).map_err(|error| {
         let column = error.column();
         malformed(&format!("not the expected JSON, at column {column}"))
     })?;
-    reply
+    response
         .token
-        .or(reply.access_token)
+        .or(response.access_token)
         .filter(|token| is_header_safe(token.reveal()))
         .ok_or_else(|| malformed("it holds no token"))
 }

@@ -1,6 +1,6 @@
-//! The `Content-Range` header of a partial reply (RFC 9110, section 14.4).
+//! The `Content-Range` header of a partial response (RFC 9110, section 14.4).
 
-/// The bytes of a partial reply, and the length of the whole content. `first <= last < total`.
+/// The bytes of a partial response, and the length of the whole content. `first <= last < total`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ContentRange {
     pub(crate) first: u64,

@@ -31,9 +31,9 @@ pub(super) struct Download {
     end: u64,
     /// The next byte to deliver, in bytes from the start of the blob.
     position: u64,
-    /// Bytes at the start of the current reply that have been delivered before.
+    /// Bytes at the start of the current response that have been delivered before.
     skip: u64,
-    /// Bytes that the current reply held after the end of the range.
+    /// Bytes that the current response held after the end of the range.
     excess: u64,
     /// The position at the last interruption.
     interrupted_at: u64,
@@ -147,8 +147,8 @@ impl Download {
         (!chunk.is_empty()).then_some(chunk)
     }
 
-    /// Returns an error if the reply goes on after the end of the blob. A reply that announced its
-    /// length was checked before.
+    /// Returns an error if the response goes on after the end of the blob. A response that
+    /// announced its length was checked before.
     async fn refuse_excess(&mut self) -> Result<(), RegistryError> {
         let Some(mut response) = self.response.take() else {
             return Ok(());
@@ -210,7 +210,7 @@ impl Download {
         Ok(())
     }
 
-    /// Opens the range from the current position on. A reply of another length or range may come
+    /// Opens the range from the current position on. A response of another length or range may come
     /// from a faulty proxy or cache, so the request is then sent once more.
     async fn open(&mut self) -> Result<(), RegistryError> {
         let error = match self.send_request().await {
@@ -257,7 +257,7 @@ impl Download {
         Ok(())
     }
 
-    /// Checks by the head of a reply that its body holds the requested bytes.
+    /// Checks by the head of a response that its body holds the requested bytes.
     fn check_head(&mut self, response: &Response) -> Result<(), RegistryError> {
         let is_partial = response.status() == StatusCode::PARTIAL_CONTENT;
         let (from, to) = if is_partial {
@@ -298,7 +298,7 @@ impl Download {
     }
 }
 
-/// Returns whether the head of a reply showed that its body holds other bytes than requested.
+/// Returns whether the head of a response showed that its body holds other bytes than requested.
 const fn is_wrong_range(error: &RegistryError) -> bool {
     matches!(
         error,

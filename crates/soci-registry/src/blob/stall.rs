@@ -53,7 +53,7 @@ mod tests {
         assert!(!stalled.record_chunk(1, second));
         assert!(
             stalled.record_chunk(1, second),
-            "a new reply is measured anew"
+            "a new response is measured anew"
         );
     }
 }

@@ -132,9 +132,9 @@ impl CredentialChain {
         let environment = &self.environment;
         let home = environment.home.as_ref().map(|home| home.join(".docker"));
         let docker = environment.docker_config.clone().or(home);
-        let docker = docker.map(|folder| folder.join("config.json"));
+        let docker = docker.map(|directory| directory.join("config.json"));
         let runtime = environment.runtime.as_ref();
-        let podman = runtime.map(|folder| folder.join("containers/auth.json"));
+        let podman = runtime.map(|directory| directory.join("containers/auth.json"));
         docker.into_iter().chain(podman).collect()
     }
 

@@ -165,8 +165,8 @@ mod tests {
 
     /// Runs a shell script as a helper.
     async fn query_script(script: &str) -> Result<Option<Credential>, String> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("docker-credential-test");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("docker-credential-test");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&path, mode).expect("a mode");

@@ -13,11 +13,11 @@ pub(crate) struct Environment {
     pub(crate) username: Option<String>,
     /// `SOCI_PASSWORD`.
     pub(crate) password: Option<Secret>,
-    /// `DOCKER_CONFIG`: the folder of Docker's `config.json`.
+    /// `DOCKER_CONFIG`: the directory of Docker's `config.json`.
     pub(crate) docker_config: Option<PathBuf>,
     /// `HOME`.
     pub(crate) home: Option<PathBuf>,
-    /// `XDG_RUNTIME_DIR`: the folder in which podman and skopeo store their logins.
+    /// `XDG_RUNTIME_DIR`: the directory in which podman and skopeo store their logins.
     pub(crate) runtime: Option<PathBuf>,
     /// The variables of [`PROXY_VARIABLES`] that are set. A proxy's URL may hold a password.
     pub(crate) proxies: Vec<(&'static str, Secret)>,

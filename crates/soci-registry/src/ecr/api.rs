@@ -38,7 +38,7 @@ const API: &str = "the AWS API for ECR";
 /// Why the API gave no token.
 #[derive(Debug)]
 pub(super) enum ApiError {
-    /// The request cannot be made or signed, or the reply cannot be read. Holds the reason.
+    /// The request cannot be made or signed, or the response cannot be read. Holds the reason.
     Malformed(String),
     /// The API refused the request.
     Refused {
@@ -251,19 +251,19 @@ enum OneOrMore {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TokenReply {
+struct TokenResponse {
     authorization_data: OneOrMore,
 }
 
 fn parse_token(body: &[u8]) -> Result<Secret, ApiError> {
-    let reply: TokenReply = serde_json::from_slice(body)
-        .map_err(|_source| ApiError::Malformed("the reply holds no token".to_owned()))?;
-    let data = match reply.authorization_data {
+    let response: TokenResponse = serde_json::from_slice(body)
+        .map_err(|_source| ApiError::Malformed("the response holds no token".to_owned()))?;
+    let data = match response.authorization_data {
         OneOrMore::More(data) => data.into_iter().next(),
         OneOrMore::One(data) => Some(data),
     };
     data.and_then(|data| data.authorization_token)
-        .ok_or_else(|| ApiError::Malformed("the reply holds no token".to_owned()))
+        .ok_or_else(|| ApiError::Malformed("the response holds no token".to_owned()))
 }
 
 /// The body of an error of the AWS JSON protocol.

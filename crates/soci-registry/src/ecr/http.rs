@@ -64,13 +64,13 @@ impl HttpConnector for AwsClient {
     }
 }
 
-/// How many bytes of a reply are read at most. Tokens and credentials have a few KiB.
-const REPLY_LIMIT: usize = 1 << 20;
+/// How many bytes of a response are read at most. Tokens and credentials have a few KiB.
+const RESPONSE_LIMIT: usize = 1 << 20;
 
-/// Reads the body of a reply, and stops once [`REPLY_LIMIT`] bytes were read.
+/// Reads the body of a response, and stops once [`RESPONSE_LIMIT`] bytes were read.
 pub(super) async fn read_body(response: &mut reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
-    while body.len() < REPLY_LIMIT
+    while body.len() < RESPONSE_LIMIT
         && let Some(chunk) = response.chunk().await?
     {
         body.extend_from_slice(&chunk);
@@ -101,7 +101,7 @@ fn to_reqwest(
     Ok((client, request))
 }
 
-/// Reads a reply and translates it.
+/// Reads a response and translates it.
 async fn from_reqwest(mut response: reqwest::Response) -> Result<HttpResponse, ConnectorError> {
     let (status, headers) = (response.status(), response.headers().clone());
     let body = read_body(&mut response).await.map_err(to_connector_error)?;
@@ -109,16 +109,16 @@ async fn from_reqwest(mut response: reqwest::Response) -> Result<HttpResponse, C
         .as_u16()
         .try_into()
         .map_err(|error| ConnectorError::other(Box::new(error), None))?;
-    let mut reply = HttpResponse::new(status, SdkBody::from(body));
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in &headers {
         // A value that is not text is one that the SDK does not read.
         if let Ok(value) = value.to_str() {
-            reply
+            response
                 .headers_mut()
                 .append(name.as_str().to_owned(), value.to_owned());
         }
     }
-    Ok(reply)
+    Ok(response)
 }
 
 /// Tells the SDK what kind of failure it is, since that decides whether it tries again.

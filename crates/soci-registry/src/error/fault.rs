@@ -41,7 +41,7 @@ pub enum Fault {
     Status {
         /// The host, with its port.
         host: String,
-        /// The reply.
+        /// The response.
         refusal: Refusal,
     },
     /// The server sent nothing for too long.
@@ -49,7 +49,7 @@ pub enum Fault {
     Timeout {
         /// The host, with its port.
         host: String,
-        /// What the client waited for, such as `reply`.
+        /// What the client waited for, such as `response`.
         phase: &'static str,
         /// The time limit.
         limit: Duration,

@@ -13,7 +13,7 @@ pub enum Violation {
     /// The registry sent no authentication challenge that this client supports.
     #[error("no authentication challenge that is understood, expected Basic or Bearer")]
     Challenge,
-    /// The `Content-Range` header of a partial reply does not match the request.
+    /// The `Content-Range` header of a partial response does not match the request.
     #[error("asked for bytes {expected} of {size}, got `{found}`")]
     ContentRange {
         /// The first byte of the requested range.
@@ -42,12 +42,12 @@ pub enum Violation {
     /// A required header is missing or malformed.
     #[error("{status} without a usable `{name}` header")]
     Header {
-        /// The reply's HTTP status.
+        /// The response's HTTP status.
         status: u16,
         /// The header's name.
         name: &'static str,
     },
-    /// A reply exceeds a limit.
+    /// A response exceeds a limit.
     #[error("more than {limit} {what}")]
     Limit {
         /// What is counted, such as `redirects`.
@@ -92,7 +92,7 @@ pub enum Damage {
         /// The digest of the content.
         found: Digest,
     },
-    /// The media type of the reply and that in the manifest differ.
+    /// The media type of the response and that in the manifest differ.
     #[error("served as `{served}`, but its `mediaType` is `{found}`")]
     MediaType {
         /// The `Content-Type` header.
@@ -116,7 +116,7 @@ pub enum Damage {
     Size {
         /// The length in the descriptor, in bytes.
         expected: u64,
-        /// The length of the content, or that which the reply announced, in bytes.
+        /// The length of the content, or that which the response announced, in bytes.
         found: u64,
     },
     /// The content is larger than the client accepts.

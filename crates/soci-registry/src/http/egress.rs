@@ -84,10 +84,10 @@ impl EgressPolicy {
                 .all(|address| self.allows_zone(zone_of(*address)))
     }
 
-    /// Looks up the host of `url` and checks its addresses, if the resolver of the connection cannot
-    /// do so: a proxy resolves names by itself, and that resolver sees no port, so it takes another
-    /// port of the registry's host for the registry. A name that has no address here passes, because
-    /// a proxy may know it.
+    /// Looks up the host of `url` and checks its addresses, if the resolver of the connection
+    /// cannot do so: a proxy resolves names by itself, and that resolver sees no port, so it takes
+    /// another port of the registry's host for the registry. A name that has no address here
+    /// passes, because a proxy may know it.
     pub(super) async fn check_by_look_up(&self, url: &Url) -> Result<(), Violation> {
         let Some(Host::Domain(name)) = url.host().filter(|_| !self.is_registry_origin(url)) else {
             return Ok(());
@@ -103,8 +103,8 @@ impl EgressPolicy {
         Err(internal_address(url))
     }
 
-    /// Checks the address of the server that sent a reply. If the server is the registry itself, its
-    /// address is not checked, and its zone is allowed from now on.
+    /// Checks the address of the server that sent a response. If the server is the registry itself,
+    /// its address is not checked, and its zone is allowed from now on.
     pub(super) fn observe_peer(&self, url: &Url, address: Option<IpAddr>) -> Result<(), Violation> {
         let Some(zone) = address.map(zone_of) else {
             return Ok(());

@@ -12,7 +12,7 @@ use super::retry::FailureKind;
 use crate::error::sanitize::sanitize;
 use crate::error::{Fault, RegistryError, TlsFailure, Violation};
 
-/// Why a request got no reply.
+/// Why a request got no response.
 pub(super) enum TransportFailure {
     /// The network or the server failed.
     Fault(Fault, FailureKind),

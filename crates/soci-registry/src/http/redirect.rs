@@ -1,4 +1,4 @@
-//! Resolves and checks the `Location` header of a reply.
+//! Resolves and checks the `Location` header of a response.
 //!
 //! Redirects are not left to the HTTP library, because every target is checked against the
 //! [`EgressPolicy`] first.
@@ -18,8 +18,8 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Returns the URL in the `Location` header of a reply, once it has been checked. `what` names the
-/// kind of URL in the error, such as `redirect`.
+/// Returns the URL in the `Location` header of a response, once it has been checked. `what` names
+/// the kind of URL in the error, such as `redirect`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Replies that reject a request. Their text is escaped, so that it can be shown.
+//! Responses that reject a request. Their text is escaped, so that it can be shown.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use super::retry::FailureKind;
 use crate::error::Refusal;
 use crate::error::sanitize::sanitize;
 
-/// A reply that rejects a request.
+/// A response that rejects a request.
 #[derive(Debug)]
 pub(crate) struct Rejection {
     pub(crate) refusal: Refusal,

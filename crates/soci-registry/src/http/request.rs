@@ -53,7 +53,7 @@ pub(crate) enum RedirectPolicy {
     /// All that the [`EgressPolicy`](super::egress::EgressPolicy) allows.
     Follow,
     /// Only those within the origin. For `HEAD`: a presigned URL is valid for `GET` only, so its
-    /// reply to a `HEAD` says nothing about the content.
+    /// response to a `HEAD` says nothing about the content.
     SameOrigin,
     /// None, for requests that change something.
     Refuse,

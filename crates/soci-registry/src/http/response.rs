@@ -8,7 +8,7 @@ use reqwest::Response;
 use super::error::describe_causes;
 use super::rejection::Rejection;
 
-/// The outcome of a request that got a reply.
+/// The outcome of a request that got a response.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// A status 2xx. The body has not been read.

@@ -164,7 +164,7 @@ impl HttpTransport {
         Ok(())
     }
 
-    /// Sends a request once, to one URL, and returns the head of the reply.
+    /// Sends a request once, to one URL, and returns the head of the response.
     async fn send_once(
         &self,
         builder: reqwest::RequestBuilder,
@@ -176,8 +176,8 @@ impl HttpTransport {
             Body::Empty => {
                 let limit = self.timeouts.first_byte;
                 return match tokio::time::timeout(limit, builder.send()).await {
-                    Ok(reply) => reply.map_err(|error| classify_error(url, &error)),
-                    Err(_elapsed) => Err(timed_out(url, "reply", limit)),
+                    Ok(response) => response.map_err(|error| classify_error(url, &error)),
+                    Err(_elapsed) => Err(timed_out(url, "response", limit)),
                 };
             }
             Body::Bytes(bytes) => (upload_body::stream_bytes(bytes.clone()), bytes.len() as u64),
@@ -185,13 +185,13 @@ impl HttpTransport {
         };
         let (body, progress) = upload_body::build_body(content, size, operation.clone());
         let builder = builder.header(CONTENT_LENGTH, size).body(body);
-        let reply = tokio::select! {
-            reply = builder.send() => reply,
+        let response = tokio::select! {
+            response = builder.send() => response,
             (phase, limit) = progress.wait_for_stall(&self.timeouts) => {
                 return Err(timed_out(url, phase, limit));
             }
         };
-        reply.map_err(|error| match progress.take_error() {
+        response.map_err(|error| match progress.take_error() {
             Some(error) => TransportFailure::Content(error),
             None => classify_error(url, &error),
         })

@@ -37,14 +37,14 @@ impl UploadProgress {
         self.with_state(|state| state.error.take())
     }
 
-    /// Waits until the upload, or the reply to it, has stalled for the time that `timeouts` allows.
-    /// Returns what was waited for, and that time.
+    /// Waits until the upload, or the response to it, has stalled for the time that `timeouts`
+    /// allows. Returns what was waited for, and that time.
     pub(super) async fn wait_for_stall(&self, timeouts: &Timeouts) -> (&'static str, Duration) {
         loop {
             let (last_chunk, is_complete) =
                 self.with_state(|state| (state.last_chunk, state.is_complete));
             let (phase, limit) = if is_complete {
-                ("reply to an upload", timeouts.upload_reply)
+                ("response to an upload", timeouts.upload_response)
             } else {
                 ("progress of an upload", timeouts.upload_stall)
             };

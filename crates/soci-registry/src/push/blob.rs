@@ -29,7 +29,7 @@ pub enum PushedBlob {
     Uploaded,
 }
 
-/// A registry's reply to a request for a mount.
+/// A registry's response to a request for a mount.
 enum MountOutcome {
     Mounted,
     Rejected,
@@ -152,7 +152,7 @@ impl Repository {
                 return Err(session_unknown(error));
             };
             wait_before_retry(operation, &error.to_string(), backoff.tries(), wait).await;
-            // The registry may have stored the blob although its reply was lost.
+            // The registry may have stored the blob although its response was lost.
             if self.blob_exists(descriptor.digest).await? {
                 break;
             }
@@ -207,7 +207,8 @@ impl Repository {
         }
     }
 
-    /// Returns the session's URL from the `Location` header of a reply, once it has been checked.
+    /// Returns the session's URL from the `Location` header of a response, once it has been
+    /// checked.
     fn session_url(
         &self,
         operation: &Operation,

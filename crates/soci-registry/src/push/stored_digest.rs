@@ -6,7 +6,7 @@ use soci_oci::Digest;
 use crate::error::sanitize::sanitize;
 use crate::error::{Operation, RegistryError, Violation};
 
-/// Checks the `Docker-Content-Digest` header of a reply, if there is one.
+/// Checks the `Docker-Content-Digest` header of a response, if there is one.
 ///
 /// # Errors
 ///

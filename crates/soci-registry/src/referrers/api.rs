@@ -94,7 +94,7 @@ fn is_filtered(document: &Document, page: &Page) -> bool {
     filters.any(|filter| filter.trim() == "artifactType")
 }
 
-/// Returns the URL of the next page, if the reply names one. It must have the registry's own
+/// Returns the URL of the next page, if the response names one. It must have the registry's own
 /// origin.
 fn next_page_url(
     operation: &Operation,

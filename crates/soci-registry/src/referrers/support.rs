@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What the replies of a registry have shown about its referrers API.
+/// What the responses of a registry have shown about its referrers API.
 #[derive(Debug, Default)]
 pub(crate) struct ApiSupport(AtomicU8);
 

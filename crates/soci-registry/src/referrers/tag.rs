@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::entries::malformed_list;
 use crate::error::{Damage, Operation, RegistryError, Violation};
 use crate::http::retry::{FailureKind, wait_before_retry};
-use crate::manifest::{ManifestName, ManifestReply};
+use crate::manifest::{ManifestName, ManifestResponse};
 use crate::push::manifest::PutOutcome;
 use crate::repository::Repository;
 
@@ -150,8 +150,8 @@ impl<'a> FallbackTag<'a> {
             ))
         };
         let name = ManifestName::Tag(&self.name);
-        let reply = match self.repository.fetch_manifest_reply(name).await {
-            Ok(Some(reply)) => reply,
+        let response = match self.repository.fetch_manifest_response(name).await {
+            Ok(Some(response)) => response,
             Ok(None) => return Ok(None),
             // The content arrived undamaged; another client has stored something else there.
             Err(RegistryError::BadData { damage, .. })
@@ -161,10 +161,10 @@ impl<'a> FallbackTag<'a> {
             }
             Err(error) => return Err(error),
         };
-        let ManifestReply {
+        let ManifestResponse {
             manifest,
             entity_tag,
-        } = reply;
+        } = response;
         if manifest.descriptor.media_type != media_type::OCI_INDEX {
             return malformed("it is not an image index");
         }

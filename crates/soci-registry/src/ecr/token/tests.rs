@@ -193,7 +193,7 @@ async fn refuses_a_reply_without_a_token() {
         let (token, _) = fetch(PRIVATE, &fake, Keys::Good).await;
         assert_eq!(
             token.expect_err(body).to_string(),
-            "the reply holds no token",
+            "the response holds no token",
             "{body}"
         );
     }
