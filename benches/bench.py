@@ -2,8 +2,8 @@
 """Measures the tools on an image that it makes, against public tools in the same run; see docs/performance.md.
 
 usage: benches/bench.py [--rounds N] [--no-write] [--profile NAME] [--only PART]...
-The tools are those in $CARGO_TARGET_DIR/dist, or in another directory there with `--profile`. Images and registries that the
-next run can use again stay in $CARGO_TARGET_DIR/bench.
+The tools are those in $CARGO_TARGET_DIR/dist, or in another directory there with `--profile`. The image and the registry
+of a run stay in $CARGO_TARGET_DIR/bench for the next run.
 """
 
 import argparse
@@ -28,15 +28,15 @@ def say(text: str) -> None:
 
 
 def make_image(registry: Registry) -> None:
-    """Makes the image, unless the registry's folder holds it from an earlier run."""
+    """Makes the image, unless the registry's directory holds it from an earlier run."""
     if registry.manifest(REPOSITORY, "v1"):
         return
     say("making an image of a Debian root and large wheels; this takes some minutes")
     run(["scripts/make-image.sh", f"{registry.name}/{REPOSITORY}:v1", WHEELS_MB])
 
 
-def rounds_of(image: speed.Image, wanted: int, registries: list[Registry], work: Path) -> tuple[list[dict], int]:
-    """Measures `wanted` rounds. A round before or after which the machine did not give two whole cores is left out."""
+def measure_rounds(image: speed.Image, wanted: int, registries: list[Registry], work: Path) -> tuple[list[dict], int]:
+    """Measures `wanted` rounds. Leaves out a round if the machine did not give two whole cores before and after it."""
     costs, number = [], 0
     while len(costs) < wanted and number < 4 * wanted:
         say(f"round {len(costs) + 1} of {wanted}")
@@ -49,7 +49,7 @@ def rounds_of(image: speed.Image, wanted: int, registries: list[Registry], work:
         else:
             say(f"two at once took {worst:.2f} times as long as one: another program uses the machine; repeating the round")
     if not costs:
-        raise SystemExit("bench: the machine never gave two whole cores")
+        raise SystemExit("bench: other programs used the machine in every round")
     return costs, number - len(costs)
 
 
@@ -58,7 +58,7 @@ def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, w
     sizes = (f"{len(image.layers)} layers, {image.compressed / 1e6:,.0f} MB compressed", f"{image.uncompressed / 1e6:,.0f} MB of tar")
     text = [f"On {report.machine()}; an image of {', '.join(sizes)}.\n"]
     if "speed" in parts:
-        costs, disturbed = rounds_of(image, rounds, [docker, olareg], work)
+        costs, disturbed = measure_rounds(image, rounds, [docker, olareg], work)
         text += [f"### Time, {len(costs)} rounds, {disturbed} left out\n", report.ratios(image, costs)]
     if "memory" in parts:
         say("memory")
@@ -79,15 +79,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--profile", default="dist", help="the Cargo profile of the tools: dist (the default) or release")
-    parser.add_argument("--no-write", action="store_true", help="print the tables only")
-    parser.add_argument("--only", action="append", choices=PARTS, help="leave the other parts out; writes nothing")
+    parser.add_argument("--no-write", action="store_true", help="print the tables, and do not write them")
+    parser.add_argument("--only", action="append", choices=PARTS, help="measure only this part, and do not write the tables")
     arguments = parser.parse_args()
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve()
     os.environ["PATH"] = f"{target / arguments.profile}:{os.environ['PATH']}"
     os.chdir(ROOT)
     kept = target / "bench"
     kept.mkdir(parents=True, exist_ok=True)
-    # An earlier run's ztocs would be reused.
+    # The tools would reuse the ztocs of an earlier run.
     for repositories in ("round", "tiny"):
         shutil.rmtree(kept / "registry/docker/registry/v2/repositories" / repositories, ignore_errors=True)
     work = Path(tempfile.mkdtemp(dir=kept))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every check that is not a test. Goes on after a failure, and names the checks that failed.
+# Runs every check that is not a test. Continues after a failure, and prints the checks that failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh build check

@@ -29,7 +29,7 @@ layer() {
   rm "$demo/tar"
 }
 
-# Prints the names of files of this machine that have $1 MB together.
+# Prints the names of files of this machine whose sizes add up to $1 MB.
 files() {
   find -L /usr/lib /usr/share /usr/bin -type f -readable -size -8M -printf '%s %p\n' 2>/dev/null |
     awk -v left="$1" '{ left -= $1 / 1e6; if (left < 0) exit; sub(/^[0-9]+ /, ""); print }' || true

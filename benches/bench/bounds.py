@@ -1,4 +1,4 @@
-"""What does not depend on the other tools: memory, what is written, start, growth."""
+"""Measurements without a comparison to other tools: memory, bytes written, start, growth."""
 
 import json
 import os
@@ -23,40 +23,40 @@ def ztoc_sizes(document: dict) -> list[int]:
 
 
 def memory(image: Image, work: Path) -> list[dict]:
-    """Peak of `soci-index` for several numbers of jobs, from the store and from the registry."""
+    """Returns the peak memory of `soci-index` for several numbers of jobs, with layers from the store and the registry."""
     rows = []
     script = f"SOCI_STORE='{image.store}' soci-index -q --force <'{image.planned}'"
     image.ztocs = ztoc_sizes(json.loads(run(shell(script)).stdout))
     for jobs in (1, 2, 4, 8):
-        for place in ("store", "registry"):
-            store = image.store if place == "store" else work / "fresh"
-            if place == "registry":
+        for source in ("store", "registry"):
+            store = image.store if source == "store" else work / "fresh"
+            if source == "registry":
                 run(shell(f"SOCI_STORE='{store}' soci-pull -q {image.reference} | soci-plan -q >'{work}/plan.json'"))
-            plan = image.planned if place == "store" else work / "plan.json"
+            plan = image.planned if source == "store" else work / "plan.json"
             command = ["soci-index", "-q", "--force", f"--jobs={jobs}"]
             used = peak(command, plan, {"SOCI_STORE": str(store)})
             in_work = sum(image.ztocs[:jobs])
             bound = 48 * MIB + 1.3 * in_work
-            rows.append({"jobs": jobs, "from": place, "peak": used.memory, "in work": in_work, "bound": bound})
-            if place == "registry":
+            rows.append({"jobs": jobs, "from": source, "peak": used.memory, "in work": in_work, "bound": bound})
+            if source == "registry":
                 rows[-1]["written"] = written(store)
                 shutil.rmtree(store)
     return rows
 
 
 def written(store: Path) -> dict[str, int]:
-    """Bytes of all files in a store, and of the largest one that is no JSON (a ztoc or a layer)."""
+    """Returns the bytes of all files in a store, and of the largest one."""
     sizes = [file.stat().st_size for file in store.rglob("*") if file.is_file()]
     return {"all": sum(sizes), "largest": max(sizes)}
 
 
 def start(runs: int) -> dict[str, float]:
-    """Seconds until each tool has said its version."""
+    """Returns the seconds until each tool has printed its version."""
     return {tool: cost([tool, "--version"], runs=runs).wall for tool in TOOLS}
 
 
 def plan(image: Image, layers: int, work: Path, runs: int) -> float:
-    """Seconds that `soci-plan` takes for an image of this many layers."""
+    """Returns the seconds that `soci-plan` takes for an image of this many layers."""
     document = json.loads(run(shell(f"SOCI_STORE='{work}/planning' soci-pull -q {image.reference}")).stdout)
     entry = next(entry for entry in document["manifests"] if entry.get("layers"))
     first = entry["layers"][0]
@@ -71,12 +71,12 @@ def plan(image: Image, layers: int, work: Path, runs: int) -> float:
 
 
 def growth(image: Image, work: Path) -> list[dict]:
-    """Seconds and memory for one layer of 10 MB to 10 GB of tar: parts of a layer of the image, and repetitions of it."""
+    """Returns time and memory for one layer of 10 MB to 10 GB of tar, made of a part of a layer of the image, repeated."""
     rows = []
     member = work / "member"
     whole = min(image.layers, key=lambda layer: abs(image.tars[layer] - 100 * MB))
     for most in (10 * MB, 100 * MB, 1000 * MB, 10000 * MB):
-        length = images.piece(whole, most, member)
+        length = images.start_of(whole, most, member)
         times = max(1, round(most / length))
         directory = work / "layout"
         images.layout(directory, member, times)
@@ -94,9 +94,9 @@ def growth(image: Image, work: Path) -> list[dict]:
 
 
 def tiny(registry: Registry, count: int, work: Path) -> dict[str, float]:
-    """Seconds for many tiny images in one run of the pipe, and for as many requests of `curl` over one connection.
+    """Returns the seconds for many tiny images in one pipe, and for the same number of requests by `curl`.
 
-    The registry has no referrers API, so a push waits before it looks at its tag again: here as short as can be asked for.
+    The registry has no referrers API, so a push waits before it reads its tag again. The wait is the shortest that an option allows.
     """
     references = work / "references"
     references.write_text("\n".join(images.tiny(registry, count)) + "\n")

@@ -1,4 +1,4 @@
-"""Images that are made for measurements: layers of a given size, and very small ones."""
+"""Makes images for measurements: with a layer of a given size, and very small ones."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ def manifest(layer: dict) -> dict:
 
 
 def cut(layer: Path, most: int) -> int:
-    """Returns where in a layer's tar the last entry ends that is whole within `most` bytes."""
+    """Returns the end of the last entry that is complete within the first `most` bytes of a layer's tar."""
     with subprocess.Popen(["igzip", "-dc", str(layer)], stdout=subprocess.PIPE) as inflate:
         offset = 0
         with tarfile.open(fileobj=inflate.stdout, mode="r|") as archive:
@@ -40,8 +40,8 @@ def cut(layer: Path, most: int) -> int:
     return offset
 
 
-def piece(layer: Path, most: int, to: Path) -> int:
-    """Compresses the start of a layer's tar, without an end, as one gzip member. Returns its length uncompressed."""
+def start_of(layer: Path, most: int, to: Path) -> int:
+    """Compresses the start of a layer's tar, without the end blocks, as one gzip member. Returns its uncompressed length."""
     length = cut(layer, most)
     script = f"set +o pipefail; igzip -dc '{layer}' | head -c {length} | gzip -n >'{to}'"
     subprocess.run(["bash", "-c", script], check=True)
@@ -71,7 +71,7 @@ def layout(directory: Path, member: Path, times: int) -> None:
 
 
 def tiny_layer(number: int) -> bytes:
-    """A layer of one small file that no other has."""
+    """Returns a layer of one small file, which differs from all others."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as archive:
         entry = tarfile.TarInfo("number")

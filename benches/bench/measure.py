@@ -1,4 +1,4 @@
-"""Runs commands and says what they took: by hyperfine, or by GNU time where the peak of memory is asked for."""
+"""Runs commands and measures them: with hyperfine, or with GNU time for the peak of memory."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass
 class Cost:
-    """Seconds by the clock, and core-seconds of user and system."""
+    """Elapsed seconds, and core-seconds in user and system mode."""
 
     wall: float
     core: float
@@ -19,7 +19,7 @@ class Cost:
 
 @dataclass
 class Peak:
-    """What GNU time says: seconds by the clock, peak of resident memory and what was written, in bytes."""
+    """The figures of GNU time: elapsed seconds, the peak of resident memory in bytes, and the bytes written."""
 
     wall: float
     memory: int
@@ -27,10 +27,10 @@ class Peak:
 
 
 def run(command: list[str], **options) -> subprocess.CompletedProcess:
-    """Runs a command that must succeed, and shows what it says where it does not."""
+    """Runs a command that must succeed. If it fails, exits with its messages."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode != 0:
-        raise SystemExit(f"bench: {' '.join(command)[:300]} ends with {done.returncode}:\n{done.stderr[-2000:]}")
+        raise SystemExit(f"bench: {' '.join(command)[:300]} exits with status {done.returncode}:\n{done.stderr[-2000:]}")
     return done
 
 
@@ -39,8 +39,8 @@ def shell(script: str) -> list[str]:
 
 
 def cost(command: list[str], env: dict[str, str] | None = None, runs: int = 1) -> Cost:
-    """Measures a command by hyperfine; means, where it runs more than once."""
-    # What was written before is not to be waited for when a tool makes its files durable.
+    """Measures a command with hyperfine. Returns means if it runs more than once."""
+    # Otherwise a tool that syncs its files would wait for earlier writes of other programs.
     os.sync()
     with tempfile.NamedTemporaryFile(suffix=".json") as export:
         line = ["hyperfine", "--shell=none", "--style=none", f"--runs={runs}", "--export-json", export.name]
@@ -54,7 +54,7 @@ def quoted(command: list[str]) -> str:
 
 
 def peak(command: list[str], stdin: Path, env: dict[str, str] | None = None) -> Peak:
-    """Measures one run of a command by `/usr/bin/time -v`."""
+    """Measures one run of a command with `/usr/bin/time -v`."""
     os.sync()
     with stdin.open() as document, tempfile.NamedTemporaryFile(mode="r") as report:
         line = ["/usr/bin/time", "-v", "-o", report.name, *command]
@@ -64,6 +64,6 @@ def peak(command: list[str], stdin: Path, env: dict[str, str] | None = None) -> 
     def value(name: str) -> str:
         return re.search(rf"{re.escape(name)}.*: ([0-9:.]+)$", text, re.M).group(1)
 
-    wall = sum(float(part) * 60**place for place, part in enumerate(reversed(value("Elapsed").split(":"))))
+    wall = sum(float(part) * 60**unit for unit, part in enumerate(reversed(value("Elapsed").split(":"))))
     memory = int(value("Maximum resident set size")) * 1024
     return Peak(wall, memory, int(value("File system outputs")) * 512)

@@ -32,7 +32,7 @@ class Registry:
                 return
             except OSError:
                 if self.process.poll() is not None:
-                    raise SystemExit(f"bench: {command[0]} does not start: {log.read_text()[-1000:]}")
+                    raise SystemExit(f"bench: {command[0]} did not start: {log.read_text()[-1000:]}")
 
     @classmethod
     def docker(cls, directory: Path, data: Path) -> "Registry":
@@ -67,12 +67,12 @@ class Registry:
         return answer
 
     def core_seconds(self) -> float:
-        """What the process took so far."""
+        """Returns the core-seconds that the process has used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def requests(self) -> int:
-        """How many requests the log of docker-registry tells of."""
+        """Returns the number of requests in the log of docker-registry."""
         return self.log.read_bytes().count(b' HTTP/1.1" ')
 
     def manifest(self, repository: str, name: str) -> dict | None:
@@ -80,8 +80,8 @@ class Registry:
         return json.loads(answer.content) if answer.status == 200 else None
 
     def put_blob(self, repository: str, digest: str, content: bytes) -> None:
-        place = self.ask("POST", f"/v2/{repository}/blobs/uploads/").headers["Location"]
-        path = place.split(self.name, 1)[-1]
+        location = self.ask("POST", f"/v2/{repository}/blobs/uploads/").headers["Location"]
+        path = location.split(self.name, 1)[-1]
         path += f"{'&' if '?' in path else '?'}digest={digest}"
         answer = self.ask("PUT", path, content, Content_Type="application/octet-stream")
         assert answer.status == 201, answer.content
@@ -93,6 +93,6 @@ class Registry:
 
 
 def copy(image: str, to: str) -> None:
-    """Copies an image as it is."""
+    """Copies an image without changes."""
     plain = ["--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests"]
     run(["skopeo", "--insecure-policy", "copy", "-q", *plain, f"docker://{image}", f"docker://{to}"])

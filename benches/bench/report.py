@@ -1,4 +1,4 @@
-"""The tables of a run, in Markdown."""
+"""Formats the results of a run as tables in Markdown."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 
 def machine() -> str:
-    """Says what all this was measured on."""
+    """Describes the machine, the versions of the programs, and the date."""
     cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     versions = {
@@ -40,7 +40,7 @@ def verdict(value: float, most: float) -> str:
 
 
 def ratios(image: Image, rounds: list[dict]) -> str:
-    """The commands, and the tools as multiples of the limit."""
+    """Returns the times of all commands, and those of the tools as multiples of the limit."""
     seconds = []
     for name in rounds[0]:
         wall, core = (median(rounds, lambda costs: getattr(costs[name], kind)) for kind in ("wall", "core"))
@@ -113,7 +113,7 @@ def growth(rows: list[dict], tiny: dict) -> str:
 
 
 def write(document: Path, text: str) -> None:
-    """Puts the tables between their marks."""
+    """Writes the tables between their marks in the document."""
     before, rest = document.read_text().split(BEGIN)
     after = rest.split(END)[1]
     document.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")

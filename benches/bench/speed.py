@@ -1,4 +1,4 @@
-"""The tools against the public ones, in rounds: in each, every command runs once, so that all see the same machine."""
+"""Compares the tools with public ones, in rounds. Each command runs once in a round, so conditions are the same for all."""
 
 import shutil
 import statistics
@@ -8,13 +8,13 @@ from pathlib import Path
 from .measure import Cost, cost, run, shell
 from .registry import Registry, copy
 
-# How much longer two at once may take than one, lest a round be measured again.
+# A round counts if two processes at once take at most this many times as long as one.
 QUIET = 1.12
 
 
 @dataclass
 class Image:
-    """The image that is measured: its layers lie in files, and in the store of a planned document."""
+    """The image that is measured. Its layers are files, in the store to which the planned document belongs."""
 
     registry: Registry
     repository: str
@@ -37,7 +37,7 @@ class Image:
 
 
 def prepare(registry: Registry, repository: str, work: Path) -> Image:
-    """Plans the image and stores its layers."""
+    """Plans the image and downloads its layers into a store."""
     store, planned = work / "store", work / "planned.json"
     env = f"SOCI_STORE='{store}'"
     reference = f"{registry.name}/{repository}:v1"
@@ -58,7 +58,7 @@ def paths(files: list[Path]) -> str:
 
 
 def disturbance(image: Image) -> float:
-    """How much longer two runs of `igzip` take at once than one: 1.0 where the machine gives two whole cores."""
+    """Returns how many times as long as one run of `igzip` two at once take: 1.0 if the machine gives two whole cores."""
     longest = image.layers[0]
     both = shell(f"igzip -dc '{longest}' & igzip -dc '{longest}'; wait")
     return cost(both).wall / cost(["igzip", "-dc", str(longest)]).wall
@@ -86,7 +86,7 @@ def one_round(image: Image, number: int, others: list[Registry], work: Path) -> 
 
 
 def pipeline(reference: str, work: Path) -> Cost:
-    """Measures the four tools on an image that nobody has indexed, with an empty store."""
+    """Measures the four tools on an image without an index, with an empty store."""
     store = work / "fresh"
     tools = f"soci-pull -q {reference} | soci-plan -q | soci-index -q | soci-push -q"
     measured = cost(shell(tools), {"SOCI_STORE": str(store)})
@@ -95,7 +95,7 @@ def pipeline(reference: str, work: Path) -> Cost:
 
 
 def limit(costs: dict[str, Cost]) -> tuple[float, float]:
-    """Returns the least that an index, and that the whole pipeline may take on two cores, in seconds."""
+    """Returns the least time of an index and of the whole pipeline on two cores, in seconds."""
     half = core_of_public_tools(costs) / 2
     index = max(costs["igzip, longest layer"].wall, half)
     fetch = (costs["curl"].core + costs["registry"].core) / 2

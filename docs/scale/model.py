@@ -3,12 +3,12 @@
 
 usage: docs/scale/model.py [--update docs/scale/README.md] [--index-core-s 3.7] ...
 
-Every figure is an option; its default is what the document was written with, and `--help` names its source. Without
+Every figure is an option. Its default is the value in the document, and `--help` names its source. Without
 `--update` the tables go to stdout; with it, each replaces the table that follows its marker `<!-- table: NAME -->` in
-the document. What the text around the tables says of them is not updated: read it again.
+the document. The text around the tables is not updated: check that it still agrees with them.
 
 Units, unless a name says otherwise: MB = 10^6 bytes, MiB = 2^20 bytes, s = seconds, $ = US dollars. A core is one core
-of the machine that measured; a vCPU of a cloud is taken to be `--vcpu-speed` of it.
+of the machine on which the figures were measured; a vCPU of a cloud has `--vcpu-speed` times its speed.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from pathlib import Path
 
 
 def figure(value, source):
-    """A number that can be changed by an option of its name; `source` says unit and origin."""
+    """A number that can be changed by an option of its name; `source` states its unit and origin."""
     return dataclasses.field(default=value, metadata={"source": source})
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured on the project's own machine (docs/performance.md says which)."""
+    """Figures measured on the machine that docs/performance.md describes."""
 
     image_mb: float = figure(749, "compressed MB of the measured image, all layers")
     layer_mb: float = figure(487, "compressed MB of its largest layer")
@@ -38,7 +38,7 @@ class Measured:
     other_core_s: float = figure(0.44, "core-s of the pipeline beside soci-index on stored layers (docs/performance.md)")
     scan_s: float = figure(1.75, "s of one thread to inflate and scan the largest layer")
     scan_share: float = figure(0.03, "part of scan_s beside inflating: checkpoints, tar headers (docs/performance.md)")
-    waits_s: float = figure(0.35, "s in which a pipeline only waits, tag settling above all; loopback")
+    waits_s: float = figure(0.35, "s in which a pipeline only waits, mainly before it reads a tag again; loopback")
     base_mib: float = figure(48, "MiB of peak memory beside the ztocs")
     ztoc_factor: float = figure(1.3, "MiB of peak memory for each MiB of ztoc in work")
     ztoc_mb: float = figure(23, "MB of ztocs pushed for the image")
@@ -52,7 +52,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Assumed:
-    """Assumptions, and what others report; none of it was measured here."""
+    """Assumptions, and figures that others report; none of them was measured here."""
 
     vcpu_speed: float = figure(1.0, "speed of a cloud's vCPU, as part of the measured core")
     request_ms: float = figure(30, "ms of one request to a registry in the same region, one after the other")
@@ -68,7 +68,7 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Priced:
-    """List prices of us-east-1 and quotas; docs/scale/README.md says when and where each was read."""
+    """List prices of us-east-1 and quotas; docs/scale/README.md states the date and the source of each."""
 
     lambda_x86: float = figure(0.0000166667, "$ per GB-s (1024 MB) of Lambda on x86")
     lambda_arm: float = figure(0.0000133334, "$ per GB-s (1024 MB) of Lambda on arm64")
@@ -77,7 +77,7 @@ class Priced:
     lambda_limit_s: float = figure(900, "s that a Lambda may run")
     fargate_vcpu: float = figure(0.04048, "$ per vCPU-hour of Fargate, Linux on x86")
     fargate_gb: float = figure(0.004445, "$ per GB-hour of Fargate, Linux on x86")
-    fargate_minimum_s: float = figure(60, "s that a Fargate task is billed at least")
+    fargate_minimum_s: float = figure(60, "s: the least time for which a Fargate task is billed")
     fargate_spot: float = figure(0.3, "price of Fargate Spot as part of the list price (up to 70 % off)")
     node_spot: float = figure(0.4, "price of an EC2 Spot instance as part of the list price; an assumption")
     eks_hour: float = figure(0.10, "$ per hour of an EKS cluster")
@@ -122,7 +122,7 @@ GIGABITS = [1, 5, 12.5, 25, 50, 100]
 GIANT_GIGABITS = [1, 2.5, 5, 6.25, 10, 25]
 GIANT_CORES = [4, 8, 16]
 
-# Gbit/s above every other bound.
+# A network, in Gbit/s, that is never the limit.
 NO_BOUND = 100
 
 
@@ -138,20 +138,20 @@ class Model:
         self.m, self.a, self.p = measured, assumed, priced
 
     def core_s(self, image_mb):
-        """Core-seconds of an image of that size: measured, in proportion to its bytes, and TLS on top."""
+        """Core-seconds of an image of that size: the measured ones in proportion to its bytes, plus TLS."""
         measured = (self.m.index_core_s + self.m.other_core_s) / self.m.image_mb
         return image_mb * (measured + 1 / self.m.tls_mb_s)
 
     def gigabits_per_core(self):
-        """Gbit/s that one core can take in: above, cores are the bound; below, the network."""
+        """Gbit/s that one core can process. Above that rate cores are the limit, below it the network."""
         return self.m.image_mb / self.core_s(self.m.image_mb) / 125
 
     def busy_s(self, image_mb, vcpus, network_mb_s):
-        """Seconds of a machine for one image when it always has others to go on with."""
+        """Seconds of a machine for one image if it always has other images to work on."""
         return max(self.core_s(image_mb) / (vcpus * self.a.vcpu_speed), image_mb / network_mb_s)
 
     def crossover(self, vcpus):
-        """Gbit/s from which on so many vCPUs, not the network, are the bound."""
+        """Gbit/s above which this number of vCPUs is the limit, not the network."""
         return vcpus * self.a.vcpu_speed * self.gigabits_per_core()
 
     def fixed_s(self):
@@ -167,7 +167,7 @@ class Model:
         return 2 * self.m.image_mb / self.m.hash_core_s
 
     def alone_s(self, vcpus, network_mb_s, connection_mb_s=math.inf):
-        """Seconds of the measured image with nothing beside it: its largest layer can be the bound too."""
+        """Seconds of the measured image alone. Its largest layer can be the limit, too."""
         layer = max(self.m.scan_s / self.a.vcpu_speed, self.m.layer_mb / connection_mb_s)
         return max(self.busy_s(self.m.image_mb, vcpus, network_mb_s), layer) + self.m.waits_s
 
@@ -181,7 +181,7 @@ class Model:
 
 
 def table(header, rows):
-    """A Markdown table; numbers are to the right of their columns."""
+    """A Markdown table; numbers are aligned to the right."""
     lines = [header, ["---"] + ["--:"] * (len(header) - 1)] + rows
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
@@ -198,7 +198,7 @@ def both_units(speed):
 
 
 def derived(model):
-    """The figures that the text leans on."""
+    """The derived figures that the text uses."""
     m, image = model.m, model.m.image_mb
     rows = [
         ["core-seconds per image, TLS included", f"{model.core_s(image):.2f}"],
@@ -244,7 +244,7 @@ def alone(model):
 
 
 def million(model, cost):
-    """Cells of what `cost` gives for one image of a size, for a million of them: the measured image, and the mix."""
+    """Two cells: the cost of a million images like the measured one, and of a million images of the mix."""
     mean = sum(part * cost(size) for size, part in MIX)
     return [thousands(MILLION * cost(model.m.image_mb)), thousands(MILLION * mean)]
 
@@ -356,7 +356,7 @@ class Chunk:
 
 
 def serial_chunk(model):
-    """Today's chain: inflating and scanning in one thread, digests in another."""
+    """The current chain: inflating and scanning in one thread, digests in another."""
     mb = model.a.chunk_mb
     return Chunk(mb / model.layer_mb_s(), 0, mb / model.hash_mb_s() + mb / model.m.tls_mb_s, mb / model.hash_mb_s())
 
@@ -427,7 +427,7 @@ class Simulation:
             heapq.heappush(self.events, (self.now + self.cost[step], step, index))
 
     def request(self):
-        """Lets the next chunk come, when the one before is here and there is room."""
+        """Requests the next chunk if the one before has arrived and memory has room."""
         due = self.requested == self.arrived and self.requested < self.setup.count
         if due and self.held < self.setup.room:
             heapq.heappush(self.events, (self.now + self.setup.arrival_s, ARRIVE, self.requested))
@@ -436,7 +436,7 @@ class Simulation:
             self.peak = max(self.peak, self.held)
 
     def in_order(self, step, index, ready):
-        """Queues a step of a chunk that is next in order; a chunk that is early is queued by its predecessor."""
+        """Queues a step of a chunk if the chunk is next in order. Otherwise its predecessor queues it later."""
         if index == self.next[step] and ready and index < self.setup.count:
             heapq.heappush(self.waiting, (step, index))
 
@@ -499,7 +499,7 @@ def giant(model):
 
 
 def giant_price_row(model, cores, speculative):
-    """What one way takes, with a network that is never the bound."""
+    """Time, core-seconds and memory of serial or speculative inflating, if the network is not the limit."""
     chunk = speculative_chunk(model) if speculative else serial_chunk(model)
     work = model.a.giant_mb / model.a.chunk_mb * sum(dataclasses.astuple(chunk))
     seconds, memory = giant_run(model, NO_BOUND, cores, speculative)
@@ -509,7 +509,7 @@ def giant_price_row(model, cores, speculative):
 
 
 def giant_price(model):
-    """What the speed costs, and what stays: the layer's own ztoc."""
+    """The cost of the speed, and the time that remains for the layer's own ztoc."""
     rows = [giant_price_row(model, GIANT_CORES[0], False)]
     rows += [giant_price_row(model, cores, True) for cores in GIANT_CORES]
     ztoc = model.a.giant_mb * model.m.layer_ztoc_mb / model.m.layer_mb
@@ -545,7 +545,7 @@ def options():
 
 
 def chosen(kind, arguments):
-    """The figures of one kind, as the command line has them."""
+    """The figures of one kind, from the command line."""
     return kind(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(kind)})
 
 
