@@ -20,7 +20,7 @@ fn names_a_store_that_cannot_be_made() {
 
 /// K1: without a home folder the error names the option and the variable.
 #[test]
-fn names_the_option_when_there_is_no_home_folder() {
+fn names_the_option_when_there_is_no_home_directory() {
     let sandbox = Sandbox::new();
     let tool = crate::soci_tool(&sandbox).stdin("{}");
     let tool = tool.env_remove("SOCI_STORE").env_remove("HOME");

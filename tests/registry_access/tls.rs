@@ -36,8 +36,8 @@ const FLAWS: [(Flaw, bool, &[&str]); 4] = [
     ),
 ];
 
-/// Returns the tool, about to reach the image behind a wiretap with one connection at a time.
-fn tapped(sandbox: &Sandbox, registry: &Faulty, tap: &Wiretap) -> Tool {
+/// Returns the tool for the image behind a wiretap. It uses one connection at a time.
+fn tool_behind_wiretap(sandbox: &Sandbox, registry: &Faulty, tap: &Wiretap) -> Tool {
     let reference = format!("{}/app:v1", tap.host());
     let tool = logged_in(access(sandbox, registry, &reference));
     tool.env("SOCI_MAX_CONCURRENT_UPLOADS", "1")
@@ -52,7 +52,8 @@ fn rejects_a_flawed_certificate_at_the_first_connection() {
         let registry = Faulty::setup().flawed_tls(&[], flaw).sharing(&open).start();
         let sandbox = Sandbox::new();
         let tap = Wiretap::in_front_of(&registry.host());
-        let mut tool = tapped(&sandbox, &registry, &tap).env("SOCI_PLAIN_HTTP", "false");
+        let mut tool =
+            tool_behind_wiretap(&sandbox, &registry, &tap).env("SOCI_PLAIN_HTTP", "false");
         if trusted {
             tool = tool.env("SOCI_CA_FILE", registry.ca_file());
         }
@@ -96,7 +97,7 @@ fn reports_a_server_that_speaks_the_other_protocol() {
     ] {
         let sandbox = Sandbox::new();
         let tap = Wiretap::in_front_of(&host);
-        let tool = tapped(&sandbox, &open, &tap).env("SOCI_PLAIN_HTTP", plain_http);
+        let tool = tool_behind_wiretap(&sandbox, &open, &tap).env("SOCI_PLAIN_HTTP", plain_http);
         assert_fails(&sandbox, tool.run(), 69, &[says]);
         assert_eq!(tap.connections(), 1);
     }

@@ -41,7 +41,7 @@ fn resumes_after_it_was_stopped() {
     let running = RunningTool::start(sandbox, tool, &plan);
     registry.wait_until(|entries| entries.iter().any(|entry| entry.sent >= 100_000));
     running.signal("STOP");
-    // The time that passes is what is tested.
+    // The test needs the time to pass.
     thread::sleep(Duration::from_millis(600));
     running.signal("CONT");
     running.assert_succeeds();

@@ -38,7 +38,7 @@ fn kills_a_helper_that_hangs() {
     assert!(line.is_empty(), "{}", String::from_utf8_lossy(&line));
 }
 
-/// A10: a helper without credentials for the registry is no failure.
+/// A10: a helper without credentials for the registry is not a failure.
 #[test]
 fn accepts_a_helper_without_credentials() {
     let open = registry_with_layers(Faulty::setup(), &[3000]);

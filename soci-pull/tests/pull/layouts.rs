@@ -26,7 +26,7 @@ fn names_a_store_below_a_file() {
     }
 }
 
-/// Asserts that a pull does not remove a folder in the place of a blob.
+/// Asserts that a pull does not remove a folder at the path of a blob.
 #[track_caller]
 fn assert_folder_stays(tool: Tool, file: &std::path::Path) {
     let finished = tool.run().says(&file.display().to_string());
@@ -109,7 +109,7 @@ fn refuses_a_malformed_index() {
     finished.says(&"0".repeat(64));
 }
 
-/// F5: unknown fields in an `index.json` are no error.
+/// F5: unknown fields in an `index.json` are not an error.
 #[test]
 fn accepts_unknown_fields_in_an_index() {
     let (sandbox, _registry) = layout_and_registry();

@@ -40,7 +40,7 @@ fn kill(mut child: Child) {
 fn kill_after_each_request(setup: impl Fn() -> Setup) {
     let indexed = IndexedImage::of(&two_layers());
     let good = setup().start();
-    let expected = indexed.undisturbed(&good);
+    let expected = indexed.contents_without_faults(&good);
     let requests = good.requests().len();
     assert!(requests > 15, "{}", good.log());
     for n in 0..requests {
@@ -73,8 +73,7 @@ fn kill_after_each_request(setup: impl Fn() -> Setup) {
         let again = registry.requests().split_off(before);
         let puts = again.iter().filter(|entry| entry.request.method == "PUT");
         let mut missing = expected.digests.difference(&left.digests).count();
-        // A tag may be all that is missing of what it names, where something else has the same
-        // bytes.
+        // If another manifest has the same bytes, only the tag is missing.
         if missing == 0 && left.tags != expected.tags {
             missing = 1;
         }

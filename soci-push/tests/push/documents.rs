@@ -52,7 +52,7 @@ fn rejects_digests_that_are_not_of_an_index() {
     assert_eq!(prepared.registry.count("PUT|POST|PATCH", "*"), 0);
 }
 
-/// H7: the indexes in the store decide what is pushed, and not what the document says of their
+/// H7: the indexes in the store decide what is pushed, and not what the document says about their
 /// content.
 #[test]
 fn pushes_what_the_store_says() {

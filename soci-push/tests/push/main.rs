@@ -133,7 +133,7 @@ impl IndexedImage {
         text(&self.document()["manifests"][0]["descriptor"]["digest"]).replace(':', "-")
     }
 
-    /// Puts the image into a registry.
+    /// Pushes the image to a registry.
     fn publish(&self, registry: &Faulty) {
         registry.push(&self.layout(), "app:v1");
     }
@@ -148,14 +148,14 @@ impl IndexedImage {
         soci_tool(&self.sandbox).stdin(self.line_for(host))
     }
 
-    /// Puts the image into a registry and returns `soci-push` for it.
+    /// Pushes the image to a registry and returns `soci-push` for it.
     fn push(&self, registry: &Faulty) -> Tool {
         self.publish(registry);
         self.push_to(&registry.host())
     }
 
     /// Returns the contents of a registry without faults after a push.
-    fn undisturbed(&self, registry: &Faulty) -> Contents {
+    fn contents_without_faults(&self, registry: &Faulty) -> Contents {
         self.push(registry).run().succeeds();
         Contents::of(registry)
     }

@@ -23,7 +23,7 @@ fn unknown_blob() -> [Fault; 3] {
 #[test]
 fn sends_a_lost_blob_again() {
     let indexed = IndexedImage::of(&two_layers());
-    let expected = indexed.undisturbed(&Faulty::start());
+    let expected = indexed.contents_without_faults(&Faulty::start());
     // It says that it has stored one, and has not.
     let lie = Fault::reply(Reply::new(201));
     let registry = Faulty::setup()
@@ -41,7 +41,7 @@ fn sends_a_lost_blob_again() {
 #[test]
 fn sends_a_manifest_at_most_three_times_while_blobs_are_unknown() {
     let indexed = IndexedImage::of(&two_layers());
-    let expected = indexed.undisturbed(&Faulty::start());
+    let expected = indexed.contents_without_faults(&Faulty::start());
     for (glob, manifests) in [("*/manifests/sha256:*", 3), (TAG, 1)] {
         for (times, rule) in unknown_blobs(1..=2, glob) {
             let registry = Faulty::setup().rule(rule).start();
@@ -93,12 +93,12 @@ fn waits_a_second_before_it_sends_a_manifest_again() {
     );
 }
 
-/// E13: an immutable tag that already names the image is left as it is, without a write.
+/// E13: an immutable tag that already names the image is not written.
 #[test]
 fn leaves_an_immutable_tag_with_the_same_digest() {
     let indexed = IndexedImage::of(&two_layers());
     let registry = Faulty::setup().habit(Habit::ImmutableTags).start();
-    let expected = indexed.undisturbed(&registry);
+    let expected = indexed.contents_without_faults(&registry);
     let before = registry.requests().len();
     let document = pushed(indexed.push(&registry).run());
     assert_eq!(document["push"]["uploaded"], 0);
@@ -149,13 +149,14 @@ fn reports_an_immutable_tag_with_another_digest() {
     }
 }
 
-/// E13: an immutable tag that another client set to the same digest in the meantime is no error.
+/// E13: an immutable tag that another client set to the same digest in the meantime is not an
+/// error.
 #[test]
 fn accepts_an_immutable_tag_that_was_just_set_to_the_same() {
     let indexed = IndexedImage::of(&two_layers());
     for fault in immutable() {
         let registry = Faulty::start();
-        let expected = indexed.undisturbed(&registry);
+        let expected = indexed.contents_without_faults(&registry);
         // It comes between the look and the push.
         registry.rule(Rule::on("HEAD", TAG, Fault::error(404, "MANIFEST_UNKNOWN", "")).once());
         registry.fault("PUT", TAG, fault);
@@ -265,7 +266,7 @@ fn sends_a_rejected_blob_once() {
 #[test]
 fn pushes_the_same_content_to_ecr() {
     let indexed = IndexedImage::of(&two_layers());
-    let expected = indexed.undisturbed(&Faulty::start());
+    let expected = indexed.contents_without_faults(&Faulty::start());
     let registry = Faulty::setup().ecr().habit(Habit::ImmutableTags).start();
     indexed.push(&registry).run().succeeds();
     assert_eq!(Contents::of(&registry), expected);

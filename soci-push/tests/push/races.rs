@@ -1,4 +1,4 @@
-//! Several that push to one place at the same moment.
+//! Pushes to one repository at the same time.
 
 use std::{
     collections::BTreeSet,
@@ -18,8 +18,8 @@ use soci_testkit::{
 
 use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, array, assert_push_fails, text, two_layers};
 
-/// Runs two tools at the same moment, and asserts that both succeed.
-fn both_succeed(tools: [Tool; 2]) {
+/// Runs two tools at the same time, and asserts that both succeed.
+fn assert_both_succeed(tools: [Tool; 2]) {
     let barrier = Barrier::new(2);
     let run = |tool: Tool| {
         barrier.wait();
@@ -39,13 +39,13 @@ fn pushes_the_same_image_twice_at_the_same_time() {
     let indexed = IndexedImage::of(&two_layers());
     let setups: [fn() -> Setup; 2] = [Faulty::setup, || Faulty::setup().without_referrers()];
     for setup in setups {
-        let expected = indexed.undisturbed(&setup().start());
+        let expected = indexed.contents_without_faults(&setup().start());
         for _ in 0..25 {
             let registry = setup().start();
             indexed.publish(&registry);
             let host = registry.host();
             let tools = [(); 2].map(|()| indexed.push_to(&host));
-            both_succeed(tools);
+            assert_both_succeed(tools);
             assert_eq!(Contents::of(&registry), expected);
         }
     }
@@ -53,7 +53,7 @@ fn pushes_the_same_image_twice_at_the_same_time() {
 
 /// Returns the digests that a fallback tag lists.
 #[track_caller]
-fn listed(registry: &Faulty, tag: &str) -> BTreeSet<String> {
+fn listed_digests(registry: &Faulty, tag: &str) -> BTreeSet<String> {
     let list = registry.manifest("app", tag).expect("the tag").json();
     let entries = array(&list["manifests"]).iter();
     let digests: BTreeSet<_> = entries
@@ -77,9 +77,9 @@ fn two_builders(setup: impl Fn() -> Setup) {
                 .args(["--existing-index", "allow"]);
             push.env("SOCI_RETRY_WAIT", "0.05")
         };
-        both_succeed([push(&builders[0]), push(&builders[1])]);
+        assert_both_succeed([push(&builders[0]), push(&builders[1])]);
         assert_eq!(
-            listed(&registry, &builders[0].fallback_tag()),
+            listed_digests(&registry, &builders[0].fallback_tag()),
             both,
             "{}",
             registry.log()
@@ -98,21 +98,21 @@ fn loses_no_referrer_with_conditional_writes() {
     });
 }
 
-/// E11: two builders that write one fallback tag lose no entry when the registry ignores `If-
-/// Match`.
+/// E11: two builders that write one fallback tag lose no entry when the registry ignores
+/// `If-Match`.
 #[test]
 fn loses_no_referrer_without_conditional_writes() {
     two_builders(|| Faulty::setup().without_referrers());
 }
 
-/// Returns what somebody else pushes beside their write to the fallback tag.
+/// Returns the manifest that another client pushes before it writes the fallback tag.
 fn rival_index(write: usize) -> String {
     format!("{{\"schemaVersion\": 2, \"annotations\": {{\"write\": \"{write}\"}}}}")
 }
 
-/// A registry without the API, in which somebody else writes a fallback tag after each of the first
-/// writes.
-fn contested(tag: &str, times: usize, habit: Option<Habit>) -> Arc<Faulty> {
+/// Starts a registry without the referrers API, in which another client writes a fallback tag after
+/// each of the first `times` writes.
+fn start_with_rival(tag: &str, times: usize, habit: Option<Habit>) -> Arc<Faulty> {
     let setup = Faulty::setup().without_referrers();
     let setup = habit.into_iter().fold(setup, Setup::habit);
     let registry = Arc::new(setup.start());
@@ -140,13 +140,13 @@ fn writes_an_overwritten_referrer_again() {
     let tag = indexed.fallback_tag();
     for habit in [None, Some(Habit::ConditionalPuts)] {
         for times in 1..=4 {
-            let registry = contested(&tag, times, habit);
+            let registry = start_with_rival(&tag, times, habit);
             indexed.push(&registry).run().succeeds();
             let expected = [
                 indexed.version_1(),
                 image::digest(rival_index(times - 1).as_bytes()),
             ];
-            assert_eq!(listed(&registry, &tag), BTreeSet::from(expected));
+            assert_eq!(listed_digests(&registry, &tag), BTreeSet::from(expected));
             assert_eq!(
                 registry.count("PUT", &format!("*/manifests/{tag}")),
                 times + 1
@@ -160,7 +160,7 @@ fn writes_an_overwritten_referrer_again() {
 fn gives_up_after_five_overwritten_referrers() {
     let indexed = IndexedImage::of(&two_layers());
     let tag = indexed.fallback_tag();
-    let registry = contested(&tag, usize::MAX, None);
+    let registry = start_with_rival(&tag, usize::MAX, None);
     let ended = assert_push_fails(indexed.push(&registry).run(), 75);
     let ended = ended.says(&format!(
         "tag `{tag}` was changed by others in each of 5 rounds"
@@ -172,7 +172,7 @@ fn gives_up_after_five_overwritten_referrers() {
     Contents::of(&registry);
     registry.clear_rules();
     indexed.push(&registry).run().succeeds();
-    assert!(listed(&registry, &tag).contains(&indexed.version_1()));
+    assert!(listed_digests(&registry, &tag).contains(&indexed.version_1()));
 }
 
 /// E11: an entry whose index was deleted is dropped when the registry refuses the list because of
@@ -189,7 +189,7 @@ fn drops_referrers_that_were_deleted() {
     registry.remove(&gone.version_1());
     ours.push(&registry).run().succeeds();
     let expected = BTreeSet::from([&stays, &ours].map(IndexedImage::version_1));
-    assert_eq!(listed(&registry, &tag), expected);
+    assert_eq!(listed_digests(&registry, &tag), expected);
     // Once with the entry, and once without.
     assert_eq!(registry.count("PUT", &format!("*/manifests/{tag}")), 2 + 2);
 }

@@ -1,11 +1,11 @@
-//! Lists of referrers that are something else, and indexes that are there already.
+//! Fallback tags with other content, and indexes that exist already.
 
 use soci_testkit::faulty::{Contents, Faulty, Habit, Setup};
 
 use crate::{IndexedImage, OCI_INDEX, OCI_MANIFEST, assert_push_fails, pushed, two_layers};
 
-/// What somebody has put under a fallback tag: its media type and content.
-fn strange_tags() -> [(&'static str, String); 5] {
+/// Returns manifests of another client under a fallback tag, each with media type and content.
+fn invalid_fallback_tags() -> [(&'static str, String); 5] {
     let padding = "x".repeat(5 << 20);
     [
         (OCI_MANIFEST, "{\"schemaVersion\": 2}".to_owned()),
@@ -22,17 +22,17 @@ fn strange_tags() -> [(&'static str, String); 5] {
     ]
 }
 
-/// Asserts that a push says what it could not do, that it pushed the index, and that it left a
-/// fallback tag alone.
+/// Asserts that a push fails, names the reason, and does not change the fallback tag. It pushes the
+/// index, except with `--existing-index skip`.
 #[track_caller]
-fn assert_left_alone(indexed: &IndexedImage, registry: &Faulty, existing: &str) {
+fn assert_tag_unchanged(indexed: &IndexedImage, registry: &Faulty, existing: &str) {
     let tag = indexed.fallback_tag();
     let before = registry.tags("app")[&tag].clone();
     let index = indexed.version_1();
     let push = indexed.push(registry).args(["--existing-index", existing]);
     let ended = assert_push_fails(push.run(), 76);
     if existing == "skip" {
-        // Whether it is to be skipped cannot be known.
+        // The tool cannot know whether to skip the image.
         ended.says("cannot list the referrers of");
         assert!(registry.manifest("app", &index).is_none());
     } else {
@@ -48,12 +48,12 @@ fn assert_left_alone(indexed: &IndexedImage, registry: &Faulty, existing: &str) 
 #[test]
 fn leaves_a_fallback_tag_with_other_content() {
     let indexed = IndexedImage::of(&two_layers());
-    for (media_type, content) in strange_tags() {
+    for (media_type, content) in invalid_fallback_tags() {
         for existing in ["warn", "allow", "skip"] {
             let registry = Faulty::setup().without_referrers().start();
             let digest = registry.put_manifest("app", media_type, content.clone());
             registry.tag("app", &indexed.fallback_tag(), &digest);
-            assert_left_alone(&indexed, &registry, existing);
+            assert_tag_unchanged(&indexed, &registry, existing);
             assert_eq!(
                 registry.count("PUT", &format!("*/{}", indexed.fallback_tag())),
                 0
@@ -75,7 +75,7 @@ fn tries_an_immutable_fallback_tag_once() {
         let registry = setup.start();
         let digest = registry.put_manifest("app", OCI_INDEX, list.clone());
         registry.tag("app", &indexed.fallback_tag(), &digest);
-        assert_left_alone(&indexed, &registry, existing);
+        assert_tag_unchanged(&indexed, &registry, existing);
         assert_eq!(
             registry.count("PUT", &format!("*/{}", indexed.fallback_tag())),
             1
@@ -98,7 +98,7 @@ fn lists_referrers_at_most_once() {
             assert_eq!(registry.count("GET", LISTS) - before, asked, "{existing}");
         }
     }
-    // Without the API: once to see that, and the tag as it is read, written and looked at again.
+    // Without the API: one request that shows this, and three for the tag: read, write, read again.
     let tag = format!("*/manifests/{}", indexed.fallback_tag());
     for (existing, first, again) in [("warn", 3, 1), ("skip", 3, 1), ("allow", 3, 1)] {
         let registry = Faulty::setup().without_referrers().start();

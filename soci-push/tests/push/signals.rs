@@ -43,7 +43,7 @@ fn cancels_an_open_upload_on_a_signal() {
     }
 }
 
-/// G1: a signal that comes twice at once counts as one.
+/// G1: a signal that is sent twice at once counts as one.
 #[test]
 fn counts_two_signals_at_once_as_one() {
     for (name, number) in SIGNALS {

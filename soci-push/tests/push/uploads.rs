@@ -1,4 +1,4 @@
-//! Blobs: sessions that are lost, replies that are lost, and strange places to upload to.
+//! Blobs: sessions and replies that are lost, and unusual upload locations.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -34,7 +34,7 @@ fn assert_fresh_sessions(registry: &Faulty) {
 #[test]
 fn replaces_an_unknown_upload_session_three_times() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
+    let expected = image.contents_without_faults(&Faulty::start());
     for forgotten in 1..=3 {
         let rule = Rule::on("PUT", UPLOADS, unknown_session()).times(forgotten);
         let registry = Faulty::setup().rule(rule).start();
@@ -78,7 +78,7 @@ fn gives_up_when_every_upload_session_is_unknown() {
 #[test]
 fn opens_a_new_session_after_a_failed_upload() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
+    let expected = image.contents_without_faults(&Faulty::start());
     let stale = "First byte of the layer part is 0 instead of 100";
     for fault in [
         Fault::reset_request_after(0),
@@ -104,7 +104,7 @@ fn opens_a_new_session_after_a_failed_upload() {
 #[test]
 fn restarts_an_upload_that_makes_no_progress() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
+    let expected = image.contents_without_faults(&Faulty::start());
     let stall = Fault::reply(Reply::new(201)).and(|_, reply| reply.stall_head(Duration::MAX));
     let registry = Faulty::setup()
         .rule(Rule::on("PUT", UPLOADS, stall).once())
@@ -121,7 +121,7 @@ fn restarts_an_upload_that_makes_no_progress() {
 #[test]
 fn finds_a_blob_whose_reply_was_lost() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
+    let expected = image.contents_without_faults(&Faulty::start());
     let lost = Rule::on("PUT", UPLOADS, Fault::lose_reply());
     let registry = Faulty::setup().rule(lost).start();
     let document = pushed(image.push(&registry).run());
@@ -137,8 +137,8 @@ fn finds_a_blob_whose_reply_was_lost() {
 #[test]
 fn finds_a_manifest_whose_reply_was_lost() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
-    // A tag that must not change refuses even what it has.
+    let expected = image.contents_without_faults(&Faulty::start());
+    // An immutable tag rejects even the manifest that it already names.
     let setup = Faulty::setup().habit(Habit::ImmutableTags);
     let lost = Rule::on("PUT", "*/manifests/v1-soci", Fault::lose_reply()).once();
     let registry = setup.rule(lost).start();
@@ -151,7 +151,7 @@ fn finds_a_manifest_whose_reply_was_lost() {
 #[test]
 fn uploads_a_blob_when_head_is_denied() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
+    let expected = image.contents_without_faults(&Faulty::start());
     let registry = Faulty::setup().habit(Habit::NoHeadOfBlobs).start();
     for round in 1..=2 {
         image.push(&registry).run().succeeds();
@@ -161,8 +161,8 @@ fn uploads_a_blob_when_head_is_denied() {
     }
 }
 
-/// Lets a registry name another place to upload to: `{}` stands for the path and query that it has
-/// given.
+/// Replaces the upload location of a registry. `{}` stands for the path and query of the original
+/// one.
 fn location(form: &str) -> Rule {
     let form = form.to_owned();
     let fault = Fault::edit(move |_, reply| {
@@ -180,7 +180,7 @@ fn location(form: &str) -> Rule {
 #[test]
 fn follows_every_form_of_upload_location() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
+    let expected = image.contents_without_faults(&Faulty::start());
     for form in [
         "{}",
         "http://{host}{}",
@@ -211,7 +211,7 @@ fn follows_every_form_of_upload_location() {
 #[test]
 fn sends_no_credentials_to_another_upload_host() {
     let image = IndexedImage::of(&two_layers());
-    let expected = image.undisturbed(&Faulty::start());
+    let expected = image.contents_without_faults(&Faulty::start());
     let registry = Faulty::setup().basic("user", "canary-password").start();
     let elsewhere = Faulty::setup().sharing(&registry).start();
     registry.rule(location(&format!("{}{{}}", elsewhere.url())));
@@ -232,7 +232,8 @@ fn sends_no_credentials_to_another_upload_host() {
     assert_eq!(registry.count("PUT", UPLOADS), 0);
 }
 
-/// Asserts that nothing is uploaded by a push to a registry that names a bad place.
+/// Asserts that nothing is uploaded by a push to a registry that names an unusable
+/// upload location.
 #[track_caller]
 fn assert_refused(image: &IndexedImage, registry: &Faulty, arguments: &[&str], why: &str) {
     let push = image

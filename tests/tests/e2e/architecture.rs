@@ -33,7 +33,7 @@ fn built_from(package: &str) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn assert_apart(package: &str, forbidden: &[&str]) {
+fn assert_independent(package: &str, forbidden: &[&str]) {
     let names = built_from(package);
     for crate_name in forbidden {
         assert!(
@@ -55,7 +55,7 @@ const NETWORK: &[&str] = &[
 
 #[test]
 fn soci_plan_needs_no_network() {
-    assert_apart("soci-plan", NETWORK);
+    assert_independent("soci-plan", NETWORK);
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn the_ztoc_crate_needs_no_network_and_no_runtime() {
         "clap",
         "tempfile",
     ];
-    assert_apart("soci-ztoc", &[NETWORK, &others].concat());
+    assert_independent("soci-ztoc", &[NETWORK, &others].concat());
 }
 
 #[test]
 fn the_libraries_below_the_network_do_not_use_it() {
     for package in ["soci-cli", "soci-document", "soci-layout", "soci-oci"] {
-        assert_apart(package, NETWORK);
+        assert_independent(package, NETWORK);
     }
 }
 
@@ -88,7 +88,7 @@ fn no_library_depends_on_the_command_line() {
         "soci-registry",
         "soci-transport",
     ] {
-        assert_apart(package, &command_line);
+        assert_independent(package, &command_line);
     }
 }
 

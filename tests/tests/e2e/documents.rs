@@ -12,18 +12,18 @@ use crate::stages::{indexed, layer, stage};
 /// Returns the fields of a document without their values, which differ between a stand-in for a
 /// ztoc and a real one.
 fn without_values(mut document: Value) -> Value {
-    fn erase(value: &mut Value) {
+    fn clear_values(value: &mut Value) {
         match value {
-            Value::Object(fields) => fields.values_mut().for_each(erase),
-            Value::Array(entries) => entries.iter_mut().for_each(erase),
+            Value::Object(fields) => fields.values_mut().for_each(clear_values),
+            Value::Array(entries) => entries.iter_mut().for_each(clear_values),
             other => *other = Value::Null,
         }
     }
-    erase(&mut document);
+    clear_values(&mut document);
     document
 }
 
-fn parsed(line: &[u8]) -> Value {
+fn parse_document(line: &[u8]) -> Value {
     let mut document: Value = serde_json::from_slice(line).expect("a document");
     document["timing"] = Value::Null;
     document
@@ -43,13 +43,13 @@ fn the_testkit_makes_the_documents_of_the_tools() {
         image::write_layout(&layout, &images);
         let builder = DocumentBuilder::new(&made, "oci:image");
         let pulled = stage(&real, "soci-pull").arg("oci:image").run().succeeds();
-        let made_pulled = parsed(&builder.pulled(layout.as_path()));
-        assert_eq!(made_pulled, parsed(&pulled.stdout));
+        let made_pulled = parse_document(&builder.pulled(layout.as_path()));
+        assert_eq!(made_pulled, parse_document(&pulled.stdout));
         let planned = stage(&real, "soci-plan").stdin(pulled.stdout).run();
-        let planned = parsed(&planned.succeeds().stdout);
-        assert_eq!(parsed(&builder.planned(layout.as_path())), planned);
-        let made_indexed = parsed(&builder.indexed(layout.as_path()));
-        let indexed = parsed(&indexed(&real, "oci:image"));
+        let planned = parse_document(&planned.succeeds().stdout);
+        assert_eq!(parse_document(&builder.planned(layout.as_path())), planned);
+        let made_indexed = parse_document(&builder.indexed(layout.as_path()));
+        let indexed = parse_document(&indexed(&real, "oci:image"));
         assert_eq!(without_values(made_indexed), without_values(indexed));
     }
 }

@@ -40,7 +40,7 @@ fn reference() -> String {
     format!("{ECR}/app:v1")
 }
 
-fn trusting(tool: Tool, registry: &Registry) -> Tool {
+fn with_ca_file(tool: Tool, registry: &Registry) -> Tool {
     tool.env("SOCI_CA_FILE", registry.ca_file())
 }
 
@@ -77,7 +77,7 @@ fn gets_a_token_for_the_region_in_the_host_name() {
         let tap = Wiretap::in_front_of(&moto.url());
         let sandbox = Sandbox::new();
         let run = Stages::of(&sandbox, &[reference()]).run_with(|tool| {
-            trusting(moto.configure(tool), &registry)
+            with_ca_file(moto.configure(tool), &registry)
                 .env("AWS_ENDPOINT_URL", tap.url())
                 .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
                 .env("AWS_REGION", "us-east-1")
@@ -122,7 +122,7 @@ fn names_the_sources_without_credentials() {
     namespace::isolated(&[ECR], || {
         let registry = ecr();
         let sandbox = Sandbox::new();
-        let ended = trusting(pull(&sandbox), &registry).run().ends_with(77);
+        let ended = with_ca_file(pull(&sandbox), &registry).run().ends_with(77);
         let ended = ended.says(&format!("soci-pull: error: {}: ", reference()));
         let ended = ended.says("SOCI_USERNAME and SOCI_PASSWORD: not set");
         let ended = ended
@@ -139,7 +139,7 @@ fn denies_a_wrong_password_without_showing_it() {
         let registry = ecr();
         let sandbox = Sandbox::new();
         let wrong = "not-the-password";
-        let tool = trusting(pull(&sandbox), &registry).env("SOCI_USERNAME", USER);
+        let tool = with_ca_file(pull(&sandbox), &registry).env("SOCI_USERNAME", USER);
         let ended = tool
             .env("SOCI_PASSWORD", wrong)
             .env("SOCI_VERBOSE", "2")
@@ -161,7 +161,7 @@ fn denies_an_unusable_aws_profile() {
             "home/.aws/credentials",
             "[default]\naws_access_key_id = a\n",
         );
-        let tool = trusting(pull(&sandbox), &registry);
+        let tool = with_ca_file(pull(&sandbox), &registry);
         let ended: Finished = tool.run().ends_with(77).says("AWS");
         assert!(ended.stdout.is_empty());
     });
@@ -209,7 +209,7 @@ fn asks_the_credential_helper_of_the_docker_configuration() {
         let path = format!("{}:/usr/bin:/bin", sandbox.path().join("bin").display());
         let stages = Stages::of(&sandbox, &[reference()]);
         let run = stages.run_with(|tool| {
-            trusting(tool, &registry)
+            with_ca_file(tool, &registry)
                 .env("PATH", &path)
                 .env("SOCI_VERBOSE", "2")
         });

@@ -59,7 +59,7 @@ fn index(sandbox: &Sandbox, reference: &str, plan: &[String]) -> Outcome {
 type Misses = BTreeMap<String, String>;
 
 /// Checks all cases, several at a time, and returns those that differ.
-fn misses<C: Sync>(
+fn find_misses<C: Sync>(
     cases: &[C],
     check: impl Fn(&C) -> (String, Result<(), String>) + Sync,
 ) -> Misses {

@@ -164,10 +164,10 @@ pub(crate) fn skopeo(sandbox: &Sandbox, arguments: &[&str]) -> Finished {
     skopeo.args(arguments).run()
 }
 
-/// Asserts that every index that a pushed document names is in `place`, in the exact form and with
+/// Asserts that every index that a pushed document names is in `source`, in the exact form and with
 /// all its blobs. `converted` is what the tag of the converted image names.
 #[track_caller]
-pub(crate) fn assert_pushed(place: &impl BlobSource, document: &Value, converted: Option<&Value>) {
+pub(crate) fn assert_pushed(source: &impl BlobSource, document: &Value, converted: Option<&Value>) {
     let mut planned = 0;
     for entry in array(&document["manifests"]) {
         if entry["plan"]["action"] != "index" {
@@ -177,19 +177,19 @@ pub(crate) fn assert_pushed(place: &impl BlobSource, document: &Value, converted
         planned += 1;
         let index = &entry["index"];
         if let Some(v1) = index.get("v1") {
-            assert_version_1(place, entry, v1);
+            assert_version_1(source, entry, v1);
         }
         if let Some(v2) = index.get("v2") {
             let converted = converted.expect("a converted image is pushed for version 2");
-            assert_version_2(place, entry, v2, converted);
+            assert_version_2(source, entry, v2, converted);
         }
     }
     assert!(planned > 0, "nothing was planned in {document}");
 }
 
-fn assert_version_1(place: &impl BlobSource, entry: &Value, v1: &Value) {
+fn assert_version_1(source: &impl BlobSource, entry: &Value, v1: &Value) {
     let descriptor = &entry["descriptor"];
-    let found = place.referrers(descriptor);
+    let found = source.referrers(descriptor);
     assert_eq!(found.len(), 1, "referrers of {descriptor}: {found:?}");
     assert_eq!(found[0]["digest"], v1["digest"]);
     assert_eq!(found[0]["size"], v1["size"]);
@@ -197,10 +197,10 @@ fn assert_version_1(place: &impl BlobSource, entry: &Value, v1: &Value) {
     let mut expected = soci_index(entry, SOCI_V1);
     expected["subject"] = json!({"mediaType": descriptor["mediaType"],
         "digest": descriptor["digest"], "size": descriptor["size"]});
-    assert_soci_index(place, v1, &expected);
+    assert_soci_index(source, v1, &expected);
 }
 
-fn assert_version_2(place: &impl BlobSource, entry: &Value, v2: &Value, converted: &Value) {
+fn assert_version_2(source: &impl BlobSource, entry: &Value, v2: &Value, converted: &Value) {
     let children = array(&converted["manifests"]);
     let named = |key: &str, digest: &Value| {
         let matches = |child: &&Value| child["annotations"][key] == *digest;
@@ -215,7 +215,7 @@ fn assert_version_2(place: &impl BlobSource, entry: &Value, v2: &Value, converte
     assert_eq!(index["artifactType"], SOCI_V2);
     assert_eq!(index["platform"], image["platform"]);
     // The manifest itself names the index, too, and is otherwise the original one.
-    let manifest = place.json(&image);
+    let manifest = source.json(&image);
     assert_eq!(manifest["annotations"][INDEX_DIGEST], v2["digest"]);
     assert_eq!(manifest["mediaType"], OCI_MANIFEST);
     let layers = array(&entry["layers"])
@@ -223,7 +223,7 @@ fn assert_version_2(place: &impl BlobSource, entry: &Value, v2: &Value, converte
         .map(|layer| &layer["descriptor"]);
     assert!(layers.eq(array(&manifest["layers"])), "{manifest}");
     assert_eq!(manifest["config"]["digest"], entry["config"]["digest"]);
-    assert_soci_index(place, v2, &soci_index(entry, SOCI_V2));
+    assert_soci_index(source, v2, &soci_index(entry, SOCI_V2));
 }
 
 /// Returns the SOCI index that a manifest of a document must have, without a subject.
@@ -249,12 +249,12 @@ fn soci_index(entry: &Value, kind: &str) -> Value {
 
 /// Asserts that a SOCI index is in a repository or layout, in the exact form and with its
 /// configuration and ztocs.
-fn assert_soci_index(place: &impl BlobSource, descriptor: &Value, expected: &Value) {
-    let index = place.json(descriptor);
+fn assert_soci_index(source: &impl BlobSource, descriptor: &Value, expected: &Value) {
+    let index = source.json(descriptor);
     assert_eq!(index, *expected);
-    assert_eq!(place.bytes(&index["config"]), b"{}");
+    assert_eq!(source.bytes(&index["config"]), b"{}");
     for ztoc in array(&index["layers"]) {
-        let decoded = soci_ztoc::Ztoc::decode(&place.bytes(ztoc));
+        let decoded = soci_ztoc::Ztoc::decode(&source.bytes(ztoc));
         assert!(decoded.is_ok(), "{ztoc}: {decoded:?}");
     }
 }

@@ -80,15 +80,15 @@ fn sent(registry: &Registry, log: usize, document: &Value) -> Vec<(usize, u64)> 
 }
 
 /// Returns layers of a document by their positions, each with its size.
-fn with_sizes(document: &Value, places: &[usize]) -> Vec<(usize, u64)> {
+fn with_sizes(document: &Value, positions: &[usize]) -> Vec<(usize, u64)> {
     let layers = layers(document);
     let size = |at: &usize| layers[*at]["descriptor"]["size"].as_u64().expect("a size");
-    places.iter().map(|at| (*at, size(at))).collect()
+    positions.iter().map(|at| (*at, size(at))).collect()
 }
 
 /// Asserts which layers the run has read, by their positions, and that it reused the others.
 #[track_caller]
-fn assert_built(stderr: &str, document: &Value, places: &[usize]) {
+fn assert_built(stderr: &str, document: &Value, positions: &[usize]) {
     for (at, layer) in layers(document).into_iter().enumerate() {
         let layer = layer["descriptor"]["digest"].as_str().expect("a digest");
         let says = |what: &str| {
@@ -98,12 +98,12 @@ fn assert_built(stderr: &str, document: &Value, places: &[usize]) {
         };
         assert_eq!(
             says(": built ("),
-            places.contains(&at),
+            positions.contains(&at),
             "layer {at}:\n{stderr}"
         );
         assert_eq!(
             says(": reused ("),
-            !places.contains(&at),
+            !positions.contains(&at),
             "layer {at}:\n{stderr}"
         );
     }

@@ -24,7 +24,7 @@ use soci_testkit::{
 };
 
 use crate::stages::assert_sound;
-use samples::{Sample, assert_nothing_half_done, samples};
+use samples::{Sample, assert_registry_consistent, samples};
 use trouble::{End, PASSWORD, Trouble, USER};
 
 /// How many pipelines run by default.
@@ -54,7 +54,7 @@ fn soak_ends_with_every_image_indexed() {
                         return;
                     }
                     let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(number));
-                    let run = || one(&samples, &mut rng);
+                    let run = || run_pipeline(&samples, &mut rng);
                     match panic::catch_unwind(panic::AssertUnwindSafe(run)) {
                         Ok(report) => {
                             asked.fetch_add(report.requests, Ordering::Relaxed);
@@ -89,7 +89,7 @@ struct Report {
 }
 
 /// Runs one pipeline against a registry of its own, and once more without faults if it had to fail.
-fn one(samples: &[Sample], rng: &mut Rng) -> Report {
+fn run_pipeline(samples: &[Sample], rng: &mut Rng) -> Report {
     let sample = rng.choice(samples).expect("samples");
     let store = Faulty::start();
     let trouble = Trouble::choose(rng, &store);
@@ -106,17 +106,22 @@ fn one(samples: &[Sample], rng: &mut Rng) -> Report {
     assert_sound(&sandbox.store());
     match trouble.end {
         End::Indexed => {
-            assert_eq!(codes(&ended), [0; 4], "{:?}:\n{said}", trouble.names);
+            assert_eq!(exit_codes(&ended), [0; 4], "{:?}:\n{said}", trouble.names);
             sample.assert_indexed(&registry, &ended[3]);
         }
         End::Status(code) => {
-            assert_eq!(blame(&codes(&ended)), code, "{:?}:\n{said}", trouble.names);
-            assert_nothing_half_done(&registry);
+            assert_eq!(
+                first_failure(&exit_codes(&ended)),
+                code,
+                "{:?}:\n{said}",
+                trouble.names
+            );
+            assert_registry_consistent(&registry);
             registry.clear_rules();
             store.clear_rules();
             let ended = run(&sandbox, &reference);
             let said: String = ended.iter().map(|tool| tool.stderr.as_str()).collect();
-            assert_eq!(codes(&ended), [0; 4], "without faults:\n{said}");
+            assert_eq!(exit_codes(&ended), [0; 4], "without faults:\n{said}");
             sample.assert_indexed(&registry, &ended[3]);
             assert_sound(&sandbox.store());
         }
@@ -131,7 +136,7 @@ fn one(samples: &[Sample], rng: &mut Rng) -> Report {
 /// Runs the pipeline with short timeouts and few files.
 fn run(sandbox: &Sandbox, reference: &str) -> Vec<Finished> {
     let tool = |name: &str| {
-        patient(
+        with_short_timeouts(
             sandbox
                 .program("prlimit")
                 .arg(FILES)
@@ -146,7 +151,7 @@ fn run(sandbox: &Sandbox, reference: &str) -> Vec<Finished> {
     ])
 }
 
-fn patient(tool: Tool) -> Tool {
+fn with_short_timeouts(tool: Tool) -> Tool {
     tool.env("SOCI_MIN_LAYER_SIZE", "0")
         .env("SOCI_USERNAME", USER)
         .env("SOCI_PASSWORD", PASSWORD)
@@ -156,12 +161,12 @@ fn patient(tool: Tool) -> Tool {
         .env("SOCI_UPLOAD_TIMEOUT", "2")
 }
 
-fn codes(ended: &[Finished]) -> Vec<i32> {
+fn exit_codes(ended: &[Finished]) -> Vec<i32> {
     ended.iter().map(Finished::code).collect()
 }
 
 /// Returns the first status of a stage that failed by itself, as the container's entrypoint does.
-fn blame(codes: &[i32]) -> i32 {
+fn first_failure(codes: &[i32]) -> i32 {
     let own = codes.iter().find(|code| !matches!(code, 0 | 66 | 141));
     own.copied().unwrap_or_default()
 }
@@ -186,13 +191,13 @@ fn indexes_many_images_with_few_open_files() {
         })
         .collect();
     for _ in 0..20 {
-        for rule in Trouble::passing(&mut rng, &store).rules {
+        for rule in Trouble::transient(&mut rng, &store).rules {
             registry.rule(rule.skip(rng.usize(..300)));
         }
     }
     let sandbox = Sandbox::new();
     let tool = |name: &str| {
-        patient(
+        with_short_timeouts(
             sandbox
                 .program("prlimit")
                 .arg(FILES)
@@ -206,7 +211,7 @@ fn indexes_many_images_with_few_open_files() {
         tool("soci-push"),
     ]);
     let said: String = ended.iter().map(|tool| tool.stderr.as_str()).collect();
-    assert_eq!(codes(&ended), [0; 4], "{said}");
+    assert_eq!(exit_codes(&ended), [0; 4], "{said}");
     assert_eq!(ended[3].documents().len(), names.len());
     assert_sound(&sandbox.store());
 }

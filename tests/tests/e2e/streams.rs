@@ -12,8 +12,8 @@ use soci_testkit::{
 use crate::read_back::{BlobSource as _, Layout, array, assert_pushed};
 use crate::stages::{blob_file, blob_json, layer, layers, one, planned, stage};
 
-/// A layout `image` of two platforms and three layers.
-fn sandbox() -> Sandbox {
+/// Returns a sandbox with a layout `image` of two platforms and three layers.
+fn sandbox_with_image() -> Sandbox {
     let sandbox = Sandbox::new();
     let base = layer(1, 20_000);
     let amd64 = Image::new("linux/amd64")
@@ -29,12 +29,12 @@ fn sandbox() -> Sandbox {
 
 /// Runs one stage on a line and returns its output.
 #[track_caller]
-fn through(sandbox: &Sandbox, name: &str, line: Vec<u8>) -> Vec<u8> {
+fn run_stage(sandbox: &Sandbox, name: &str, line: Vec<u8>) -> Vec<u8> {
     stage(sandbox, name).stdin(line).run().succeeds().stdout
 }
 
 /// Returns the document of a line.
-fn parsed(line: &[u8]) -> Value {
+fn parse_document(line: &[u8]) -> Value {
     let text = str::from_utf8(line).expect("text");
     assert_eq!(text.matches('\n').count(), 1, "one line: {text}");
     assert!(text.ends_with('\n'));
@@ -51,7 +51,7 @@ fn jq(sandbox: &Sandbox, filter: &str, line: Vec<u8>) -> Vec<u8> {
 /// H3: unknown fields are kept by every stage, at every level.
 #[test]
 fn keeps_unknown_fields_in_all_stages() {
-    let sandbox = sandbox();
+    let sandbox = sandbox_with_image();
     let pulled = stage(&sandbox, "soci-pull")
         .arg("oci:image:latest")
         .run()
@@ -60,10 +60,10 @@ fn keeps_unknown_fields_in_all_stages() {
     let mine = json!({"ticket": 42, "nested": [null, {"x": 1.5}], "ä": "ö\u{1F600}"});
     let extend = format!("(.mine, .manifests[].mine, .manifests[].layers[].mine) = {mine}");
     let pulled = jq(&sandbox, &extend, pulled);
-    let planned = through(&sandbox, "soci-plan", pulled);
+    let planned = run_stage(&sandbox, "soci-plan", pulled);
     let planned = jq(&sandbox, &format!(".plan.mine = {mine}"), planned);
-    let indexed = through(&sandbox, "soci-index", planned);
-    let pushed = parsed(&through(&sandbox, "soci-push", indexed));
+    let indexed = run_stage(&sandbox, "soci-index", planned);
+    let pushed = parse_document(&run_stage(&sandbox, "soci-push", indexed));
     assert_eq!(pushed["mine"], mine);
     assert_eq!(pushed["plan"]["mine"], mine);
     let manifests = array(&pushed["manifests"]);
@@ -80,12 +80,12 @@ fn keeps_unknown_fields_in_all_stages() {
 
 #[test]
 fn skips_a_layer_that_the_user_excluded() {
-    let sandbox = sandbox();
+    let sandbox = sandbox_with_image();
     let plan = planned(&sandbox, "oci:image:latest");
     let exclude = r#".manifests[0].layers[0].plan = {"action": "skip", "reason": "excluded"}"#;
     let edited = jq(&sandbox, exclude, plan);
-    let indexed = through(&sandbox, "soci-index", edited);
-    let pushed = parsed(&through(&sandbox, "soci-push", indexed));
+    let indexed = run_stage(&sandbox, "soci-index", edited);
+    let pushed = parse_document(&run_stage(&sandbox, "soci-push", indexed));
     let excluded = &pushed["manifests"][0]["layers"][0];
     assert_eq!(excluded["plan"]["reason"], "excluded");
     assert!(excluded.get("ztoc").is_none(), "{excluded}");
@@ -99,7 +99,7 @@ fn skips_a_layer_that_the_user_excluded() {
 
 #[test]
 fn skips_a_platform_that_the_user_excluded() {
-    let sandbox = sandbox();
+    let sandbox = sandbox_with_image();
     let pulled = stage(&sandbox, "soci-pull")
         .arg("oci:image:latest")
         .run()
@@ -112,7 +112,7 @@ fn skips_a_platform_that_the_user_excluded() {
         .succeeds();
     let skip = r#"(.manifests[] | select(.descriptor.platform.architecture == "arm64") | .plan)
         = {"action": "skip", "reason": "platform"}"#;
-    let indexed = parsed(&through(
+    let indexed = parse_document(&run_stage(
         &sandbox,
         "soci-index",
         jq(&sandbox, skip, plan.stdout),
@@ -128,9 +128,9 @@ fn skips_a_platform_that_the_user_excluded() {
 
 #[test]
 fn indexes_pulled_layers_without_their_source() {
-    let sandbox = sandbox();
+    let sandbox = sandbox_with_image();
     let plan = planned(&sandbox, "oci:image:latest");
-    let expected = parsed(&through(&sandbox, "soci-index", plan.clone()));
+    let expected = parse_document(&run_stage(&sandbox, "soci-index", plan.clone()));
     let elsewhere = Sandbox::new();
     let folder = sandbox.path().join("image");
     let reference = format!("oci:{}:latest", folder.display());
@@ -139,10 +139,10 @@ fn indexes_pulled_layers_without_their_source() {
         .run()
         .succeeds()
         .stdout;
-    let plan = through(&elsewhere, "soci-plan", pulled);
+    let plan = run_stage(&elsewhere, "soci-plan", pulled);
     let pull = stage(&elsewhere, "soci-pull").arg("--layers").stdin(plan);
     let pulled = pull.run().succeeds();
-    let document = parsed(&pulled.stdout);
+    let document = parse_document(&pulled.stdout);
     for layer in layers(&document) {
         // Only the planned layers of a planned document are stored.
         let stored = blob_file(&elsewhere.store(), &layer["descriptor"]["digest"]).is_file();
@@ -153,14 +153,14 @@ fn indexes_pulled_layers_without_their_source() {
         assert_eq!(stored, wanted, "{layer}");
     }
     fs::remove_dir_all(&folder).unwrap();
-    let indexed = parsed(&through(&elsewhere, "soci-index", pulled.stdout));
+    let indexed = parse_document(&run_stage(&elsewhere, "soci-index", pulled.stdout));
     assert_eq!(indexed["converted"], expected["converted"]);
     assert_eq!(indexed["manifests"], expected["manifests"]);
 }
 
 #[test]
 fn a_stage_writes_the_same_from_a_file_and_a_pipe() {
-    let sandbox = sandbox();
+    let sandbox = sandbox_with_image();
     let pulled = stage(&sandbox, "soci-pull")
         .arg("oci:image:latest")
         .run()
@@ -177,9 +177,12 @@ fn a_stage_writes_the_same_from_a_file_and_a_pipe() {
         .args(["-c", &plan])
         .env("SOCI_MIN_LAYER_SIZE", "0");
     let from_file = shell.run().succeeds().stdout;
-    assert_eq!(from_file, through(&sandbox, "soci-plan", pulled));
+    assert_eq!(from_file, run_stage(&sandbox, "soci-plan", pulled));
     // A planned document is planned anew, as if it had no plan.
-    assert_eq!(through(&sandbox, "soci-plan", from_file.clone()), from_file);
+    assert_eq!(
+        run_stage(&sandbox, "soci-plan", from_file.clone()),
+        from_file
+    );
 }
 
 fn schema() -> jsonschema::Validator {
@@ -212,19 +215,19 @@ fn the_documents_of_every_stage_match_the_schema() {
             "linux/arm64",
         ],
     ] {
-        let sandbox = sandbox();
+        let sandbox = sandbox_with_image();
         let mut line = stage(&sandbox, "soci-pull")
             .arg("oci:image:latest")
             .run()
             .succeeds()
             .stdout;
-        assert_valid(&schema, &parsed(&line));
+        assert_valid(&schema, &parse_document(&line));
         for (name, arguments) in [("soci-plan", plan), ("soci-index", &[]), ("soci-push", &[])] {
             let ended = stage(&sandbox, name).args(arguments).stdin(line).run();
             line = ended.succeeds().stdout;
-            assert_valid(&schema, &parsed(&line));
+            assert_valid(&schema, &parse_document(&line));
         }
-        assert!(one(vec![parsed(&line)])["push"].is_object());
+        assert!(one(vec![parse_document(&line)])["push"].is_object());
     }
 }
 

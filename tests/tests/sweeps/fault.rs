@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     Kill,
 }
 
-/// The place of a fault: one call, or the calls with the same number in several threads.
+/// The point of a fault: one call, or the calls with the same number in several threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
     calls: Vec<Call>,
@@ -130,7 +130,7 @@ impl Point {
             .traced(&sandbox, &self.strace_options(fault, &sandbox))
             .run();
         let trace = fs::read_to_string(sandbox.path().join("trace")).expect("what strace wrote");
-        let wrong = |what: String| {
+        let failure = |what: String| {
             Err(format!(
                 "{}: {self}, {fault:?}: {what}\n{}",
                 stage.title, ended.stderr
@@ -141,10 +141,10 @@ impl Point {
             Fault::Kill => trace.contains("+++ killed by SIGKILL +++"),
         };
         if !happened {
-            return wrong("the call was not made".to_owned());
+            return failure("the call was not made".to_owned());
         }
         if !is_whole(&ended, baseline) {
-            return wrong(format!("a part of a document: {}", ended.text()));
+            return failure(format!("a part of a document: {}", ended.text()));
         }
         if let Fault::Error(error) = fault
             && let Err(what) = self.check_exit(error, &ended, baseline)
@@ -152,21 +152,21 @@ impl Point {
             // the message.
             && !(ended.stderr.is_empty() && trace.contains("write(2<"))
         {
-            return wrong(what);
+            return failure(what);
         }
         if let Err(what) = check_files(&sandbox, fault, stage, baseline) {
-            return wrong(what);
+            return failure(what);
         }
         let again = stage.tool(&sandbox).run();
         if again.code() != 0 || comparable(&again.stdout) != comparable(&baseline.stdout) {
-            return wrong(format!(
+            return failure(format!(
                 "the next run ends with {}: {}",
                 again.code(),
                 again.stderr
             ));
         }
         if files(sandbox.path()) != baseline.files {
-            return wrong("the next run leaves other files".to_owned());
+            return failure("the next run leaves other files".to_owned());
         }
         Ok(())
     }

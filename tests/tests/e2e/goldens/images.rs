@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use serde_json::Value;
 use soci_testkit::{golden, process::Sandbox};
 
-use super::{Outcome, assert_differences, index, misses};
+use super::{Outcome, assert_differences, find_misses, index};
 use crate::read_back::{array, text};
 
 /// The cases in which the result of the reference is harmful.
@@ -29,7 +29,7 @@ struct Case {
 fn images_give_the_golden_indexes() {
     let folder = Sandbox::new();
     let cases = cases(&folder);
-    let found = misses(&cases, |case| (case.name.clone(), check(case)));
+    let found = find_misses(&cases, |case| (case.name.clone(), check(case)));
     assert_differences(&found, DIFFERENT);
 }
 
@@ -70,7 +70,7 @@ fn check(case: &Case) -> Result<(), String> {
         (_, Outcome::Failed(70 | 101 | 128.., said)) => Err(format!("crashed: {said}")),
         ("error", _) => refused(&case.run, &outcome),
         (_, Outcome::Failed(code, said)) => Err(format!("exit status {code}: {said}")),
-        (_, Outcome::Indexed(document)) => same(&case.run, document),
+        (_, Outcome::Indexed(document)) => compare_with_reference(&case.run, document),
     }
 }
 
@@ -142,7 +142,7 @@ fn has_encrypted_layer(document: &Value) -> bool {
 
 fn without_index(run: &Value, outcome: &Outcome) -> Result<(), String> {
     let Outcome::Indexed(document) = outcome else {
-        return Err("nothing to index is no failure".to_owned());
+        return Err("an image without layers to index must not fail".to_owned());
     };
     let entries = array(&document["manifests"]).iter();
     match entries
@@ -155,7 +155,7 @@ fn without_index(run: &Value, outcome: &Outcome) -> Result<(), String> {
 }
 
 /// Checks that a document names what the reference made.
-fn same(run: &Value, document: &Value) -> Result<(), String> {
+fn compare_with_reference(run: &Value, document: &Value) -> Result<(), String> {
     let entries = array(&document["manifests"]);
     let (found, held) = if run["kind"] == "v1" {
         let indexes: Vec<&Value> = entries

@@ -9,7 +9,7 @@ use soci_testkit::{
     process::Sandbox,
 };
 
-use super::{Outcome, assert_differences, index, misses};
+use super::{Outcome, assert_differences, find_misses, index};
 
 /// Sparse files of PAX, which no reader restores correctly, and ztocs that the reference's own
 /// reader refuses or fails on.
@@ -32,7 +32,7 @@ const UNREADABLE: &str = "skipped as unreadable-by-snapshotter";
 
 #[test]
 fn layers_give_the_golden_ztocs() {
-    let found = misses(&golden::layers(), |case| {
+    let found = find_misses(&golden::layers(), |case| {
         (case.name.to_owned(), check(case))
     });
     assert_differences(&found, DIFFERENT);

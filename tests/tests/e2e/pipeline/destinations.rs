@@ -58,13 +58,13 @@ fn mounts_blobs_within_a_registry() {
     lazy.can_be_copied("fast");
     let layer = document["manifests"][0]["layers"][0]["descriptor"]["size"].as_u64();
     let sent = document["push"]["bytes"].as_u64();
-    let manifests_and_ztocs = |place: &Repository<'_>| {
+    let manifests_and_ztocs = |repository: &Repository<'_>| {
         let index = &document["manifests"][0]["index"];
         let mut sum = document["converted"]["size"].as_u64().unwrap() + 2;
         for version in ["v1", "v2"] {
             sum += index[version]["size"].as_u64().unwrap();
         }
-        let converted = place.tag("fast");
+        let converted = repository.tag("fast");
         let original = document["root"]["size"].as_u64().unwrap();
         sum + converted["manifests"][0]["size"].as_u64().unwrap()
             + original

@@ -1,7 +1,7 @@
 //! Credentials on networks of their own: the tokens of ECR, and servers that must get none.
 
 pub(crate) mod aws;
-mod places;
+mod servers;
 
 use std::path::Path;
 

@@ -35,19 +35,19 @@ fn reference() -> String {
 }
 
 /// Starts a registry with an image at an address.
-fn at(address: &str) -> Faulty {
+fn start_registry(address: &str) -> Faulty {
     registry_with_layers(Faulty::setup().address(address).port(5000), &[3000])
 }
 
 /// Returns a pull over plain HTTP with a connect timeout of a second.
-fn impatient(sandbox: &Sandbox, reference: &str) -> Tool {
+fn pull_with_short_timeout(sandbox: &Sandbox, reference: &str) -> Tool {
     pull(sandbox, reference)
         .arg("--plain-http")
         .env("SOCI_CONNECT_TIMEOUT", "1")
 }
 
-/// Runs a tool and returns how long that took.
-pub(crate) fn timed(tool: Tool) -> (Finished, Duration) {
+/// Runs a tool, and returns how it ended and the time that it took.
+pub(crate) fn run_timed(tool: Tool) -> (Finished, Duration) {
     let started = Instant::now();
     let ended = tool.run();
     (ended, started.elapsed())
@@ -90,7 +90,7 @@ fn reports_a_name_that_does_not_resolve() {
 fn uses_a_name_that_resolves_later() {
     namespace::isolated(&[], || {
         add_addresses(&[FIRST]);
-        let registry = at(FIRST);
+        let registry = start_registry(FIRST);
         let address = FIRST.parse().expect("an address");
         let dns = NameServer::start(move |_, before| match before {
             0 => Answer::ServerFailure,
@@ -98,17 +98,19 @@ fn uses_a_name_that_resolves_later() {
         });
         network::set_name_server([127, 0, 0, 1].into());
         let sandbox = Sandbox::new();
-        let ended = impatient(&sandbox, &reference()).run().succeeds();
+        let ended = pull_with_short_timeout(&sandbox, &reference())
+            .run()
+            .succeeds();
         assert_no_secret(&sandbox, &[&ended]);
         assert!(dns.count(NAME) >= 2);
         assert!(!registry.requests().is_empty());
     });
 }
 
-/// Runs a tool that must succeed, calls `mend` once the tool has reported a failed try, and returns
-/// the tool's messages.
+/// Runs a tool that must succeed, calls `repair` once the tool has reported a failed try, and
+/// returns the tool's messages.
 #[track_caller]
-fn mended<T>(tool: Tool, mend: impl FnOnce() -> T) -> (String, T) {
+fn run_through_outage<T>(tool: Tool, repair: impl FnOnce() -> T) -> (String, T) {
     let mut command = tool.into_command();
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = command.stderr(Stdio::piped()).spawn().expect("a tool");
@@ -121,11 +123,11 @@ fn mended<T>(tool: Tool, mend: impl FnOnce() -> T) -> (String, T) {
             break;
         }
     }
-    let mended = mend();
+    let repaired = repair();
     said.extend(lines.map(|line| line.expect("text")));
     let status = child.wait().expect("a child that was not waited for");
     assert!(status.success(), "{status}: {said}");
-    (said, mended)
+    (said, repaired)
 }
 
 /// B3: a host that does not answer is given up after the connect timeout of six tries, and used
@@ -134,11 +136,12 @@ fn mended<T>(tool: Tool, mend: impl FnOnce() -> T) -> (String, T) {
 fn retries_when_packets_vanish() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST]);
-        let registry = at(FIRST);
+        let registry = start_registry(FIRST);
         drop_packets_to(FIRST);
         let sandbox = Sandbox::new();
-        let tool = impatient(&sandbox, &reference()).env("SOCI_CONNECT_TIMEOUT", "0.2");
-        let (ended, elapsed) = timed(tool);
+        let tool =
+            pull_with_short_timeout(&sandbox, &reference()).env("SOCI_CONNECT_TIMEOUT", "0.2");
+        let (ended, elapsed) = run_timed(tool);
         assert_fails(
             &sandbox,
             ended,
@@ -147,9 +150,9 @@ fn retries_when_packets_vanish() {
         );
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
         assert!(registry.requests().is_empty());
-        let tool = impatient(&sandbox, &reference());
+        let tool = pull_with_short_timeout(&sandbox, &reference());
         let tool = tool.env("SOCI_CONNECT_TIMEOUT", "0.5");
-        mended(tool, || network::deliver_packets_to(FIRST));
+        run_through_outage(tool, || network::deliver_packets_to(FIRST));
     });
 }
 
@@ -159,9 +162,11 @@ fn tries_the_second_address() {
     namespace::isolated(&[], || {
         add_host(NAME, &[FIRST, SECOND]);
         drop_packets_to(FIRST);
-        let registry = at(SECOND);
+        let registry = start_registry(SECOND);
         let sandbox = Sandbox::new();
-        let ended = impatient(&sandbox, &reference()).run().succeeds();
+        let ended = pull_with_short_timeout(&sandbox, &reference())
+            .run()
+            .succeeds();
         assert_no_secret(&sandbox, &[&ended]);
         assert!(!ended.stderr.contains("failed"), "{}", ended.stderr);
         assert!(!registry.requests().is_empty());
@@ -188,12 +193,14 @@ fn skips_an_address_that_does_not_answer() {
                 if silent {
                     drop_packets_to(addresses[0]);
                 }
-                let registry = at(addresses[1]);
+                let registry = start_registry(addresses[1]);
                 let sandbox = Sandbox::new();
                 let reference = format!("{name}:5000/app:v1");
                 // Two addresses of one family get half of the second each; the other family is
                 // tried after 0.3 s.
-                let ended = impatient(&sandbox, &reference).run().succeeds();
+                let ended = pull_with_short_timeout(&sandbox, &reference)
+                    .run()
+                    .succeeds();
                 assert_no_secret(&sandbox, &[&ended]);
                 // The first address does not count as a failed try.
                 let said = &ended.stderr;
@@ -214,10 +221,12 @@ fn uses_names_with_addresses_of_one_family() {
         for address in [FIRST, FIRST_V6] {
             let name = format!("only-{}.example", address.len());
             add_host(&name, &[address]);
-            let registry = at(address);
+            let registry = start_registry(address);
             let sandbox = Sandbox::new();
             let reference = format!("{name}:5000/app:v1");
-            let ended = impatient(&sandbox, &reference).run().succeeds();
+            let ended = pull_with_short_timeout(&sandbox, &reference)
+                .run()
+                .succeeds();
             assert_no_secret(&sandbox, &[&ended]);
             assert!(!registry.requests().is_empty());
         }

@@ -50,16 +50,16 @@ fn refuses_a_gigabyte_of_json_after_16_mib() {
         ("deep", br#"{"version":1,"x":"#, vec![b'['; 1 << 16]),
     ];
     for name in READERS {
-        for (form, start, piece) in &forms {
+        for (form, start, chunk) in &forms {
             let mut child = watched(&sandbox, name);
             let mut stdin = child.stdin.take().expect("a pipe");
-            let (start, piece) = (start.to_vec(), piece.clone());
+            let (start, chunk) = (start.to_vec(), chunk.clone());
             let flood = thread::spawn(move || {
                 let mut taken = 0;
                 let mut next = start;
                 while taken < FLOOD && stdin.write_all(&next).is_ok() {
                     taken += next.len();
-                    next.clone_from(&piece);
+                    next.clone_from(&chunk);
                 }
                 taken
             });

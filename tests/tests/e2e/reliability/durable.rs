@@ -12,7 +12,7 @@ use crate::stages::{layer, planned};
 
 /// Returns the successful calls of a trace, each after its thread. A trace splits a call into two
 /// lines if another thread made a call in the meantime.
-fn whole_calls(trace: &str) -> Vec<String> {
+fn parse_calls(trace: &str) -> Vec<String> {
     let mut begun = BTreeMap::new();
     let mut calls = Vec::new();
     for line in trace.lines().filter(|line| !line.contains("+++")) {
@@ -55,9 +55,9 @@ fn syncs_a_file_before_it_gets_its_name() {
         .env("SOCI_MIN_LAYER_SIZE", "0");
     tool.stdin(plan).run().succeeds();
     let trace = fs::read_to_string(trace).expect("a trace");
-    let calls = whole_calls(&trace);
+    let calls = parse_calls(&trace);
     let mut published = 0;
-    for (place, call) in calls.iter().enumerate() {
+    for (number, call) in calls.iter().enumerate() {
         if !call.contains("rename") || !call.contains(".unfinished-") {
             continue;
         }
@@ -76,7 +76,7 @@ fn syncs_a_file_before_it_gets_its_name() {
             .into_owned();
         assert!(
             at > 0 && own[at - 1].contains("fsync(") && own[at - 1].contains(&unfinished),
-            "call {place} publishes what is not durable:\n{trace}"
+            "call {number} publishes what is not durable:\n{trace}"
         );
         let folder = Path::new(call.split('"').nth(3).expect("a path"))
             .parent()
@@ -91,7 +91,7 @@ fn syncs_a_file_before_it_gets_its_name() {
             .is_some_and(|next| next.contains("fsync(") && next.contains(&format!("/{folder}>")));
         assert!(
             next,
-            "the entry that call {place} makes is not durable:\n{trace}"
+            "the entry that call {number} makes is not durable:\n{trace}"
         );
     }
     assert!(published >= 4, "{trace}");

@@ -9,8 +9,8 @@ use soci_testkit::{
 
 use crate::stages::{layer, stage};
 
-/// A sandbox with the layout `image`.
-fn sandbox() -> Sandbox {
+/// Returns a sandbox with the layout `image`.
+fn sandbox_with_image() -> Sandbox {
     let sandbox = Sandbox::new();
     let folder = sandbox.path().join("image");
     image::write_layout(&folder, &[Image::new("linux/amd64").layer(layer(1, 3000))]);
@@ -18,7 +18,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// Removes every variable from a tool's environment.
-fn bare(tool: Tool) -> Tool {
+fn without_environment(tool: Tool) -> Tool {
     let names = ["HOME", "PATH", "SOCI_STORE", "SOCI_MIN_LAYER_SIZE"];
     names.into_iter().fold(tool, Tool::env_remove)
 }
@@ -26,23 +26,26 @@ fn bare(tool: Tool) -> Tool {
 /// K1: with `--store`, an empty environment is enough.
 #[test]
 fn needs_no_environment_with_a_store() {
-    let sandbox = sandbox();
-    let pull = bare(stage(&sandbox, "soci-pull")).args(["--store", "s", "oci:image"]);
+    let sandbox = sandbox_with_image();
+    let pull =
+        without_environment(stage(&sandbox, "soci-pull")).args(["--store", "s", "oci:image"]);
     let pulled = pull.run().succeeds().stdout;
-    let plan = bare(stage(&sandbox, "soci-plan")).args(["--min-layer-size", "0"]);
+    let plan = without_environment(stage(&sandbox, "soci-plan")).args(["--min-layer-size", "0"]);
     let plan = plan.stdin(pulled).run().succeeds().stdout;
-    let index = bare(stage(&sandbox, "soci-index")).args(["--store", "s"]);
+    let index = without_environment(stage(&sandbox, "soci-index")).args(["--store", "s"]);
     let indexed = index.stdin(plan).run().succeeds().stdout;
-    let push = bare(stage(&sandbox, "soci-push")).args(["--store", "s"]);
+    let push = without_environment(stage(&sandbox, "soci-push")).args(["--store", "s"]);
     push.stdin(indexed).run().succeeds();
-    let ended = bare(stage(&sandbox, "soci-pull")).arg("oci:image").run();
+    let ended = without_environment(stage(&sandbox, "soci-pull"))
+        .arg("oci:image")
+        .run();
     ended.ends_with(73).says("--store");
 }
 
 /// K1: a registry is read and written without a home folder and without a temporary folder.
 #[test]
-fn needs_no_home_and_no_temporary_folder() {
-    let sandbox = sandbox();
+fn needs_no_home_and_no_temporary_directory() {
+    let sandbox = sandbox_with_image();
     let registry = Faulty::start();
     registry.push(&sandbox.path().join("image"), "app:v1");
     let reference = format!("{}/app:v1", registry.host());
@@ -52,7 +55,7 @@ fn needs_no_home_and_no_temporary_folder() {
         ("TMPDIR", Some("/nowhere")),
     ] {
         let tool = |name: &str| {
-            let tool = bare(stage(&sandbox, name));
+            let tool = without_environment(stage(&sandbox, name));
             match value {
                 Some(value) => tool.env(variable, value),
                 None => tool,
@@ -74,8 +77,8 @@ fn needs_no_home_and_no_temporary_folder() {
 
 /// K1: a user without a name, in a working folder that was deleted, can pull.
 #[test]
-fn works_for_a_nameless_user_in_a_deleted_folder() {
-    let sandbox = sandbox();
+fn works_for_a_nameless_user_in_a_deleted_directory() {
+    let sandbox = sandbox_with_image();
     let folder = sandbox.path().display();
     let script = format!(
         "mkdir gone && cd gone && rmdir ../gone && exec unshare --user --map-user=54321 --map-group=54321 \
@@ -88,12 +91,12 @@ fn works_for_a_nameless_user_in_a_deleted_folder() {
 /// K2: on a machine without certificates the error names what to install.
 #[test]
 fn names_the_package_on_a_machine_without_certificates() {
-    let sandbox = sandbox();
+    let sandbox = sandbox_with_image();
     let registry = Faulty::setup().tls(&[]).start();
     registry.push(&sandbox.path().join("image"), "app:v1");
     // Hides the folders in which systems keep their certificates, as in an image made from scratch.
-    let hide = "for place in /etc/ssl /etc/pki /usr/share/ca-certificates /usr/local/share/ca-certificates; do \
-        if [ -d $place ]; then mount -t tmpfs none $place || exit; fi; done; exec \"$@\"";
+    let hide = "for folder in /etc/ssl /etc/pki /usr/share/ca-certificates /usr/local/share/ca-certificates; do \
+        if [ -d $folder ]; then mount -t tmpfs none $folder || exit; fi; done; exec \"$@\"";
     let pull = || {
         let shell = sandbox
             .program("unshare")

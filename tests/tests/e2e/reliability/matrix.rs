@@ -10,7 +10,7 @@ use std::{
 
 use soci_testkit::{store::files_below, workspace};
 
-/// The groups of faults, with how many rows each has. Hostile input (J) has pages of its own.
+/// The groups of faults, with how many rows each has. Hostile input (J) is not in the table.
 const GROUPS: [(char, usize); 9] = [
     ('A', 11),
     ('B', 8),

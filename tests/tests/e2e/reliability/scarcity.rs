@@ -60,9 +60,9 @@ fn with_threads(sandbox: &Sandbox, threads: usize, name: &str) -> Tool {
         .env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
-/// Asserts that a tool did its work, or reported that it could not start a thread.
+/// Asserts that a tool succeeded, or reported that it could not start a thread.
 #[track_caller]
-fn assert_honest(ended: &Finished, threads: usize) {
+fn assert_success_or_thread_error(ended: &Finished, threads: usize) {
     let said = format!("{}, {threads} threads: {}", ended.name, ended.stderr);
     assert!(!said.contains("panicked"), "{said}");
     assert!(matches!(ended.code(), 0 | 74), "{}, {said}", ended.code());
@@ -72,7 +72,7 @@ fn assert_honest(ended: &Finished, threads: usize) {
     }
 }
 
-/// F11: a tool that gets too few threads does its work or reports that it cannot start one.
+/// F11: a tool that gets too few threads succeeds or reports that it cannot start one.
 #[test]
 fn needs_few_threads_or_reports_the_lack() {
     let (sandbox, _registry, _reference) = with_registry();
@@ -89,7 +89,7 @@ fn needs_few_threads_or_reports_the_lack() {
             drop(std::fs::remove_dir_all(sandbox.path().join("out")));
             let tool = with_threads(&sandbox, threads, name).args(arguments);
             let ended = tool.stdin(input.clone()).run();
-            assert_honest(&ended, threads);
+            assert_success_or_thread_error(&ended, threads);
             assert_sound(&sandbox.store());
         }
     }

@@ -104,7 +104,7 @@ fn names_a_store_without_permission() {
     }
 }
 
-/// F4: a device in the place of a blob is not read.
+/// F4: a device at the path of a blob is not read.
 #[test]
 fn does_not_read_a_device_as_a_blob() {
     let (sandbox, _registry, reference) = with_registry();

@@ -95,7 +95,7 @@ impl Sample {
 /// Asserts that after a failure every manifest in the registry names only content that the registry
 /// holds.
 #[track_caller]
-pub(super) fn assert_nothing_half_done(registry: &Faulty) {
+pub(super) fn assert_registry_consistent(registry: &Faulty) {
     for digest in registry.digests() {
         if registry.manifest("app", &digest).is_some() {
             assert_whole(registry, &digest);

@@ -43,7 +43,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// Transient faults, which the tools retry. How often each may occur follows from the documented
 /// limits: six tries, four upload sessions, one more read of damaged content.
-const PASSING: [Passing; 34] = [
+const TRANSIENT: [Passing; 34] = [
     ("500", "GET|HEAD", "*", 2, |_| Fault::status(500)),
     ("502", "GET|HEAD", "*", 2, |_| Fault::status(502)),
     ("503", "*", "*/v2/*", 2, |_| Fault::status(503)),
@@ -225,7 +225,7 @@ impl Trouble {
     /// Chooses a registry and its faults: mostly up to three transient ones.
     pub(super) fn choose(rng: &mut Rng, store: &Faulty) -> Self {
         if rng.u8(..6) > 0 {
-            return Self::passing(rng, store);
+            return Self::transient(rng, store);
         }
         let (name, methods, glob, fault, code) = LASTING[rng.usize(..LASTING.len())];
         Self {
@@ -237,8 +237,8 @@ impl Trouble {
     }
 
     /// Chooses transient faults.
-    pub(super) fn passing(rng: &mut Rng, store: &Faulty) -> Self {
-        let chosen = rng.choose_multiple(PASSING, 3);
+    pub(super) fn transient(rng: &mut Rng, store: &Faulty) -> Self {
+        let chosen = rng.choose_multiple(TRANSIENT, 3);
         let rules = chosen.iter().map(|(_, methods, glob, most, fault)| {
             let times = rng.usize(1..=*most);
             Rule::on(methods, glob, fault(rng))

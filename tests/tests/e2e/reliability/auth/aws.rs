@@ -35,7 +35,7 @@ fn reference() -> String {
     format!("{ECR}/app:v1")
 }
 
-fn trusting(tool: Tool, registry: &Faulty) -> Tool {
+fn with_ca_file(tool: Tool, registry: &Faulty) -> Tool {
     with_short_waits(tool).env("SOCI_CA_FILE", registry.ca_file())
 }
 
@@ -64,7 +64,7 @@ fn replaces_an_expired_ecr_token_once() {
             let sandbox = Sandbox::new();
             let stages = Stages::of(&sandbox, &[reference()]);
             let run = stages.run_with(|tool| {
-                aws::use_endpoint(trusting(tool, &registry), &api).env("SOCI_VERBOSE", "2")
+                aws::use_endpoint(with_ca_file(tool, &registry), &api).env("SOCI_VERBOSE", "2")
             });
             assert_hidden("stderr", run.stderr().as_bytes());
             run.succeeds();
@@ -92,7 +92,7 @@ fn denies_a_token_that_is_always_expired() {
         let sandbox = Sandbox::new();
         let line = indexed(&sandbox, &app(&open));
         registry.fault("*", "/v2/*", Fault::expired_authorization());
-        let with_keys = |tool| aws::use_endpoint(trusting(tool, &registry), &api);
+        let with_keys = |tool| aws::use_endpoint(with_ca_file(tool, &registry), &api);
         let ended = with_keys(pull(&sandbox, &reference())).run();
         assert_fails(&sandbox, ended, 77, &["authorization token has expired"]);
         let push = stage(&sandbox, "soci-push").args(["--to", &reference()]);
@@ -111,7 +111,7 @@ fn reads_the_registry_of_another_account() {
         let api = api();
         let sandbox = Sandbox::new();
         let tool = pull(&sandbox, &format!("{OTHER}/app:v1"));
-        let ended = aws::use_endpoint(trusting(tool, &registry), &api)
+        let ended = aws::use_endpoint(with_ca_file(tool, &registry), &api)
             .run()
             .succeeds();
         assert_no_secret(&sandbox, &[&ended]);

@@ -22,9 +22,9 @@ use crate::{
     stages::{assert_sound, one},
 };
 
-/// Returns a tool whose clock is wrong by an offset such as `+10y`, though not the one that counts
-/// seconds.
-fn wrong(sandbox: &Sandbox, name: &str, offset: &str) -> Tool {
+/// Returns a tool whose wall clock is wrong by an offset such as `+10y`. Its monotonic clock is
+/// right.
+fn tool_with_clock(sandbox: &Sandbox, name: &str, offset: &str) -> Tool {
     let faketime = sandbox.program("faketime");
     let tool = faketime.args(["--exclude-monotonic", "-m", "-f", offset]);
     with_short_waits(tool.arg(workspace::bin(name))).env("SOCI_MIN_LAYER_SIZE", "0")
@@ -46,7 +46,7 @@ fn names_the_clock_for_an_expired_certificate() {
     };
     for offset in OFFSETS {
         let sandbox = Sandbox::new();
-        let ended = secure(wrong(&sandbox, "soci-pull", offset)).run();
+        let ended = secure(tool_with_clock(&sandbox, "soci-pull", offset)).run();
         let fault = if offset.starts_with('+') {
             "certificate expired"
         } else {
@@ -61,12 +61,15 @@ fn names_the_clock_for_an_expired_certificate() {
     }
     assert!(registry.requests().is_empty());
     let sandbox = Sandbox::new();
-    let ended = secure(wrong(&sandbox, "soci-pull", "+0")).run().succeeds();
+    let ended = secure(tool_with_clock(&sandbox, "soci-pull", "+0"))
+        .run()
+        .succeeds();
     assert_no_secret(&sandbox, &[&ended]);
 }
 
-/// Runs the stages by a clock, and returns what was made: everything but the times.
-fn made(offset: &str, jump: bool) -> Value {
+/// Runs the stages with a wrong clock, and returns the parts of the document that hold no times. If
+/// `jump` is set, the clock is right at first.
+fn index_with_clock(offset: &str, jump: bool) -> Value {
     let registry = registry_with_layers(Faulty::setup().bearer(USER, PASSWORD), &[3000, 70_000]);
     let sandbox = Sandbox::new();
     let stages = [
@@ -76,9 +79,9 @@ fn made(offset: &str, jump: bool) -> Value {
         ("soci-push", None),
     ];
     let tools = stages.map(|(name, argument)| {
-        let tool = logged_in(wrong(&sandbox, name, offset)).args(argument);
+        let tool = logged_in(tool_with_clock(&sandbox, name, offset)).args(argument);
         if jump {
-            // The first looks at the clock still show the right time.
+            // The first 20 calls for the time still return the right one.
             tool.env("FAKETIME_START_AFTER_NUMCALLS", "20")
         } else {
             tool
@@ -98,14 +101,18 @@ fn made(offset: &str, jump: bool) -> Value {
 
 /// K5: the ztocs and indexes do not depend on the clock.
 #[test]
-fn makes_the_same_bytes_whatever_the_clock() {
-    let expected = made("+0", false);
+fn makes_the_same_bytes_with_any_clock() {
+    let expected = index_with_clock("+0", false);
     assert!(expected[0][0]["index"].is_object(), "{expected}");
     for offset in OFFSETS {
-        assert_eq!(made(offset, false), expected, "{offset}");
+        assert_eq!(index_with_clock(offset, false), expected, "{offset}");
     }
     for offset in ["+10y", "-10y"] {
-        assert_eq!(made(offset, true), expected, "{offset} on the way");
+        assert_eq!(
+            index_with_clock(offset, true),
+            expected,
+            "{offset} on the way"
+        );
     }
 }
 
@@ -143,7 +150,7 @@ fn corrects_the_time_of_a_signature() {
         });
         let stubborn = aws::start_with_handler(Faulty::setup(), move |_| refusal());
         let pulled = |sandbox: &Sandbox, offset: &str, api: &Faulty| {
-            let tool = wrong(sandbox, "soci-pull", offset).arg(format!("{ECR}/app:v1"));
+            let tool = tool_with_clock(sandbox, "soci-pull", offset).arg(format!("{ECR}/app:v1"));
             let tool = aws::use_endpoint(tool, api).env("SOCI_CA_FILE", registry.ca_file());
             tool.run()
         };

@@ -41,7 +41,7 @@ fn registry_of(setup: Setup, layers: &[usize]) -> Faulty {
     registry_with_layers(setup.tls(&[NAME]).address(FIRST).port(443), layers)
 }
 
-fn trusting(tool: Tool, registry: &Faulty) -> Tool {
+fn with_ca_file(tool: Tool, registry: &Faulty) -> Tool {
     logged_in(tool).env("SOCI_CA_FILE", registry.ca_file())
 }
 
@@ -62,19 +62,19 @@ fn authenticates_to_a_proxy() {
         for user in ["", "user:canary-wrong@"] {
             let url = format!("http://{user}{}", proxy.host());
             let before = proxy.requests().len();
-            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let tool = with_ca_file(pull(&sandbox, &reference()), &registry);
             let ended = tool.env("HTTPS_PROXY", &url).run();
             assert_fails(&sandbox, ended, 77, &says);
             assert_eq!(proxy.requests().len() - before, 1);
             let push = stage(&sandbox, "soci-push").args(["--to", &reference()]);
-            let push = trusting(push, &registry).env("HTTPS_PROXY", &url);
+            let push = with_ca_file(push, &registry).env("HTTPS_PROXY", &url);
             let ended = push.stdin(line.clone()).run();
             assert_fails(&sandbox, ended, 77, &says);
         }
         assert!(registry.requests().is_empty());
         let url = format!("{WITH_PASSWORD}{}", proxy.host());
         let run = Stages::of(&sandbox, &[reference()]).run_with(|tool| {
-            let tool = trusting(tool, &registry).env("SOCI_VERBOSE", "2");
+            let tool = with_ca_file(tool, &registry).env("SOCI_VERBOSE", "2");
             tool.env("HTTPS_PROXY", &url)
         });
         assert_hidden("stderr", run.stderr().as_bytes());
@@ -128,7 +128,7 @@ fn reports_a_proxy_that_refuses_or_is_down() {
             let sandbox = Sandbox::new();
             let host = proxy.as_ref().map_or("127.0.0.1:9".to_owned(), Proxy::host);
             let url = format!("{WITH_PASSWORD}{host}");
-            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let tool = with_ca_file(pull(&sandbox, &reference()), &registry);
             let ended = tool.env("HTTPS_PROXY", url).run();
             let says = [NAME, &format!("({tries} tries")];
             assert_fails(&sandbox, ended, 69, &says);
@@ -153,7 +153,7 @@ fn obeys_no_proxy() {
         ] {
             let proxy = Proxy::start();
             let sandbox = Sandbox::new();
-            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let tool = with_ca_file(pull(&sandbox, &reference()), &registry);
             let tool = tool.env("HTTPS_PROXY", proxy.url()).env(variable, value);
             tool.run().succeeds();
             assert_eq!(proxy.targets(), [""; 0], "{variable}={value}");
@@ -182,7 +182,7 @@ fn resumes_after_a_proxy_broke_off() {
         let line = String::from_utf8(planned(&sandbox, &app(&open))).expect("a document");
         let proxy = Proxy::setup().cut_after(2, 1 << 20).start();
         let tool = stage(&sandbox, "soci-index").stdin(line.replace(&open.host(), NAME));
-        let tool = trusting(tool, &registry).arg("--force");
+        let tool = with_ca_file(tool, &registry).arg("--force");
         let ended = tool.env("HTTPS_PROXY", proxy.url()).run().succeeds();
         assert_no_secret(&sandbox, &[&ended]);
         assert_sound(&sandbox.store());
@@ -253,7 +253,7 @@ fn obeys_every_proxy_variable() {
         ] {
             let before = proxy.requests().len();
             let sandbox = Sandbox::new();
-            let tool = trusting(pull(&sandbox, &reference()), &registry);
+            let tool = with_ca_file(pull(&sandbox, &reference()), &registry);
             let ended = tool.env(variable, value).run().succeeds();
             assert_no_secret(&sandbox, &[&ended]);
             assert!(proxy.requests().len() > before, "{variable}={value}");
@@ -261,7 +261,7 @@ fn obeys_every_proxy_variable() {
         // One for the other scheme is none.
         let before = proxy.requests().len();
         let sandbox = Sandbox::new();
-        let tool = trusting(pull(&sandbox, &reference()), &registry);
+        let tool = with_ca_file(pull(&sandbox, &reference()), &registry);
         tool.env("HTTP_PROXY", &url).run().succeeds();
         assert_eq!(proxy.requests().len(), before);
     });

@@ -14,7 +14,7 @@ use std::{
 
 use soci_testkit::{namespace, process::Sandbox};
 
-use super::timed;
+use super::run_timed;
 use crate::reliability::auth::{assert_fails, pull, with_short_waits};
 
 /// How a server answers a handshake.
@@ -40,20 +40,20 @@ fn server(handshake: Handshake) -> (u16, Arc<AtomicUsize>) {
             counted.fetch_add(1, Ordering::SeqCst);
             match handshake {
                 Handshake::Stalls => kept.push(client),
-                Handshake::Closes => say(client, b""),
+                Handshake::Closes => reply_and_close(client, b""),
                 // An alert: a warning that says `close_notify` (RFC 8446, 6.1).
-                Handshake::Notifies => say(client, &[21, 3, 3, 0, 2, 1, 0]),
+                Handshake::Notifies => reply_and_close(client, &[21, 3, 3, 0, 2, 1, 0]),
             }
         }
     });
     (port, count)
 }
 
-/// Answers the first bytes of a handshake, and closes the connection.
-fn say(mut client: TcpStream, words: &[u8]) {
+/// Replies to the first bytes of a handshake, and closes the connection.
+fn reply_and_close(mut client: TcpStream, reply: &[u8]) {
     // The client may close the connection at any time.
     drop(client.read(&mut [0; 4096]));
-    drop(client.write_all(words));
+    drop(client.write_all(reply));
 }
 
 /// Returns the processor time of all children of this process.
@@ -85,7 +85,7 @@ fn gives_up_on_handshakes_that_do_not_end() {
             let tool = pull(&sandbox, &format!("127.0.0.1:{port}/app:v1"));
             let tool = with_short_waits(tool).env("SOCI_PLAIN_HTTP", "false");
             let before = processor_time();
-            let (ended, elapsed) = timed(tool.env("SOCI_CONNECT_TIMEOUT", "0.5"));
+            let (ended, elapsed) = run_timed(tool.env("SOCI_CONNECT_TIMEOUT", "0.5"));
             let spent = processor_time().saturating_sub(before);
             assert_fails(&sandbox, ended, 69, &[says, "(6 tries"]);
             assert_eq!(count.load(Ordering::SeqCst), 6, "{handshake:?}");

@@ -1,4 +1,4 @@
-//! Twelve secrets in runs that succeed and in runs that fail, none of which may show anywhere.
+//! Twelve secrets in runs that succeed and in runs that fail, none of which may appear anywhere.
 //!
 //! They are a password, a bearer token, an identity token, the secret and the stderr of a helper,
 //! both parts of an AWS key and its session, ECR's password, the signature of a URL, the password
@@ -23,7 +23,7 @@ use crate::{
     stages::{assert_sound, stage},
 };
 
-/// Faults after which a message may quote what was sent or received: methods, path and fault.
+/// Faults after which a message may quote a request or response: methods, path and fault.
 fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     vec![
         (
@@ -112,7 +112,8 @@ fn shows_no_identity_token() {
     assert!(registry.tokens_given() > 0);
 }
 
-/// A helper that writes a secret to stderr, and records what it can see of the tool that runs it.
+/// A helper that writes a secret to stderr. It records the command line of the tool that runs it,
+/// and its own command line and environment.
 const HELPER: &str = r#"cat /proc/$PPID/cmdline /proc/$$/cmdline /proc/$$/environ >>SEEN
 echo canary-helper-stderr >&2
 printf '{"ServerURL":"","Username":"AWS","Secret":"canary-helper-secret"}'

@@ -17,7 +17,7 @@ use soci_testkit::{
 };
 
 use super::{
-    ECR, PASSWORD, USER, api, assert_fails, assert_no_secret, ecr, pull, reference, trusting,
+    ECR, PASSWORD, USER, api, assert_fails, assert_no_secret, ecr, pull, reference, with_ca_file,
 };
 
 /// The addresses that give credentials to an instance, to a container of ECS and to a pod of EKS.
@@ -31,7 +31,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Pulls from a registry of ECR with the settings that `set` adds.
 fn pulled(sandbox: &Sandbox, registry: &Faulty, set: impl Fn(Tool) -> Tool) -> Finished {
     let started = Instant::now();
-    let tool = trusting(pull(sandbox, &reference()), registry);
+    let tool = with_ca_file(pull(sandbox, &reference()), registry);
     let ended = set(tool).run();
     let elapsed = started.elapsed();
     assert!(elapsed < DEADLINE, "{elapsed:?}: {}", ended.stderr);

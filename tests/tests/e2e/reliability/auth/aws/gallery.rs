@@ -8,7 +8,7 @@ use soci_testkit::{
 };
 
 use super::{
-    PASSWORD, USER, assert_hidden, assert_no_secret, pull, registry_with_layers, trusting,
+    PASSWORD, USER, assert_hidden, assert_no_secret, pull, registry_with_layers, with_ca_file,
 };
 use crate::stages::Stages;
 
@@ -22,7 +22,7 @@ fn setup() -> soci_testkit::faulty::Setup {
         .port(443)
 }
 
-/// A4: ECR Public takes a token of us-east-1, whatever the region.
+/// A4: ECR Public takes a token of us-east-1 in every region.
 #[test]
 fn exchanges_a_us_east_1_token_for_one_of_ecr_public() {
     namespace::isolated(&[GALLERY], || {
@@ -34,7 +34,7 @@ fn exchanges_a_us_east_1_token_for_one_of_ecr_public() {
         let sandbox = Sandbox::new();
         let stages = Stages::of(&sandbox, &[format!("{GALLERY}/app:v1")]);
         let run = stages.run_with(|tool| {
-            aws::use_endpoint(trusting(tool, &registry), &api)
+            aws::use_endpoint(with_ca_file(tool, &registry), &api)
                 .env("AWS_REGION", "eu-west-1")
                 .env("SOCI_VERBOSE", "2")
         });
@@ -76,11 +76,11 @@ fn reads_ecr_public_without_credentials() {
         let sandbox = Sandbox::new();
         let reference = format!("{GALLERY}/app:v1");
         // Without AWS credentials, and with some that do not permit ECR Public.
-        let ended = trusting(pull(&sandbox, &reference), &registry)
+        let ended = with_ca_file(pull(&sandbox, &reference), &registry)
             .run()
             .succeeds();
         assert_no_secret(&sandbox, &[&ended]);
-        let tool = trusting(pull(&sandbox, &reference), &registry);
+        let tool = with_ca_file(pull(&sandbox, &reference), &registry);
         let ended = aws::use_endpoint(tool, &api).run().succeeds();
         let ended = ended
             .says("without AWS credentials")

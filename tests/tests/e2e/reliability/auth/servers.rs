@@ -1,4 +1,4 @@
-//! Servers that must get no credentials, or no request at all.
+//! Servers to which the tools must send no credentials, or no request at all.
 
 use std::net::TcpListener;
 
@@ -12,12 +12,12 @@ use soci_testkit::{
 use super::{USER, app, assert_fails, logged_in, pull, registry_with_layers};
 use crate::stages::{indexed, stage};
 
-/// A public registry.
+/// The name of a public registry.
 const NAME: &str = "registry.example";
 const PUBLIC: &str = "203.0.113.10";
 
 /// Listens on the port of HTTPS at addresses to which no tool may connect.
-fn traps(addresses: &[&str]) -> Vec<TcpListener> {
+fn listen_at(addresses: &[&str]) -> Vec<TcpListener> {
     let traps = addresses.iter().map(|address| {
         let trap = TcpListener::bind(format!("{address}:443")).expect("a free port");
         trap.set_nonblocking(true).expect("a socket");
@@ -82,7 +82,7 @@ fn refuses_token_servers_at_unsafe_urls() {
         add_addresses(&inside);
         add_host(NAME, &[PUBLIC]);
         add_host("inside.example", &[inside[1]]);
-        let traps = traps(&[inside[0], inside[1], "127.0.0.1", "[::1]"]);
+        let traps = listen_at(&[inside[0], inside[1], "127.0.0.1", "[::1]"]);
         let registry = Faulty::setup()
             .tls(&[NAME])
             .address(PUBLIC)
@@ -91,17 +91,17 @@ fn refuses_token_servers_at_unsafe_urls() {
         let open = registry_with_layers(Faulty::setup(), &[3000]);
         let sandbox = Sandbox::new();
         let line = indexed(&sandbox, &app(&open));
-        let trusting = |tool: Tool| logged_in(tool).env("SOCI_CA_FILE", registry.ca_file());
+        let with_ca_file = |tool: Tool| logged_in(tool).env("SOCI_CA_FILE", registry.ca_file());
         for (challenge, reason) in challenges() {
             registry.clear_rules();
             let refusal = Reply::error(401, "UNAUTHORIZED", "who are you");
             let refusal = refusal.header("WWW-Authenticate", challenge);
             registry.fault("*", "/v2/*", Fault::reply(refusal));
             let reference = format!("{NAME}/app:v1");
-            let ended = trusting(pull(&sandbox, &reference)).run();
+            let ended = with_ca_file(pull(&sandbox, &reference)).run();
             assert_fails(&sandbox, ended, 76, &[reason]);
             let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
-            let ended = trusting(push).stdin(line.clone()).run();
+            let ended = with_ca_file(push).stdin(line.clone()).run();
             assert_fails(&sandbox, ended, 76, &[reason]);
             assert_no_connections(&traps, reason);
             assert_eq!(registry.count("*", "/token*"), 0, "{}", registry.log());
@@ -126,18 +126,18 @@ fn sends_no_credentials_over_plain_http() {
             let sandbox = Sandbox::new();
             let line = indexed(&sandbox, &app(&open));
             let reference = format!("{NAME}:5000/app:v1");
-            let says = ["credentials", "not sent over plain HTTP", NAME];
+            let expected = ["credentials", "not sent over plain HTTP", NAME];
             let plain = |tool: Tool| logged_in(tool).arg("--plain-http");
             let ended = plain(pull(&sandbox, &reference)).run();
-            assert_fails(&sandbox, ended, 78, &says);
+            assert_fails(&sandbox, ended, 78, &expected);
             let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
             let ended = plain(push).stdin(line).run();
-            assert_fails(&sandbox, ended, 78, &says);
+            assert_fails(&sandbox, ended, 78, &expected);
             for entry in registry.requests() {
                 assert_eq!(entry.request.header("authorization"), None);
             }
         }
-        // A registry without authentication may be read over plain HTTP if that is asked for.
+        // A registry without authentication may be read over plain HTTP with `--plain-http`.
         let registry = Faulty::setup()
             .address(PUBLIC)
             .port(5000)
