@@ -16,7 +16,7 @@ use crate::error::{ConfigurationError, RegistryError};
 use crate::http::clients::{ClientSettings, read_certificates};
 use crate::http::egress::{self, EgressPolicy};
 use crate::http::rate_limit::RateLimiter;
-use crate::http::resolver::{LookUp, system_look_up};
+use crate::http::resolver::{Lookup, system_lookup};
 use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
 use crate::referrers::support::ApiSupport;
 use crate::registry::Registry;
@@ -50,17 +50,17 @@ impl Client {
     /// Returns [`RegistryError::Configuration`] if a certificate file cannot be read, or if a
     /// variable does not hold the URL of a proxy.
     pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
-        Self::with_look_up(options, Environment::read(), system_look_up())
+        Self::with_lookup(options, Environment::read(), system_lookup())
     }
 
-    /// Returns a new client that resolves host names by `look_up`.
-    pub(crate) fn with_look_up(
+    /// Returns a new client that resolves host names by `lookup`.
+    pub(crate) fn with_lookup(
         options: ClientOptions,
         environment: Environment,
-        look_up: LookUp,
+        lookup: Lookup,
     ) -> Result<Self, RegistryError> {
         let certificates = read_certificates(&options.ca_files)?;
-        let settings = ClientSettings::new(&options, &certificates, &environment.proxies, look_up)?;
+        let settings = ClientSettings::new(&options, &certificates, &environment.proxies, lookup)?;
         Ok(Self(Arc::new(Shared {
             run: Arc::new(RunContext::new(&options)),
             options,

@@ -119,7 +119,7 @@ pub enum Denial {
     /// The registry asks for credentials, and no source has any.
     #[error("credentials are needed, and none were found ({})", tried.join("; "))]
     NoCredentials {
-        /// The sources, each with the result of its look-up.
+        /// The sources, each with the result of its lookup.
         tried: Vec<String>,
     },
     /// The proxy asks for credentials, or rejects those in its URL.

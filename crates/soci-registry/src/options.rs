@@ -40,7 +40,7 @@ pub enum PlainHttp {
 /// The time limits of the phases of a request. A transfer as a whole has no limit.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
-    /// From the look-up of the host name to the end of the TLS handshake.
+    /// From the lookup of the host name to the end of the TLS handshake.
     pub connect: Duration,
     /// From the request to the head of its response.
     pub first_byte: Duration,

@@ -34,7 +34,7 @@ pub(crate) struct EcrSource {
     pub(crate) clients: Clients,
 }
 
-/// The result of a look-up in a credential file.
+/// The result of a lookup in a credential file.
 enum FileLookup {
     MissingFile,
     NoEntry,
@@ -75,7 +75,7 @@ impl CredentialChain {
     pub(crate) async fn resolve(&self, operation: &Operation) -> Result<Credential, RegistryError> {
         let mut tried = Vec::new();
         if let Some(path) = &self.authfile {
-            match self.look_up_in_file(path, &mut tried).await? {
+            match self.lookup_in_file(path, &mut tried).await? {
                 FileLookup::MissingFile => {
                     return Err(ConfigurationError::File {
                         what: "credential file",
@@ -92,7 +92,7 @@ impl CredentialChain {
             return Ok(credential);
         }
         for path in self.default_files() {
-            let lookup = self.look_up_in_file(&path, &mut tried).await?;
+            let lookup = self.lookup_in_file(&path, &mut tried).await?;
             if let FileLookup::Found(credential) = lookup {
                 return Ok(credential);
             }
@@ -140,7 +140,7 @@ impl CredentialChain {
 
     /// Looks up the registry in a credential file: first with the helper that the file names, then
     /// in the file itself.
-    async fn look_up_in_file(
+    async fn lookup_in_file(
         &self,
         path: &Path,
         tried: &mut Vec<String>,

@@ -43,7 +43,7 @@ pub(super) enum ApiError {
     /// The API refused the request.
     Refused {
         refusal: Refusal,
-        /// The time of the server, if its reply tells it.
+        /// The time of the server, if its response tells it.
         server_time: Option<SystemTime>,
     },
     /// The API limits the rate of requests.

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::egress::{self, EgressPolicy};
 use super::error::{describe_causes, find_cause};
-use super::resolver::{CheckedResolver, LookUp};
+use super::resolver::{CheckedResolver, Lookup};
 use crate::error::ConfigurationError;
 use crate::options::ClientOptions;
 use crate::secret::Secret;
@@ -25,7 +25,7 @@ pub(crate) struct ClientSettings {
     certificates: Vec<Certificate>,
     /// The host names of the proxies in the environment.
     proxies: Arc<[String]>,
-    look_up: LookUp,
+    lookup: Lookup,
 }
 
 /// The HTTP clients of one registry. Cheap to clone.
@@ -91,7 +91,7 @@ impl ClientSettings {
         options: &ClientOptions,
         certificates: &[Vec<u8>],
         proxies: &[(&'static str, Secret)],
-        look_up: LookUp,
+        lookup: Lookup,
     ) -> Result<Self, ConfigurationError> {
         let proxies = proxies.iter().map(|(variable, value)| {
             let url = check_proxy(variable, value.reveal())?;
@@ -105,7 +105,7 @@ impl ClientSettings {
             options: options.clone(),
             certificates: certificates.flatten().collect(),
             proxies: proxies.collect::<Result<_, ConfigurationError>>()?,
-            look_up,
+            lookup,
         })
     }
 
@@ -136,8 +136,8 @@ impl ClientSettings {
 
     /// Builds clients whose resolver applies `policy`.
     fn build(&self, policy: Option<Arc<EgressPolicy>>) -> Result<Clients, ConfigurationError> {
-        let look_up = Arc::clone(&self.look_up);
-        let resolver = CheckedResolver::new(look_up, policy, Arc::clone(&self.proxies));
+        let lookup = Arc::clone(&self.lookup);
+        let resolver = CheckedResolver::new(lookup, policy, Arc::clone(&self.proxies));
         let resolver = Arc::new(resolver);
         let direct = build_client(self.builder(&resolver).no_proxy())?;
         let proxied = if self.proxies.is_empty() {

@@ -88,7 +88,7 @@ impl EgressPolicy {
     /// cannot do so: a proxy resolves names by itself, and that resolver sees no port, so it takes
     /// another port of the registry's host for the registry. A name that has no address here
     /// passes, because a proxy may know it.
-    pub(super) async fn check_by_look_up(&self, url: &Url) -> Result<(), Violation> {
+    pub(super) async fn check_by_lookup(&self, url: &Url) -> Result<(), Violation> {
         let Some(Host::Domain(name)) = url.host().filter(|_| !self.is_registry_origin(url)) else {
             return Ok(());
         };

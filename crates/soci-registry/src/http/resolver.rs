@@ -1,8 +1,8 @@
 //! Resolves host names once for each connection, and judges the addresses before connecting.
 //!
 //! reqwest connects to exactly the addresses that a resolver returns. Nothing is sent to a host
-//! whose look-up is slow, fails, or returns an address that the [`EgressPolicy`] forbids, and no
-//! second look-up can replace an address that was judged.
+//! whose lookup is slow, fails, or returns an address that the [`EgressPolicy`] forbids, and no
+//! second lookup can replace an address that was judged.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::egress::EgressPolicy;
 
 /// Looks up the addresses of a host name.
-pub(crate) type LookUp =
+pub(crate) type Lookup =
     Arc<dyn Fn(String) -> BoxFuture<'static, Result<Vec<IpAddr>, ResolveError>> + Send + Sync>;
 
 /// Why a host name led to no connection.
@@ -24,8 +24,8 @@ pub(crate) enum ResolveError {
     /// The name server failed or did not answer (`EAI_AGAIN`), so another try may succeed.
     #[error("temporary failure of the name server: {0}")]
     Temporary(io::Error),
-    /// The name has no address, or the look-up failed for another reason.
-    #[error("look-up failed: {0}")]
+    /// The name has no address, or the lookup failed for another reason.
+    #[error("lookup failed: {0}")]
     Failed(io::Error),
     /// An address of the name is in a zone that the registry may not point to.
     #[error("the address of `{name}` is internal, the registry is not")]
@@ -37,7 +37,7 @@ pub(crate) enum ResolveError {
 
 /// The resolver of the HTTP clients of one registry.
 pub(crate) struct CheckedResolver {
-    look_up: LookUp,
+    lookup: Lookup,
     /// Judges the addresses. The clients of the AWS API have none.
     policy: Option<Arc<EgressPolicy>>,
     /// The host names of the user's proxies, which may have any address.
@@ -47,12 +47,12 @@ pub(crate) struct CheckedResolver {
 impl CheckedResolver {
     /// Returns a resolver that refuses names with an address that `policy` forbids.
     pub(super) fn new(
-        look_up: LookUp,
+        lookup: Lookup,
         policy: Option<Arc<EgressPolicy>>,
         proxies: Arc<[String]>,
     ) -> Self {
         Self {
-            look_up,
+            lookup,
             policy,
             proxies,
         }
@@ -64,7 +64,7 @@ impl Resolve for CheckedResolver {
         let name = name.as_str().to_owned();
         let is_proxy = self.proxies.contains(&name);
         let policy = self.policy.clone().filter(|_| !is_proxy);
-        let addresses = (self.look_up)(name.clone());
+        let addresses = (self.lookup)(name.clone());
         Box::pin(async move {
             let addresses = addresses.await?;
             if let Some(policy) = policy
@@ -79,8 +79,8 @@ impl Resolve for CheckedResolver {
     }
 }
 
-/// Returns the look-up of the operating system (`getaddrinfo`).
-pub(crate) fn system_look_up() -> LookUp {
+/// Returns the lookup of the operating system (`getaddrinfo`).
+pub(crate) fn system_lookup() -> Lookup {
     Arc::new(|name| {
         Box::pin(async move {
             tokio::task::spawn_blocking(move || get_addresses(&name))
@@ -132,7 +132,7 @@ mod tests {
     /// A public address without a route (RFC 3849).
     const UNREACHABLE: &str = "2001:db8::1";
 
-    /// The answer of a scripted look-up.
+    /// The answer of a scripted lookup.
     #[derive(Clone, Copy)]
     enum Answer {
         Addresses(&'static [&'static str]),
@@ -156,8 +156,8 @@ mod tests {
         Ok(addresses.collect())
     }
 
-    /// Returns a look-up that gives one answer after the other, and the last one for ever.
-    fn scripted(answers: &'static [Answer], count: &Arc<AtomicUsize>) -> LookUp {
+    /// Returns a lookup that gives one answer after the other, and the last one for ever.
+    fn scripted(answers: &'static [Answer], count: &Arc<AtomicUsize>) -> Lookup {
         let count = Arc::clone(count);
         Arc::new(move |_name| {
             let number = count.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     /// Sends a password to a token server that a public registry names. Its name is resolved by the
-    /// script. Returns the error and the number of look-ups, after it has made sure that there was
+    /// script. Returns the error and the number of lookups, after it has made sure that there was
     /// no connection to this machine.
     async fn send_password(answers: &'static [Answer]) -> (RegistryError, usize) {
         let trap = TcpListener::bind((LOOPBACK, 0)).expect("a port");
@@ -221,17 +221,17 @@ mod tests {
             &[Answer::Addresses(&["::ffff:10.0.0.1"])],
         ];
         for script in scripts {
-            let (error, look_ups) = send_password(script).await;
+            let (error, lookups) = send_password(script).await;
             assert!(is_forbidden(&error), "{error}");
-            assert_eq!(look_ups, 1);
+            assert_eq!(lookups, 1);
         }
     }
 
     #[tokio::test]
-    async fn a_name_whose_look_up_is_slow_gets_no_password() {
-        let (error, look_ups) = send_password(&[Answer::Late(&[LOOPBACK])]).await;
+    async fn a_name_whose_lookup_is_slow_gets_no_password() {
+        let (error, lookups) = send_password(&[Answer::Late(&[LOOPBACK])]).await;
         assert!(is_forbidden(&error), "{error}");
-        assert_eq!(look_ups, 1);
+        assert_eq!(lookups, 1);
         let (error, _) = send_password(&[Answer::Never]).await;
         assert!(
             matches!(error, RegistryError::Unavailable { .. }),
@@ -240,26 +240,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_whose_look_up_fails_gets_no_password() {
-        let (error, look_ups) = send_password(&[Answer::NoName]).await;
+    async fn a_name_whose_lookup_fails_gets_no_password() {
+        let (error, lookups) = send_password(&[Answer::NoName]).await;
         let RegistryError::Unavailable { fault, .. } = error else {
             panic!("{error}");
         };
         assert!(matches!(fault, Fault::Name { .. }), "{fault}");
-        assert_eq!(look_ups, 2);
+        assert_eq!(lookups, 2);
         let (error, _) = send_password(&[Answer::NoName, Answer::Addresses(&[LOOPBACK])]).await;
         assert!(is_forbidden(&error), "{error}");
     }
 
     #[tokio::test]
-    async fn a_name_that_changes_between_two_look_ups_gets_no_password() {
+    async fn a_name_that_changes_between_two_lookups_gets_no_password() {
         let changes = &[
             Answer::Addresses(&[UNREACHABLE]),
             Answer::Addresses(&[LOOPBACK]),
         ];
-        let (error, look_ups) = send_password(changes).await;
+        let (error, lookups) = send_password(changes).await;
         assert!(is_forbidden(&error), "{error}");
-        assert_eq!(look_ups, 2);
+        assert_eq!(lookups, 2);
     }
 
     #[tokio::test]

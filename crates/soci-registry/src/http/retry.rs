@@ -21,7 +21,7 @@ pub(crate) enum FailureKind {
     NameResolution,
     /// The URL that the registry redirected to has expired. The registry is asked for a new one.
     ExpiredRedirect,
-    /// The registry asks the client to slow down, if it says so for the given time.
+    /// The registry asks the client to slow down, for the time in `Retry-After` if it sends one.
     Throttled(Option<Duration>),
     /// Another try may succeed.
     Transient,

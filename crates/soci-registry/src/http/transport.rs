@@ -156,8 +156,8 @@ impl HttpTransport {
     ) -> Result<(), TransportFailure> {
         let policy = clients.policy();
         if clients.has_proxy() || url.host_str() == policy.origin().host_str() {
-            let checked = policy.check_by_look_up(url);
-            // A look-up that takes longer counts as one that finds no address.
+            let checked = policy.check_by_lookup(url);
+            // A lookup that takes longer counts as one that finds no address.
             let checked = tokio::time::timeout(self.timeouts.connect, checked).await;
             checked.unwrap_or(Ok(()))?;
         }

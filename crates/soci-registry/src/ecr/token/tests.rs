@@ -4,7 +4,7 @@ use soci_document::Classify as _;
 use super::*;
 use crate::fake::{Fake, Reply};
 use crate::http::clients::ClientSettings;
-use crate::http::resolver::system_look_up;
+use crate::http::resolver::system_lookup;
 use crate::options::ClientOptions;
 
 const PRIVATE: &str = "123456789012.dkr.ecr.eu-west-3.amazonaws.com";
@@ -24,7 +24,7 @@ async fn fetch(
     keys: Keys,
 ) -> (Result<Option<Credential>, TokenError>, Vec<String>) {
     let host = EcrHost::parse(host).expect("a host of ECR");
-    let settings = ClientSettings::new(&ClientOptions::default(), &[], &[], system_look_up());
+    let settings = ClientSettings::new(&ClientOptions::default(), &[], &[], system_lookup());
     let clients = settings
         .and_then(|settings| settings.build_for_aws())
         .expect("clients without certificates and proxies");
