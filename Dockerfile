@@ -1,7 +1,8 @@
 # Builds the tools and puts them into a small image that runs as any user.
 #
-# Does not use `RUN --mount`, so that the classic builder, the only one in some distributions, can build it.
-# Without a network: `mkdir -p .cargo && cargo vendor >.cargo/config.toml`, then `docker build --network none .`
+# Does not use `RUN --mount`, so that the classic builder, the only one in some distributions, can
+# build it. To build without a network, run `mkdir -p .cargo && cargo vendor >.cargo/config.toml`
+# and `docker build --network none .`.
 ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
 ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
 
@@ -13,7 +14,8 @@ RUN cargo build --locked --profile dist --bins \
  && find target/dist -maxdepth 1 -type f -executable -name 'soci-*' -exec cp -t /out {} +
 
 FROM ${RUNTIME_IMAGE}
-# Any user can write to the store. Any user can enter /root, where older builders expected the AWS credentials.
+# Any user can write to the store, and can enter /root, where older builders expected the AWS
+# credentials.
 RUN echo 'soci:x:65532:65532::/home/soci:/usr/sbin/nologin' >>/etc/passwd \
  && echo 'soci:x:65532:' >>/etc/group \
  && mkdir -p /etc/ssl/certs /home/soci /var/lib/soci \

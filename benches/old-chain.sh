@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Measures the tools against the programs that they replace: containerd pulls and unpacks, `soci` indexes and pushes.
-# usage: benches/old-chain.sh IMAGE_REF SOCI_BINARY [RUNS]
-# IMAGE_REF is in a registry on loopback that speaks plain HTTP. Needs root, containerd and ctr for the old chain.
-# Both chains start with an empty store in every run. Prints seconds, core-seconds and peak memory of each step, without
-# the start of containerd and the core-seconds of its daemon.
+# Measures the tools against the programs that they replace: containerd pulls and unpacks, `soci`
+# indexes and pushes. usage: benches/old-chain.sh IMAGE_REF SOCI_BINARY [RUNS] IMAGE_REF is in a
+# registry on loopback that speaks plain HTTP. Needs root, containerd and ctr for the old chain.
+# Both chains start with an empty store in every run. Prints seconds, core-seconds and peak memory
+# of each step, without the start of containerd and the core-seconds of its daemon.
 set -euo pipefail
 image=$1 soci=$2 runs=${3:-3}
 tools=$(realpath "${CARGO_TARGET_DIR:-target}/dist")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the whole pipeline: on an image that this script makes from files of this machine, in an OCI image layout, so
-# that no registry, account or network is needed; or on the image given as an argument, and pushes the index beside it.
-# Needs only the tools and a POSIX system.
+# Runs the whole pipeline: on an image that this script makes from files of this machine, in an OCI
+# image layout, so that no registry, account or network is needed; or on the image given as an
+# argument, and pushes the index beside it. Needs only the tools and a POSIX system.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,8 @@ blob() {
   printf '{"mediaType":"%s","digest":"sha256:%s","size":%d}' "$1" "$digest" "$size"
 }
 
-# Makes a layer of the files whose names come on standard input, and appends it to `layers` and `diff_ids`.
+# Makes a layer of the files whose names come on standard input, and appends it to `layers` and
+# `diff_ids`.
 layer() {
   tar -c --no-recursion --mtime=@0 --owner=0 --group=0 --numeric-owner --ignore-failed-read \
     --warning=no-failed-read --verbatim-files-from -T - 2>/dev/null >"$demo/tar" || true
@@ -50,7 +51,8 @@ make_image() {
     "${root%\}}" '{"org.opencontainers.image.ref.name":"latest"}' >"$demo/image/index.json"
 }
 
-# Prints the outcome of each layer, and the indexes, of the documents in file $1. Uses awk, since jq may be missing.
+# Prints the outcome of each layer, and the indexes, of the documents in file $1. Uses awk, since jq
+# may be missing.
 table() {
   sed -E 's/\{"descriptor":|,"index":\{|,"converted":\{|,"push":\{/\n&/g' "$1" | awk '
     function value(text, name) {

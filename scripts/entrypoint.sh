@@ -23,7 +23,8 @@ refuse() {
   exit "${2:-2}"
 }
 
-# Prints the file or directory below $1 that keeps the AWS credentials from being read. Fails if they can be read.
+# Prints the file or directory below $1 that keeps the AWS credentials from being read. Fails if
+# they can be read.
 unreadable_file() {
   if [[ -d $1 && ! -x $1 ]]; then
     echo "$1"
@@ -36,9 +37,10 @@ unreadable_file() {
   fi
 }
 
-# Points the AWS credential chain to /root/.aws, where older builders mounted it, unless the home directory has one.
-# Files that cannot be read are hidden from the tools: the credential chain would stop there, although a role may give
-# credentials. `hint` keeps the message that is shown if no other credentials are found.
+# Points the AWS credential chain to /root/.aws, where older builders mounted it, unless the home
+# directory has one. Files that cannot be read are hidden from the tools: the credential chain would
+# stop there, although a role may give credentials. `hint` keeps the message that is shown if no
+# other credentials are found.
 hint=
 find_credentials() {
   local directory file
@@ -71,7 +73,8 @@ find_store() {
   refuse 'no directory for the store can be written: add a volume at /var/lib/soci, or set SOCI_STORE' 73
 }
 
-# Fills `plan` with the options for MIN_LAYER_SIZE and IMAGE_ARCH. For an unset variable, the tool's default applies.
+# Fills `plan` with the options for MIN_LAYER_SIZE and IMAGE_ARCH. For an unset variable, the tool's
+# default applies.
 plan=()
 read_environment() {
   local platform platforms
@@ -92,8 +95,9 @@ read_environment() {
   fi
 }
 
-# Runs a tool without input, and exits if the tool refuses its options: before any tool sends a request. The message
-# names the option, so that the error can name the variable that the user has set.
+# Runs a tool without input, and exits if the tool refuses its options: before any tool sends a
+# request. The message names the option, so that the error can name the variable that the user has
+# set.
 check_options() {
   local message status=0 variable=
   message=$("$@" </dev/null 2>&1 >/dev/null) || status=$?
@@ -105,8 +109,8 @@ check_options() {
   refuse "${variable:+$variable: }$message"
 }
 
-# Exits with the first status of a stage that failed by itself. 66 (no input) and 141 (output closed) only follow from
-# the failure of another stage, so they count if there is no other.
+# Exits with the first status of a stage that failed by itself. 66 (no input) and 141 (output
+# closed) only follow from the failure of another stage, so they count only if no stage has another status.
 exit_with_first_failure() {
   local status consequence=0
   for status in "$@"; do
@@ -139,10 +143,10 @@ soci-pull | soci-plan | soci-index | soci-push)
   refuse "unknown option \`$1\`"
   ;;
 esac
-# Job control gives the pipe a process group, so that a signal reaches every stage but not this shell. The subshell
-# survives the signal and reads the statuses: it has a handler, which, unlike an ignored signal, is not inherited.
-# A stage that started after the signal, or that takes more than 5 seconds to end, gets the signal again, and is killed
-# 3 seconds later.
+# Job control gives the pipe a process group, so that a signal reaches every stage but not this
+# shell. The subshell survives the signal and reads the statuses: it has a handler, which, unlike an
+# ignored signal, is not inherited. A stage that started after the signal, or that takes more than 5
+# seconds to end, gets the signal again, and is killed 3 seconds later.
 pipe='' signal='' asked=''
 forward() {
   signal=$1 asked=$1
@@ -169,7 +173,8 @@ set -m
 pipe=$!
 [[ -z $signal ]] || forward "$signal"
 
-# A signal interrupts `wait`, which then returns a status of its own. The next call returns the pipe's status.
+# A signal interrupts `wait`, which then returns a status of its own. The next call returns the
+# pipe's status.
 until
   signal=''
   status=0

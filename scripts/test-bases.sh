@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Makes the base images for building and testing the container on a machine that reaches Debian's packages but no image
-# registry: `soci-test/debian` (bookworm, minimal) and `soci-test/rust` (the same with a linker and this machine's
-# toolchain). Images that exist are reused. Needs root or sudo.
+# Makes the base images for building and testing the container on a machine that reaches Debian's
+# packages but no image registry: `soci-test/debian` (bookworm, minimal) and `soci-test/rust` (the
+# same with a linker and this machine's toolchain). Images that exist are reused. Needs root or
+# sudo.
 #
-# Uses the Docker daemon that answers. If none does, starts one with a socket and data of its own and without a bridge,
-# so that it changes nothing for another daemon. Its containers have the host's network or none: `--network host`.
+# Uses the Docker daemon that answers. If none does, starts one with a socket and data of its own
+# and without a bridge, so that it changes nothing for another daemon. Its containers have the
+# host's network or none: `--network host`.
 #
 #   test-bases.sh [runtime] [build]   makes these images, by default both, and prints shell assignments:
 #     eval "$(scripts/test-bases.sh)"
 #     docker build --network host --build-arg BUILD_IMAGE="$BUILD_IMAGE" --build-arg RUNTIME_IMAGE="$RUNTIME_IMAGE" .
 #   test-bases.sh stop                stops the daemon that this script started
 #
-# Environment: BUILD_IMAGE and RUNTIME_IMAGE name images to use instead of the ones made here; DOCKER_HOST chooses a
-# daemon; SOCI_TEST_STATE is the directory for data and logs (default: test-bases in Cargo's target directory).
+# Environment: BUILD_IMAGE and RUNTIME_IMAGE name images to use instead of the ones made here;
+# DOCKER_HOST chooses a daemon; SOCI_TEST_STATE is the directory for data and logs (default:
+# test-bases in Cargo's target directory).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -44,7 +47,8 @@ connect() {
   answers || start_daemon
 }
 
-# The daemon would keep the lock and the caller's pipe open for as long as it runs if it inherited them.
+# The daemon would keep the lock and the caller's pipe open for as long as it runs if it inherited
+# them.
 start_daemon() {
   local pid
   as_root mkdir -p "$run"
@@ -69,8 +73,8 @@ stop_daemon() {
 
 has() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# bootstrap IMAGE PACKAGES [OPTION…]: imports a minimal system with these packages (separated by commas) as an image.
-# The options go to `docker import`.
+# bootstrap IMAGE PACKAGES [OPTION…]: imports a minimal system with these packages (separated by
+# commas) as an image. The options go to `docker import`.
 bootstrap() {
   local image=$1 packages=$2 root
   shift 2
@@ -83,7 +87,8 @@ bootstrap() {
   as_root rm -rf "$root"
 }
 
-# Copies this machine's certificates too: behind a proxy that intercepts TLS, Cargo needs them to reach its registry.
+# Copies this machine's certificates too: behind a proxy that intercepts TLS, Cargo needs them to
+# reach its registry.
 add_toolchain() {
   local root=$1
   as_root mkdir -p "$root/opt/rust"

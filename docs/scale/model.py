@@ -390,7 +390,7 @@ class Simulation:
     """Chunks of one layer: they arrive in order at the network's speed, and cores work on them.
 
     DECODE needs the chunk's bytes, and unless `speculative` its predecessor's DECODE. SEQUENCE and DIGEST go in order.
-    FINISH follows SEQUENCE. A chunk leaves memory after DIGEST and FINISH; while there is no room, the network waits.
+    FINISH follows SEQUENCE. A chunk leaves memory after DIGEST and FINISH; if memory has no room, the network waits.
     """
 
     def __init__(self, chunk, setup):

@@ -18,7 +18,7 @@ use soci_testkit::{
     workspace,
 };
 
-use crate::stages::one;
+use crate::stages::only_document;
 
 /// The build tool identifier of the reference in the goldens.
 const BUILD_TOOL: &str = "AWS SOCI CLI v0.2";
@@ -52,7 +52,7 @@ fn index(sandbox: &Sandbox, reference: &str, plan: &[String]) -> Outcome {
     let documents = line
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"));
-    Outcome::Indexed(one(documents.collect()))
+    Outcome::Indexed(only_document(documents.collect()))
 }
 
 /// How the result for a golden differs, by the golden's name.

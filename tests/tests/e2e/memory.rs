@@ -8,7 +8,7 @@ use soci_testkit::{
     process::Sandbox,
 };
 
-use crate::stages::{blob_file, files_below, layers, noise, one, planned, stage};
+use crate::stages::{blob_file, files_below, layers, noise, only_document, planned, stage};
 
 const MIB: usize = 1 << 20;
 
@@ -73,7 +73,7 @@ fn assert_small(made: Vec<Layer>, jobs: &str) {
         .last()
         .and_then(|line| line.parse::<u64>().ok());
     let memory = memory.expect("a number of KiB") << 10;
-    let document = one(ended.documents());
+    let document = only_document(ended.documents());
     let layers = layers(&document);
     let ztocs: Vec<_> = layers.iter().map(|layer| &layer["ztoc"]).collect();
     let sizes = ztocs.iter().map(|ztoc| ztoc["size"].as_u64());
@@ -119,7 +119,7 @@ fn only_soci_index_reads_layers() {
         &[Image::new("linux/amd64").layer(crate::stages::layer(1, 5000))],
     );
     let plan = planned(&sandbox, "oci:image");
-    let document = one(sandbox.program("cat").stdin(plan).run().documents());
+    let document = only_document(sandbox.program("cat").stdin(plan).run().documents());
     let layer = &layers(&document)[0]["descriptor"];
     assert!(!blob_file(&sandbox.store(), &layer["digest"]).exists());
     let done = stage(&sandbox, "soci-index")

@@ -21,19 +21,19 @@ impl<'a> Stages<'a> {
     pub(crate) fn of<R: AsRef<str>>(sandbox: &'a Sandbox, references: &[R]) -> Self {
         Self {
             sandbox,
-            references: owned(references),
+            references: to_strings(references),
             plan: Vec::new(),
             push: Vec::new(),
         }
     }
 
     pub(crate) fn plan(mut self, arguments: &[&str]) -> Self {
-        self.plan = owned(arguments);
+        self.plan = to_strings(arguments);
         self
     }
 
     pub(crate) fn push(mut self, arguments: &[&str]) -> Self {
-        self.push = owned(arguments);
+        self.push = to_strings(arguments);
         self
     }
 
@@ -78,7 +78,7 @@ impl Run {
     /// As [`Self::succeeds`], for one image.
     #[track_caller]
     pub(crate) fn succeeds_for_one(self) -> Value {
-        one(self.succeeds())
+        only_document(self.succeeds())
     }
 
     /// Asserts that a stage has written `text` to stderr.
@@ -100,7 +100,7 @@ impl Run {
     }
 }
 
-fn owned<S: AsRef<str>>(texts: &[S]) -> Vec<String> {
+fn to_strings<S: AsRef<str>>(texts: &[S]) -> Vec<String> {
     texts.iter().map(|text| text.as_ref().to_owned()).collect()
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn stage(sandbox: &Sandbox, name: &str) -> Tool {
 
 /// Asserts that there is one document, and returns it.
 #[track_caller]
-pub(crate) fn one(mut documents: Vec<Value>) -> Value {
+pub(crate) fn only_document(mut documents: Vec<Value>) -> Value {
     assert_eq!(documents.len(), 1, "{documents:?}");
     documents.remove(0)
 }

@@ -10,7 +10,7 @@ use soci_testkit::{
 };
 
 use crate::read_back::{BlobSource as _, Layout, array, assert_pushed};
-use crate::stages::{blob_file, blob_json, layer, layers, one, planned, stage};
+use crate::stages::{blob_file, blob_json, layer, layers, only_document, planned, stage};
 
 /// Returns a sandbox with a layout `image` of two platforms and three layers.
 fn sandbox_with_image() -> Sandbox {
@@ -227,7 +227,7 @@ fn the_documents_of_every_stage_match_the_schema() {
             line = ended.succeeds().stdout;
             assert_valid(&schema, &parse_document(&line));
         }
-        assert!(one(vec![parse_document(&line)])["push"].is_object());
+        assert!(only_document(vec![parse_document(&line)])["push"].is_object());
     }
 }
 

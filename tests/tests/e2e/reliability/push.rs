@@ -15,7 +15,7 @@ use soci_testkit::{
 };
 
 use crate::read_back::text;
-use crate::stages::{layer, one, stage};
+use crate::stages::{layer, only_document, stage};
 
 /// A first wait before a retry, in seconds, that costs the tests no time.
 const WAIT: &str = "0.005";
@@ -117,7 +117,7 @@ fn simple() -> [Image; 1] {
 /// Returns the one document that a push wrote.
 #[track_caller]
 fn pushed(ended: Finished) -> Value {
-    one(ended.succeeds().documents())
+    only_document(ended.succeeds().documents())
 }
 
 /// Asserts that a push failed with this status, one error, and no document.

@@ -9,7 +9,7 @@ use soci_testkit::{
     process::{Finished, Sandbox, pipeline},
 };
 
-use crate::stages::{layer, one, stage};
+use crate::stages::{layer, only_document, stage};
 
 /// An image in a layout, with the document of a pipeline without faults.
 pub(super) struct Sample {
@@ -53,7 +53,7 @@ impl Sample {
         let ended = pipeline(tools).pop().expect("three tools").succeeds();
         Self {
             folder,
-            expected: one(ended.documents()),
+            expected: only_document(ended.documents()),
             _sandbox: sandbox,
         }
     }
@@ -62,7 +62,7 @@ impl Sample {
     /// holds all of it.
     #[track_caller]
     pub(super) fn assert_indexed(&self, registry: &Faulty, last: &Finished) {
-        let document = one(last.documents());
+        let document = only_document(last.documents());
         let same = document["manifests"] == self.expected["manifests"];
         assert!(same, "{document}\nis not\n{}", self.expected);
         assert_eq!(document["converted"], self.expected["converted"]);

@@ -19,7 +19,7 @@ use crate::{
         },
         secrets::assert_no_secret,
     },
-    stages::{assert_sound, one},
+    stages::{assert_sound, only_document},
 };
 
 /// Returns a tool whose wall clock is wrong by an offset such as `+10y`. Its monotonic clock is
@@ -93,7 +93,7 @@ fn index_with_clock(offset: &str, jump: bool) -> Value {
         .collect();
     assert_sound(&sandbox.store());
     assert_no_secret(&sandbox, &ended.iter().collect::<Vec<_>>());
-    let mut document = one(ended.last().expect("four stages").documents());
+    let mut document = only_document(ended.last().expect("four stages").documents());
     let manifests = document["manifests"].take();
     let converted = document["converted"].take();
     Value::from([manifests, converted].to_vec())
