@@ -124,9 +124,9 @@ fn no_such_platform(manifests: &[ManifestEntry], platform: &Platform) -> Failure
     let mut offered: Vec<String> = manifests
         .iter()
         .filter_map(ManifestEntry::platform)
+        .filter(|platform| !platform.is_unknown())
         .map(ToString::to_string)
         .collect();
-    offered.retain(|platform| !platform.contains("unknown"));
     offered.dedup();
     let offered = if offered.is_empty() {
         "no platform".to_owned()
