@@ -16,7 +16,7 @@ fn names_a_field_of_the_wrong_type() {
         ("/root/size", json!("1"), "expected u64"),
         (size, json!(-1), "expected u64"),
         (size, json!(1.5), "expected u64"),
-        (size, json!(1_u64 << 63), "over the limit"),
+        (size, json!(1_u64 << 63), "exceeds the limit"),
         ("/root", Value::Null, "null"),
     ] {
         let mut edited = prepared.document();

@@ -133,7 +133,7 @@ impl Fixture {
     /// Asserts that the tool failed, and left neither the layer nor a ztoc behind.
     #[track_caller]
     pub(crate) fn assert_failed(&self, finished: Finished, code: i32) -> Finished {
-        let subject = format!("{}: {}: ", finished.name, self.reference());
+        let subject = format!("{}: error: {}: ", finished.name, self.reference());
         let finished = finished.ends_with(code).says(&subject);
         assert!(finished.stdout.is_empty(), "{:?}", finished.text());
         assert_sound(&self.sandbox.store());
