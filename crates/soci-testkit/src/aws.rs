@@ -1,7 +1,7 @@
 //! Mocks of AWS: the API that issues ECR's tokens, STS, and the services that give machines their
 //! credentials.
 //!
-//! Each is a [`Faulty`] whose responses all come from a function, so that it records requests and
+//! Each is a `Faulty` whose responses all come from a function, so that it records requests and
 //! can fail. [`Moto`](crate::moto::Moto) implements more of these APIs, but cannot fail.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};

@@ -2,7 +2,7 @@
 //! stages before it.
 //!
 //! A test of one tool needs the output of other tools as its input: `soci-push` reads what
-//! `soci-index` writes. A [`DocumentBuilder`] writes both the document and the store. The ztocs are
+//! `soci-index` writes. A `DocumentBuilder` writes both the document and the store. The ztocs are
 //! stand-ins, a line of text each, because `soci-push` sends them without decoding them. An
 //! end-to-end test compares these documents with those of the real tools.
 

@@ -1,8 +1,8 @@
 //! A registry inside the test process that can be made to fail, and that records all requests.
 //!
-//! Without further settings it follows the OCI distribution specification. [`Setup`] adds the
-//! deviations of other registries, such as those of ECR. A [`Rule`] applies a [`Fault`] to some of
-//! the requests, on any path, including the token endpoint and presigned URLs. [`Faulty::requests`]
+//! Without further settings it follows the OCI distribution specification. `Setup` adds the
+//! deviations of other registries, such as those of ECR. A `Rule` applies a `Fault` to some of
+//! the requests, on any path, including the token endpoint and presigned URLs. `Faulty::requests`
 //! returns what was received, and what was really sent.
 
 mod authorization;

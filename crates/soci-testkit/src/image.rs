@@ -1,7 +1,7 @@
 //! Small images for tests, as OCI image layouts.
 //!
-//! An [`Image`] is for one platform. [`write_layout`] writes one image, or several with an image
-//! index. [`Registry::push`](crate::registry::Registry::push) copies a layout to a registry.
+//! An `Image` is for one platform. `write_layout` writes one image, or several with an image
+//! index. `Registry::push`(crate::registry::Registry::push) copies a layout to a registry.
 
 use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 

@@ -1,7 +1,7 @@
 //! Runs the tools as a shell would, without the environment variables of the test.
 //!
-//! A [`Sandbox`] is a home directory and a store, a [`Tool`] is a command line in it, and
-//! [`pipeline`] connects several.
+//! A `Sandbox` is a home directory and a store, a `Tool` is a command line in it, and
+//! `pipeline` connects several.
 
 use std::{
     env,

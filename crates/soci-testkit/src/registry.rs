@@ -1,8 +1,8 @@
 //! Real registries on loopback: Debian's `docker-registry` and olareg.
 //!
 //! `docker-registry` is distribution 2.8, without the referrers API. olareg has that API.
-//! [`Registry::distribution`] and [`Registry::olareg`] start them without credentials and TLS;
-//! [`Setup`] adds these.
+//! `Registry::distribution` and `Registry::olareg` start them without credentials and TLS;
+//! `Setup` adds these.
 
 use std::{
     fmt::Write as _,
