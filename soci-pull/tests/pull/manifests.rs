@@ -179,7 +179,9 @@ fn gives_up_when_there_is_no_reply() {
     let never = Fault::stall_head(Duration::MAX);
     fixture.registry.fault("GET", MANIFESTS, never);
     let finished = fixture.assert_failed(pull(&fixture).run(), 69);
-    finished.says("gave no response within 0.5 s").says("6 tries");
+    finished
+        .says("gave no response within 0.5 s")
+        .says("6 tries");
     assert_eq!(fixture.registry.count("GET", MANIFESTS), 6);
 }
 
