@@ -31,6 +31,27 @@ impl fmt::Display for Action {
     }
 }
 
+/// Why a link cannot be followed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkFault {
+    /// Its target does not exist.
+    Absent,
+    /// It leads back to itself, or through too many other links.
+    Loop,
+    /// Its target is outside of the layout.
+    Outside,
+}
+
+impl fmt::Display for LinkFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "which does not exist",
+            Self::Loop => "which leads back to it",
+            Self::Outside => "which is outside of it",
+        })
+    }
+}
+
 /// Why a layout cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
@@ -79,6 +100,19 @@ pub enum LayoutError {
         size: u64,
         /// What was found instead, such as `7 bytes`.
         found: String,
+        /// The directory or the tar.
+        path: PathBuf,
+    },
+    /// A symbolic link in a layout, or a link from one file of a tar to another, cannot be
+    /// followed.
+    #[error("`{}` in `{}` is a link to `{}`, {fault}", link.escape_debug(), path.display(), target.escape_debug())]
+    Link {
+        /// The link's path in the layout or the tar.
+        link: String,
+        /// What the link names.
+        target: String,
+        /// Why it cannot be followed.
+        fault: LinkFault,
         /// The directory or the tar.
         path: PathBuf,
     },
@@ -131,7 +165,20 @@ impl Classify for LayoutError {
                 _ => Exit::Io,
             },
             Self::NoSuchImage { .. } | Self::NoSuchBlob { .. } => Exit::NotFound,
-            Self::NotALayout { .. } | Self::Corrupt { .. } | Self::TooLarge { .. } => Exit::BadData,
+            Self::NotALayout { .. }
+            | Self::Corrupt { .. }
+            | Self::Link { .. }
+            | Self::TooLarge { .. } => Exit::BadData,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Link {
+                fault: LinkFault::Outside,
+                ..
+            } => Some("replace the link by what it leads to, such as with `cp -RL`".to_owned()),
+            _ => None,
         }
     }
 }

@@ -1,18 +1,17 @@
 //! The file `index.json` of a layout in a directory, and the lock under which it changes.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use soci_oci::Descriptor;
-use soci_oci::manifest::MANIFEST_LIMIT;
 
 use crate::error::{Action, IoContext as _, LayoutError};
 use crate::layout::Layout;
-use crate::{index_json, marker};
+use crate::{beneath, index_json, marker};
 
 /// How long to wait between two attempts to take the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
@@ -28,21 +27,10 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Returns an error if the file cannot be read, or is longer than [`MANIFEST_LIMIT`].
+    /// Returns an error if the file cannot be read, or is longer than
+    /// [`MANIFEST_LIMIT`](soci_oci::manifest::MANIFEST_LIMIT).
     pub fn read_index(&self) -> Result<Vec<u8>, LayoutError> {
-        let path = self.root().join(index_json::FILE);
-        let file = File::open(&path).context(Action::Read, &path)?;
-        let mut bytes = Vec::new();
-        file.take(MANIFEST_LIMIT + 1)
-            .read_to_end(&mut bytes)
-            .context(Action::Read, &path)?;
-        if bytes.len() as u64 > MANIFEST_LIMIT {
-            return Err(LayoutError::not_a_layout(
-                self.root(),
-                "its `index.json` is longer than 4 MiB",
-            ));
-        }
-        Ok(bytes)
+        beneath::read_small(self.root(), index_json::FILE)
     }
 
     /// Adds a manifest to `index.json`. If `name` is given, it becomes the manifest's name, and the
@@ -88,7 +76,7 @@ impl Layout {
         // `index.json` is replaced on each change, and a lock on a replaced file excludes no other
         // process. `oci-layout` is never replaced.
         let path = self.root().join(marker::FILE);
-        let file = File::open(&path).context(Action::Read, &path)?;
+        let file = beneath::open(self.root(), Path::new(marker::FILE))?;
         let started = Instant::now();
         let mut has_warned = false;
         loop {

@@ -1,20 +1,22 @@
 //! A layout in a directory: opening it and reading its blobs.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
 use soci_oci::{Descriptor, Digest};
 
 use crate::blob::Blob;
 use crate::error::{Action, IoContext as _, LayoutError};
-use crate::marker;
 use crate::temporary::{self, Existing};
+use crate::{beneath, marker};
 
 /// How long to wait for the lock of `index.json`. The process that holds it writes one small file.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The directory of the blobs in a layout.
+const BLOB_DIRECTORY: &str = "blobs/sha256";
 
 /// An OCI image layout in a directory.
 #[derive(Clone, Debug)]
@@ -32,15 +34,18 @@ impl Layout {
     /// Returns an error if the directory does not exist, or is not an OCI image layout of version
     /// 1.
     pub fn open(root: &Path) -> Result<Self, LayoutError> {
-        let path = root.join(marker::FILE);
-        let content = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && root.is_dir() => {
-                return Err(LayoutError::not_a_layout(
-                    root,
-                    "it has no file `oci-layout`",
-                ));
+        if root.is_file() {
+            let reason = "it is a file; the reference of a tar is `oci-archive:FILE`";
+            return Err(LayoutError::not_a_layout(root, reason));
+        }
+        let content = match beneath::read_small(root, marker::FILE) {
+            Err(LayoutError::File { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && root.is_dir() =>
+            {
+                let reason = "it has no file `oci-layout`";
+                return Err(LayoutError::not_a_layout(root, reason));
             }
-            other => other.context(Action::Read, &path)?,
+            other => other?,
         };
         marker::check(&content, root)?;
         Ok(Self::at(root))
@@ -56,6 +61,8 @@ impl Layout {
     pub fn open_or_create(root: &Path) -> Result<Self, LayoutError> {
         let layout = Self::at(root);
         temporary::create_directory(&layout.blob_directory())?;
+        // Nothing is written to a directory outside of the layout.
+        beneath::locate(root, Path::new(BLOB_DIRECTORY))?;
         let path = root.join(marker::FILE);
         if !path.exists() {
             // The lock is taken on this file, so it must never be replaced.
@@ -87,37 +94,40 @@ impl Layout {
     }
 
     fn blob_directory(&self) -> PathBuf {
-        self.root.join("blobs/sha256")
+        self.root.join(BLOB_DIRECTORY)
     }
 
     /// Returns whether a blob of the right size exists. Its content is checked when it is read.
     pub fn has_blob(&self, descriptor: &Descriptor) -> bool {
-        fs::symlink_metadata(self.blob_path(descriptor.digest))
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
+        let name = blob_name(descriptor.digest);
+        let metadata = |inside| {
+            let base = self.root.canonicalize().ok()?;
+            fs::symlink_metadata(base.join::<PathBuf>(inside)).ok()
+        };
+        let located = beneath::locate(&self.root, &name).ok();
+        located
+            .and_then(metadata)
+            .is_some_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
     }
 
-    /// Opens a blob for reading. Symbolic links are not followed.
+    /// Opens a blob for reading. It may be a symbolic link to another file of the layout.
     ///
     /// # Errors
     ///
-    /// Returns an error if the blob does not exist, is not a regular file, or has another size.
+    /// Returns an error if the blob does not exist, is not a regular file, or has another size, or
+    /// if it is a link that leads out of the layout.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
         let corrupt = |found: String| LayoutError::corrupt(descriptor, found, &self.root);
-        let path = self.blob_path(descriptor.digest);
-        // Without O_NONBLOCK, opening a named pipe would wait for a writer.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let open = || rustix::fs::open(&path, flags, Mode::empty());
-        let file = match rustix::io::retry_on_intr(open) {
-            Ok(file) => File::from(file),
-            Err(rustix::io::Errno::NOENT) => {
+        let file = match beneath::open(&self.root, &blob_name(descriptor.digest)) {
+            Err(LayoutError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Err(LayoutError::NoSuchBlob {
                     digest: descriptor.digest,
                     path: self.root.clone(),
                 });
             }
-            Err(rustix::io::Errno::LOOP) => return Err(corrupt("a symbolic link".to_owned())),
-            Err(error) => return Err(error.into()).context(Action::Read, &path),
+            other => other?,
         };
+        let path = self.blob_path(descriptor.digest);
         let metadata = file.metadata().context(Action::Read, &path)?;
         if !metadata.is_file() {
             return Err(corrupt("no regular file".to_owned()));
@@ -148,13 +158,18 @@ impl Layout {
     }
 }
 
+/// Returns the path of a blob's file in a layout.
+fn blob_name(digest: Digest) -> PathBuf {
+    Path::new(BLOB_DIRECTORY).join(digest.hex())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use soci_document::{Classify as _, Exit};
 
     #[test]
-    fn follows_no_symbolic_links() {
+    fn follows_no_links_out_of_the_layout() {
         let directory = tempfile::tempdir().expect("a directory");
         let layout = Layout::open_or_create(&directory.path().join("store")).expect("a layout");
         let target = directory.path().join("target");
@@ -163,8 +178,34 @@ mod tests {
         std::os::unix::fs::symlink(&target, layout.blob_path(descriptor.digest)).expect("a link");
         assert!(matches!(
             layout.open_blob(&descriptor),
-            Err(LayoutError::Corrupt { .. })
+            Err(LayoutError::Link { .. })
         ));
+        assert!(!layout.has_blob(&descriptor));
+    }
+
+    #[test]
+    fn reads_blobs_through_links_inside_the_layout() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let layout = Layout::open_or_create(directory.path()).expect("a layout");
+        let digest = layout.write_blob(b"content").expect("written");
+        let path = layout.blob_path(digest);
+        fs::rename(&path, directory.path().join("cached")).expect("moved");
+        std::os::unix::fs::symlink("../../cached", &path).expect("a link");
+        let descriptor = Descriptor::of("", b"content");
+        assert!(layout.has_blob(&descriptor));
+        assert_eq!(layout.read_blob(&descriptor, 10).expect("read"), b"content");
+    }
+
+    #[test]
+    fn writes_nothing_through_a_link_out_of_the_layout() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("layout");
+        fs::create_dir_all(root.join("blobs")).expect("a directory");
+        fs::create_dir(directory.path().join("elsewhere")).expect("a directory");
+        std::os::unix::fs::symlink("../../elsewhere", root.join("blobs/sha256")).expect("a link");
+        let error = Layout::open_or_create(&root).expect_err("a link out of the layout");
+        assert!(error.to_string().contains("`blobs/sha256`"), "{error}");
+        assert_eq!(error.exit(), Exit::BadData);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod archive;
 mod archive_writer;
+mod beneath;
 mod blob;
 mod error;
 mod index_file;
@@ -23,7 +24,7 @@ mod write;
 pub use archive::Archive;
 pub use archive_writer::{ArchiveBlobWriter, ArchiveWriter};
 pub use blob::Blob;
-pub use error::{Action, LayoutError};
+pub use error::{Action, LayoutError, LinkFault};
 pub use index_json::{REF_NAME, Selected, select_image};
 pub use layout::Layout;
 pub use temporary::remove_unfinished;

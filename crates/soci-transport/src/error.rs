@@ -62,6 +62,7 @@ impl Classify for TransportError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.hint(),
+            Self::Layout(error) => error.hint(),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ mod every_tool;
 mod fetching;
 mod helpers;
 mod layouts;
+mod links;
 mod manifests;
 mod network;
 mod references;
