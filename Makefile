@@ -40,6 +40,13 @@ sweeps: ## fail each file system call once, and kill the tools at each, and prin
 	scripts/setup.sh test
 	cargo test --locked -p soci-e2e --test sweeps -- --nocapture
 
+.PHONY: builders
+builders: ## index an image of each builder of container images, and print a table; BUILDERS_ARGS
+	scripts/setup.sh build builders
+	cargo build --workspace --locked --bins
+	cargo build --locked --package soci-ztoc --example digests
+	tests/builders/run $(BUILDERS_ARGS); status=$$?; scripts/test-bases.sh stop; exit $$status
+
 .PHONY: bench
 bench: ## measure the tools against public ones, and write docs/performance.md; BENCH_ARGS
 	scripts/setup.sh test bench

@@ -19,7 +19,7 @@ check cargo machete
 check "$tools/lint/bin/typos"
 check "$tools/lint/bin/hadolint" Dockerfile
 check "$tools/actionlint"
-check shellcheck scripts/*.sh benches/*.sh .ci/run
+check shellcheck -x -P tests/builders scripts/*.sh benches/*.sh tests/builders/*.sh .ci/run
 
 ((${#failed[@]} == 0)) || {
   printf 'check: failed: %s\n' "${failed[@]}" >&2

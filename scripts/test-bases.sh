@@ -11,6 +11,7 @@
 #   test-bases.sh [runtime] [build]   makes these images, by default both, and prints shell assignments:
 #     eval "$(scripts/test-bases.sh)"
 #     docker build --network host --build-arg BUILD_IMAGE="$BUILD_IMAGE" --build-arg RUNTIME_IMAGE="$RUNTIME_IMAGE" .
+#   test-bases.sh daemon              makes no image, and prints DOCKER_HOST if it is not the default
 #   test-bases.sh stop                stops the daemon that this script started
 #
 # Environment: BUILD_IMAGE and RUNTIME_IMAGE name images to use instead of the ones made here;
@@ -131,8 +132,9 @@ for base in "$@"; do
     build
     echo "BUILD_IMAGE=$BUILD_IMAGE"
     ;;
+  daemon) ;;
   *)
-    printf "test-bases: unknown base '%s': expected runtime, build or stop\n" "$base" >&2
+    printf "test-bases: unknown base '%s': expected runtime, build, daemon or stop\n" "$base" >&2
     exit 2
     ;;
   esac
