@@ -40,6 +40,10 @@ class Repository:
         require(not name.startswith("sha256:") or name == found, f"{kind}/{name} has the digest {found}")
         return answer.content
 
+    def tags(self) -> list[str]:
+        answer = self.registry.ask("GET", f"/v2/{self.name}/tags/list")
+        return sorted(json.loads(answer.content)["tags"])
+
     def manifest(self, name: str) -> dict:
         return json.loads(self.read("manifests", name))
 
@@ -90,7 +94,7 @@ def check_converted(repository: Repository, document: dict, layers: list[dict]) 
 def tar_digests(layer: Path) -> list[bytes]:
     """Returns a line for each regular file of a layer, as the example `digests` prints it."""
     lines = []
-    with tarfile.open(layer, "r:gz", encoding="utf-8", errors="surrogateescape") as tar:
+    with tarfile.open(layer, "r:*", encoding="utf-8", errors="surrogateescape") as tar:
         for member in tar:
             if member.isreg():
                 digest = hashlib.sha256(tar.extractfile(member).read()).hexdigest()
