@@ -3,10 +3,10 @@
 //! This crate reads no file, opens no socket and prints nothing. Parsing validates: the text of a
 //! [`Digest`] can be used in a path, and that of a [`Reference`] in a URL.
 //!
-//! `oci-spec` parses references. Its types for documents are not used, because the digest of a
-//! document depends on its bytes: for example, `oci-spec` keeps annotations in a `HashMap`, so a
-//! manifest would have another digest in every run. `tests/why_not_oci_spec.rs` has a test for each
-//! such difference, which fails when the library catches up.
+//! The types of `oci-spec` are not used. The digest of a document depends on its bytes, and
+//! `oci-spec` keeps annotations in a `HashMap`, so a manifest would have another digest in every
+//! run. `tests/why_not_oci_spec.rs` has a test for each such difference, which fails when the
+//! library catches up.
 
 /// Converted images (SOCI version 2).
 pub mod convert;

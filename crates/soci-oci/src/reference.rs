@@ -1,11 +1,13 @@
 //! References to images in registries, layouts and archives.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use self::registry::parse_registry_reference;
 use crate::Digest;
+
+mod registry;
 
 /// A reference to an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -126,50 +128,10 @@ impl FromStr for Reference {
             let (path, select) = split_location(text, location)?;
             return Ok(Self::Archive { path, select });
         }
-        let address = split_ipv6_address(text);
-        let named = match address {
-            // `oci-spec` does not parse IPv6 addresses.
-            Some((_, rest)) => format!("localhost{rest}"),
-            None => text.to_owned(),
-        };
-        let parsed: oci_spec::distribution::Reference = named
-            .parse()
-            .map_err(|source| ReferenceError::new(text, source))?;
-        // `oci-spec` accepts upper-case letters in the first component, as in a host name, also if
-        // it is part of the repository.
-        let is_valid =
-            |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'/');
-        if !parsed.repository().bytes().all(is_valid) {
-            return Err(ReferenceError::new(
-                text,
-                "the repository must be lower case",
-            ));
-        }
-        let digest = parsed
-            .digest()
-            .map(str::parse)
-            .transpose()
-            .map_err(|source| ReferenceError::new(text, source))?;
-        let registry = match address {
-            Some((address, _)) => parsed.registry().replacen("localhost", address, 1),
-            None => parsed.registry().to_owned(),
-        };
-        Ok(Self::Registry(RegistryReference {
-            registry,
-            repository: parsed.repository().to_owned(),
-            tag: parsed.tag().map(str::to_owned),
-            digest,
-        }))
+        let reference =
+            parse_registry_reference(text).map_err(|source| ReferenceError::new(text, source))?;
+        Ok(Self::Registry(reference))
     }
-}
-
-/// Splits `[::1]:5000/app` into the IPv6 address with its brackets and the rest. Returns `None` if
-/// the text does not start with such an address.
-fn split_ipv6_address(text: &str) -> Option<(&str, &str)> {
-    let (inner, rest) = text.strip_prefix('[')?.split_once(']')?;
-    let _: Ipv6Addr = inner.parse().ok()?;
-    let is_host = rest.starts_with([':', '/']) && rest.contains('/');
-    is_host.then(|| text.split_at(inner.len() + 2))
 }
 
 /// Splits the text after `oci:` or `oci-archive:` into the path and the selector. Like `skopeo`, it

@@ -120,17 +120,25 @@ fn an_error_with_another_code_is_lost() {
     }
 }
 
-/// `Reference`: the brackets are replaced before the library parses the rest.
+/// `Reference`: registries in networks with IPv6 addresses only have such names.
 #[test]
 fn a_reference_with_an_ipv6_address_is_an_error() {
     assert!("[::1]:5000/app:v1".parse::<Reference>().is_err());
 }
 
-/// `Reference`: a check afterwards rejects such repositories.
+/// `Reference`: registries reject such repositories.
 #[test]
 fn a_reference_may_have_an_upper_case_repository() {
     let reference: Reference = "App/web".parse().expect("a reference");
     assert_eq!(reference.repository(), "App/web");
+}
+
+/// `Reference`: registries reject such tags. The classes of Unicode in the regular expression are
+/// also the reason why compiling it takes longer than the whole start of a tool.
+#[test]
+fn a_tag_may_have_letters_outside_ascii() {
+    let reference: Reference = "app:v\u{e9}".parse().expect("a reference");
+    assert_eq!(reference.tag(), Some("v\u{e9}"));
 }
 
 /// Constants of our own, since those of the library are not `const` strings: they have the same
