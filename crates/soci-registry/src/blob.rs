@@ -9,11 +9,13 @@ pub(crate) mod stream;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use reqwest::Method;
+use reqwest::header::RANGE;
 use soci_oci::{Descriptor, Digest};
 
-use crate::error::{Damage, RegistryError};
+use crate::error::{Damage, Operation, RegistryError};
 use crate::http::request::Request;
 use crate::http::response::Outcome;
+use crate::lookup;
 use crate::repository::Repository;
 use download::Download;
 use stream::BlobStream;
@@ -105,34 +107,39 @@ impl Repository {
     }
 
     /// Returns whether the repository has a blob. Returns `false` also if the registry does not
-    /// tell: ECR Public answers such a request with status 401.
+    /// tell, since the blob can then be uploaded: ECR Public answers such a request with status 401.
     ///
     /// # Errors
     ///
-    /// Returns an error if the request is denied or fails.
+    /// Returns an error if the registry cannot be reached, or if no credentials are accepted.
     pub async fn blob_exists(&self, digest: Digest) -> Result<bool, RegistryError> {
         let operation = self.operation("look up blob", digest);
+        let found = self.find_blob(&operation, digest).await.map(Some);
+        Ok(lookup::open_as_none(&operation, found)?.unwrap_or(false))
+    }
+
+    async fn find_blob(
+        &self,
+        operation: &Operation,
+        digest: Digest,
+    ) -> Result<bool, RegistryError> {
         let url = self.url(&format!("blobs/{digest}"));
-        let request = Request::new(Method::HEAD, url.clone());
-        let refusal = match self.send(&operation, &request).await? {
+        let head = Request::new(Method::HEAD, url.clone());
+        match self.send(operation, &head).await? {
             // A redirect leads to the storage of the blob, where only a `GET` is valid.
             Outcome::Success(_) | Outcome::CrossOriginRedirect => return Ok(true),
-            Outcome::Rejected(rejection) if matches!(rejection.refusal.status, 401 | 404 | 405) => {
+            Outcome::Rejected(rejection) if matches!(rejection.refusal.status, 401 | 404) => {
                 return Ok(false);
             }
-            Outcome::Rejected(rejection) => rejection.refusal,
-        };
-        // The response to a `HEAD` request has no body. A `GET` request, whose content is not read,
-        // gets the reason of the denial.
-        let refusal = if refusal.status == 403 {
-            let get = Request::new(Method::GET, url);
-            match self.send(&operation, &get).await? {
-                Outcome::Success(_) | Outcome::CrossOriginRedirect => return Ok(true),
-                Outcome::Rejected(rejection) => rejection.refusal,
-            }
-        } else {
-            refusal
-        };
-        Err(self.rejection_error(&operation, &request, refusal))
+            Outcome::Rejected(_) => {}
+        }
+        // Some registries allow a `GET` only: S3 answers a `HEAD` with status 403 if the blob is
+        // missing and the caller may not list the bucket.
+        let get = Request::new(Method::GET, url).header(RANGE, "bytes=0-0");
+        Ok(match self.send(operation, &get).await? {
+            Outcome::Success(_) | Outcome::CrossOriginRedirect => true,
+            // An empty blob has no first byte.
+            Outcome::Rejected(rejection) => rejection.refusal.status == 416,
+        })
     }
 }

@@ -18,6 +18,7 @@ use crate::http::egress::{self, EgressPolicy};
 use crate::http::rate_limit::RateLimiter;
 use crate::http::resolver::{Lookup, system_lookup};
 use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
+use crate::push::upload::KnownMode;
 use crate::referrers::support::ApiSupport;
 use crate::registry::Registry;
 use crate::repository::{Repository, RunContext};
@@ -155,6 +156,7 @@ impl Client {
             is_ecr,
             manifest_rate: is_ecr.then(|| RateLimiter::new(ecr::MANIFESTS_PER_SECOND)),
             referrers_support: ApiSupport::default(),
+            upload_mode: KnownMode::default(),
         })
     }
 

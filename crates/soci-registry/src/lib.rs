@@ -33,6 +33,7 @@ mod credentials;
 mod ecr;
 mod error;
 mod http;
+mod lookup;
 mod manifest;
 mod options;
 mod push;

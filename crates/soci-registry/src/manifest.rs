@@ -12,6 +12,7 @@ use crate::error::sanitize::sanitize;
 use crate::error::{Damage, Operation, RegistryError};
 use crate::http::request::Request;
 use crate::http::response::Outcome;
+use crate::lookup;
 use crate::repository::{Document, DocumentOutcome, Repository};
 
 /// Largest manifest that is read or sent, in bytes. This is the limit of Amazon ECR, and the size
@@ -112,18 +113,28 @@ impl Repository {
     }
 
     /// Returns the digest of a manifest, with a `HEAD` request if the registry answers it. Returns
-    /// `None` if the repository does not contain the manifest.
+    /// `None` if the repository does not contain the manifest, and also if the registry does not
+    /// tell, since the manifest can then be pushed.
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Repository::fetch_manifest`].
+    /// Returns an error if the registry cannot be reached, or if no credentials are accepted.
     pub async fn resolve_digest(
         &self,
         name: ManifestName<'_>,
     ) -> Result<Option<Digest>, RegistryError> {
         let operation = self.operation("look up manifest", name);
+        let found = self.find_digest(&operation, name).await;
+        lookup::open_as_none(&operation, found)
+    }
+
+    async fn find_digest(
+        &self,
+        operation: &Operation,
+        name: ManifestName<'_>,
+    ) -> Result<Option<Digest>, RegistryError> {
         let request = self.manifest_request(Method::HEAD, name);
-        match self.send(&operation, &request).await? {
+        match self.send(operation, &request).await? {
             Outcome::Rejected(rejection) if rejection.refusal.status == 404 => return Ok(None),
             Outcome::Success(response) => {
                 let digest = response.headers().get("docker-content-digest");

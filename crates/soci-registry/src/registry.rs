@@ -11,6 +11,7 @@ use crate::http::rate_limit::RateLimiter;
 use crate::http::request::Request;
 use crate::http::response::Outcome;
 use crate::http::transport::HttpTransport;
+use crate::push::upload::KnownMode;
 use crate::referrers::support::ApiSupport;
 
 /// One registry.
@@ -22,6 +23,7 @@ pub(crate) struct Registry {
     /// The rate limit for writing manifests, if it is known.
     pub(crate) manifest_rate: Option<RateLimiter>,
     pub(crate) referrers_support: ApiSupport,
+    pub(crate) upload_mode: KnownMode,
 }
 
 impl Registry {

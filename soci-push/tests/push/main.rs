@@ -9,6 +9,7 @@ mod documents;
 #[path = "../../../tests/every_tool/suite.rs"]
 mod every_tool;
 mod layouts;
+mod lookups;
 mod manifests;
 mod mounts;
 mod options;
@@ -49,8 +50,9 @@ const NO_INPUT: &str = "no document on stdin";
 
 /// How many requests are sent at most before a push without credentials is denied.
 ///
-/// Two blobs are pushed at the same time, and each is looked for before it is sent.
-const MOST_DENIED_REQUESTS: usize = 4;
+/// Two blobs are pushed at the same time, and each is looked for by a `HEAD` and a `GET` before it is
+/// sent.
+const MOST_DENIED_REQUESTS: usize = 6;
 
 /// How often a push shows a wrong password at most: once to read, and twice for each of two blobs.
 const MOST_WRONG_PASSWORDS: usize = 1 + 2 * 2;

@@ -233,12 +233,6 @@ fn sends_a_rejected_blob_once() {
         ),
         (
             "PUT",
-            Fault::error(400, "DIGEST_INVALID", "no"),
-            76,
-            "DIGEST_INVALID",
-        ),
-        (
-            "PUT",
             Fault::error(403, "DENIED", "quota exceeded"),
             76,
             "quota exceeded",

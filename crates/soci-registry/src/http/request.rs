@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
 use url::Url;
 
+use super::redirect;
 use crate::blob::stream::BlobStream;
 
 /// A request that can be sent more than once.
@@ -55,12 +56,13 @@ pub(crate) enum RedirectPolicy {
     /// Only those within the origin. For `HEAD`: a presigned URL is valid for `GET` only, so its
     /// response to a `HEAD` says nothing about the content.
     SameOrigin,
-    /// None, for requests that change something.
+    /// None, for requests whose body may be secret.
     Refuse,
 }
 
 impl Request {
-    /// Returns a request without a body. Its method decides which redirects it follows.
+    /// Returns a request without a body. Its method decides which redirects it follows: a request
+    /// that changes something follows none, unless [`Request::following_redirects`] is called.
     pub(crate) fn new(method: Method, url: Url) -> Self {
         let redirects = match method {
             Method::GET => RedirectPolicy::Follow,
@@ -82,6 +84,21 @@ impl Request {
             self.headers.append(name, value);
         }
         self
+    }
+
+    /// Lets the request follow redirects that keep its method and body.
+    pub(crate) fn following_redirects(mut self) -> Self {
+        self.redirects = RedirectPolicy::Follow;
+        self
+    }
+
+    /// Returns whether the request follows a response with this status. Only 307 and 308 keep a
+    /// method that is not `GET` or `HEAD` (RFC 9110, section 15.4).
+    pub(super) fn follows(&self, status: StatusCode) -> bool {
+        let is_read = matches!(self.method, Method::GET | Method::HEAD);
+        self.redirects != RedirectPolicy::Refuse
+            && redirect::is_redirect(status)
+            && (is_read || matches!(status.as_u16(), 307 | 308))
     }
 
     /// Sets the body.

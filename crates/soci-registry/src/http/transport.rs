@@ -126,7 +126,7 @@ impl HttpTransport {
             if status.is_success() {
                 return Ok(Outcome::Success(response));
             }
-            if !redirect::is_redirect(status) || request.redirects == RedirectPolicy::Refuse {
+            if !request.follows(status) {
                 let rejection = read_rejection(response, responder, self.timeouts.idle).await;
                 return Ok(Outcome::Rejected(Box::new(rejection)));
             }

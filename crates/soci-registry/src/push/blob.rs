@@ -4,20 +4,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, Response};
-use soci_oci::{Descriptor, Digest, media_type};
+use reqwest::Method;
+use soci_oci::{Descriptor, Digest};
 use url::Url;
 
-use super::sessions::Session;
-use super::stored_digest::check_stored_digest;
+use super::upload::{Upload, UploadMode};
 use crate::auth::scope::Scope;
 use crate::error::{Damage, Fault, Operation, RegistryError, Violation};
-use crate::http::redirect;
-use crate::http::request::{Body, Content, Request};
+use crate::http::request::{Content, Request};
 use crate::http::response::Outcome;
 use crate::http::retry::{FailureKind, wait_before_retry};
 use crate::http::upload_body;
+use crate::lookup;
 use crate::repository::Repository;
 
 /// How a blob was stored in a repository.
@@ -71,7 +69,7 @@ impl Repository {
         url.query_pairs_mut()
             .append_pair("mount", &digest.to_string())
             .append_pair("from", from);
-        let request = Request::new(Method::POST, url);
+        let request = Request::new(Method::POST, url).following_redirects();
         let scope = Scope::push(self.name()).and_pull(from);
         match self.send_for(&operation, &request, &scope).await {
             Ok(Outcome::Success(response)) => Ok(match response.status().as_u16() {
@@ -79,8 +77,10 @@ impl Repository {
                 202 => MountOutcome::SessionOpened(self.session_url(&operation, &response)?),
                 _ => MountOutcome::Rejected,
             }),
+            Ok(_) => Ok(MountOutcome::Rejected),
             // The credentials may allow an upload even if they do not allow to read `from`.
-            Ok(_) | Err(RegistryError::Denied { .. }) => Ok(MountOutcome::Rejected),
+            Err(RegistryError::Denied { .. }) => Ok(MountOutcome::Rejected),
+            Err(error) if lookup::leaves_open(&error) => Ok(MountOutcome::Rejected),
             Err(error) => Err(error),
         }
     }
@@ -125,6 +125,7 @@ impl Repository {
     }
 
     /// Uploads a blob: first in `session` if it is given, then in new sessions until one succeeds.
+    /// If the registry does not count the content of a `PUT`, it gets the content in a `PATCH`.
     async fn upload_blob(
         &self,
         operation: &Operation,
@@ -134,18 +135,29 @@ impl Repository {
     ) -> Result<(), RegistryError> {
         let transport = self.transport();
         let mut backoff = transport.backoff();
+        let upload = Upload {
+            repository: self,
+            operation,
+            descriptor,
+            content,
+        };
+        let mut mode = self.registry().upload_mode.get();
         for number in 1.. {
             let session = match session.take() {
                 Some(url) => Ok(url),
                 None => self.open_session(operation).await,
             };
             let uploaded = match session {
-                Ok(url) => self.send_content(operation, descriptor, url, content).await,
+                Ok(url) => upload.send(url, mode).await,
                 Err(error) => Err(error),
             };
             let Err(error) = uploaded else {
                 break;
             };
+            if mode == UploadMode::Put && counts_only_patches(&error) {
+                mode = UploadMode::Patch;
+                continue;
+            }
             let is_last = number >= transport.retries.upload_sessions;
             let cause = retry_in_new_session(&error).filter(|_| !is_last);
             let Some(wait) = cause.and_then(|cause| backoff.next_delay(cause)) else {
@@ -157,69 +169,9 @@ impl Repository {
                 break;
             }
         }
+        self.registry().upload_mode.set(mode);
         backoff.record_success();
         Ok(())
-    }
-
-    /// Opens an upload session and returns its URL.
-    async fn open_session(&self, operation: &Operation) -> Result<Url, RegistryError> {
-        let request = Request::new(Method::POST, self.url("blobs/uploads/"));
-        match self.send(operation, &request).await? {
-            Outcome::Success(response) => self.session_url(operation, &response),
-            Outcome::CrossOriginRedirect => Err(operation.protocol(Violation::Redirected)),
-            Outcome::Rejected(rejection) => {
-                Err(self.rejection_error(operation, &request, rejection.refusal))
-            }
-        }
-    }
-
-    /// Sends the content of a blob to an open session, which this closes.
-    async fn send_content(
-        &self,
-        operation: &Operation,
-        descriptor: &Descriptor,
-        mut session: Url,
-        content: &Content,
-    ) -> Result<(), RegistryError> {
-        let _open = self.open_sessions().add(Session {
-            registry: Arc::clone(self.registry()),
-            operation: self.operation("cancel upload", self.name()),
-            url: session.clone(),
-        });
-        let digest = descriptor.digest;
-        session
-            .query_pairs_mut()
-            .append_pair("digest", &digest.to_string());
-        let request = Request::new(Method::PUT, session)
-            .header(CONTENT_TYPE, media_type::OCTET_STREAM)
-            .body(Body::Upload {
-                content: Arc::clone(content),
-                size: descriptor.size,
-            });
-        match self.send(operation, &request).await? {
-            Outcome::Success(response) => {
-                check_stored_digest(operation, response.headers(), digest)
-            }
-            Outcome::CrossOriginRedirect => Err(operation.protocol(Violation::Redirected)),
-            Outcome::Rejected(rejection) => {
-                Err(self.rejection_error(operation, &request, rejection.refusal))
-            }
-        }
-    }
-
-    /// Returns the session's URL from the `Location` header of a response, once it has been
-    /// checked.
-    fn session_url(
-        &self,
-        operation: &Operation,
-        response: &Response,
-    ) -> Result<Url, RegistryError> {
-        redirect::resolve_location(
-            "upload location",
-            response,
-            self.registry().clients.policy(),
-        )
-        .map_err(|violation| operation.protocol(violation))
     }
 }
 
@@ -232,6 +184,19 @@ fn session_unknown(error: RegistryError) -> RegistryError {
         }
         error => error,
     }
+}
+
+/// Returns whether a registry has rejected the content of a `PUT` as another one. Some registries
+/// compare only what a `PATCH` has sent, and find an empty blob.
+fn counts_only_patches(error: &RegistryError) -> bool {
+    let RegistryError::Protocol {
+        violation: Violation::Refused(refusal),
+        ..
+    } = error
+    else {
+        return false;
+    };
+    matches!(refusal.code.as_str(), "DIGEST_INVALID" | "SIZE_INVALID")
 }
 
 /// Returns the cause of a failure that an upload in a new session may avoid.

@@ -86,6 +86,7 @@ impl Repository {
         }
         let url = self.url(&format!("manifests/{name}"));
         Ok(Request::new(Method::PUT, url)
+            .following_redirects()
             .header(CONTENT_TYPE, media_type)
             .body(Body::Bytes(bytes.clone())))
     }

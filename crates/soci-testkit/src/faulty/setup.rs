@@ -37,6 +37,8 @@ pub enum Habit {
     NoMounts,
     /// Manifests have an `ETag`, and a `PUT` with `If-Match` fails if the tag has changed.
     ConditionalPuts,
+    /// Only the bytes of a `PATCH` count as the content of a blob, not those of a `PUT`.
+    OnlyPatchedBytes,
     /// The `HEAD` of a blob is answered with 401, as by ECR Public.
     NoHeadOfBlobs,
 }

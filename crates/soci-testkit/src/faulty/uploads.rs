@@ -73,7 +73,9 @@ impl State {
                 let Some(digest) = request.parameter("digest") else {
                     return Reply::error(400, "DIGEST_INVALID", "no digest is given");
                 };
-                if let Some(rejection) = self.append(upload, request) {
+                if !self.setup.has(Habit::OnlyPatchedBytes)
+                    && let Some(rejection) = self.append(upload, request)
+                {
                     return rejection;
                 }
                 let bytes = storage.uploads.remove(id).expect("the upload").bytes;

@@ -1,0 +1,168 @@
+//! Upload sessions: how they are opened, and how the content of a blob is sent to one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Method, Response};
+use soci_oci::{Descriptor, media_type};
+use url::Url;
+
+use super::sessions::{Session, SessionGuard};
+use super::stored_digest::check_stored_digest;
+use crate::error::{Operation, RegistryError, Violation};
+use crate::http::redirect;
+use crate::http::request::{Body, Content, Request};
+use crate::http::response::Outcome;
+use crate::repository::Repository;
+
+/// The request that carries the content of a blob.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UploadMode {
+    /// The `PUT` that closes the session (OCI distribution-spec, "POST then PUT").
+    Put,
+    /// A `PATCH` before that `PUT` (OCI distribution-spec, "Pushing a blob in chunks"), as one
+    /// chunk.
+    Patch,
+}
+
+/// The mode in which a registry has accepted a blob. It is [`UploadMode::Put`] before the first one.
+#[derive(Debug, Default)]
+pub(crate) struct KnownMode {
+    needs_patch: AtomicBool,
+}
+
+impl KnownMode {
+    /// Returns the mode for the next blob.
+    pub(crate) fn get(&self) -> UploadMode {
+        if self.needs_patch.load(Ordering::Relaxed) {
+            UploadMode::Patch
+        } else {
+            UploadMode::Put
+        }
+    }
+
+    /// Records the mode in which a blob was accepted.
+    pub(super) fn set(&self, mode: UploadMode) {
+        if mode == UploadMode::Patch {
+            self.needs_patch.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One blob to upload.
+pub(super) struct Upload<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) operation: &'a Operation,
+    pub(super) descriptor: &'a Descriptor,
+    pub(super) content: &'a Content,
+}
+
+impl Upload<'_> {
+    /// Sends the content to an open session, and closes the session.
+    pub(super) async fn send(&self, session: Url, mode: UploadMode) -> Result<(), RegistryError> {
+        let _open = self.track(&session);
+        match mode {
+            UploadMode::Put => self.close(session, self.body()).await,
+            UploadMode::Patch => {
+                let session = self.patch(session).await?;
+                let _open = self.track(&session);
+                self.close(session, Body::Empty).await
+            }
+        }
+    }
+
+    /// Sends the content in a `PATCH`, and returns the URL for the next request of the session.
+    async fn patch(&self, session: Url) -> Result<Url, RegistryError> {
+        let request = content_request(Method::PATCH, session.clone(), self.body());
+        let response = self.send_to_session(&request).await?;
+        if response.headers().contains_key(LOCATION) {
+            self.repository.session_url(self.operation, &response)
+        } else {
+            Ok(session)
+        }
+    }
+
+    /// Closes a session with a `PUT` that names the digest.
+    async fn close(&self, mut session: Url, body: Body) -> Result<(), RegistryError> {
+        let digest = self.descriptor.digest;
+        session
+            .query_pairs_mut()
+            .append_pair("digest", &digest.to_string());
+        let request = content_request(Method::PUT, session, body);
+        let response = self.send_to_session(&request).await?;
+        check_stored_digest(self.operation, response.headers(), digest)
+    }
+
+    async fn send_to_session(&self, request: &Request) -> Result<Response, RegistryError> {
+        let outcome = self.repository.send(self.operation, request).await?;
+        self.repository
+            .expect_success(self.operation, request, outcome)
+    }
+
+    fn body(&self) -> Body {
+        Body::Upload {
+            content: Arc::clone(self.content),
+            size: self.descriptor.size,
+        }
+    }
+
+    /// Lets the session be cancelled as long as the guard lives.
+    fn track(&self, session: &Url) -> SessionGuard<'_> {
+        let repository = self.repository;
+        repository.open_sessions().add(Session {
+            registry: Arc::clone(repository.registry()),
+            operation: repository.operation("cancel upload", repository.name()),
+            url: session.clone(),
+        })
+    }
+}
+
+/// Returns a request to a session, with or without content.
+fn content_request(method: Method, session: Url, body: Body) -> Request {
+    Request::new(method, session)
+        .following_redirects()
+        .header(CONTENT_TYPE, media_type::OCTET_STREAM)
+        .body(body)
+}
+
+impl Repository {
+    /// Opens an upload session and returns its URL.
+    pub(super) async fn open_session(&self, operation: &Operation) -> Result<Url, RegistryError> {
+        let url = self.url("blobs/uploads/");
+        let request = Request::new(Method::POST, url).following_redirects();
+        let outcome = self.send(operation, &request).await?;
+        let response = self.expect_success(operation, &request, outcome)?;
+        self.session_url(operation, &response)
+    }
+
+    /// Returns the session's URL from the `Location` header of a response, once it has been
+    /// checked.
+    pub(super) fn session_url(
+        &self,
+        operation: &Operation,
+        response: &Response,
+    ) -> Result<Url, RegistryError> {
+        redirect::resolve_location(
+            "upload location",
+            response,
+            self.registry().clients.policy(),
+        )
+        .map_err(|violation| operation.protocol(violation))
+    }
+
+    fn expect_success(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        outcome: Outcome,
+    ) -> Result<Response, RegistryError> {
+        match outcome {
+            Outcome::Success(response) => Ok(response),
+            Outcome::CrossOriginRedirect => Err(operation.protocol(Violation::Redirected)),
+            Outcome::Rejected(rejection) => {
+                Err(self.rejection_error(operation, request, rejection.refusal))
+            }
+        }
+    }
+}
