@@ -7,14 +7,14 @@ use std::{
 };
 
 use soci_testkit::{
-    certificate::Flaw,
+    certificate::{Flaw, Trusted},
     faulty::Faulty,
     process::{Sandbox, Tool},
     wiretap::Wiretap,
 };
 
 use super::logged_in;
-use crate::{access, assert_fails, registry_with_layers};
+use crate::{access, app, assert_fails, registry_with_layers};
 
 /// A flaw of a certificate, whether its authority is trusted, and what the error says.
 const FLAWS: [(Flaw, bool, &[&str]); 4] = [
@@ -68,6 +68,58 @@ fn rejects_a_flawed_certificate_at_the_first_connection() {
         // Nothing was sent in plain text.
         assert!(!tap.received().contains("HTTP/1.1"), "{}", tap.received());
         assert!(registry.requests().is_empty());
+    }
+}
+
+/// B5: a server's own certificate can be named with `--ca-file`, whether it is marked as that of an
+/// authority or not.
+#[test]
+fn accepts_a_certificate_that_is_trusted_itself() {
+    let open = registry_with_layers(Faulty::setup(), &[3000]);
+    for trusted in [Trusted::OwnAuthority, Trusted::OwnLeaf, Trusted::Leaf] {
+        let registry = Faulty::setup().tls(&[]).trusting(trusted).sharing(&open);
+        let registry = registry.start();
+        let sandbox = Sandbox::new();
+        let tool = access(
+            &sandbox,
+            &open,
+            &format!("localhost:{}/app:v1", registry.port()),
+        );
+        let tool = tool.env("SOCI_PLAIN_HTTP", "false");
+        tool.env("SOCI_CA_FILE", registry.ca_file())
+            .run()
+            .succeeds();
+        assert!(!registry.requests().is_empty(), "{trusted:?}");
+    }
+}
+
+/// B5: a certificate that is trusted itself must be valid, for the host's name, and the server's
+/// own.
+#[test]
+fn rejects_a_flawed_certificate_that_is_trusted_itself() {
+    let open = registry_with_layers(Faulty::setup(), &[3000]);
+    let another = Faulty::setup()
+        .tls(&[])
+        .trusting(Trusted::OwnAuthority)
+        .start();
+    for trusted in [Trusted::OwnAuthority, Trusted::OwnLeaf, Trusted::Leaf] {
+        for (flaw, says) in [
+            (Flaw::Expired, "expired"),
+            (Flaw::WrongHost, "not valid for name"),
+            (Flaw::None, "--ca-file"),
+        ] {
+            let setup = Faulty::setup().flawed_tls(&[], flaw).trusting(trusted);
+            let registry = setup.sharing(&open).start();
+            let named = match flaw {
+                Flaw::None => another.ca_file(),
+                _ => registry.ca_file(),
+            };
+            let sandbox = Sandbox::new();
+            let tool = access(&sandbox, &open, &app(&registry)).env("SOCI_PLAIN_HTTP", "false");
+            let finished = tool.env("SOCI_CA_FILE", named).run();
+            assert_fails(&sandbox, finished, 69, &[says]);
+            assert!(registry.requests().is_empty(), "{trusted:?} {flaw:?}");
+        }
     }
 }
 

@@ -23,7 +23,8 @@ pub struct RegistryArgs {
     #[arg(long, value_name = "FILE", env = "SOCI_AUTHFILE")]
     pub authfile: Option<PathBuf>,
 
-    /// File with CA certificates (PEM) to trust in addition to the system's; may be repeated
+    /// File with certificates (PEM) to trust in addition to the system's, of authorities or of the
+    /// registry itself; may be repeated
     #[arg(long, value_name = "FILE", env = "SOCI_CA_FILE", value_delimiter = ',')]
     pub ca_file: Vec<PathBuf>,
 

@@ -18,7 +18,7 @@ use crate::http::egress::{self, EgressPolicy};
 use crate::http::rate_limit::RateLimiter;
 use crate::http::resolver::{Lookup, system_lookup};
 use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
-use crate::push::upload::KnownMode;
+use crate::push::mode::KnownMode;
 use crate::referrers::support::ApiSupport;
 use crate::registry::Registry;
 use crate::repository::{Repository, RunContext};
@@ -61,7 +61,7 @@ impl Client {
         lookup: Lookup,
     ) -> Result<Self, RegistryError> {
         let certificates = read_certificates(&options.ca_files)?;
-        let settings = ClientSettings::new(&options, &certificates, &environment.proxies, lookup)?;
+        let settings = ClientSettings::new(&options, certificates, &environment.proxies, lookup)?;
         Ok(Self(Arc::new(Shared {
             run: Arc::new(RunContext::new(&options)),
             options,

@@ -183,8 +183,8 @@ impl Classify for RegistryError {
 fn tls_hint(failure: TlsFailure) -> Option<String> {
     let hint = match failure {
         TlsFailure::UntrustedIssuer => {
-            "if the registry has a private certificate authority, pass its certificate with \
-             --ca-file"
+            "if the registry has a private certificate authority or a self-signed certificate, pass \
+             that certificate with --ca-file"
         }
         TlsFailure::OutsideValidity => return Some(clock_hint()),
         TlsFailure::PeerSpeaksPlainText => {

@@ -1,14 +1,14 @@
 //! Fetches manifests and indexes: small documents that are read completely and verified.
 
+mod kind;
+
 use std::fmt;
 
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::ACCEPT;
-use serde::Deserialize;
 use soci_oci::{Descriptor, Digest, media_type};
 
-use crate::error::sanitize::sanitize;
 use crate::error::{Damage, Operation, RegistryError};
 use crate::http::request::Request;
 use crate::http::response::Outcome;
@@ -157,13 +157,6 @@ impl Repository {
     }
 }
 
-/// The one field that every kind of manifest may have.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TypedDocument {
-    media_type: Option<String>,
-}
-
 /// Verifies a manifest and returns its descriptor.
 fn verify_manifest(
     operation: &Operation,
@@ -183,48 +176,8 @@ fn verify_manifest(
     {
         return Err(operation.bad_data(Damage::Digest { expected, found }));
     }
-    let typed: TypedDocument = serde_json::from_slice(&document.bytes).map_err(|error| {
-        operation.bad_data(Damage::Document {
-            what: "the manifest",
-            reason: error.to_string(),
-        })
-    })?;
-    let media_type = reconcile_media_types(document.media_type(), typed.media_type.as_deref())
+    let media_type = kind::find_media_type(&document.bytes, document.media_type())
         .map_err(|damage| operation.bad_data(damage))?;
     let size = document.bytes.len() as u64;
     Ok(Descriptor::new(&media_type, found, size))
-}
-
-/// Returns the media type of a document whose response has the type `served` and whose `mediaType`
-/// field is `declared`. The two must not differ, or the same digest could stand for two documents
-/// (CVE-2021-41190). A general type such as `application/json` contradicts nothing.
-fn reconcile_media_types(served: &str, declared: Option<&str>) -> Result<String, Damage> {
-    let is_general = matches!(
-        served,
-        "" | "application/json" | "application/octet-stream" | "text/plain"
-    );
-    match declared {
-        Some(declared) if is_general || declared == served => Ok(declared.to_owned()),
-        Some(declared) => Err(Damage::MediaType {
-            served: sanitize(served),
-            found: sanitize(declared),
-        }),
-        None => Ok(served.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rejects_a_manifest_that_is_served_as_an_index() {
-        let differing =
-            reconcile_media_types(media_type::OCI_INDEX, Some(media_type::OCI_MANIFEST));
-        assert!(matches!(differing, Err(Damage::MediaType { .. })));
-        let general = reconcile_media_types("application/json", Some(media_type::OCI_INDEX));
-        assert_eq!(general.as_deref(), Ok(media_type::OCI_INDEX));
-        let undeclared = reconcile_media_types(media_type::OCI_MANIFEST, None);
-        assert_eq!(undeclared.as_deref(), Ok(media_type::OCI_MANIFEST));
-    }
 }

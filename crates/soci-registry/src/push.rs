@@ -6,9 +6,10 @@
 
 mod blob;
 pub(crate) mod manifest;
+pub(crate) mod mode;
 pub(crate) mod sessions;
 mod stored_digest;
-pub(crate) mod upload;
+mod upload;
 
 pub use blob::PushedBlob;
 pub use manifest::PushedManifest;

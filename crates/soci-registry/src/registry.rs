@@ -11,7 +11,7 @@ use crate::http::rate_limit::RateLimiter;
 use crate::http::request::Request;
 use crate::http::response::Outcome;
 use crate::http::transport::HttpTransport;
-use crate::push::upload::KnownMode;
+use crate::push::mode::KnownMode;
 use crate::referrers::support::ApiSupport;
 
 /// One registry.

@@ -21,9 +21,24 @@ pub enum Flaw {
     ShortLived,
 }
 
-/// A server's certificate with its key, and the certificate of its authority.
+/// The certificate that a test trusts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Trusted {
+    /// That of an authority, which signs the server's.
+    #[default]
+    Authority,
+    /// The server's own, which is self-signed and that of an authority, as `openssl req -x509` makes
+    /// it.
+    OwnAuthority,
+    /// The server's own, which is self-signed and not that of an authority.
+    OwnLeaf,
+    /// The server's own, which an unknown authority has signed.
+    Leaf,
+}
+
+/// A server's certificate with its key, and the certificate that the test trusts.
 pub(crate) struct Certificate {
-    pub(crate) authority_pem: String,
+    pub(crate) trusted_pem: String,
     pub(crate) pem: String,
     pub(crate) key_pem: String,
     pub(crate) der: Vec<u8>,
@@ -31,7 +46,7 @@ pub(crate) struct Certificate {
 }
 
 /// Issues a certificate for host names and addresses.
-pub(crate) fn issue(names: &[String], flaw: Flaw) -> Certificate {
+pub(crate) fn issue(names: &[String], flaw: Flaw, trusted: Trusted) -> Certificate {
     let mut authority = CertificateParams::new([]).expect("no names");
     // A certificate whose issuer has the same name as its subject would count as self-signed.
     authority
@@ -61,13 +76,22 @@ pub(crate) fn issue(names: &[String], flaw: Flaw) -> Certificate {
         server.not_before = (now - half_a_day).into();
         server.not_after = (now + half_a_day).into();
     }
-    let server = match flaw {
-        Flaw::SelfSigned => server.self_signed(&key),
-        _ => server.signed_by(&key, &Issuer::new(authority, authority_key)),
+    server.is_ca = match trusted {
+        Trusted::OwnAuthority => IsCa::Ca(BasicConstraints::Unconstrained),
+        _ => IsCa::ExplicitNoCa,
+    };
+    let is_self_signed = matches!(trusted, Trusted::OwnAuthority | Trusted::OwnLeaf);
+    let server = if is_self_signed || flaw == Flaw::SelfSigned {
+        server.self_signed(&key)
+    } else {
+        server.signed_by(&key, &Issuer::new(authority, authority_key))
     }
     .expect("a certificate");
     Certificate {
-        authority_pem: root.pem(),
+        trusted_pem: match trusted {
+            Trusted::Authority => root.pem(),
+            _ => server.pem(),
+        },
         pem: server.pem(),
         key_pem: key.serialize_pem(),
         der: server.der().to_vec(),

@@ -15,7 +15,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    certificate::{self, Flaw},
+    certificate::{self, Flaw, Trusted},
     http::{self, Response},
     process::Sandbox,
     server::{Server, path_from_setup},
@@ -281,9 +281,9 @@ fn olareg_command(setup: &Setup, program: &Path, directory: &Path, port: u16) ->
 
 /// Writes the authority's `ca.crt`, and the server's `server.crt` and `server.key`.
 fn write_certificates(directory: &Path, names: &[String]) {
-    let issued = certificate::issue(names, Flaw::None);
+    let issued = certificate::issue(names, Flaw::None, Trusted::Authority);
     for (name, content) in [
-        ("ca.crt", issued.authority_pem),
+        ("ca.crt", issued.trusted_pem),
         ("server.crt", issued.pem),
         ("server.key", issued.key_pem),
     ] {

@@ -66,6 +66,65 @@ fn requests_the_scope_that_the_registry_asks_for() {
     assert!(scopes().len() <= 4, "{}", registry.log());
 }
 
+/// A12: a token is taken from the field that has it.
+#[test]
+fn reads_a_token_from_either_field() {
+    const TOKEN: &str = "canary-bearer-1";
+    for reply in [
+        json!({"token": TOKEN}),
+        json!({"access_token": TOKEN}),
+        json!({"token": "", "access_token": TOKEN}),
+        json!({"token": TOKEN, "access_token": ""}),
+        json!({"token": null, "access_token": TOKEN}),
+    ] {
+        let setup = Faulty::setup().bearer(USER, PASSWORD);
+        let registry = registry_with_layers(setup, &[3000]);
+        let body = reply.to_string();
+        let only = Fault::edit(move |_, reply| reply.body(body.clone()));
+        registry.fault("GET", "/token", only);
+        let sandbox = Sandbox::new();
+        let finished = logged_in(pull(&sandbox, &app(&registry))).run().succeeds();
+        assert_no_secret(&sandbox, &[&finished]);
+    }
+}
+
+/// A12: a malformed challenge does not hide a good one, in the same header or in another.
+#[test]
+fn finds_the_challenge_beside_a_malformed_one() {
+    const CHALLENGE: &str = "WWW-Authenticate";
+    type Combine = fn(Reply, &str) -> Reply;
+    let combinations: [Combine; 6] = [
+        |reply, good| reply.header(CHALLENGE, format!("Digest realm=, {good}")),
+        |reply, good| reply.header(CHALLENGE, format!("{good}, Basic realm=\"x")),
+        |reply, good| reply.header(CHALLENGE, format!("Negotiate, =, {good}")),
+        |reply, good| reply.header(CHALLENGE, good.replace(',', " ")),
+        |reply, good| {
+            let reply = reply.header(CHALLENGE, "Bearer realm=\"\"");
+            reply.another_header(CHALLENGE, good)
+        },
+        |reply, good| {
+            let reply = reply.header(CHALLENGE, good);
+            reply.another_header(CHALLENGE, "Bearer realm=,=\"")
+        },
+    ];
+    for (number, combine) in combinations.into_iter().enumerate() {
+        let setup = Faulty::setup().bearer(USER, PASSWORD);
+        let registry = registry_with_layers(setup, &[3000]);
+        let challenges = Fault::edit(move |_, reply| match reply.get(CHALLENGE) {
+            Some(good) => {
+                let good = good.to_owned();
+                combine(reply, &good)
+            }
+            None => reply,
+        });
+        registry.fault("*", "/v2/*", challenges);
+        let sandbox = Sandbox::new();
+        let finished = logged_in(pull(&sandbox, &app(&registry))).run();
+        assert_eq!(finished.code(), 0, "{number}: {}", finished.stderr);
+        assert_no_secret(&sandbox, &[&finished]);
+    }
+}
+
 /// A8: a foreign layer is fetched from the registry if that holds it, and never from its URL.
 #[test]
 fn fetches_foreign_layers_from_the_registry_only() {

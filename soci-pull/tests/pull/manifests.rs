@@ -203,6 +203,50 @@ fn fetches_a_wrong_manifest_once_more() {
     }
 }
 
+/// C16: a manifest is what its content says, if its `Content-Type` does not tell.
+#[test]
+fn reads_a_manifest_with_a_general_content_type() {
+    let mut expected = None;
+    for served in [
+        None,
+        Some("application/json"),
+        Some("application/octet-stream"),
+        Some("text/plain; charset=utf-8"),
+        Some("application/vnd.oci.image.manifest.v1+json; charset=utf-8"),
+        Some(""),
+    ] {
+        for declared in [true, false] {
+            let fixture = Fixture::new();
+            if !declared {
+                let manifest = fixture.registry.manifest("app", "v1").expect("the image");
+                let mut json = manifest.json();
+                json.as_object_mut().expect("an object").remove("mediaType");
+                let digest =
+                    fixture
+                        .registry
+                        .put_manifest("app", &manifest.media_type, json.to_string());
+                fixture.registry.tag("app", "v1", &digest);
+            }
+            let fault = Fault::edit(move |_, reply| {
+                let reply = reply.without_header("Content-Type");
+                match served {
+                    Some(served) => reply.header("Content-Type", served),
+                    None => reply,
+                }
+            });
+            fixture.registry.fault("*", MANIFESTS, fault);
+            let finished = pull(&fixture).run().succeeds();
+            let media_type = finished.documents()[0]["root"]["mediaType"].clone();
+            let expected = expected.get_or_insert_with(|| media_type.clone());
+            assert_eq!(media_type, *expected, "{served:?} {declared}");
+        }
+    }
+    assert_eq!(
+        expected.expect("a media type"),
+        "application/vnd.oci.image.manifest.v1+json"
+    );
+}
+
 /// C11: a body that claims to be compressed is not inflated.
 #[test]
 fn does_not_inflate_a_reply() {

@@ -1,6 +1,9 @@
 //! Parses the `WWW-Authenticate` headers of a registry (RFC 9110, section 11.6.1).
 
+mod lenient;
+
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use url::Url;
 
 /// An authentication challenge that this client can answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,56 +28,75 @@ const MAX_HEADERS: usize = 8;
 const MAX_HEADER_LEN: usize = 8 << 10;
 
 /// Returns the challenge to answer. Bearer is preferred to Basic, because a leaked token does less
-/// harm than a leaked password.
+/// harm than a leaked password. Malformed challenges do not hide the others.
 pub(crate) fn parse_challenge(headers: &HeaderMap) -> Option<Challenge> {
-    let values = headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
-        .take(MAX_HEADERS)
-        .filter_map(|value| value.to_str().ok())
-        .filter(|text| text.len() <= MAX_HEADER_LEN);
-    let mut basic = None;
-    for text in values {
-        for challenge in http_auth::parse_challenges(text).unwrap_or_default() {
-            match convert_challenge(&challenge) {
-                Some(bearer @ Challenge::Bearer { .. }) => return Some(bearer),
-                Some(Challenge::Basic) => basic = Some(Challenge::Basic),
-                None => {}
-            }
-        }
-    }
-    basic
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().take(MAX_HEADERS);
+    let challenges = values.flat_map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        parse_header(&text)
+    });
+    challenges.min_by_key(|challenge| match challenge {
+        Challenge::Bearer { realm, .. } if realm.parse::<Url>().is_ok() => 0,
+        Challenge::Basic => 1,
+        // Its error names the realm.
+        Challenge::Bearer { .. } => 2,
+    })
 }
 
-/// Converts a parsed challenge. Returns `None` for other schemes and for a Bearer challenge without
-/// a realm.
-fn convert_challenge(challenge: &http_auth::ChallengeRef<'_>) -> Option<Challenge> {
-    let parameter = |name: &str| {
-        let mut parameters = challenge.params.iter();
-        let (_, value) = parameters.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-        Some(value.to_unescaped())
+/// Returns the challenges of one header that this client can answer.
+fn parse_header(text: &str) -> Vec<Challenge> {
+    if text.len() > MAX_HEADER_LEN {
+        return Vec::new();
+    }
+    let Ok(challenges) = http_auth::parse_challenges(text) else {
+        return lenient::parse_malformed(text);
     };
-    if challenge.scheme.eq_ignore_ascii_case("basic") {
+    let convert = |challenge: http_auth::ChallengeRef<'_>| {
+        let parameters = challenge.params.iter();
+        let parameters = parameters.map(|(key, value)| (*key, value.to_unescaped()));
+        build_challenge(challenge.scheme, parameters.collect())
+    };
+    challenges.into_iter().filter_map(convert).collect()
+}
+
+/// Returns the challenge with this scheme. Returns `None` for other schemes and for a Bearer
+/// challenge without a realm.
+fn build_challenge(scheme: &str, parameters: Vec<(&str, String)>) -> Option<Challenge> {
+    if scheme.eq_ignore_ascii_case("basic") {
         return Some(Challenge::Basic);
     }
-    if challenge.scheme.eq_ignore_ascii_case("bearer") {
-        return Some(Challenge::Bearer {
-            realm: parameter("realm")?,
-            service: parameter("service"),
-            scope: parameter("scope").unwrap_or_default(),
-        });
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
     }
-    None
+    let (mut realm, mut service, mut scope) = (None, None, None);
+    for (key, value) in parameters {
+        let field = match key.to_ascii_lowercase().as_str() {
+            "realm" => &mut realm,
+            "service" => &mut service,
+            "scope" => &mut scope,
+            _ => continue,
+        };
+        // The first one counts.
+        field.get_or_insert(value);
+    }
+    Some(Challenge::Bearer {
+        realm: realm?,
+        service,
+        scope: scope.unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderValue;
+
     use super::*;
 
     fn parse_values(values: &[&str]) -> Option<Challenge> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(WWW_AUTHENTICATE, value.parse().expect("a header value"));
+            let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header value");
+            headers.append(WWW_AUTHENTICATE, value);
         }
         parse_challenge(&headers)
     }
@@ -129,5 +151,47 @@ mod tests {
         for text in ["", "Bearer", r#"Digest realm="a",nonce="b""#, "=,=", &long] {
             assert_eq!(parse_values(&[text]), None, "{text:.40}");
         }
+    }
+
+    #[test]
+    fn finds_the_challenge_beside_a_malformed_one() {
+        let good = r#"Bearer realm="https://a/t",service="s",scope="repository:a:pull""#;
+        let expected = Some(bearer("https://a/t", Some("s"), "repository:a:pull"));
+        for other in [
+            "Basic realm=",
+            "Basic realm=\"a",
+            "Basic realm=a b",
+            "Basic realm=\"R\u{e9}gistre\"",
+            "Basic",
+            "Negotiate",
+            "Digest realm=, nonce==",
+            "Bearer",
+            "Bearer realm=\"\"",
+            "Bearer realm=nonsense",
+            "=,=",
+            ",,",
+            "\"",
+        ] {
+            assert_eq!(parse_values(&[other, good]), expected, "{other}");
+            assert_eq!(parse_values(&[good, other]), expected, "{other}");
+            let after = format!("{good}, {other}");
+            assert_eq!(parse_values(&[&after]), expected, "{after}");
+            let before = format!("{other}, {good}");
+            assert_eq!(parse_values(&[&before]), expected, "{before}");
+        }
+    }
+
+    #[test]
+    fn reads_the_parameters_of_a_malformed_challenge() {
+        for text in [
+            r#"Bearer realm="https://a/t" service="s" scope="x""#,
+            r#"Bearer realm="https://a/t",service="s",scope="x",error="#,
+            "Bearer realm=https://a/t,service=s,scope=x",
+            r#"bearer  realm = "https://a/t" ,, service="s";scope="x"#,
+        ] {
+            let expected = Some(bearer("https://a/t", Some("s"), "x"));
+            assert_eq!(parse_values(&[text]), expected, "{text}");
+        }
+        assert_eq!(parse_values(&["Basic realm=\"a"]), Some(Challenge::Basic));
     }
 }

@@ -181,10 +181,11 @@ async fn read_token(
         let column = error.column();
         malformed(&format!("not the expected JSON, at column {column}"))
     })?;
-    response
-        .token
-        .or(response.access_token)
-        .filter(|token| is_header_safe(token.reveal()))
+    // Some servers send both fields, and only one of them has the token.
+    let tokens = [response.token, response.access_token];
+    let mut tokens = tokens.into_iter().flatten();
+    tokens
+        .find(|token| is_header_safe(token.reveal()))
         .ok_or_else(|| malformed("it holds no token"))
 }
 

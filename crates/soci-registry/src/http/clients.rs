@@ -8,21 +8,24 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reqwest::Certificate;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
+use super::certificates;
 use super::egress::{self, EgressPolicy};
-use super::error::{describe_causes, find_cause};
+use super::error::describe_causes;
 use super::resolver::{CheckedResolver, Lookup};
 use crate::error::ConfigurationError;
+use crate::error::sanitize::sanitize;
 use crate::options::ClientOptions;
 use crate::secret::Secret;
 
 /// What the clients of all registries are built from.
 pub(crate) struct ClientSettings {
     options: ClientOptions,
-    certificates: Vec<Certificate>,
+    certificates: Vec<CertificateDer<'static>>,
     /// The host names of the proxies in the environment.
     proxies: Arc<[String]>,
     lookup: Lookup,
@@ -81,15 +84,15 @@ impl RegistryClients {
 }
 
 impl ClientSettings {
-    /// Checks the settings that all clients share. `certificates` (PEM) are trusted in addition to
-    /// the system's; `proxies` are the variables that name proxies, with their values.
+    /// Checks the settings that all clients share. `certificates` are trusted in addition to the
+    /// system's; `proxies` are the variables that name proxies, with their values.
     ///
     /// # Errors
     ///
     /// Returns an error if a variable does not hold the URL of a proxy.
     pub(crate) fn new(
         options: &ClientOptions,
-        certificates: &[Vec<u8>],
+        certificates: Vec<CertificateDer<'static>>,
         proxies: &[(&'static str, Secret)],
         lookup: Lookup,
     ) -> Result<Self, ConfigurationError> {
@@ -97,13 +100,9 @@ impl ClientSettings {
             let url = check_proxy(variable, value.reveal())?;
             Ok(url.host_str().unwrap_or_default().to_owned())
         });
-        // The files were parsed when they were read, so none is skipped here.
-        let certificates = certificates
-            .iter()
-            .filter_map(|pem| Certificate::from_pem_bundle(pem).ok());
         Ok(Self {
             options: options.clone(),
-            certificates: certificates.flatten().collect(),
+            certificates,
             proxies: proxies.collect::<Result<_, ConfigurationError>>()?,
             lookup,
         })
@@ -139,30 +138,36 @@ impl ClientSettings {
         let lookup = Arc::clone(&self.lookup);
         let resolver = CheckedResolver::new(lookup, policy, Arc::clone(&self.proxies));
         let resolver = Arc::new(resolver);
-        let direct = build_client(self.builder(&resolver).no_proxy())?;
+        // The files were parsed when they were read, so this fails only if the system has no
+        // certificates.
+        let tls = certificates::client_config(&self.certificates).map_err(|error| {
+            let reason = sanitize(&error.to_string());
+            ConfigurationError::SystemCertificates { reason }
+        })?;
+        let direct = build_client(self.builder(&resolver, tls.clone()).no_proxy())?;
         let proxied = if self.proxies.is_empty() {
             None
         } else {
-            Some(build_client(self.builder(&resolver))?)
+            Some(build_client(self.builder(&resolver, tls))?)
         };
         Ok(Clients { direct, proxied })
     }
 
-    fn builder(&self, resolver: &Arc<CheckedResolver>) -> reqwest::ClientBuilder {
+    fn builder(
+        &self,
+        resolver: &Arc<CheckedResolver>,
+        tls: ClientConfig,
+    ) -> reqwest::ClientBuilder {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let builder = reqwest::Client::builder()
+        reqwest::Client::builder()
             .user_agent(&self.options.user_agent)
             .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .dns_resolver(Arc::clone(resolver))
-            .connect_timeout(self.options.timeouts.connect);
-        if self.certificates.is_empty() {
-            builder
-        } else {
-            builder.tls_certs_merge(self.certificates.clone())
-        }
+            .connect_timeout(self.options.timeouts.connect)
+            .tls_backend_preconfigured(tls)
     }
 }
 
@@ -173,16 +178,8 @@ impl std::fmt::Debug for ClientSettings {
 }
 
 fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ConfigurationError> {
-    // This fails only if a provider is installed already, which reqwest then uses.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    builder.build().map_err(|error| {
-        let reason = describe_causes(&error);
-        // With valid certificate files, rustls fails here only if the system has no certificates.
-        if find_cause::<rustls::Error>(&error).is_some() {
-            ConfigurationError::SystemCertificates { reason }
-        } else {
-            ConfigurationError::Http { reason }
-        }
+    builder.build().map_err(|error| ConfigurationError::Http {
+        reason: describe_causes(&error),
     })
 }
 
@@ -213,7 +210,9 @@ pub(crate) fn proxy_url(text: &str) -> Result<Url, url::ParseError> {
 /// # Errors
 ///
 /// Returns an error if a file cannot be read or holds no certificate.
-pub(crate) fn read_certificates(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, ConfigurationError> {
+pub(crate) fn read_certificates(
+    files: &[PathBuf],
+) -> Result<Vec<CertificateDer<'static>>, ConfigurationError> {
     const WHAT: &str = "certificate file";
     let read = |path: &PathBuf| {
         let pem = fs::read(path).map_err(|source| ConfigurationError::File {
@@ -226,15 +225,16 @@ pub(crate) fn read_certificates(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Confi
             path: path.clone(),
             reason,
         };
-        match Certificate::from_pem_bundle(&pem) {
+        match certificates::parse_pem(&pem) {
             Ok(certificates) if certificates.is_empty() => {
                 Err(malformed("expected PEM, found no certificate".to_owned()))
             }
-            Ok(_) => Ok(pem),
-            Err(error) => Err(malformed(describe_causes(&error))),
+            Ok(certificates) => Ok(certificates),
+            Err(reason) => Err(malformed(sanitize(&reason))),
         }
     };
-    files.iter().map(read).collect()
+    let certificates = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(certificates.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

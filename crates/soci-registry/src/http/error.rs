@@ -67,7 +67,11 @@ pub(super) fn classify_error(url: &Url, error: &reqwest::Error) -> TransportFail
 fn classify_tls_error(error: &rustls::Error) -> TlsFailure {
     match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::UnknownIssuer => TlsFailure::UntrustedIssuer,
+            // A trusted certificate with the name of the issuer has another key, such as the
+            // predecessor of a self-signed one.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                TlsFailure::UntrustedIssuer
+            }
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet

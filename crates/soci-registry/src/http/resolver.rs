@@ -184,7 +184,7 @@ mod tests {
             ..ClientOptions::default()
         };
         let count = Arc::default();
-        let settings = ClientSettings::new(&options, &[], &[], scripted(answers, &count));
+        let settings = ClientSettings::new(&options, Vec::new(), &[], scripted(answers, &count));
         let registry = "https://registry.example/".parse().expect("a URL");
         let clients = settings
             .expect("settings")

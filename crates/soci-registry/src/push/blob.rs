@@ -8,7 +8,8 @@ use reqwest::Method;
 use soci_oci::{Descriptor, Digest};
 use url::Url;
 
-use super::upload::{Upload, UploadMode};
+use super::mode::UploadMode;
+use super::upload::Upload;
 use crate::auth::scope::Scope;
 use crate::error::{Damage, Fault, Operation, RegistryError, Violation};
 use crate::http::request::{Content, Request};
@@ -77,9 +78,8 @@ impl Repository {
                 202 => MountOutcome::SessionOpened(self.session_url(&operation, &response)?),
                 _ => MountOutcome::Rejected,
             }),
-            Ok(_) => Ok(MountOutcome::Rejected),
             // The credentials may allow an upload even if they do not allow to read `from`.
-            Err(RegistryError::Denied { .. }) => Ok(MountOutcome::Rejected),
+            Ok(_) | Err(RegistryError::Denied { .. }) => Ok(MountOutcome::Rejected),
             Err(error) if lookup::leaves_open(&error) => Ok(MountOutcome::Rejected),
             Err(error) => Err(error),
         }

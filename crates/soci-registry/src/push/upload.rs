@@ -1,13 +1,13 @@
 //! Upload sessions: how they are opened, and how the content of a blob is sent to one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Method, Response};
 use soci_oci::{Descriptor, media_type};
 use url::Url;
 
+use super::mode::UploadMode;
 use super::sessions::{Session, SessionGuard};
 use super::stored_digest::check_stored_digest;
 use crate::error::{Operation, RegistryError, Violation};
@@ -15,40 +15,6 @@ use crate::http::redirect;
 use crate::http::request::{Body, Content, Request};
 use crate::http::response::Outcome;
 use crate::repository::Repository;
-
-/// The request that carries the content of a blob.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum UploadMode {
-    /// The `PUT` that closes the session (OCI distribution-spec, "POST then PUT").
-    Put,
-    /// A `PATCH` before that `PUT` (OCI distribution-spec, "Pushing a blob in chunks"), as one
-    /// chunk.
-    Patch,
-}
-
-/// The mode in which a registry has accepted a blob. It is [`UploadMode::Put`] before the first one.
-#[derive(Debug, Default)]
-pub(crate) struct KnownMode {
-    needs_patch: AtomicBool,
-}
-
-impl KnownMode {
-    /// Returns the mode for the next blob.
-    pub(crate) fn get(&self) -> UploadMode {
-        if self.needs_patch.load(Ordering::Relaxed) {
-            UploadMode::Patch
-        } else {
-            UploadMode::Put
-        }
-    }
-
-    /// Records the mode in which a blob was accepted.
-    pub(super) fn set(&self, mode: UploadMode) {
-        if mode == UploadMode::Patch {
-            self.needs_patch.store(true, Ordering::Relaxed);
-        }
-    }
-}
 
 /// One blob to upload.
 pub(super) struct Upload<'a> {

@@ -34,8 +34,8 @@ impl Setup {
     pub fn start(self) -> Faulty {
         let directory = TempDir::with_prefix("soci-faulty-").expect("a temporary directory");
         let tls = (!self.names.is_empty()).then(|| {
-            let issued = certificate::issue(&self.names, self.flaw);
-            fs::write(directory.path().join("ca.crt"), &issued.authority_pem).expect("a new file");
+            let issued = certificate::issue(&self.names, self.flaw, self.trusted);
+            fs::write(directory.path().join("ca.crt"), &issued.trusted_pem).expect("a new file");
             connection::server_config(&issued)
         });
         let listener = TcpListener::bind((self.address, self.port)).expect("a free port");

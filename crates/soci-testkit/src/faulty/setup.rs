@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{rule::Rule, storage::Storage};
-use crate::certificate::Flaw;
+use crate::certificate::{Flaw, Trusted};
 
 /// A deviation from the specification, or an option that it allows, which real registries have.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -63,6 +63,7 @@ pub struct Setup {
     pub(super) port: u16,
     pub(super) names: Vec<String>,
     pub(super) flaw: Flaw,
+    pub(super) trusted: Trusted,
     pub(super) access: Access,
     pub(super) realm: Option<String>,
     pub(super) token_uses: usize,
@@ -83,6 +84,7 @@ impl Default for Setup {
             port: 0,
             names: Vec::new(),
             flaw: Flaw::None,
+            trusted: Trusted::Authority,
             access: Access::Anonymous,
             realm: None,
             token_uses: usize::MAX,
@@ -128,6 +130,12 @@ impl Setup {
             flaw,
             ..self.tls(names)
         }
+    }
+
+    /// Puts another certificate than that of the authority into
+    /// [`Faulty::ca_file`](super::Faulty::ca_file).
+    pub fn trusting(self, trusted: Trusted) -> Self {
+        Self { trusted, ..self }
     }
 
     /// Requires a user and a password by HTTP Basic.

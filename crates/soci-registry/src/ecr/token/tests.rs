@@ -24,7 +24,7 @@ async fn fetch(
     keys: Keys,
 ) -> (Result<Option<Credential>, TokenError>, Vec<String>) {
     let host = EcrHost::parse(host).expect("a host of ECR");
-    let settings = ClientSettings::new(&ClientOptions::default(), &[], &[], system_lookup());
+    let settings = ClientSettings::new(&ClientOptions::default(), Vec::new(), &[], system_lookup());
     let clients = settings
         .and_then(|settings| settings.build_for_aws())
         .expect("clients without certificates and proxies");
