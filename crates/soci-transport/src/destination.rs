@@ -138,7 +138,7 @@ impl Destination {
 
     /// Lists `referrer` among the referrers of `subject`, unless `put`, the outcome of writing it,
     /// tells that the registry has done so. `known` is the list of referrers if the caller has read
-    /// it; it is then not read again.
+    /// it. If it shows that the registry has no referrers API, `put` is not believed.
     ///
     /// # Errors
     ///
@@ -151,8 +151,14 @@ impl Destination {
         known: Option<Referrers>,
     ) -> Result<ReferrersVia, TransportError> {
         match put {
-            PutOutcome::StoredAsReferrer => Ok(ReferrersVia::Api),
-            PutOutcome::Stored => self.0.add_referrer(subject, referrer, known),
+            PutOutcome::StoredAsReferrer
+                if known
+                    .as_ref()
+                    .is_none_or(|known| known.via == ReferrersVia::Api) =>
+            {
+                Ok(ReferrersVia::Api)
+            }
+            _ => self.0.add_referrer(subject, referrer, known),
         }
     }
 

@@ -233,16 +233,20 @@ impl WriteImage for RegistryBackend {
             let artifact_type = referrer.artifact_type.as_deref().unwrap_or_default();
             self.list(subject, artifact_type)
         };
-        let listed = known.map_or_else(list, Ok)?;
-        if listed.via == ReferrersVia::Api {
-            return Ok(ReferrersVia::Api);
+        let listed = match known {
+            // The API may have been asked before the push.
+            Some(known) if known.via != ReferrersVia::Api || known.contains(referrer.digest) => {
+                known
+            }
+            _ => list()?,
+        };
+        if listed.contains(referrer.digest) {
+            return Ok(listed.via);
         }
-        if !listed.contains(referrer.digest) {
-            self.call(
-                self.repository
-                    .add_to_referrers_tag(subject, referrer.clone()),
-            )?;
-        }
+        let added = self
+            .repository
+            .add_to_referrers_tag(subject, referrer.clone());
+        self.call(added)?;
         Ok(ReferrersVia::Tag)
     }
 }

@@ -25,6 +25,10 @@ pub(crate) enum FailureKind {
     Throttled(Option<Duration>),
     /// Another try may succeed.
     Transient,
+    /// The registry refuses a manifest, perhaps because it does not know yet what was just
+    /// uploaded. Tried twice more, which takes nothing from the budget: a registry that answers so
+    /// is not overloaded.
+    Unsettled,
 }
 
 /// The budget for all retries of a run.
@@ -89,6 +93,9 @@ const NAME_TRIES: u32 = 2;
 /// Tries of a request whose redirect target has expired.
 const EXPIRED_REDIRECT_TRIES: u32 = 3;
 
+/// Tries of a manifest that the registry refuses, perhaps only for a moment.
+const UNSETTLED_TRIES: u32 = 3;
+
 impl<'a> Backoff<'a> {
     /// Returns the state before the first try.
     pub(crate) fn new(policy: &'a RetryPolicy, budget: &'a RetryBudget) -> Self {
@@ -115,6 +122,7 @@ impl<'a> Backoff<'a> {
                 TRANSIENT_COST,
             ),
             FailureKind::Transient => (self.transient_delay(self.policy.tries)?, TRANSIENT_COST),
+            FailureKind::Unsettled => (self.transient_delay(UNSETTLED_TRIES)?, 0),
             FailureKind::Throttled(retry_after) => {
                 (self.throttled_delay(retry_after)?, THROTTLED_COST)
             }

@@ -226,7 +226,7 @@ fn exhausted(
     tries: Tries,
 ) -> Result<Outcome, RegistryError> {
     match kind {
-        FailureKind::Permanent => Ok(Outcome::Rejected(rejection)),
+        FailureKind::Permanent | FailureKind::Unsettled => Ok(Outcome::Rejected(rejection)),
         FailureKind::Throttled(retry_after) => Err(RegistryError::Throttled {
             operation: Box::new(operation.clone()),
             refusal: rejection.refusal,

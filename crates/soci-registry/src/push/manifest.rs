@@ -9,7 +9,7 @@ use super::stored_digest::check_stored_digest;
 use crate::error::{Damage, Operation, Refusal, RegistryError, Tries, Violation};
 use crate::http::request::{Body, Request};
 use crate::http::response::Outcome;
-use crate::http::retry::wait_before_retry;
+use crate::http::retry::{FailureKind, wait_before_retry};
 use crate::manifest::{MAX_MANIFEST_SIZE, ManifestName};
 use crate::repository::Repository;
 
@@ -91,8 +91,29 @@ impl Repository {
             .body(Body::Bytes(bytes.clone())))
     }
 
-    /// Sends the `PUT` request for the manifest `bytes`, within the registry's rate limit.
+    /// Sends the `PUT` request for the manifest `bytes`, within the registry's rate limit. A refusal
+    /// that may pass is tried again.
     pub(crate) async fn send_put(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        bytes: &Bytes,
+    ) -> Result<PutOutcome, RegistryError> {
+        let mut backoff = self.transport().backoff();
+        loop {
+            let refusal = match self.send_put_once(operation, request, bytes).await? {
+                PutOutcome::Rejected(refusal) if may_pass(&refusal) => refusal,
+                outcome => return Ok(outcome),
+            };
+            let Some(delay) = backoff.next_delay(FailureKind::Unsettled) else {
+                return Ok(PutOutcome::Rejected(refusal));
+            };
+            let reason = format!("refused: {refusal}");
+            wait_before_retry(operation, &reason, backoff.tries(), delay).await;
+        }
+    }
+
+    async fn send_put_once(
         &self,
         operation: &Operation,
         request: &Request,
@@ -128,5 +149,16 @@ impl Repository {
         };
         let reason = "the registry does not know an uploaded blob yet";
         wait_before_retry(&operation, reason, tries, wait).await;
+    }
+}
+
+/// Returns whether a registry may accept a manifest that it has refused, a moment later. Quay
+/// answers 400 `MANIFEST_INVALID`, and other registries answer 404, until each of their servers
+/// knows what was just uploaded.
+fn may_pass(refusal: &Refusal) -> bool {
+    match refusal.status {
+        400 => refusal.code == "MANIFEST_INVALID",
+        404 => refusal.code != "NAME_UNKNOWN",
+        _ => false,
     }
 }

@@ -20,7 +20,8 @@ const MAX_PAGES: u32 = 100;
 /// A page of the list: an image index, of which only these fields matter.
 #[derive(Deserialize)]
 struct Page {
-    manifests: Vec<Value>,
+    /// Go programs write an empty list as `null`.
+    manifests: Option<Vec<Value>>,
     #[serde(default)]
     annotations: Option<Map<String, Value>>,
 }
@@ -58,7 +59,10 @@ pub(super) async fn list_by_api(
         let page: Page = serde_json::from_slice(&document.bytes)
             .map_err(|error| malformed_list(operation, error))?;
         let filter = (!is_filtered(&document, &page)).then_some(artifact_type);
-        descriptors.extend(parse_descriptors(page.manifests, filter));
+        descriptors.extend(parse_descriptors(
+            page.manifests.unwrap_or_default(),
+            filter,
+        ));
         match next_page_url(operation, &url, &document)? {
             Some(next) => url = next,
             None => return Ok(Some(descriptors)),

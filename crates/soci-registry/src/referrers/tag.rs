@@ -170,7 +170,9 @@ impl<'a> FallbackTag<'a> {
         }
         match serde_json::from_slice(&manifest.bytes) {
             Ok(Value::Object(document))
-                if document.get("manifests").is_none_or(Value::is_array) =>
+                if document
+                    .get("manifests")
+                    .is_none_or(|entries| entries.is_array() || entries.is_null()) =>
             {
                 Ok(Some(TaggedIndex {
                     document,
@@ -331,7 +333,10 @@ fn add_entry(mut document: Map<String, Value>, referrer: &Descriptor) -> serde_j
         document.insert("mediaType".to_owned(), json!(media_type::OCI_INDEX));
     }
     let entry = serde_json::to_value(referrer)?;
-    let entries = document.entry("manifests").or_insert_with(|| json!([]));
+    let entries = document.entry("manifests").or_insert(Value::Null);
+    if entries.is_null() {
+        *entries = json!([]);
+    }
     if let Some(entries) = entries.as_array_mut() {
         entries.push(entry);
     }
