@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use soci_cli::{ByteSize, CommonArgs, Failure, Io, Tool, parse_flag};
+use soci_cli::{CommonArgs, Failure, Io, SizeArgument, Tool, parse_flag};
 use soci_document::{Document, Exit, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
 use crate::plan::{PlanRequest, plan_document};
-use crate::{explain, prefetch, reuse};
+use crate::{explain, prefetch, reuse, tag};
 
 /// Decide which manifests and layers of an image are indexed
 ///
@@ -48,7 +48,7 @@ pub struct Args {
         env = "SOCI_MIN_LAYER_SIZE",
         default_value = "10MiB"
     )]
-    min_layer_size: ByteSize,
+    min_layer_size: SizeArgument,
 
     /// Uncompressed bytes between two checkpoints of a ztoc
     #[arg(
@@ -57,7 +57,7 @@ pub struct Args {
         env = "SOCI_SPAN_SIZE",
         default_value = "4MiB"
     )]
-    span_size: ByteSize,
+    span_size: SizeArgument,
 
     /// Versions of SOCI indexes to build
     #[arg(
@@ -130,9 +130,14 @@ impl Tool for Args {
     fn run(self, io: &mut Io) -> Result<(), Failure> {
         let explain = !self.common.quiet && (self.explain || std::io::stderr().is_terminal());
         let require_layers = self.require_layers;
+        self.min_layer_size
+            .warn_if_implausible("--min-layer-size (SOCI_MIN_LAYER_SIZE)");
+        self.span_size
+            .warn_if_implausible("--span-size (SOCI_SPAN_SIZE)");
         let request = self.into_request()?;
         io.for_each_document(|mut document, _| {
             plan_document(&mut document, &request)?;
+            tag::warn_of_long_tag(&document);
             let layers = count_planned_layers(&document);
             tracing::info!(image = document.image.as_str(), layers, "planned");
             if explain {
@@ -164,8 +169,8 @@ impl Args {
                 || vec!["all".to_owned()],
                 |platforms| platforms.iter().map(ToString::to_string).collect(),
             ),
-            min_layer_size: self.min_layer_size.0,
-            span_size: self.span_size.0,
+            min_layer_size: self.min_layer_size.size.0,
+            span_size: self.span_size.size.0,
             index_version: self.index_version,
             optimizations: if self.xattr_optimization {
                 vec![Optimization::Xattr]

@@ -8,5 +8,6 @@ mod explain;
 mod plan;
 mod prefetch;
 mod reuse;
+mod tag;
 
 pub use args::Args;

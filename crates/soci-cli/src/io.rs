@@ -14,6 +14,24 @@ use crate::{Failure, signals};
 #[error("the next stage closed the pipe")]
 pub struct DownstreamGone;
 
+/// The result of a tool's work on one document.
+#[derive(Debug)]
+pub struct Processed {
+    /// The document to write, or `None` if nothing of the work was done.
+    pub document: Option<Document>,
+    /// What failed although the rest was done.
+    pub failures: Vec<Failure>,
+}
+
+impl From<Document> for Processed {
+    fn from(document: Document) -> Self {
+        Self {
+            document: Some(document),
+            failures: Vec::new(),
+        }
+    }
+}
+
 /// The stdin, stdout and progress bars of a tool.
 pub struct Io {
     /// The progress bars.
@@ -85,29 +103,39 @@ impl Io {
     }
 
     /// Reads all documents, applies `work` to each, and writes the results. If one document fails,
-    /// the failure is printed and the others are still processed.
+    /// as a whole or in part, the failure is printed and the others are still processed.
     ///
     /// # Errors
     ///
     /// Returns an error if stdin has no document, or if stdin or stdout fails.
-    pub fn for_each_document(
+    pub fn for_each_document<P: Into<Processed>>(
         &mut self,
-        mut work: impl FnMut(Document, &Progress) -> Result<Document, Failure>,
+        mut work: impl FnMut(Document, &Progress) -> Result<P, Failure>,
     ) -> Result<(), Failure> {
         let mut seen = false;
         while let Some(line) = self.read_line()? {
             seen = true;
             let progress = self.progress.clone();
-            let result = match Document::from_line(&line) {
-                Ok(document) => {
-                    let image = document.image.to_string();
-                    work(document, &progress).map_err(|failure| (Some(image), failure))
+            let document = match Document::from_line(&line) {
+                Ok(document) => document,
+                Err(error) => {
+                    self.fail_document(None, error.into());
+                    continue;
                 }
-                Err(error) => Err((None, error.into())),
             };
-            match result {
-                Ok(document) => self.write_document(&document)?,
-                Err((image, failure)) => self.fail_document(image.as_deref(), failure),
+            let image = document.image.to_string();
+            let processed = match work(document, &progress) {
+                Ok(processed) => processed.into(),
+                Err(failure) => Processed {
+                    document: None,
+                    failures: vec![failure],
+                },
+            };
+            for failure in processed.failures {
+                self.fail_document(Some(&image), failure);
+            }
+            if let Some(document) = processed.document {
+                self.write_document(&document)?;
             }
         }
         if seen {

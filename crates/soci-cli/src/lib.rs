@@ -16,10 +16,10 @@ mod workers;
 
 pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};
 pub use failure::Failure;
-pub use io::{DownstreamGone, Io};
+pub use io::{DownstreamGone, Io, Processed};
 pub use log::replace_control_characters;
 pub use progress::{Bar, Progress};
 pub use run::{Tool, run_tool};
 pub use signals::on_signal;
-pub use size::{ByteSize, ByteSizeError};
+pub use size::{ByteSize, ByteSizeError, SizeArgument};
 pub use workers::run_parallel;

@@ -52,6 +52,42 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A size as an argument of an option, which knows whether it was given with a unit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SizeArgument {
+    /// The size.
+    pub size: ByteSize,
+    has_unit: bool,
+}
+
+/// The size in bytes from which on a number without a unit is plausible.
+const PLAUSIBLE_BYTES: u64 = 64 << 10;
+
+impl SizeArgument {
+    /// Warns if the size is a number of bytes that was most likely meant to have a unit, such as
+    /// `10` for `10MiB`. 0 is a number of its own.
+    pub fn warn_if_implausible(self, option: &str) {
+        let ByteSize(bytes) = self.size;
+        if self.has_unit || bytes == 0 || bytes >= PLAUSIBLE_BYTES {
+            return;
+        }
+        let unit = if bytes < 1 << 10 { "MiB" } else { "KiB" };
+        let plural = if bytes == 1 { "" } else { "s" };
+        tracing::warn!("{option} is {bytes} byte{plural}; did you mean {bytes}{unit}?");
+    }
+}
+
+impl FromStr for SizeArgument {
+    type Err = ByteSizeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self {
+            size: text.parse()?,
+            has_unit: text.ends_with('B'),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

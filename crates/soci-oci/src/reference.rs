@@ -9,6 +9,9 @@ use crate::Digest;
 
 mod registry;
 
+/// The longest tag, in characters (OCI distribution-spec, "Pulling manifests").
+pub const MAX_TAG_LENGTH: usize = 128;
+
 /// A reference to an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reference {
