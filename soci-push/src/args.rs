@@ -6,6 +6,7 @@ use clap::Parser;
 use soci_cli::{CommonArgs, Failure, Io, Tool, parse_count, parse_flag};
 use soci_registry_args::RegistryArgs;
 
+use crate::claims::Claims;
 use crate::push::Pusher;
 use crate::referrers::ExistingIndex;
 use crate::uploader::Mode;
@@ -19,10 +20,11 @@ use crate::uploader::Mode;
 #[command(
     name = "soci-push",
     version,
-    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-push --to registry.example/lazy/app:v1 < index.json\n  soci-push --tag '{tag}-soci' --tag '{tag}-soci-{arch}' < index.json\n  soci-push --dry-run < index.json | jq .push"
+    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-push --to registry.example/lazy/app:v1 < index.json\n  soci-push --to 'registry.example/lazy/app:{tag}' < several.json\n  soci-push --tag '{tag}-soci' --tag '{tag}-soci-{arch}' < index.json\n  soci-push --dry-run < index.json | jq .push"
 )]
 pub struct Args {
-    /// Repository, layout or archive to push to [default: that of the image]
+    /// Repository, layout or archive to push to, in whose tag {tag}, {digest} and {arch} are
+    /// replaced [default: that of the image]
     #[arg(long, value_name = "REF", env = "SOCI_TO")]
     to: Option<String>,
 
@@ -67,7 +69,7 @@ impl Tool for Args {
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let pusher = Pusher {
+        let mut pusher = Pusher {
             session: self.registry.session(),
             store: self.common.open_store()?,
             to: self.to,
@@ -79,6 +81,7 @@ impl Tool for Args {
             } else {
                 Mode::Write
             },
+            claims: Claims::default(),
         };
         io.for_each_document(|document, progress| pusher.push(document, progress))
     }

@@ -11,6 +11,8 @@ use soci_oci::soci::CONFIG;
 use soci_oci::{Descriptor, Digest, convert, layer};
 use soci_transport::{Source, parse_manifest};
 
+use crate::targets::Targets;
+
 /// What is pushed for one document.
 #[derive(Default)]
 pub(crate) struct Content {
@@ -20,7 +22,7 @@ pub(crate) struct Content {
     /// The SOCI indexes of version 1.
     pub(crate) referrers: Vec<Referrer>,
     /// The manifest or image index that the tags name. Absent if the plan asks for no converted
-    /// image.
+    /// image, and the user for no tag.
     pub(crate) tagged: Option<Manifest>,
 }
 
@@ -50,20 +52,20 @@ pub(crate) struct Referrer {
 }
 
 /// Gathers what is pushed for `document` from the store. If the destination is not where the image
-/// is, `source` is the source of the image, and the image is pushed too.
+/// is, the image is pushed too.
 pub(crate) fn gather(
     document: &Document,
     store: &Layout,
-    source: Option<&Source>,
+    targets: &Targets,
 ) -> Result<Content, Failure> {
     let mut gatherer = Gatherer {
         store,
-        source,
+        source: targets.source.as_ref(),
         content: Content::default(),
         index_blobs: BTreeMap::new(),
         image_blobs: BTreeMap::new(),
     };
-    gatherer.gather_document(document)?;
+    gatherer.gather_document(document, &targets.tags)?;
     gatherer.finish()
 }
 
@@ -79,12 +81,14 @@ struct Gatherer<'a> {
 }
 
 impl Gatherer<'_> {
-    fn gather_document(&mut self, document: &Document) -> Result<(), Failure> {
+    fn gather_document(&mut self, document: &Document, tags: &[String]) -> Result<(), Failure> {
         for entry in &document.manifests {
             self.add_soci_indexes(entry)?;
         }
         let tagged = match &document.converted {
-            Indexing::Pending => None,
+            Indexing::Pending if tags.is_empty() => None,
+            // Version 1 refers to the image, which gets the tags that the user named.
+            Indexing::Pending => Some(&document.root),
             Indexing::Done(converted) => Some(converted),
             // No layer was indexed. The tag then names the image itself, so that deployments that
             // use the tag still work.

@@ -1,17 +1,20 @@
-//! Pushes one image in five phases: resolve targets, gather, upload blobs, upload manifests, tag.
+//! Pushes one image: resolves its targets, gathers its content, uploads its blobs, and publishes it.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use soci_cli::{Failure, Progress};
-use soci_document::{Document, Exit, Push, ReferrersVia, Timing};
+use soci_cli::{Failure, Processed, Progress};
+use soci_document::{Document, Exit, Push, Timing};
 use soci_layout::Layout;
 use soci_oci::Reference;
 use soci_transport::{Destination, Session, Source};
 
-use crate::content::{BlobSet, Content, gather};
-use crate::referrers::{ExistingIndex, push_referrer};
-use crate::tags::TagNaming;
+use crate::claims::Claims;
+use crate::content::{BlobSet, gather};
+use crate::publish::publish;
+use crate::referrers::ExistingIndex;
+use crate::tags::{TagNaming, parse_destination};
+use crate::targets::Targets;
 use crate::uploader::{Counts, Mode, Uploader};
 
 /// Pushes images, as the command line asks for.
@@ -24,61 +27,57 @@ pub(crate) struct Pusher {
     pub(crate) existing_index: ExistingIndex,
     pub(crate) max_concurrent_uploads: NonZeroUsize,
     pub(crate) mode: Mode,
-}
-
-/// Where an image is pushed.
-struct Targets {
-    /// The repository, layout or archive that is written.
-    destination: Reference,
-    /// The tags of the converted image.
-    tags: Vec<String>,
-    /// The source of the image, if it is not the destination; the image is then copied.
-    source: Option<Source>,
+    /// The tags of the images that were pushed.
+    pub(crate) claims: Claims,
 }
 
 impl Pusher {
-    /// Pushes what a document names, and enters into the document what was pushed.
+    /// Pushes what a document names, and enters into the document what was pushed. The document is
+    /// returned together with failures if only a part of it was pushed.
     pub(crate) fn push(
-        &self,
+        &mut self,
         mut document: Document,
         progress: &Progress,
-    ) -> Result<Document, Failure> {
+    ) -> Result<Processed, Failure> {
         let started = Instant::now();
         check_is_indexed(&document)?;
         let targets = self.resolve_targets(&document)?;
-        let mut content = gather(&document, &self.store, targets.source.as_ref())?;
+        let mut content = gather(&document, &self.store, &targets)?;
         let blobs = std::mem::take(&mut content.blobs);
         let uploader = self.open_uploader(&targets, blobs, progress)?;
         uploader.upload_blobs()?;
-        let referrers = self.upload_manifests(&uploader, &content)?;
-        let tags = set_tags(&uploader, &content, &targets)?;
+        let published = publish(&uploader, &content, &targets, self.existing_index);
         let counts = uploader.finish()?;
         let push = Push {
-            repository: repository_name(&targets.destination),
-            tags,
-            referrers,
+            repository: targets.repository(),
+            tags: published.tags,
+            referrers: published.referrers,
             uploaded: counts.uploaded.into_inner(),
             existing: counts.existing.into_inner(),
             bytes: counts.bytes.into_inner(),
             dry_run: self.mode == Mode::DryRun,
         };
-        log_push(&document, &push);
+        if published.is_useful {
+            log_push(&document, &push);
+        }
         let timing = Timing {
             seconds: started.elapsed().as_secs_f64(),
             bytes: push.bytes,
         };
         document.push = Some(push);
         document.timing.insert("push".to_owned(), timing);
-        Ok(document)
+        Ok(Processed {
+            document: published.is_useful.then_some(document),
+            failures: published.failures,
+        })
     }
 
-    /// Resolves the destination, the tags, and the source if the image is copied.
-    fn resolve_targets(&self, document: &Document) -> Result<Targets, Failure> {
+    /// Resolves the destination, the tags, and the source if the image is copied. Returns an error
+    /// if another image of this run has one of the tags.
+    fn resolve_targets(&mut self, document: &Document) -> Result<Targets, Failure> {
         let image = document.image.reference();
-        let destination: Reference = match &self.to {
-            Some(to) => to
-                .parse()
-                .map_err(|error| Failure::new(Exit::Usage, error))?,
+        let destination = match &self.to {
+            Some(to) => parse_destination(to, document)?,
             None => image.clone(),
         };
         let naming = TagNaming {
@@ -93,11 +92,16 @@ impl Pusher {
         } else {
             Some(Source::open(&self.session, image)?)
         };
-        Ok(Targets {
+        let targets = Targets {
             destination,
             tags,
             source,
-        })
+        };
+        // The derived tags in the image's own repository are those of one image.
+        if self.to.is_some() || !self.tag_templates.is_empty() {
+            self.claims.take(&document.image, &targets)?;
+        }
+        Ok(targets)
     }
 
     /// Opens the destination for `blobs` and what names them.
@@ -130,28 +134,6 @@ impl Pusher {
         }
         Ok(Some(Destination::open(&self.session, reference)?))
     }
-
-    /// Uploads all manifests except the one that is tagged, and then the SOCI indexes of version 1,
-    /// whose subjects must exist. Returns how readers find the latter.
-    fn upload_manifests(
-        &self,
-        uploader: &Uploader<'_>,
-        content: &Content,
-    ) -> Result<ReferrersVia, Failure> {
-        let tagged = content.tagged.as_ref();
-        let tagged = tagged.map(|manifest| manifest.descriptor.digest);
-        for manifest in &content.manifests {
-            if tagged != Some(manifest.descriptor.digest) {
-                uploader.upload_manifest(manifest)?;
-            }
-        }
-        let mut via = ReferrersVia::None;
-        for referrer in &content.referrers {
-            let pushed = push_referrer(uploader, referrer, self.existing_index)?;
-            via = pushed.unwrap_or(via);
-        }
-        Ok(via)
-    }
 }
 
 /// Checks that a document has been through `soci-index`.
@@ -162,35 +144,6 @@ fn check_is_indexed(document: &Document) -> Result<(), Failure> {
     }
     Err(Failure::message(Exit::BadData, "the document has no index")
         .hint("pass it through soci-index first"))
-}
-
-/// Uploads the converted image under its tags, and returns the tags as references.
-fn set_tags(
-    uploader: &Uploader<'_>,
-    content: &Content,
-    targets: &Targets,
-) -> Result<Vec<String>, Failure> {
-    let Some(tagged) = &content.tagged else {
-        return Ok(Vec::new());
-    };
-    let tags = &targets.tags;
-    if tags.is_empty() {
-        let digest = tagged.descriptor.digest;
-        tracing::warn!(%digest, "the converted image gets no tag, since the image has none; name one with --tag");
-    }
-    // A registry takes the manifest together with its tag. In a layout, the tag names a blob that
-    // must exist.
-    if tags.is_empty() || !matches!(targets.destination, Reference::Registry(_)) {
-        uploader.upload_manifest(tagged)?;
-    }
-    let repository = repository_name(&targets.destination);
-    for tag in tags {
-        uploader.set_tag(tag, tagged)?;
-    }
-    Ok(tags
-        .iter()
-        .map(|tag| format!("{repository}:{tag}"))
-        .collect())
 }
 
 /// Logs what was pushed, or what a dry run would push.
@@ -204,15 +157,4 @@ fn log_push(document: &Document, push: &Push) {
     let action = if push.dry_run { "would push" } else { "pushed" };
     let image = document.image.as_str();
     tracing::info!(image, uploaded, existing, bytes, "{action}");
-}
-
-/// Returns the repository, layout or archive of a reference, without tag and digest.
-fn repository_name(reference: &Reference) -> String {
-    match reference {
-        Reference::Registry(reference) => {
-            format!("{}/{}", reference.registry, reference.repository)
-        }
-        Reference::Layout { path, .. } => format!("oci:{}", path.display()),
-        Reference::Archive { path, .. } => format!("oci-archive:{}", path.display()),
-    }
 }

@@ -55,6 +55,11 @@ pub(crate) fn push_referrer(
             warn_of_existing(subject, other, "another one is pushed beside it");
         }
     }
+    // Some registries send `OCI-Subject` and have no referrers API. If the list cannot be read, the
+    // header is believed.
+    if existing == ExistingIndex::Allow && put == Some(PutOutcome::StoredAsReferrer) {
+        listed = list_indexes(uploader, subject).unwrap_or_default();
+    }
     // An index that existed already may be missing from the list in the fallback tag.
     let put = put.unwrap_or(PutOutcome::Stored);
     uploader

@@ -4,10 +4,8 @@ use soci_cli::Failure;
 use soci_document::{Document, Exit, ManifestEntry};
 use soci_layout::REF_NAME;
 use soci_oci::Reference;
+use soci_oci::reference::MAX_TAG_LENGTH;
 use soci_oci::soci::CONVERTED_TAG_SUFFIX;
-
-/// The longest tag, in characters (OCI distribution-spec, "Pulling manifests").
-const MAX_TAG_LENGTH: usize = 128;
 
 /// What the tags of a converted image are made from.
 pub(crate) struct TagNaming<'a> {
@@ -24,9 +22,17 @@ impl TagNaming<'_> {
     /// Returns the tags of the converted image of `document`, each once: those of the templates,
     /// else the tag that the destination names, else the tag of the image with `-soci`. An image
     /// without a tag gets none by default.
+    ///
+    /// If the image is not converted, because the plan asks only for version 1, the image itself
+    /// gets the tag that the destination names, or those of the templates if it is copied.
     pub(crate) fn tags_of(&self, document: &Document) -> Result<Vec<String>, Failure> {
-        let explicit = self.to.filter(|to| names_tag(to));
+        let explicit = self.to.filter(|to| split_tag(to).1.is_some());
         let explicit = explicit.and(self.destination.tag());
+        let is_copied = !self.destination.same_repository(self.image);
+        let is_tagged = explicit.is_some() || is_copied && !self.templates.is_empty();
+        if document.converted.is_pending() && !is_tagged {
+            return Ok(Vec::new());
+        }
         let image_tag = self.image_tag(document);
         let default = [format!("{{tag}}{CONVERTED_TAG_SUFFIX}")];
         let templates = match (self.templates, explicit, &image_tag) {
@@ -77,11 +83,12 @@ impl TagNaming<'_> {
         if is_valid {
             return Ok(());
         }
+        let length = tag.chars().count();
         let tag: String = tag.escape_debug().take(150).collect();
         let message = format!(
-            "tag `{tag}`: expected up to {MAX_TAG_LENGTH} letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
+            "tag `{tag}` of {length} characters: expected up to {MAX_TAG_LENGTH} letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
         );
-        Err(Failure::message(Exit::Usage, message))
+        Err(Failure::message(Exit::Usage, message).hint("name another tag with --tag"))
     }
 
     const fn is_to_registry(&self) -> bool {
@@ -111,16 +118,47 @@ fn fill_template(
     }
 }
 
-/// Returns whether a destination names a tag. [`Reference`] does not tell, since it has the default
-/// tag `latest`.
-fn names_tag(to: &str) -> bool {
-    if let Some(path) = to.strip_prefix("oci:").or(to.strip_prefix("oci-archive:")) {
-        return path.contains(':');
+/// Parses a destination, in whose tag the placeholders are replaced.
+pub(crate) fn parse_destination(to: &str, document: &Document) -> Result<Reference, Failure> {
+    let parse = |text: &str| -> Result<Reference, Failure> {
+        text.parse()
+            .map_err(|error| Failure::new(Exit::Usage, error))
+    };
+    let (repository, Some(template)) = split_tag(to) else {
+        return parse(to);
+    };
+    if !template.contains('{') {
+        return parse(to);
     }
-    let name = to.split('@').next().unwrap_or(to);
-    name.rsplit('/')
-        .next()
-        .is_some_and(|last| last.contains(':'))
+    let destination = parse(repository)?;
+    let naming = TagNaming {
+        templates: &[],
+        to: None,
+        destination: &destination,
+        image: document.image.reference(),
+    };
+    let image_tag = naming.image_tag(document);
+    let tag = fill_template(template, image_tag.as_deref(), document)?;
+    naming.check_tag(&tag)?;
+    parse(&format!("{repository}:{tag}"))
+}
+
+/// Splits a destination into the repository, layout or archive and the tag, if it names one.
+/// [`Reference`] does not tell, since it has the default tag `latest`.
+fn split_tag(to: &str) -> (&str, Option<&str>) {
+    let path = to.strip_prefix("oci:").or(to.strip_prefix("oci-archive:"));
+    let colon = match path {
+        Some(path) => path.find(':').map(|colon| to.len() - path.len() + colon),
+        None => {
+            let name = to.split('@').next().unwrap_or(to);
+            let last = name.rfind('/').map_or(0, |slash| slash + 1);
+            name[last..].find(':').map(|colon| last + colon)
+        }
+    };
+    match colon {
+        Some(colon) => (&to[..colon], Some(&to[colon + 1..])),
+        None => (to, None),
+    }
 }
 
 /// Returns the architectures that were indexed, joined by `-`.
@@ -140,22 +178,33 @@ mod tests {
     use soci_oci::Descriptor;
 
     fn tags_of(templates: &[&str], to: Option<&str>, image: &str) -> Result<Vec<String>, Failure> {
+        name_tags(templates, to, &document_of(image))
+    }
+
+    /// Returns the document of an image that was converted.
+    fn document_of(image: &str) -> Document {
         let root = Descriptor::of("application/vnd.oci.image.manifest.v1+json", b"");
         let mut descriptor = root.clone();
         descriptor.platform = Some("linux/arm64".parse().expect("a platform"));
         let manifests = serde_json::json!([{"descriptor": descriptor, "plan": {"action": "index"}, "layers": []}]);
-        let value =
-            serde_json::json!({"version": 1, "image": image, "root": root, "manifests": manifests});
-        let document: Document = serde_json::from_value(value).expect("a document");
+        let value = serde_json::json!({"version": 1, "image": image, "root": root, "manifests": manifests, "converted": root});
+        serde_json::from_value(value).expect("a document")
+    }
+
+    fn name_tags(
+        templates: &[&str],
+        to: Option<&str>,
+        document: &Document,
+    ) -> Result<Vec<String>, Failure> {
         let templates: Vec<String> = templates.iter().map(ToString::to_string).collect();
-        let destination = to.unwrap_or(image).parse().expect("a reference");
+        let destination = parse_destination(to.unwrap_or(document.image.as_str()), document)?;
         let naming = TagNaming {
             templates: &templates,
             to,
             destination: &destination,
             image: document.image.reference(),
         };
-        naming.tags_of(&document)
+        naming.tags_of(document)
     }
 
     #[test]
@@ -198,6 +247,42 @@ mod tests {
             tags_of(&["x"], Some("r.example/b:lazy"), "r.example/a:v1").expect("tags"),
             ["x"]
         );
+    }
+
+    #[test]
+    fn are_filled_in_in_the_destination() {
+        let image = "r.example/a:v1";
+        for (to, tag) in [
+            ("r.example:5000/b:{tag}", "v1"),
+            ("r.example/b:x-{tag}-{arch}", "x-v1-arm64"),
+            ("b:{tag}", "v1"),
+            ("[::1]:5000/b:{tag}", "v1"),
+            ("oci:dir:{tag}", "v1"),
+            ("oci-archive:a.tar:{arch}", "arm64"),
+        ] {
+            assert_eq!(tags_of(&[], Some(to), image).expect(to), [tag], "{to}");
+        }
+        for to in ["r.example/b:{other}", "r.example/b:{tag}{tag", "oci:d:{x}"] {
+            let failure = tags_of(&[], Some(to), image).expect_err(to);
+            assert_eq!(failure.exit, Exit::Usage, "{to}");
+        }
+    }
+
+    #[test]
+    fn of_an_image_that_is_not_converted_are_those_that_the_user_named() {
+        let mut document = document_of("r.example/a:v1");
+        document.converted = soci_document::Indexing::Pending;
+        for (templates, to, tags) in [
+            (&[][..], None, &[][..]),
+            (&[], Some("r.example/b"), &[]),
+            (&[], Some("r.example/b:v1"), &["v1"]),
+            (&[], Some("r.example/b:{tag}"), &["v1"]),
+            (&["x"], Some("r.example/b"), &["x"]),
+            (&["x"], None, &[]),
+        ] {
+            let named = name_tags(templates, to, &document).expect("tags");
+            assert_eq!(named, tags, "{templates:?} {to:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod stages;
 #[path = "../../../tests/every_tool/stores.rs"]
 mod stores;
 mod uploads;
+mod versions;
 
 use std::path::PathBuf;
 
@@ -195,11 +196,26 @@ fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str])
 fn assert_push_fails(finished: Finished, code: i32) -> Finished {
     let finished = finished.ends_with(code);
     assert!(finished.stdout.is_empty(), "{finished:?}");
-    let errors = finished.stderr.lines();
-    let errors =
-        errors.filter(|line| line.starts_with("soci-push: ") && line.contains("/app:v1: "));
-    assert_eq!(errors.count(), 1, "{}", finished.stderr);
+    assert_eq!(count_errors(&finished), 1, "{}", finished.stderr);
     finished
+}
+
+/// Asserts that a push failed with this status and one error, and wrote one document, because a part
+/// of the image was pushed. Returns the document too.
+#[track_caller]
+fn assert_partly_pushed(finished: Finished, code: i32) -> (Finished, Value) {
+    let finished = finished.ends_with(code);
+    assert_eq!(count_errors(&finished), 1, "{}", finished.stderr);
+    let mut documents = finished.documents();
+    assert_eq!(documents.len(), 1, "{documents:?}");
+    (finished, documents.remove(0))
+}
+
+/// Counts the errors about the image.
+fn count_errors(finished: &Finished) -> usize {
+    let lines = finished.stderr.lines();
+    let lines = lines.filter(|line| line.starts_with("soci-push: error: "));
+    lines.filter(|line| line.contains("/app:v1: ")).count()
 }
 
 fn array(value: &Value) -> &[Value] {

@@ -296,14 +296,19 @@ fn refuses_an_upload_location_without_tls() {
 fn fails_when_the_registry_stored_another_digest() {
     let image = IndexedImage::of(&two_layers());
     let other = image::digest(b"something else");
-    for glob in [UPLOADS, "*/manifests/sha256:*", "*/manifests/v1-soci"] {
+    // Each version of the index has a manifest.
+    for (glob, puts) in [
+        (UPLOADS, 1),
+        ("*/manifests/sha256:*", 2),
+        ("*/manifests/v1-soci", 1),
+    ] {
         let fault = Fault::header("Docker-Content-Digest", &other);
         let registry = Faulty::setup().rule(Rule::on("PUT", glob, fault)).start();
         let push = image
             .push(&registry)
             .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
-        let ended = assert_push_fails(push.run(), 76);
+        let ended = push.run().ends_with(76);
         ended.says(&format!("stored as `{other}`, expected `sha256:"));
-        assert_eq!(registry.count("PUT", glob), 1, "{}", registry.log());
+        assert_eq!(registry.count("PUT", glob), puts, "{}", registry.log());
     }
 }

@@ -1,0 +1,99 @@
+//! The tags that the images of one run take, so that no image replaces another one of the same run.
+
+use std::collections::BTreeMap;
+
+use soci_cli::Failure;
+use soci_document::{Exit, ImageReference};
+
+use crate::targets::Targets;
+
+/// The tags that were taken, as full references, each with its image.
+#[derive(Default)]
+pub(crate) struct Claims(BTreeMap<String, ImageReference>);
+
+impl Claims {
+    /// Takes all tags of `targets` for `image`, or returns an error if another image of this run
+    /// has one of them. An image may be pushed twice.
+    pub(crate) fn take(
+        &mut self,
+        image: &ImageReference,
+        targets: &Targets,
+    ) -> Result<(), Failure> {
+        let repository = targets.repository();
+        let names: Vec<String> = targets
+            .tags
+            .iter()
+            .map(|tag| format!("{repository}:{tag}"))
+            .collect();
+        for name in &names {
+            if let Some(other) = self.0.get(name)
+                && other.reference() != image.reference()
+            {
+                return Err(conflict(name, &repository, [other, image]));
+            }
+        }
+        for name in names {
+            self.0.entry(name).or_insert_with(|| image.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Returns the error for two images with the same destination.
+fn conflict(name: &str, repository: &str, images: [&ImageReference; 2]) -> Failure {
+    let [first, second] = images;
+    let message = format!("`{name}` is the destination of both `{first}` and `{second}`");
+    let hint = if first.reference().tag() == second.reference().tag() {
+        "push each image in a run of its own, with another --to".to_owned()
+    } else {
+        format!("give each image its own tag, such as with `--to {repository}:{{tag}}`")
+    };
+    Failure::message(Exit::Usage, message).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(destination: &str, tags: &[&str]) -> Targets {
+        Targets {
+            destination: destination.parse().expect("a reference"),
+            tags: tags.iter().map(ToString::to_string).collect(),
+            source: None,
+        }
+    }
+
+    fn image(text: &str) -> ImageReference {
+        text.parse().expect("a reference")
+    }
+
+    #[test]
+    fn reject_a_second_image_and_name_both() {
+        let mut claims = Claims::default();
+        let first = targets("r.example/all", &["a", "b"]);
+        claims.take(&image("app:v1"), &first).expect("free");
+        claims
+            .take(&image("docker.io/library/app:v1"), &first)
+            .expect("the same image");
+        let second = targets("r.example/all", &["c", "b"]);
+        let failure = claims.take(&image("app:v2"), &second).expect_err("taken");
+        assert_eq!(failure.exit, Exit::Usage);
+        let message = failure.error.to_string();
+        for text in ["`r.example/all:b`", "`app:v1`", "`app:v2`"] {
+            assert!(message.contains(text), "{message}");
+        }
+        let hint = failure.hint.expect("a hint");
+        assert!(hint.contains("--to r.example/all:{tag}"), "{hint}");
+        let free = targets("r.example/other", &["b"]);
+        claims.take(&image("app:v2"), &free).expect("free");
+    }
+
+    #[test]
+    fn do_not_advise_a_template_that_gives_the_same_tag() {
+        let mut claims = Claims::default();
+        let targets = targets("oci:all", &["v1-soci"]);
+        claims.take(&image("one:v1"), &targets).expect("free");
+        let failure = claims.take(&image("two:v1"), &targets).expect_err("taken");
+        assert!(!failure.hint.expect("a hint").contains("{tag}"));
+    }
+}

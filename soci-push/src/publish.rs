@@ -1,0 +1,142 @@
+//! Publishes what an image needs in its registry: manifests first, its tags next, and the SOCI
+//! indexes of version 1 last.
+//!
+//! Version 1 needs a registry with referrers, and version 2 does not. So the failure of one version
+//! does not keep the other from the registry.
+
+use soci_cli::Failure;
+use soci_document::{Exit, ReferrersVia};
+use soci_oci::Reference;
+
+use crate::content::{Content, Manifest};
+use crate::referrers::{ExistingIndex, push_referrer};
+use crate::targets::Targets;
+use crate::uploader::Uploader;
+
+/// What was published of one image, and what failed.
+pub(crate) struct Published {
+    /// The tags that name the image now, each as a full reference.
+    pub(crate) tags: Vec<String>,
+    /// How readers find the SOCI indexes of version 1.
+    pub(crate) referrers: ReferrersVia,
+    /// Whether a tag, an image without tags or a SOCI index of version 1 was published, or none was
+    /// asked for.
+    pub(crate) is_useful: bool,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// Publishes `content`, whose blobs are uploaded. A failed tag does not keep the other tags from
+/// being set, nor does the failure of one version of the index keep the other from being published.
+pub(crate) fn publish(
+    uploader: &Uploader<'_>,
+    content: &Content,
+    targets: &Targets,
+    existing: ExistingIndex,
+) -> Published {
+    let mut published = Published {
+        tags: Vec::new(),
+        referrers: ReferrersVia::None,
+        is_useful: content.tagged.is_none() && content.referrers.is_empty(),
+        failures: Vec::new(),
+    };
+    if let Err(failure) = published.publish_image(uploader, content, targets) {
+        // The subjects of version 1 are among the manifests of a copied image. Another registry
+        // error than a refusal would most likely repeat itself.
+        let is_refused = matches!(failure.exit, Exit::BadData | Exit::Protocol);
+        let is_final = targets.source.is_some() || !is_refused;
+        published.failures.push(failure);
+        if is_final {
+            return published;
+        }
+    }
+    published.publish_referrers(uploader, content, existing);
+    published
+}
+
+impl Published {
+    /// Uploads the manifests, and sets the tags.
+    fn publish_image(
+        &mut self,
+        uploader: &Uploader<'_>,
+        content: &Content,
+        targets: &Targets,
+    ) -> Result<(), Failure> {
+        let tagged = content.tagged.as_ref();
+        let digest = tagged.map(|manifest| manifest.descriptor.digest);
+        for manifest in &content.manifests {
+            if digest != Some(manifest.descriptor.digest) {
+                uploader.upload_manifest(manifest)?;
+            }
+        }
+        match tagged {
+            Some(tagged) => self.set_tags(uploader, tagged, targets),
+            None => Ok(()),
+        }
+    }
+
+    /// Uploads the image that is tagged, and points each tag to it.
+    fn set_tags(
+        &mut self,
+        uploader: &Uploader<'_>,
+        tagged: &Manifest,
+        targets: &Targets,
+    ) -> Result<(), Failure> {
+        let tags = &targets.tags;
+        if tags.is_empty() {
+            let digest = tagged.descriptor.digest;
+            tracing::warn!(%digest, "the converted image gets no tag, since the image has none; name one with --tag");
+        }
+        // A registry takes the manifest together with its tag. In a layout, the tag names a blob
+        // that must exist.
+        if tags.is_empty() || !matches!(targets.destination, Reference::Registry(_)) {
+            uploader.upload_manifest(tagged)?;
+            self.is_useful |= tags.is_empty();
+        }
+        let repository = targets.repository();
+        for tag in tags {
+            match uploader.set_tag(tag, tagged) {
+                Ok(()) => {
+                    self.tags.push(format!("{repository}:{tag}"));
+                    self.is_useful = true;
+                }
+                Err(failure) => self.failures.push(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes the SOCI indexes of version 1, whose subjects exist by now.
+    fn publish_referrers(
+        &mut self,
+        uploader: &Uploader<'_>,
+        content: &Content,
+        existing: ExistingIndex,
+    ) {
+        for referrer in &content.referrers {
+            match push_referrer(uploader, referrer, existing) {
+                Ok(via) => {
+                    self.referrers = via.unwrap_or(self.referrers);
+                    self.is_useful = true;
+                }
+                Err(failure) => self.failures.push(explain_version_2(failure, &self.tags)),
+            }
+        }
+    }
+}
+
+/// Adds to a failure of version 1 what was published nevertheless, and the way out.
+fn explain_version_2(failure: Failure, tags: &[String]) -> Failure {
+    let way_out =
+        "version 2 needs no referrers: leave out version 1 with `soci-plan --index-version v2`";
+    let hint = match &failure.hint {
+        Some(hint) => format!("{hint}; or {way_out}"),
+        None => way_out.to_owned(),
+    };
+    let hint = match tags {
+        [] => hint,
+        tags => format!("{} is complete; {hint}", tags.join(", ")),
+    };
+    failure
+        .context("cannot publish the SOCI index of version 1")
+        .hint(hint)
+}

@@ -1,0 +1,27 @@
+//! Where an image is pushed.
+
+use soci_oci::Reference;
+use soci_transport::Source;
+
+/// Where an image is pushed.
+pub(crate) struct Targets {
+    /// The repository, layout or archive that is written.
+    pub(crate) destination: Reference,
+    /// The tags of the converted image, or of the image if it is not converted.
+    pub(crate) tags: Vec<String>,
+    /// The source of the image, if it is not the destination; the image is then copied.
+    pub(crate) source: Option<Source>,
+}
+
+impl Targets {
+    /// Returns the repository, layout or archive, without tag and digest.
+    pub(crate) fn repository(&self) -> String {
+        match &self.destination {
+            Reference::Registry(reference) => {
+                format!("{}/{}", reference.registry, reference.repository)
+            }
+            Reference::Layout { path, .. } => format!("oci:{}", path.display()),
+            Reference::Archive { path, .. } => format!("oci-archive:{}", path.display()),
+        }
+    }
+}
