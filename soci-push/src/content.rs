@@ -87,12 +87,11 @@ impl Gatherer<'_> {
         }
         let tagged = match &document.converted {
             Indexing::Pending if tags.is_empty() => None,
-            // Version 1 refers to the image, which gets the tags that the user named.
-            Indexing::Pending => Some(&document.root),
             Indexing::Done(converted) => Some(converted),
-            // No layer was indexed. The tag then names the image itself, so that deployments that
-            // use the tag still work.
-            Indexing::Empty => Some(&document.root),
+            // The tag names the image itself if it is not converted: if no layer was indexed, so
+            // that deployments that use the tag still work, and if the user named a tag for an
+            // image with an index of version 1.
+            Indexing::Empty | Indexing::Pending => Some(&document.root),
         };
         if self.source.is_some()
             && (tagged == Some(&document.root) || !self.content.referrers.is_empty())

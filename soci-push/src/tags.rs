@@ -143,20 +143,18 @@ pub(crate) fn parse_destination(to: &str, document: &Document) -> Result<Referen
     parse(&format!("{repository}:{tag}"))
 }
 
-/// Splits a destination into the repository, layout or archive and the tag, if it names one.
+/// Splits a destination into the repository, layout or archive and the tag, if it names one, and
+/// leaves out a digest.
 /// [`Reference`] does not tell, since it has the default tag `latest`.
 fn split_tag(to: &str) -> (&str, Option<&str>) {
+    let to = to.split('@').next().unwrap_or(to);
     let path = to.strip_prefix("oci:").or(to.strip_prefix("oci-archive:"));
-    let colon = match path {
-        Some(path) => path.find(':').map(|colon| to.len() - path.len() + colon),
-        None => {
-            let name = to.split('@').next().unwrap_or(to);
-            let last = name.rfind('/').map_or(0, |slash| slash + 1);
-            name[last..].find(':').map(|colon| last + colon)
-        }
+    let start = match path {
+        Some(path) => to.len() - path.len(),
+        None => to.rfind('/').map_or(0, |slash| slash + 1),
     };
-    match colon {
-        Some(colon) => (&to[..colon], Some(&to[colon + 1..])),
+    match to[start..].split_once(':') {
+        Some((name, tag)) => (&to[..start + name.len()], Some(tag)),
         None => (to, None),
     }
 }

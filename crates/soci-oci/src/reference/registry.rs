@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::RegistryReference;
+use super::{MAX_TAG_LENGTH, RegistryReference};
 use crate::digest::DigestError;
 
 /// The registry of a reference that names none.
@@ -14,9 +14,6 @@ const LEGACY_REGISTRY: &str = "index.docker.io";
 
 /// The maximum length of a repository in characters.
 const REPOSITORY_LIMIT: usize = 255;
-
-/// The maximum length of a tag in characters (OCI distribution-spec, "Pulling manifests").
-const TAG_LIMIT: usize = 128;
 
 /// What is wrong with a reference.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +30,7 @@ pub(super) enum RegistryReferenceError {
     LongRepository,
     #[error("the tag is malformed")]
     Tag,
-    #[error("the tag is longer than {TAG_LIMIT} characters")]
+    #[error("the tag is longer than {MAX_TAG_LENGTH} characters")]
     LongTag,
     #[error(transparent)]
     Digest(#[from] DigestError),
@@ -105,7 +102,7 @@ fn check_tag(tag: &str) -> Result<&str, RegistryReferenceError> {
     if tag.is_empty() || tag.starts_with(['.', '-']) || !tag.bytes().all(is_valid) {
         return Err(RegistryReferenceError::Tag);
     }
-    if tag.len() > TAG_LIMIT {
+    if tag.len() > MAX_TAG_LENGTH {
         return Err(RegistryReferenceError::LongTag);
     }
     Ok(tag)
