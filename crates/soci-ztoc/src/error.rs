@@ -7,13 +7,23 @@ use crate::entry::display_name;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScanError {
-    /// The gzip stream is damaged, cut short, followed by other bytes, or not gzip at all.
-    #[error("gzip data is damaged at compressed offset {offset}: {reason}")]
+    /// The gzip stream is corrupt, cut short, or not gzip at all.
+    #[error("gzip stream is corrupt at compressed offset {offset}: {reason}")]
     GzipData {
-        /// Compressed bytes consumed before the damage was found.
+        /// Compressed bytes consumed before the fault was found.
         offset: u64,
         /// What is wrong, in the words of zlib.
         reason: String,
+    },
+    /// The gzip stream is complete, but is followed by bytes that are not another gzip member.
+    #[error(
+        "gzip stream ends at compressed offset {offset}, but other bytes follow: the first is {first:#04x}"
+    )]
+    TrailingData {
+        /// Compressed offset of the first byte after the stream.
+        offset: u64,
+        /// The first byte after the stream.
+        first: u8,
     },
     /// zlib reads a gzip header that the readers of a ztoc refuse.
     #[error("header of gzip member {member} at compressed offset {offset} {fault}")]
@@ -88,14 +98,6 @@ pub enum ScanError {
     /// The decompressor could not allocate its state.
     #[error("not enough memory for the decompressor")]
     OutOfMemory,
-}
-
-impl ScanError {
-    /// Returns whether the tar is valid but holds an entry that a ztoc cannot describe. Such a
-    /// layer can be left without a ztoc while the other layers of the image are indexed.
-    pub const fn is_unindexable_tar(&self) -> bool {
-        matches!(self, Self::UnsupportedEntryType { .. })
-    }
 }
 
 /// What the readers of a ztoc (Go's `compress/gzip`) refuse in a header that zlib accepts.

@@ -28,6 +28,7 @@
 
 mod checkpoint;
 mod compression;
+mod content_format;
 mod decode;
 mod encode;
 mod entry;
@@ -49,6 +50,7 @@ mod violations;
 mod ztoc;
 
 pub use compression::Compression;
+pub use content_format::ContentFormat;
 pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};

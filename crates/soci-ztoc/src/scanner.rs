@@ -98,9 +98,10 @@ impl LayerScanner {
     ///
     /// # Errors
     ///
-    /// Returns [`ScanError::GzipData`] for a damaged gzip stream and [`ScanError::Limit`] for a
-    /// layer that exceeds a limit. The scanner cannot be used afterwards. All other errors are
-    /// returned by [`LayerScanner::finish`], since damage of the gzip stream takes precedence.
+    /// Returns [`ScanError::GzipData`] for a corrupt gzip stream, [`ScanError::TrailingData`] for
+    /// bytes after it, and [`ScanError::Limit`] for a layer that exceeds a limit. The scanner cannot
+    /// be used afterwards. All other errors are returned by [`LayerScanner::finish`], since a fault
+    /// of the gzip stream takes precedence.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<SpanStart>, ScanError> {
         let mut starts = Vec::new();
         let Self { spans, tar, .. } = self;

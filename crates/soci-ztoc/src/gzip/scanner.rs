@@ -19,8 +19,9 @@ const USUAL_RATIO: u64 = 4;
 /// claim until the layer was read.
 const MAX_RESERVATION: u64 = 256 << 20;
 
-/// The first byte of a gzip member (RFC 1952, section 2.3.1).
+/// The first two bytes of a gzip member (RFC 1952, section 2.3.1).
 const GZIP_ID1: u8 = 0x1f;
+const GZIP_ID2: u8 = 0x8b;
 
 /// Bytes of output between two moves of the history. Large enough that moving 32 KiB costs
 /// little, small enough that all of it stays in the second-level cache.
@@ -56,6 +57,8 @@ pub(crate) struct GzipScanner {
     member: u64,
     /// Compressed offset of the start of the member.
     member_start: u64,
+    /// The first two bytes of the member, as far as they have arrived.
+    member_id: [Option<u8>; 2],
     /// Uncompressed bytes produced so far, over all members.
     produced: u64,
     /// Value of `produced` at the start of the member.
@@ -115,6 +118,7 @@ impl GzipScanner {
             checksum: Checksum::for_first_byte(GZIP_ID1),
             member: 0,
             member_start: 0,
+            member_id: [None; 2],
             produced: 0,
             member_produced: 0,
             checkpoint_produced: 0,
@@ -178,6 +182,7 @@ impl GzipScanner {
         self.history = 0;
         self.member = self.member.saturating_add(1);
         self.member_start = self.bytes_consumed();
+        self.member_id = [None; 2];
         self.member_produced = self.produced;
         Ok(())
     }
@@ -203,11 +208,15 @@ impl GzipScanner {
         if source.is_empty() {
             return Ok(false);
         }
+        let before = self.bytes_consumed().saturating_sub(self.member_start);
+        let before = usize::try_from(before).unwrap_or(usize::MAX);
+        for (id, &byte) in self.member_id.iter_mut().skip(before).zip(source) {
+            *id = Some(byte);
+        }
         let step = self.header.run(source, &mut [], StopAt::BlockEnd);
         let step = step.map_err(|error| self.zlib_error(error))?;
         let used = source.get(..step.consumed).unwrap_or_default();
-        let is_start = self.bytes_consumed() == self.member_start;
-        if let (true, Some(&first)) = (is_start, used.first()) {
+        if let (0, Some(&first)) = (before, used.first()) {
             self.checksum = Checksum::for_first_byte(first);
         }
         self.check_header(used, sink);
@@ -342,7 +351,16 @@ impl GzipScanner {
         }
     }
 
+    /// Returns the error for data that cannot be decompressed. After the first member, data that
+    /// does not even start as a gzip member is not a part of the stream.
     fn data_error(&self, reason: &impl ToString) -> ScanError {
+        if let [Some(first), second] = self.member_id
+            && self.member > 0
+            && (first != GZIP_ID1 || second.is_some_and(|second| second != GZIP_ID2))
+        {
+            let offset = self.member_start;
+            return ScanError::TrailingData { offset, first };
+        }
         ScanError::GzipData {
             offset: self.bytes_consumed(),
             reason: reason.to_string(),

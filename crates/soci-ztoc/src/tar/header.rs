@@ -113,6 +113,11 @@ impl Header {
     }
 }
 
+/// Returns whether a block is a header: whether its checksum is right.
+pub(crate) fn is_header(block: &[u8; BLOCK_SIZE]) -> bool {
+    detect_format(block).is_ok()
+}
+
 /// Verifies the checksum and returns the dialect.
 fn detect_format(block: &[u8; BLOCK_SIZE]) -> Result<Format, TarFault> {
     let expected = parse_octal(field_bytes(block, CHECKSUM));

@@ -58,7 +58,7 @@ fn check_case(case: &LayerCase, chunk_length: ChunkLength<'_>, label: &str) {
 /// Returns the kind under which the reference's error is recorded.
 fn recorded_kind(error: &ScanError) -> &'static str {
     match error {
-        ScanError::GzipData { .. } => "gzip_data_error",
+        ScanError::GzipData { .. } | ScanError::TrailingData { .. } => "gzip_data_error",
         ScanError::GzipHeader { member: 0, .. } => "gzip_first_header",
         ScanError::GzipHeader { .. } => "gzip_member_header",
         ScanError::TarHeader { .. } => "tar_invalid_header",
