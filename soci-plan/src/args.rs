@@ -1,16 +1,16 @@
 //! The command line of `soci-plan`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use soci_cli::{CommonArgs, Failure, Io, SizeArgument, Tool, parse_flag};
+use soci_cli::{CommonArgs, Failure, Io, SizeArgument, Tool, parse_flag, print_decisions};
 use soci_document::{Document, Exit, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
 use crate::plan::{PlanRequest, plan_document};
-use crate::{explain, prefetch, reuse, tag};
+use crate::{prefetch, reuse, tag};
 
 /// Decide which manifests and layers of an image are indexed
 ///
@@ -135,14 +135,13 @@ impl Tool for Args {
         self.span_size
             .warn_if_implausible("--span-size (SOCI_SPAN_SIZE)");
         let request = self.into_request()?;
-        io.for_each_document(|mut document, _| {
+        io.for_each_document(|mut document, progress| {
             plan_document(&mut document, &request)?;
             tag::warn_of_long_tag(&document);
             let layers = count_planned_layers(&document);
             tracing::info!(image = document.image.as_str(), layers, "planned");
             if explain {
-                // A table that cannot be printed does not fail the run.
-                drop(std::io::stderr().write_all(explain::format_table(&document).as_bytes()));
+                print_decisions(&document, progress);
             }
             if layers == 0 {
                 report_no_layers(&document, require_layers)?;

@@ -4,7 +4,6 @@
 //! it out. `soci-plan` reads no layer and no store, and sends no request.
 
 mod args;
-mod explain;
 mod plan;
 mod prefetch;
 mod reuse;

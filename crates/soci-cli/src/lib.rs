@@ -5,6 +5,7 @@
 //! the failure, and returns the exit status. Nothing else prints or exits.
 
 mod args;
+mod decisions;
 mod failure;
 mod io;
 mod log;
@@ -15,6 +16,7 @@ mod size;
 mod workers;
 
 pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};
+pub use decisions::print_decisions;
 pub use failure::Failure;
 pub use io::{DownstreamGone, Io, Processed};
 pub use log::replace_control_characters;

@@ -75,15 +75,34 @@ pub enum LayerReason {
     UnsupportedCompression,
 }
 
-/// Why a planned layer turned out not to be indexable. The layer itself is sound, and a container
-/// starts without a ztoc for it.
+/// Why a planned layer turned out not to be indexable. Its digest is right, so it was not damaged
+/// on the way, and a container starts without a ztoc for it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnindexableReason {
+    /// It has 0 bytes, but its media type says gzip.
+    Empty,
+    /// Its first bytes show another format than its media type says.
+    Mislabelled,
+    /// Other bytes follow its gzip stream.
+    TrailingData,
     /// Its tar has entries that a ztoc cannot hold.
     UnindexableTar,
+    /// Its gzip stream or tar is corrupt, cut off, or beyond a limit.
+    Unreadable,
     /// Every reader would reject its ztoc, or fail on it.
     UnreadableBySnapshotter,
+}
+
+impl UnindexableReason {
+    /// Returns whether the layer is not what its media type says, so that the builder of the image
+    /// is at fault. `soci-index --strict` refuses such layers.
+    pub const fn is_malformed(self) -> bool {
+        match self {
+            Self::Empty | Self::Mislabelled | Self::TrailingData | Self::Unreadable => true,
+            Self::UnindexableTar | Self::UnreadableBySnapshotter => false,
+        }
+    }
 }
 
 /// Displays a reason with its name in the document, such as `below-min-layer-size`.

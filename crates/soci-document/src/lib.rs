@@ -7,6 +7,7 @@
 mod decision;
 mod duplicate_keys;
 mod exit;
+mod explanation;
 mod image;
 mod indexing;
 mod lines;
@@ -17,6 +18,7 @@ pub use decision::{
     LayerDecision, LayerReason, ManifestDecision, ManifestReason, UnindexableReason,
 };
 pub use exit::{Classify, Exit};
+pub use explanation::Explanation;
 pub use image::ImageReference;
 pub use indexing::Indexing;
 pub use lines::{DocumentError, MAX_LINE};

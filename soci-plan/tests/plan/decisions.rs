@@ -100,6 +100,26 @@ fn skips_layers_below_the_minimum_size_and_without_gzip() {
 }
 
 /// A8: a foreign layer is indexed if the registry holds it.
+/// `--explain` prints the decisions, and then the cause and cure of each reason once.
+#[test]
+fn explains_every_decision() {
+    let content = vec![7; 30_000];
+    let pulled = Pulled::of(&[Image::new("linux/amd64")
+        .layer(Layer::zstd(&[("app", &content)]))
+        .layer(Layer::zstd(&[("other", &content)]))
+        .layer(Layer::stored(&[("app", &content)]))]);
+    let arguments = ["--min-layer-size", "0", "--explain"];
+    let finished = pulled.plan(&arguments).succeeds();
+    let stderr = &finished.stderr;
+    assert_eq!(stderr.matches("  skip: unsupported-compression\n").count(), 2);
+    assert_eq!(stderr.matches("  index\n").count(), 1);
+    let explanation = "\n  unsupported-compression: the layer has a compression that a ztoc cannot \
+        describe, such as zstd; rebuild with `docker buildx build --output ";
+    assert_eq!(stderr.matches(explanation).count(), 1, "{stderr}");
+    let quiet = pulled.plan(&[&arguments[..], &["--quiet"]].concat());
+    assert_eq!(quiet.succeeds().stderr, "");
+}
+
 #[test]
 fn skips_foreign_layers_that_the_registry_lacks() {
     let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
