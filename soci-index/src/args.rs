@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, parse_count, parse_flag};
+use soci_cli::{CommonArgs, Failure, Io, Tool, parse_count, parse_flag, print_decisions};
 use soci_registry_args::RegistryArgs;
 use soci_transport::MemoryBudget;
 
-use crate::context::{Context, Reuse};
+use crate::context::{Context, Reuse, Strictness};
 use crate::image::index_image;
 
 /// The default build tool identifier, such as `soci-index 0.1.0`.
@@ -26,6 +26,10 @@ const CHUNK_MEMORY: usize = 4 << 20;
     version,
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-index --jobs 4 < plan.json > index.json\n  soci-index < plan.json | jq '.manifests[].layers[].ztoc.digest'"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Args {
     /// Layers to read at a time [default: the number of processors]
     #[arg(long, value_name = "N", env = "SOCI_JOBS", value_parser = parse_count)]
@@ -38,6 +42,14 @@ pub struct Args {
     /// Build every ztoc anew: reuse none from the store or from SOCI indexes in a registry
     #[arg(long, env = "SOCI_FORCE", value_parser = parse_flag)]
     force: bool,
+
+    /// Fail if a layer is not what its media type says, instead of skipping the layer with a warning
+    #[arg(long, env = "SOCI_STRICT", value_parser = parse_flag)]
+    strict: bool,
+
+    /// Print a table of what became of each layer to stderr
+    #[arg(long, env = "SOCI_EXPLAIN", value_parser = parse_flag)]
+    explain: bool,
 
     #[command(flatten)]
     registry: RegistryArgs,
@@ -64,7 +76,19 @@ impl Tool for Args {
             } else {
                 Reuse::IfFound
             },
+            strictness: if self.strict {
+                Strictness::Strict
+            } else {
+                Strictness::Lenient
+            },
         };
-        io.for_each_document(|document, progress| index_image(&context, document, progress))
+        let explain = self.explain && !self.common.quiet;
+        io.for_each_document(|document, progress| {
+            let document = index_image(&context, document, progress)?;
+            if explain {
+                print_decisions(&document, progress);
+            }
+            Ok(document)
+        })
     }
 }

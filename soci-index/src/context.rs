@@ -19,6 +19,7 @@ pub(crate) struct Context {
     /// The build tool identifier to record in ztocs and SOCI indexes.
     pub(crate) build_tool_identifier: String,
     pub(crate) reuse: Reuse,
+    pub(crate) strictness: Strictness,
 }
 
 /// Whether ztocs that were built before are reused.
@@ -28,6 +29,15 @@ pub(crate) enum Reuse {
     IfFound,
     /// Every ztoc is built anew.
     Never,
+}
+
+/// Whether a layer that is not what its media type says fails its image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Strictness {
+    /// The layer is skipped, and the others are indexed.
+    Lenient,
+    /// The image fails.
+    Strict,
 }
 
 impl Context {

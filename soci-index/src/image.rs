@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::conversion::convert_image;
 use crate::layers::{LayerBuilder, planned_layers};
 use crate::soci_index::IndexWriter;
+use crate::strictness::check_layers;
 
 /// Builds what the plan of a document asks for, and enters it into the document.
 pub(crate) fn index_image(
@@ -28,6 +29,7 @@ pub(crate) fn index_image(
     let manifests = read_manifests(context, &document)?;
     let layers = planned_layers(&document);
     let outcomes = LayerBuilder::new(context, &document, &plan, progress).build_all(&layers)?;
+    check_layers(context.strictness, &layers, &outcomes)?;
     let writer = IndexWriter {
         context,
         plan: &plan,

@@ -11,10 +11,14 @@ use soci_document::{Classify, Exit, UnindexableReason};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, TransportError};
-use soci_ztoc::{LayerDigests, LayerScanner, ScanError, ScannedLayer, SpanHasher, SpanStart, Ztoc};
+use soci_ztoc::{
+    ContentFormat, EncodeError, LayerDigests, LayerScanner, ScanError, ScannedLayer, SpanHasher,
+    SpanStart, Ztoc,
+};
 
 use crate::cache::CacheKey;
-use crate::outcome::{LayerOutcome, StoredZtoc};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{LayerOutcome, SkippedLayer, StoredZtoc};
 use crate::priority::Priority;
 use crate::violations::blocking_violation;
 
@@ -29,10 +33,10 @@ pub(crate) enum LayerError {
     Read(#[from] TransportError),
     #[error("the layer is not the one that the manifest names: expected {expected}, found {found}")]
     Digest { expected: Digest, found: Digest },
-    #[error("the layer is damaged")]
+    #[error("cannot scan the layer")]
     Scan(#[from] ScanError),
     #[error("cannot encode the ztoc")]
-    Encode(#[from] soci_ztoc::EncodeError),
+    Encode(#[from] EncodeError),
     #[error("cannot store the ztoc")]
     Store(#[from] soci_layout::LayoutError),
     #[error("scanner and hasher disagree, which is a bug")]
@@ -71,9 +75,16 @@ struct ScannedChunk {
 
 /// A layer that was read to its end.
 struct ReadLayer {
-    /// What the ztoc is made of, or what is wrong with the layer.
-    scanned: Result<ScannedLayer, ScanError>,
+    scan: Scan,
     digests: LayerDigests,
+}
+
+/// The result of scanning a layer.
+struct Scan {
+    /// What the ztoc is made of, or what is wrong with the layer.
+    result: Result<ScannedLayer, ScanError>,
+    /// The first [`ContentFormat::PREFIX_LENGTH`] bytes of the layer, or all if it has fewer.
+    first_bytes: Vec<u8>,
 }
 
 /// What is needed to build the ztoc of a layer.
@@ -92,12 +103,13 @@ impl ZtocBuild<'_> {
     ///
     /// # Errors
     ///
-    /// Returns an error if the layer cannot be read, has another digest or is damaged, if the ztoc
-    /// cannot be stored, or if `stop` was set.
+    /// Returns an error if the layer cannot be read or has another digest, if the ztoc cannot be
+    /// stored, or if `stop` was set. A layer with the right digest that cannot be indexed is not an
+    /// error, but is skipped.
     pub(crate) fn run(&self, reader: BlobReader, bar: &Bar) -> Result<LayerOutcome, LayerError> {
-        let ReadLayer { scanned, digests } = self.read_layer(reader, bar)?;
-        // The digest comes first: a layer that is another one than the manifest names often seems
-        // damaged, too.
+        let ReadLayer { scan, digests } = self.read_layer(reader, bar)?;
+        // The digest comes first: it tells a layer that was damaged on the way from one that cannot
+        // be indexed.
         let found = Digest::from_bytes(digests.layer);
         if found != self.layer.digest {
             return Err(LayerError::Digest {
@@ -105,15 +117,25 @@ impl ZtocBuild<'_> {
                 found,
             });
         }
-        let scanned = match scanned {
-            Err(error) if error.is_unindexable_tar() => {
-                tracing::warn!(layer = %self.layer.digest, "no ztoc: {error}");
-                return Ok(LayerOutcome::Skipped(UnindexableReason::UnindexableTar));
+        let scanned = match scan.result {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                let diagnosis = Diagnosis {
+                    layer: self.layer,
+                    compression: self.key.compression,
+                    first_bytes: &scan.first_bytes,
+                };
+                return Ok(self.skip(diagnosis.explain(error)?));
             }
-            scanned => scanned?,
         };
         let ztoc = Ztoc::assemble(scanned, digests, self.key.build_tool_identifier)?;
         self.store_ztoc(&ztoc)
+    }
+
+    /// Warns that the layer is skipped.
+    fn skip(&self, skipped: SkippedLayer) -> LayerOutcome {
+        skipped.warn(self.layer.digest);
+        LayerOutcome::Skipped(skipped)
     }
 
     /// Reads the layer to its end, scans it and computes its digests.
@@ -133,7 +155,7 @@ impl ZtocBuild<'_> {
             let read = self.read_chunks(reader, &to_scanner, bar);
             drop(to_scanner);
             let layer = ReadLayer {
-                scanned: join(scanning),
+                scan: join(scanning),
                 digests: join(hashing),
             };
             read.map(|()| layer)
@@ -163,12 +185,20 @@ impl ZtocBuild<'_> {
     fn store_ztoc(&self, ztoc: &Ztoc) -> Result<LayerOutcome, LayerError> {
         let layer = self.layer;
         if let Some(violation) = blocking_violation(layer, ztoc) {
-            let (rules, first) = (violation.count, violation.first);
-            tracing::warn!(layer = %layer.digest, rules, "no ztoc, since readers would fail on it: {first}");
-            let reason = UnindexableReason::UnreadableBySnapshotter;
-            return Ok(LayerOutcome::Skipped(reason));
+            return Ok(self.skip(SkippedLayer {
+                reason: UnindexableReason::UnreadableBySnapshotter,
+                cause: violation.to_string(),
+            }));
         }
-        let encoding = ztoc.encode_split()?;
+        let encoding = match ztoc.encode_split() {
+            Err(error @ EncodeError::TooLarge { .. }) => {
+                return Ok(self.skip(SkippedLayer {
+                    reason: UnindexableReason::Unreadable,
+                    cause: error.to_string(),
+                }));
+            }
+            encoding => encoding?,
+        };
         let checkpoints = &ztoc.compression_info.checkpoints;
         let parts = [encoding.prefix(), checkpoints, encoding.suffix()];
         let Descriptor { digest, size, .. } = self.store.write_blob_parts(&parts)?;
@@ -189,16 +219,19 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Scans chunks and passes them on to the hasher. After damage the remaining chunks are passed on
+/// Scans chunks and passes them on to the hasher. After an error the remaining chunks are passed on
 /// unscanned, because the digest of the whole layer tells whether it is the one that the manifest
 /// names.
 fn scan_chunks(
     scanner: LayerScanner,
     chunks: &Receiver<Bytes>,
     hasher: &SyncSender<ScannedChunk>,
-) -> Result<ScannedLayer, ScanError> {
+) -> Scan {
     let mut scan = Ok(scanner);
+    let mut first_bytes = Vec::new();
     for bytes in chunks {
+        let missing = ContentFormat::PREFIX_LENGTH.saturating_sub(first_bytes.len());
+        first_bytes.extend(bytes.iter().take(missing));
         let mut span_starts = Vec::new();
         if let Ok(scanner) = &mut scan {
             match scanner.feed(&bytes) {
@@ -210,7 +243,10 @@ fn scan_chunks(
             break;
         }
     }
-    scan?.finish()
+    Scan {
+        result: scan.and_then(LayerScanner::finish),
+        first_bytes,
+    }
 }
 
 /// Computes the digests of the layer and of its spans.

@@ -130,13 +130,11 @@ impl<'a> LayerBuilder<'a> {
         let mut outcomes = LayerOutcomes::new();
         for (key, outcome) in entries {
             let Some(outcome) = outcome else { continue };
-            match outcome {
+            match &outcome {
                 LayerOutcome::Ztoc(_) => {
                     tracing::info!(layer = %key.digest, "ztoc found in the cache");
                 }
-                LayerOutcome::Skipped(reason) => {
-                    tracing::info!(layer = %key.digest, "no ztoc, as found in the cache: {reason}");
-                }
+                LayerOutcome::Skipped(skipped) => skipped.warn(key.digest),
             }
             outcomes.insert(key, outcome);
         }

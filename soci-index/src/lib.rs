@@ -9,6 +9,7 @@ mod args;
 mod cache;
 mod context;
 mod conversion;
+mod diagnosis;
 mod image;
 mod layer;
 mod layers;
@@ -17,6 +18,7 @@ mod prefetch;
 mod priority;
 mod reuse;
 mod soci_index;
+mod strictness;
 mod violations;
 
 pub use args::Args;

@@ -1,17 +1,41 @@
 //! The outcome of building a ztoc.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use soci_document::UnindexableReason;
 use soci_oci::Digest;
 
 /// What came of a layer that was to be indexed. The cache keeps it as JSON.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum LayerOutcome {
     /// The ztoc of the layer, which is in the store.
     Ztoc(StoredZtoc),
-    /// The layer is sound, but cannot have a ztoc.
-    Skipped(UnindexableReason),
+    /// The layer has the right digest, but cannot have a ztoc.
+    Skipped(SkippedLayer),
+}
+
+/// Why a layer has no ztoc.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct SkippedLayer {
+    pub(crate) reason: UnindexableReason,
+    /// What was found in this layer, as a part of a sentence.
+    pub(crate) cause: String,
+}
+
+impl SkippedLayer {
+    /// Warns that the layer is skipped, and names the reason, the cause and the cure.
+    pub(crate) fn warn(&self, layer: Digest) {
+        let hint = self.reason.explain().cure;
+        tracing::warn!(layer = %layer, hint, "no ztoc: {self}");
+    }
+}
+
+impl fmt::Display for SkippedLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.cause)
+    }
 }
 
 /// A ztoc in the store.

@@ -52,10 +52,11 @@ impl IndexWriter<'_> {
                     let ztoc = self.describe_ztoc(&layer.descriptor, stored);
                     ztocs.push(ztoc.clone());
                     layer.ztoc = Indexing::Done(ztoc);
+                    layer.skipped = None;
                 }
-                Some(LayerOutcome::Skipped(reason)) => {
+                Some(LayerOutcome::Skipped(skipped)) => {
                     layer.ztoc = Indexing::Empty;
-                    layer.skipped = Some(*reason);
+                    layer.skipped = Some(skipped.reason);
                 }
                 None => {
                     let message = format!("layer `{}` was not built", layer.descriptor.digest);

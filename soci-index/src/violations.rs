@@ -1,14 +1,28 @@
 //! The rules of readers that a ztoc breaks.
 
+use std::fmt;
+
 use soci_oci::Descriptor;
 use soci_ztoc::{ReaderViolation, Ztoc};
 
 /// The rules that forbid a ztoc to be used.
+///
+/// Displayed as a cause, such as `readers would fail on the ztoc: … (and 2 more)`.
 pub(crate) struct BlockingViolation {
     /// The first broken rule.
     pub(crate) first: ReaderViolation,
     /// How many such rules are broken.
     pub(crate) count: usize,
+}
+
+impl fmt::Display for BlockingViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "readers would fail on the ztoc: {}", self.first)?;
+        match self.count.saturating_sub(1) {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more)"),
+        }
+    }
 }
 
 /// Returns the rules of readers that a ztoc breaks in a way that would show in the container: the

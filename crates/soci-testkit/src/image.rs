@@ -25,6 +25,7 @@ pub enum Format {
 
 /// A layer, with its media type in both formats and the digest of its tar.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Layer {
     bytes: Vec<u8>,
     diff_id: String,
@@ -79,6 +80,30 @@ impl Layer {
             oci_suffix: "+gzip",
             docker_suffix: ".gzip",
         }
+    }
+
+    /// Sets the media type to that of a gzip layer, even if the bytes are of another format.
+    pub fn labelled_gzip(self) -> Self {
+        Self {
+            oci_suffix: "+gzip",
+            docker_suffix: ".gzip",
+            ..self
+        }
+    }
+
+    /// Sets the media type to that of a plain tar, even if the bytes are of another format.
+    pub fn labelled_tar(self) -> Self {
+        Self {
+            oci_suffix: "",
+            docker_suffix: "",
+            ..self
+        }
+    }
+
+    /// Returns a layer with the same media type whose bytes are those that `change` makes of these.
+    pub fn with_bytes(mut self, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+        change(&mut self.bytes);
+        self
     }
 
     /// Sets the digest of the tar.

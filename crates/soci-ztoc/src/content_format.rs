@@ -1,4 +1,4 @@
-//! Recognises what a layer is by its first bytes, whatever its media type says.
+//! Recognises the format of a layer by its first bytes, without regard to its media type.
 
 use std::fmt;
 

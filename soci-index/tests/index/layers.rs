@@ -93,37 +93,6 @@ fn rejects_a_truncated_layer() {
     }
 }
 
-/// Damages the bytes of a layer.
-type Change = fn(&mut Vec<u8>);
-
-#[test]
-fn rejects_a_layer_with_the_right_digest_that_is_not_gzip() {
-    let gzip = |change: Change| {
-        let planned = Planned::of(random_layer(1, 30_000));
-        let mut bytes = fs::read(planned.file()).expect("a layer");
-        change(&mut bytes);
-        Layer::from_bytes(bytes)
-    };
-    let changes: [(&str, Change); 6] = [
-        ("random bytes", |bytes| *bytes = noise(1, 5000)),
-        ("empty", Vec::clear),
-        ("cut in the middle", |bytes| bytes.truncate(bytes.len() / 2)),
-        ("cut in the trailer", |bytes| {
-            bytes.truncate(bytes.len() - 4);
-        }),
-        ("a wrong checksum", |bytes| {
-            let at = bytes.len() - 8;
-            bytes[at] ^= 1;
-        }),
-        ("a damaged block", |bytes| bytes[10] = 0xff),
-    ];
-    for (name, change) in changes {
-        let finished = Planned::of(gzip(change)).assert_rejected();
-        let stderr = &finished.stderr;
-        assert!(stderr.contains("the layer is damaged"), "{name}: {stderr}");
-    }
-}
-
 #[test]
 fn indexes_the_next_image_after_a_damaged_layer() {
     let damaged = Planned::of(random_layer(1, 3000));

@@ -10,6 +10,7 @@ mod every_tool;
 #[path = "../../../tests/fetching/suite.rs"]
 mod fetching;
 mod layers;
+mod odd_layers;
 mod signals;
 #[path = "../../../tests/every_tool/stages.rs"]
 mod stages;

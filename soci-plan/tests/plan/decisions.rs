@@ -99,7 +99,6 @@ fn skips_layers_below_the_minimum_size_and_without_gzip() {
     assert_eq!(layer_decisions(&document)[1], "index");
 }
 
-/// A8: a foreign layer is indexed if the registry holds it.
 /// `--explain` prints the decisions, and then the cause and cure of each reason once.
 #[test]
 fn explains_every_decision() {
@@ -111,7 +110,10 @@ fn explains_every_decision() {
     let arguments = ["--min-layer-size", "0", "--explain"];
     let finished = pulled.plan(&arguments).succeeds();
     let stderr = &finished.stderr;
-    assert_eq!(stderr.matches("  skip: unsupported-compression\n").count(), 2);
+    assert_eq!(
+        stderr.matches("  skip: unsupported-compression\n").count(),
+        2
+    );
     assert_eq!(stderr.matches("  index\n").count(), 1);
     let explanation = "\n  unsupported-compression: the layer has a compression that a ztoc cannot \
         describe, such as zstd; rebuild with `docker buildx build --output ";
@@ -120,6 +122,7 @@ fn explains_every_decision() {
     assert_eq!(quiet.succeeds().stderr, "");
 }
 
+/// A8: a foreign layer is indexed if the registry holds it.
 #[test]
 fn skips_foreign_layers_that_the_registry_lacks() {
     let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);

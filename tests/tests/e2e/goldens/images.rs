@@ -13,6 +13,8 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("images/artifact-in-index:v2", "another converted image"),
     ("images/attestations:v2", "another converted image"),
     ("images/attestations:v2-arm64", "another converted image"),
+    ("images/corrupt-layer:v1", "skipped as unreadable"),
+    ("images/corrupt-layer:v2", "skipped as unreadable"),
     ("images/encrypted-gzip-layer:v1", "skipped as encrypted"),
     ("images/encrypted-gzip-layer:v2", "skipped as encrypted"),
     ("images/multi-arch-one-left:v2-default", "exit status 81"),
@@ -126,18 +128,24 @@ fn refused(run: &Value, outcome: &Outcome) -> Result<(), String> {
         Outcome::Failed(code, said) => {
             Err(format!("exit status {code}, expected {expected}: {said}"))
         }
-        Outcome::Indexed(document) if has_encrypted_layer(document) => {
-            Err("skipped as encrypted".to_owned())
-        }
-        Outcome::Indexed(document) => Err(format!("not refused: {document}")),
+        Outcome::Indexed(document) => Err(skip_reason(document, "encrypted")
+            .or_else(|| skip_reason(document, "unreadable"))
+            .map_or_else(
+                || format!("not refused: {document}"),
+                |reason| format!("skipped as {reason}"),
+            )),
     }
 }
 
-/// Returns whether a layer was skipped because it is encrypted.
-fn has_encrypted_layer(document: &Value) -> bool {
+/// Returns `reason` if a layer was skipped for it, in the plan or while it was indexed.
+fn skip_reason<'a>(document: &Value, reason: &'a str) -> Option<&'a str> {
     let entries = array(&document["manifests"]).iter();
     let mut layers = entries.flat_map(|entry| array(&entry["layers"]));
-    layers.any(|layer| layer["plan"]["reason"] == "encrypted" && layer["ztoc"].is_null())
+    let is_skipped = |layer: &Value| {
+        let reasons = [&layer["plan"]["reason"], &layer["skipped"]];
+        layer["ztoc"].is_null() && reasons.iter().any(|found| **found == reason)
+    };
+    layers.any(is_skipped).then_some(reason)
 }
 
 fn without_index(run: &Value, outcome: &Outcome) -> Result<(), String> {

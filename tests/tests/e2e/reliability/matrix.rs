@@ -11,7 +11,7 @@ use std::{
 use soci_testkit::{store::files_below, workspace};
 
 /// The groups of faults, with how many rows each has. Hostile input (J) is not in the table.
-const GROUPS: [(char, usize); 9] = [
+const GROUPS: [(char, usize); 10] = [
     ('A', 12),
     ('B', 8),
     ('C', 16),
@@ -21,6 +21,7 @@ const GROUPS: [(char, usize); 9] = [
     ('G', 6),
     ('H', 9),
     ('K', 6),
+    ('L', 4),
 ];
 
 /// Returns whether a text is the name of a row, such as `E8`.

@@ -1,0 +1,43 @@
+//! Refuses layers that are not what their media type says, as `--strict` asks for.
+
+use soci_cli::Failure;
+use soci_document::Exit;
+use soci_oci::Descriptor;
+
+use crate::context::Strictness;
+use crate::layers::{LayerKey, LayerOutcomes};
+use crate::outcome::LayerOutcome;
+
+/// Checks the outcomes of `layers`.
+///
+/// # Errors
+///
+/// Returns a failure that names the first malformed layer with its reason, cause and cure, if there
+/// is one and `strictness` is [`Strictness::Strict`].
+pub(crate) fn check_layers(
+    strictness: Strictness,
+    layers: &[(LayerKey, Descriptor)],
+    outcomes: &LayerOutcomes,
+) -> Result<(), Failure> {
+    if strictness == Strictness::Lenient {
+        return Ok(());
+    }
+    let mut malformed = Vec::new();
+    for (key, layer) in layers {
+        if let Some(LayerOutcome::Skipped(skipped)) = outcomes.get(key)
+            && skipped.reason.is_malformed()
+        {
+            malformed.push((layer, skipped));
+        }
+    }
+    let Some((layer, skipped)) = malformed.first() else {
+        return Ok(());
+    };
+    let others = match malformed.len() {
+        1 => String::new(),
+        count => format!(" (one of {count} such layers)"),
+    };
+    let message = format_args!("layer `{}`: {skipped}{others}", layer.digest);
+    let cure = skipped.reason.explain().cure;
+    Err(Failure::message(Exit::BadData, message).hint(cure))
+}
