@@ -67,6 +67,16 @@ impl CheckpointWriter {
         self.count = self.count.saturating_add(1);
     }
 
+    /// Drops every second checkpoint, and keeps the first.
+    pub(crate) fn thin(&mut self) {
+        let records = self.bytes.split_off(HEADER_SIZE.min(self.bytes.len()));
+        self.count = 0;
+        for record in records.chunks_exact(CHECKPOINT_SIZE).step_by(2) {
+            self.bytes.extend_from_slice(record);
+            self.count = self.count.saturating_add(1);
+        }
+    }
+
     /// Returns the list in stored form.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         if let Some(count) = self.bytes.first_chunk_mut::<4>() {

@@ -13,6 +13,7 @@ mod differential;
 pub(crate) mod fault;
 pub(crate) mod header;
 pub(crate) mod huffman;
+pub(crate) mod index;
 pub(crate) mod output;
 pub(crate) mod scanner;
 pub(crate) mod symbols;

@@ -11,6 +11,8 @@
 //! - checks whether it may have been built from a given layer: [`Ztoc::check_provenance`];
 //! - reads parts of a layer through it: [`extract`].
 //!
+//! The same inflater and tar reader give random access to archives of images, by [`TarIndexer`].
+//!
 //! Layers are passed in as slices of any length. The crate opens no file and no socket, starts no
 //! thread and prints nothing. Input may be hostile: memory is bounded by what a ztoc can hold, and
 //! arithmetic on untrusted numbers is checked.
@@ -43,6 +45,7 @@ mod scanner;
 mod span;
 mod split_encoding;
 mod tar;
+mod tar_index;
 mod tar_spans;
 mod tar_zinfo;
 mod time;
@@ -55,10 +58,12 @@ pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};
 pub use error::{GzipHeaderFault, LimitKind, ScanError, TarFault};
+pub use gzip::index::{GzipIndex, GzipReader};
 pub use limits::Limits;
 pub use provenance::{Provenance, ProvenanceError};
 pub use scanner::{LayerScanner, ScannedLayer};
 pub use span::{LayerDigests, SpanHasher, SpanStart};
 pub use split_encoding::SplitEncoding;
+pub use tar_index::{Needs, TarIndex, TarIndexer};
 pub use violations::ReaderViolation;
 pub use ztoc::{AssembleError, BuildError, CompressionInfo, Span, SpanError, Ztoc, build};

@@ -67,6 +67,9 @@ pub(crate) struct GzipScanner {
     checkpoint_produced: u64,
     span_size: u64,
     checkpoints: CheckpointWriter,
+    /// The number of checkpoints at which every second one is dropped, if they are not those of a
+    /// ztoc.
+    max_checkpoints: Option<i32>,
     max_uncompressed: u64,
 }
 
@@ -124,8 +127,16 @@ impl GzipScanner {
             checkpoint_produced: 0,
             span_size: span_size.unsigned_abs(),
             checkpoints: CheckpointWriter::new(span_size),
+            max_checkpoints: None,
             max_uncompressed: limits.uncompressed_bytes,
         })
+    }
+
+    /// Bounds the number of checkpoints: each time that there are `max`, every second one is
+    /// dropped and the span size doubles. They are then not those of a ztoc.
+    pub(crate) const fn with_max_checkpoints(mut self, max: i32) -> Self {
+        self.max_checkpoints = Some(max);
+        self
     }
 
     /// Reserves memory for the checkpoints that a layer of this compressed size usually has.
@@ -173,6 +184,11 @@ impl GzipScanner {
             span_count: self.checkpoints.count(),
             checkpoints: self.checkpoints.into_bytes(),
         })
+    }
+
+    /// Returns the checkpoints so far in stored form, wherever the stream is.
+    pub(crate) fn into_checkpoints(self) -> Vec<u8> {
+        self.checkpoints.into_bytes()
     }
 
     fn start_member(&mut self) -> Result<(), ScanError> {
@@ -320,8 +336,16 @@ impl GzipScanner {
         sink: &mut impl FnMut(GzipEvent<'_>),
     ) -> Result<(), ScanError> {
         let since = self.produced.saturating_sub(self.checkpoint_produced);
-        if self.produced > 0 && since <= self.span_size {
+        let is_near = match self.max_checkpoints {
+            None => self.produced > 0,
+            Some(_) => self.checkpoints.count() > 0,
+        };
+        if is_near && since <= self.span_size {
             return Ok(());
+        }
+        if self.max_checkpoints == Some(self.checkpoints.count()) {
+            self.checkpoints.thin();
+            self.span_size = self.span_size.saturating_mul(2);
         }
         let cost = SPAN_DIGEST_COST.saturating_add(CHECKPOINT_SIZE as u64);
         let count = u64::from(self.checkpoints.count().unsigned_abs());

@@ -1,13 +1,17 @@
 //! The state machine that finds the entries of a tar which arrives in chunks.
 
+mod skip;
+mod sparse_entry;
+
 use std::mem;
 
 use super::header::{Format, Header};
 use super::number::c_string;
 use super::pax::{self, Records};
-use super::sparse::{self, ContentMap, MapProgress, SparseFormat};
+use super::sparse::{ContentMap, SparseFormat};
 use super::toc::{Toc, TocBuilder};
 use super::{BLOCK_SIZE, MAX_EXTENSION_SIZE, SPARSE_MAP_PART};
+use crate::entry::EntryType;
 use crate::error::{ScanError, TarFault};
 use crate::limits::Limits;
 
@@ -27,6 +31,8 @@ pub(crate) struct TarReader {
     /// Payload of the extension that is being collected.
     payload: Vec<u8>,
     overrides: Overrides,
+    /// Whether entries that a ztoc cannot hold are left out, instead of ending the tar.
+    ignores_unsupported: bool,
     toc: TocBuilder,
 }
 
@@ -87,6 +93,7 @@ impl TarReader {
             filled: 0,
             payload: Vec::new(),
             overrides: Overrides::default(),
+            ignores_unsupported: false,
             toc: TocBuilder::new(limits),
         }
     }
@@ -102,7 +109,7 @@ impl TarReader {
 
     /// Returns whether the end of the archive or an error was found, so that further bytes do not
     /// matter.
-    const fn is_done(&self) -> bool {
+    pub(crate) const fn is_done(&self) -> bool {
         matches!(self.state, State::EndOfArchive | State::Failed(_))
     }
 
@@ -231,14 +238,16 @@ impl TarReader {
             typeflag => {
                 let records = pax::parse_records(&self.payload);
                 let records = records.map_err(|fault| self.header_error(fault))?;
-                if typeflag == b'g' {
+                if typeflag == b'g' && !self.ignores_unsupported {
                     return Err(ScanError::UnsupportedEntryType {
                         typeflag,
                         name: b"PAX global header".to_vec(),
                         offset: self.position,
                     });
                 }
-                self.overrides.records = records;
+                if typeflag != b'g' {
+                    self.overrides.records = records;
+                }
             }
         }
         self.skip_contents(0, extension.padding);
@@ -274,79 +283,12 @@ impl TarReader {
         Ok(())
     }
 
-    /// Replaces name and size of a sparse file by its real ones, and checks its map or waits for
-    /// it.
-    fn read_sparse_header(
-        &mut self,
-        mut header: Header,
-        records: Records,
-        format: SparseFormat,
-    ) -> Result<(), ScanError> {
-        let contents = self.content_length(&header)?;
-        let padding = padding_after(contents);
-        if let Some(name) = sparse::real_name(&records) {
-            header.name = name.to_vec();
-        }
-        let size = sparse::logical_size(&records).map_err(|fault| self.header_error(fault))?;
-        header.size = size.unwrap_or(header.size);
-        if format == SparseFormat::InContents {
-            return self.expect_map_block(SparseFile {
-                header,
-                records,
-                map: ContentMap::default(),
-                left: contents,
-                padding,
-            });
-        }
-        let checked = sparse::check_map_record(&records, header.size);
-        checked.map_err(|fault| self.header_error(fault))?;
-        self.refuse_sparse_without_contents(&header)?;
-        self.push_entry(header, records)?;
-        self.skip_contents(contents, padding);
-        Ok(())
-    }
-
-    /// Waits for the next block of a sparse map, which must lie within the contents of the file.
-    fn expect_map_block(&mut self, file: SparseFile) -> Result<(), ScanError> {
-        if file.left < BLOCK_SIZE as u64 {
-            return Err(ScanError::TarTruncated {
-                offset: self.position.saturating_add(file.left),
-                part: SPARSE_MAP_PART,
-            });
-        }
-        self.state = State::SparseMap(Box::new(file));
-        Ok(())
-    }
-
-    fn read_map_block(&mut self) -> Result<(), ScanError> {
-        let State::SparseMap(mut file) = mem::replace(&mut self.state, State::Header) else {
-            return Ok(());
-        };
-        file.left = file.left.saturating_sub(BLOCK_SIZE as u64);
-        let progress = file.map.push_block(&self.block);
-        match progress.map_err(|fault| self.header_error(fault))? {
-            MapProgress::NeedsBlock => self.expect_map_block(*file),
-            MapProgress::TooLong => Err(self.too_long_error(SPARSE_MAP_PART)),
-            MapProgress::Complete => {
-                let checked = file.map.check_fragments(file.header.size);
-                checked.map_err(|fault| self.header_error(fault))?;
-                self.refuse_sparse_without_contents(&file.header)?;
-                self.push_entry(file.header, file.records)?;
-                self.skip_contents(file.left, file.padding);
-                Ok(())
-            }
-        }
-    }
-
-    fn refuse_sparse_without_contents(&self, header: &Header) -> Result<(), ScanError> {
-        if header.is_header_only() {
-            return Err(self.header_error(TarFault::SparseMap));
-        }
-        Ok(())
-    }
-
     /// Adds an entry whose contents start at the current position.
     fn push_entry(&mut self, header: Header, records: Records) -> Result<(), ScanError> {
+        let is_unsupported = EntryType::from_typeflag(header.typeflag).is_none();
+        if self.ignores_unsupported && is_unsupported && header.typeflag != b'S' {
+            return Ok(());
+        }
         self.toc.push_entry(header, records, self.position)
     }
 

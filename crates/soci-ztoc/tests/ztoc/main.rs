@@ -10,6 +10,7 @@ mod random_access;
 mod record;
 mod roundtrip;
 mod support;
+mod tar_index;
 mod vectors;
 mod violations;
 mod why_not_tar;
