@@ -1,8 +1,7 @@
 //! The images of `--reuse-from`.
 
-use soci_cli::Failure;
-use soci_document::{Exit, ImageReference};
-use soci_oci::Reference;
+use soci_cli::{Failure, parse_reference};
+use soci_document::ImageReference;
 
 /// Parses references and returns each once, in its full form. Whether they exist is not checked.
 pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<ImageReference>, Failure> {
@@ -12,10 +11,9 @@ pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<ImageReference>, 
         if text.is_empty() {
             continue;
         }
-        let reference: Reference = text.parse().map_err(|error| {
-            Failure::new(Exit::Usage, error).context("option --reuse-from or SOCI_REUSE_FROM")
-        })?;
-        let reference = ImageReference::from(reference);
+        let context = || format!("option --reuse-from or SOCI_REUSE_FROM, reference `{text}`");
+        let parsed = parse_reference(text).map_err(|failure| failure.context(context()))?;
+        let reference = ImageReference::from(parsed.reference().clone());
         if !references.contains(&reference) {
             references.push(reference);
         }
@@ -25,6 +23,8 @@ pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<ImageReference>, 
 
 #[cfg(test)]
 mod tests {
+    use soci_document::Exit;
+
     use super::*;
 
     fn parse(texts: &[&str]) -> Result<Vec<String>, Failure> {

@@ -19,7 +19,8 @@ use crate::pull::Puller;
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-pull oci:./layout:v1 > image.json\n  soci-pull --layers < plan.json > plan-with-layers.json"
 )]
 pub struct Args {
-    /// Image: [registry/]repository[:tag][@digest], oci:DIR[:name] or oci-archive:FILE[:name]
+    /// Image: [registry/]repository[:tag][@digest], oci:DIR[:name], oci-archive:FILE[:name] or
+    /// docker-archive:FILE[:name]
     #[arg(value_name = "REF")]
     references: Vec<String>,
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use soci_cli::{Failure, Progress};
+use soci_cli::{Failure, Progress, parse_reference};
 use soci_document::{
-    Document, Exit, ImageReference, Indexing, ManifestEntry, Timing, UnknownFields, VERSION,
+    Document, ImageReference, Indexing, ManifestEntry, Timing, UnknownFields, VERSION,
 };
 use soci_layout::Layout;
 use soci_oci::Platform;
@@ -27,9 +27,7 @@ pub(crate) struct Puller {
 impl Puller {
     /// Pulls the image that a reference names.
     pub(crate) fn pull_reference(&self, text: &str) -> Result<Document, Failure> {
-        let image: ImageReference = text
-            .parse()
-            .map_err(|error| Failure::new(Exit::Usage, error))?;
+        let image = parse_reference(text)?;
         let source = Source::open(&self.session, image.reference())?;
         let mut document = self.fetch(&image, source)?;
         if self.with_layers {

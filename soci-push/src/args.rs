@@ -23,8 +23,9 @@ use crate::uploader::Mode;
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-push --to registry.example/lazy/app:v1 < index.json\n  soci-push --to 'registry.example/lazy/app:{tag}' < several.json\n  soci-push --tag '{tag}-soci' --tag '{tag}-soci-{arch}' < index.json\n  soci-push --dry-run < index.json | jq .push"
 )]
 pub struct Args {
-    /// Repository, layout or archive to push to, in whose tag {tag}, {digest} and {arch} are
-    /// replaced [default: that of the image]
+    /// Repository, layout or archive to push to: [registry/]repository[:tag], oci:DIR[:name] or
+    /// oci-archive:FILE[:name], in whose tag {tag}, {digest} and {arch} are replaced [default:
+    /// that of the image]
     #[arg(long, value_name = "REF", env = "SOCI_TO")]
     to: Option<String>,
 

@@ -126,7 +126,8 @@ impl Pusher {
     /// Opens the destination. A dry run does not create a layout or archive that does not exist.
     fn open_destination(&self, reference: &Reference) -> Result<Option<Destination>, Failure> {
         let path = match reference {
-            Reference::Registry(_) => None,
+            // A dry run, too, says that the latter is never written.
+            Reference::Registry(_) | Reference::DockerArchive { .. } => None,
             Reference::Layout { path, .. } | Reference::Archive { path, .. } => Some(path),
         };
         if self.mode == Mode::DryRun && path.is_some_and(|path| !path.exists()) {

@@ -1,6 +1,6 @@
 //! The tags of a converted image.
 
-use soci_cli::Failure;
+use soci_cli::{Failure, parse_reference};
 use soci_document::{Document, Exit, ManifestEntry};
 use soci_layout::REF_NAME;
 use soci_oci::Reference;
@@ -121,8 +121,9 @@ fn fill_template(
 /// Parses a destination, in whose tag the placeholders are replaced.
 pub(crate) fn parse_destination(to: &str, document: &Document) -> Result<Reference, Failure> {
     let parse = |text: &str| -> Result<Reference, Failure> {
-        text.parse()
-            .map_err(|error| Failure::new(Exit::Usage, error))
+        let context = || format!("option --to or SOCI_TO, reference `{text}`");
+        let parsed = parse_reference(text).map_err(|failure| failure.context(context()))?;
+        Ok(parsed.reference().clone())
     };
     let (repository, Some(template)) = split_tag(to) else {
         return parse(to);

@@ -22,6 +22,7 @@ impl Targets {
             }
             Reference::Layout { path, .. } => format!("oci:{}", path.display()),
             Reference::Archive { path, .. } => format!("oci-archive:{}", path.display()),
+            Reference::DockerArchive { path, .. } => format!("docker-archive:{}", path.display()),
         }
     }
 }

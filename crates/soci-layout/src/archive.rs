@@ -1,31 +1,23 @@
 //! Reading a layout in a tar.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::Path;
 
-use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::{Descriptor, Digest};
 
 use crate::blob::Blob;
-use crate::error::{Action, IoContext as _, LayoutError};
-use crate::{index_json, marker};
+use crate::error::LayoutError;
+use crate::layout::BLOB_DIRECTORY;
+use crate::read_layout::ReadLayout;
+use crate::tar_file::TarFile;
+use crate::{docker_archive, index_json, marker};
 
-/// An OCI image layout in a tar that is not compressed. Blobs are read at their offset in the tar;
+/// An OCI image layout in a tar, which may be gzipped. Blobs are read at their offset in the tar;
 /// nothing is unpacked.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    path: PathBuf,
+    tar: TarFile,
     index: Vec<u8>,
-    blobs: BTreeMap<Digest, BlobRange>,
-}
-
-/// Where a blob is in the tar.
-#[derive(Clone, Copy, Debug)]
-struct BlobRange {
-    start: u64,
-    size: u64,
 }
 
 impl Archive {
@@ -36,39 +28,24 @@ impl Archive {
     /// Returns an error if the file cannot be read, is not a tar, or is not an OCI image layout of
     /// version 1.
     pub fn open(path: &Path) -> Result<Self, LayoutError> {
-        let mut tar = tar::Archive::new(File::open(path).context(Action::Read, path)?);
-        let mut blobs = BTreeMap::new();
-        let (mut marker, mut index) = (None, None);
-        let not_a_tar = |error| {
-            LayoutError::not_a_layout(path, format!("it is not an uncompressed tar: {error}"))
+        let tar = TarFile::open(path)?;
+        let read = |file: &str| {
+            let bytes = tar.read_small(file)?;
+            bytes.ok_or_else(|| LayoutError::not_a_layout(path, explain_missing(&tar, file)))
         };
-        for entry in tar.entries_with_seek().map_err(not_a_tar)? {
-            let mut entry = entry.map_err(not_a_tar)?;
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let name = entry.path_bytes().into_owned();
-            let name = name.strip_prefix(b"./").unwrap_or(&name);
-            if name == index_json::FILE.as_bytes() {
-                index = Some(read_small_file(&mut entry, path)?);
-            } else if name == marker::FILE.as_bytes() {
-                marker = Some(read_small_file(&mut entry, path)?);
-            } else if let Some(digest) = parse_blob_name(name) {
-                let range = BlobRange {
-                    start: entry.raw_file_position(),
-                    size: entry.size(),
-                };
-                blobs.insert(digest, range);
-            }
-        }
-        let missing = |file| LayoutError::not_a_layout(path, format!("it has no file `{file}`"));
-        let marker = marker.ok_or_else(|| missing(marker::FILE))?;
-        marker::check(&marker, path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            index: index.ok_or_else(|| missing(index_json::FILE))?,
-            blobs,
-        })
+        let index = read(index_json::FILE)?;
+        marker::check(&read(marker::FILE)?, path)?;
+        Ok(Self { tar, index })
+    }
+
+    /// Returns the path of the tar.
+    pub fn path(&self) -> &Path {
+        self.tar.path()
+    }
+
+    /// Returns whether the tar is gzipped.
+    pub const fn is_gzipped(&self) -> bool {
+        self.tar.is_gzipped()
     }
 
     /// Returns the bytes of `index.json`.
@@ -77,36 +54,42 @@ impl Archive {
     }
 
     /// Returns the digests and sizes of all blobs, as descriptors without media type.
-    pub(crate) fn blobs(&self) -> impl Iterator<Item = Descriptor> {
-        let blobs = self.blobs.iter();
-        blobs.map(|(digest, range)| Descriptor::new("", *digest, range.size))
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a blob is a link that cannot be followed.
+    pub(crate) fn blobs(&self) -> Result<Vec<Descriptor>, LayoutError> {
+        let digests = self.tar.names().filter_map(parse_blob_name);
+        let descriptor = |digest| {
+            let range = self.tar.find(blob_name(digest).as_bytes()).transpose()?;
+            Some(range.map(|range| Descriptor::new("", digest, range.size)))
+        };
+        digests.filter_map(descriptor).collect()
     }
 
     /// Returns whether a blob of the right size exists. Its content is checked when it is read.
     pub fn has_blob(&self, descriptor: &Descriptor) -> bool {
-        self.blobs
-            .get(&descriptor.digest)
-            .is_some_and(|range| range.size == descriptor.size)
+        let found = self.tar.find(blob_name(descriptor.digest).as_bytes());
+        matches!(found, Ok(Some(range)) if range.size == descriptor.size)
     }
 
     /// Opens a blob for reading.
     ///
     /// # Errors
     ///
-    /// Returns an error if the blob does not exist, or has another size.
+    /// Returns an error if the blob does not exist, has another size, or is a link that cannot be
+    /// followed.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
-        let Some(BlobRange { start, size }) = self.blobs.get(&descriptor.digest).copied() else {
-            return Err(LayoutError::NoSuchBlob {
-                digest: descriptor.digest,
-                path: self.path.clone(),
-            });
-        };
-        if size != descriptor.size {
-            let found = format!("{size} bytes");
-            return Err(LayoutError::corrupt(descriptor, found, &self.path));
+        let found = self.tar.find(blob_name(descriptor.digest).as_bytes())?;
+        let range = found.ok_or_else(|| LayoutError::NoSuchBlob {
+            digest: descriptor.digest,
+            path: self.path().to_owned(),
+        })?;
+        if range.size != descriptor.size {
+            let found = format!("{} bytes", range.size);
+            return Err(LayoutError::corrupt(descriptor, found, self.path()));
         }
-        let file = File::open(&self.path).context(Action::Read, &self.path)?;
-        Blob::new(file, self.path.clone(), start, size)
+        self.tar.open_member(range)
     }
 
     /// Reads a blob of at most `limit` bytes and checks its digest.
@@ -120,14 +103,46 @@ impl Archive {
     }
 }
 
-/// Reads at most [`MANIFEST_LIMIT`] bytes of a file in the tar `path`.
-fn read_small_file(entry: &mut tar::Entry<'_, File>, path: &Path) -> Result<Vec<u8>, LayoutError> {
-    let mut bytes = Vec::new();
-    entry
-        .take(MANIFEST_LIMIT)
-        .read_to_end(&mut bytes)
-        .context(Action::Read, path)?;
-    Ok(bytes)
+impl ReadLayout for Archive {
+    fn path(&self) -> &Path {
+        Self::path(self)
+    }
+
+    fn read_index(&self) -> Result<Cow<'_, [u8]>, LayoutError> {
+        Ok(Cow::Borrowed(self.index()))
+    }
+
+    fn has_blob(&self, descriptor: &Descriptor) -> bool {
+        Self::has_blob(self, descriptor)
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
+        Self::open_blob(self, descriptor)
+    }
+}
+
+/// Returns why a tar has not the file `file` of a layout.
+fn explain_missing(tar: &TarFile, file: &str) -> String {
+    let missing = format!("it has no file `{file}`");
+    let has = |name: &str| tar.names().any(|found| found == name.as_bytes());
+    if has(docker_archive::MANIFEST_FILE) {
+        return format!("{missing}; `docker save` wrote it, so write `docker-archive:FILE`");
+    }
+    let suffix = format!("/{file}");
+    let below = tar.names().find(|name| name.ends_with(suffix.as_bytes()));
+    match below {
+        Some(below) => {
+            let below = String::from_utf8_lossy(below);
+            let below = below.escape_debug();
+            format!("{missing}, but `{below}`; pack the layout with `tar -C DIR -cf FILE .`")
+        }
+        None => missing,
+    }
+}
+
+/// Returns the path of a blob in a tar.
+fn blob_name(digest: Digest) -> String {
+    format!("{BLOB_DIRECTORY}/{}", digest.hex())
 }
 
 /// Returns the digest in a name such as `blobs/sha256/e3b0…`, or `None` for all other names.

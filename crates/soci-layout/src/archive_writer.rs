@@ -50,7 +50,12 @@ impl ArchiveWriter {
         };
         temporary::remove_stale(directory);
         if path.exists() {
-            writer.copy_from(&Archive::open(path)?)?;
+            let existing = Archive::open(path)?;
+            if existing.is_gzipped() {
+                let path = path.display();
+                tracing::warn!(target: "soci", "`{path}` is gzipped, and is written without compression");
+            }
+            writer.copy_from(&existing)?;
             writer.has_changed = false;
         }
         Ok(writer)
@@ -59,7 +64,7 @@ impl ArchiveWriter {
     fn copy_from(&mut self, existing: &Archive) -> Result<(), LayoutError> {
         self.index = existing.index().to_vec();
         let mut buffer = vec![0; CHUNK_SIZE];
-        for descriptor in existing.blobs() {
+        for descriptor in existing.blobs()? {
             let mut blob = existing.open_blob(&descriptor)?;
             let mut writer = self.blob_writer(&descriptor)?;
             loop {
@@ -299,7 +304,7 @@ mod tests {
         std::fs::write(&path, b"not a tar").expect("written");
         assert!(matches!(
             ArchiveWriter::create(&path),
-            Err(LayoutError::NotALayout { .. })
+            Err(LayoutError::NotATar { .. })
         ));
     }
 }

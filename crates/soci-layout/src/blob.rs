@@ -1,44 +1,59 @@
 //! Reading blobs, and checking bytes against a descriptor.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use soci_oci::{Descriptor, Digest};
+use soci_ztoc::GzipReader;
 
 use crate::error::{Action, IoContext as _, LayoutError};
 
 /// How much is read at once from a blob whose bytes are only checked or copied, in bytes.
 pub(crate) const CHUNK_SIZE: usize = 256 << 10;
 
-/// A blob that is open for reading: a range of a file, as long as the blob's descriptor says.
+/// A blob that is open for reading, as long as the blob's descriptor says.
 ///
 /// The bytes are not checked against the digest, because a caller that reads all of them computes
 /// it in the same pass.
 #[derive(Debug)]
 pub struct Blob {
-    file: File,
+    content: Content,
     path: PathBuf,
     /// Bytes that are still to be read.
     remaining: u64,
 }
 
+/// Where the bytes of a blob come from. Bytes after the blob may follow.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A file, at the position of the blob.
+    File(File),
+    /// A gzipped tar, at the position of the blob.
+    Gzip(Box<GzipReader<File>>),
+    /// Memory.
+    Bytes(Cursor<Vec<u8>>),
+}
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Gzip(reader) => reader.read(buffer),
+            Self::Bytes(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
 impl Blob {
-    /// Opens the `size` bytes of `file` that start at the offset `start`.
-    pub(crate) fn new(
-        mut file: File,
-        path: PathBuf,
-        start: u64,
-        size: u64,
-    ) -> Result<Self, LayoutError> {
-        file.seek(io::SeekFrom::Start(start))
-            .context(Action::Read, &path)?;
-        Ok(Self {
-            file,
+    /// Returns a blob of the next `size` bytes of `content`. `path` is the file, for errors.
+    pub(crate) const fn new(content: Content, path: PathBuf, size: u64) -> Self {
+        Self {
+            content,
             path,
             remaining: size,
-        })
+        }
     }
 
     /// Reads the next bytes into `buffer` and returns their number, which is 0 at the end of the
@@ -55,7 +70,7 @@ impl Blob {
             return Ok(0);
         }
         let read = loop {
-            match self.file.read(&mut buffer[..limit]) {
+            match self.content.read(&mut buffer[..limit]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result,
             }
@@ -71,7 +86,7 @@ impl Blob {
 
     /// Reads the whole blob and checks it against `descriptor`.
     pub(crate) fn read_verified(
-        mut self,
+        self,
         descriptor: &Descriptor,
         limit: u64,
     ) -> Result<Vec<u8>, LayoutError> {
@@ -82,13 +97,21 @@ impl Blob {
                 limit,
             });
         }
+        let path = self.path.clone();
+        let bytes = self.read_to_end()?;
+        let mut check = ContentCheck::new(descriptor);
+        check.update(&bytes, &path)?;
+        check.finish(&path)?;
+        Ok(bytes)
+    }
+
+    /// Reads the whole blob into memory, without checking it.
+    pub(crate) fn read_to_end(self) -> Result<Vec<u8>, LayoutError> {
         let mut bytes = Vec::new();
-        Read::take(&mut self.file, self.remaining)
+        self.content
+            .take(self.remaining)
             .read_to_end(&mut bytes)
             .context(Action::Read, &self.path)?;
-        let mut check = ContentCheck::new(descriptor);
-        check.update(&bytes, &self.path)?;
-        check.finish(&self.path)?;
         Ok(bytes)
     }
 

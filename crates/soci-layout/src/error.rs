@@ -73,6 +73,22 @@ pub enum LayoutError {
         /// What is missing or malformed.
         reason: String,
     },
+    /// The file is not a tar, or not one that can be read.
+    #[error("`{}` cannot be read as a tar: {reason}", path.display())]
+    NotATar {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The tar is not one that `docker save` writes.
+    #[error("`{}` is not an archive of `docker save`: {reason}", path.display())]
+    NotADockerArchive {
+        /// The tar.
+        path: PathBuf,
+        /// What is missing or malformed.
+        reason: String,
+    },
     /// The layout or archive has no such image.
     #[error("no {wanted} in `{}`; images found: {found}", path.display())]
     NoSuchImage {
@@ -166,6 +182,8 @@ impl Classify for LayoutError {
             },
             Self::NoSuchImage { .. } | Self::NoSuchBlob { .. } => Exit::NotFound,
             Self::NotALayout { .. }
+            | Self::NotATar { .. }
+            | Self::NotADockerArchive { .. }
             | Self::Corrupt { .. }
             | Self::Link { .. }
             | Self::TooLarge { .. } => Exit::BadData,

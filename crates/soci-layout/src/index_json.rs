@@ -17,7 +17,7 @@ pub(crate) const FILE: &str = "index.json";
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// How many images an error lists at most.
-const LISTED_IMAGES: usize = 10;
+pub(crate) const LISTED_IMAGES: usize = 10;
 
 /// The image that was selected in an `index.json`.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! A layout in a directory: opening it and reading its blobs.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,8 +8,9 @@ use std::time::Duration;
 
 use soci_oci::{Descriptor, Digest};
 
-use crate::blob::Blob;
+use crate::blob::{Blob, Content};
 use crate::error::{Action, IoContext as _, LayoutError};
+use crate::read_layout::ReadLayout;
 use crate::temporary::{self, Existing};
 use crate::{beneath, marker};
 
@@ -16,7 +18,7 @@ use crate::{beneath, marker};
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The directory of the blobs in a layout.
-const BLOB_DIRECTORY: &str = "blobs/sha256";
+pub(crate) const BLOB_DIRECTORY: &str = "blobs/sha256";
 
 /// An OCI image layout in a directory.
 #[derive(Clone, Debug)]
@@ -135,7 +137,7 @@ impl Layout {
         if metadata.len() != descriptor.size {
             return Err(corrupt(format!("{} bytes", metadata.len())));
         }
-        Blob::new(file, path, 0, descriptor.size)
+        Ok(Blob::new(Content::File(file), path, descriptor.size))
     }
 
     /// Reads a blob of at most `limit` bytes and checks its digest.
@@ -155,6 +157,24 @@ impl Layout {
     /// Returns an error if the blob does not exist, or differs from its descriptor.
     pub fn verify_blob(&self, descriptor: &Descriptor) -> Result<(), LayoutError> {
         self.open_blob(descriptor)?.verify(descriptor)
+    }
+}
+
+impl ReadLayout for Layout {
+    fn path(&self) -> &Path {
+        self.root()
+    }
+
+    fn read_index(&self) -> Result<Cow<'_, [u8]>, LayoutError> {
+        Self::read_index(self).map(Cow::Owned)
+    }
+
+    fn has_blob(&self, descriptor: &Descriptor) -> bool {
+        Self::has_blob(self, descriptor)
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
+        Self::open_blob(self, descriptor)
     }
 }
 

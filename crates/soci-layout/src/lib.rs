@@ -1,6 +1,7 @@
 //! OCI image layouts (OCI image-spec, `image-layout.md`), in directories and in tars.
 //!
 //! The tools' store is a layout, and images can be read from and written to layouts and archives.
+//! The archives of `docker save` can be read, too.
 //! Content is verified when it is written and when it is read. A file appears with all of its
 //! content or not at all, and it is durable before any other file names it. Blobs are written
 //! without locks, because their names follow from their content; only `index.json` is changed under
@@ -13,19 +14,25 @@ mod archive;
 mod archive_writer;
 mod beneath;
 mod blob;
+mod docker_archive;
 mod error;
+mod first_bytes;
 mod index_file;
 mod index_json;
 mod layout;
 mod marker;
+mod read_layout;
+mod tar_file;
 mod temporary;
 mod write;
 
 pub use archive::Archive;
 pub use archive_writer::{ArchiveBlobWriter, ArchiveWriter};
 pub use blob::Blob;
+pub use docker_archive::DockerArchive;
 pub use error::{Action, LayoutError, LinkFault};
 pub use index_json::{REF_NAME, Selected, select_image};
 pub use layout::Layout;
+pub use read_layout::ReadLayout;
 pub use temporary::remove_unfinished;
 pub use write::BlobWriter;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use self::registry::parse_registry_reference;
 use crate::Digest;
 
+mod foreign;
 mod registry;
 
 /// The longest tag, in characters (OCI distribution-spec, "Pulling manifests").
@@ -29,6 +30,14 @@ pub enum Reference {
         /// The tar file.
         path: PathBuf,
         /// The image in the layout.
+        select: Selector,
+    },
+    /// `docker-archive:FILE[:name|@digest]`: an image in a tar that `docker save` wrote. It is only
+    /// read.
+    DockerArchive {
+        /// The tar file.
+        path: PathBuf,
+        /// The image in the archive, by one of its names in full or by its tag.
         select: Selector,
     },
 }
@@ -57,28 +66,41 @@ pub struct RegistryReference {
     pub digest: Option<Digest>,
 }
 
+/// The forms of a reference, for messages.
+const FORMS: &str = "[registry/]repository[:tag][@digest], oci:DIR[:name], oci-archive:FILE[:name] or docker-archive:FILE[:name]";
+
 /// The error for a text that is not a reference.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "reference `{text}`: {reason}; expected [registry/]repository[:tag][@digest], oci:DIR[:name] or oci-archive:FILE[:name]"
-)]
+#[error("reference `{text}`: {reason}")]
 pub struct ReferenceError {
     text: String,
     reason: String,
+    hint: Option<String>,
 }
 
 impl ReferenceError {
     fn new(text: &str, reason: impl fmt::Display) -> Self {
-        let text = text.escape_debug().take(200).collect();
         Self {
-            text,
-            reason: reason.to_string(),
+            text: text.escape_debug().take(200).collect(),
+            reason: format!("{reason}; expected {FORMS}"),
+            hint: None,
         }
+    }
+
+    /// Returns what is wrong, without the text.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Returns what to write instead, if that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 }
 
 impl Reference {
-    /// Returns the tag, or the name of the image in a layout or an archive, if there is one.
+    /// Returns the tag, or the name of the image in a layout or an archive, if there is one. Which
+    /// tag the name in an archive of Docker stands for is known when the image is read.
     pub fn tag(&self) -> Option<&str> {
         match self {
             Self::Registry(reference) => reference.tag.as_deref(),
@@ -90,7 +112,7 @@ impl Reference {
                 select: Selector::Name(name),
                 ..
             } => Some(name),
-            Self::Layout { .. } | Self::Archive { .. } => None,
+            Self::Layout { .. } | Self::Archive { .. } | Self::DockerArchive { .. } => None,
         }
     }
 
@@ -102,7 +124,10 @@ impl Reference {
                 one.registry == two.registry && one.repository == two.repository
             }
             (Self::Layout { path: one, .. }, Self::Layout { path: two, .. })
-            | (Self::Archive { path: one, .. }, Self::Archive { path: two, .. }) => one == two,
+            | (Self::Archive { path: one, .. }, Self::Archive { path: two, .. })
+            | (Self::DockerArchive { path: one, .. }, Self::DockerArchive { path: two, .. }) => {
+                one == two
+            }
             _ => false,
         }
     }
@@ -123,6 +148,13 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(foreign) = foreign::detect(text) {
+            return Err(ReferenceError {
+                text: text.escape_debug().take(200).collect(),
+                reason: foreign.reason,
+                hint: Some(foreign.hint),
+            });
+        }
         if let Some(location) = text.strip_prefix("oci:") {
             let (path, select) = split_location(text, location)?;
             return Ok(Self::Layout { path, select });
@@ -131,14 +163,18 @@ impl FromStr for Reference {
             let (path, select) = split_location(text, location)?;
             return Ok(Self::Archive { path, select });
         }
+        if let Some(location) = text.strip_prefix("docker-archive:") {
+            let (path, select) = split_location(text, location)?;
+            return Ok(Self::DockerArchive { path, select });
+        }
         let reference =
             parse_registry_reference(text).map_err(|source| ReferenceError::new(text, source))?;
         Ok(Self::Registry(reference))
     }
 }
 
-/// Splits the text after `oci:` or `oci-archive:` into the path and the selector. Like `skopeo`, it
-/// splits at the first colon.
+/// Splits the text after `oci:`, `oci-archive:` or `docker-archive:` into the path and the
+/// selector. Like `skopeo`, it splits at the first colon.
 fn split_location(text: &str, location: &str) -> Result<(PathBuf, Selector), ReferenceError> {
     let (path, select) = if let Some((path, digest)) = location.rsplit_once('@') {
         let digest = digest
@@ -169,6 +205,9 @@ impl fmt::Display for Reference {
             Self::Registry(reference) => reference.fmt(f),
             Self::Layout { path, select } => write!(f, "oci:{}{select}", path.display()),
             Self::Archive { path, select } => write!(f, "oci-archive:{}{select}", path.display()),
+            Self::DockerArchive { path, select } => {
+                write!(f, "docker-archive:{}{select}", path.display())
+            }
         }
     }
 }
@@ -235,10 +274,39 @@ mod tests {
             "oci:/a/b:latest",
             "oci:a:docker.io/x:v1",
             "oci-archive:x.tar:v1",
+            "docker-archive:x.tar",
+            "docker-archive:x.tar:localhost:5000/app:v1",
             &format!("oci:a@{digest}"),
         ] {
             assert_eq!(normalize(text), text);
         }
+    }
+
+    #[test]
+    fn tells_what_to_write_instead_of_other_tools_forms() {
+        for (text, hint) in [
+            ("docker://debian:12", "drop `docker://`"),
+            ("https://registry.example/a", "drop `https://`"),
+            ("HTTP://a/b", "drop `HTTP://`"),
+            ("oci://registry.example/chart:1", "drop `oci://`"),
+            ("oci-archive://x.tar", "write `oci-archive:` without `//`"),
+            ("docker-daemon:app:v1", "docker save"),
+            ("dir:/x", "write `oci:LAYOUT`"),
+            ("dir:x", "write `oci:LAYOUT`"),
+            ("oci-dir:x:v1", "write `oci:`"),
+            ("containers-storage:localhost/app", "podman save"),
+            ("ostree:x", "skopeo copy"),
+            ("sif:x.sif", "skopeo copy"),
+        ] {
+            let error = text.parse::<Reference>().expect_err(text);
+            assert!(
+                error.hint().is_some_and(|found| found.contains(hint)),
+                "{text}: {error:?}"
+            );
+            assert!(!error.reason().contains(text), "{error}");
+        }
+        assert_eq!(normalize("docker:27"), "docker.io/library/docker:27");
+        assert_eq!(normalize("oci-x:1"), "docker.io/library/oci-x:1");
     }
 
     #[test]

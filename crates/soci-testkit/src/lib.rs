@@ -8,6 +8,8 @@
     reason = "every function of a test kit panics on failure"
 )]
 
+/// Archives of images.
+pub mod archive;
 /// Mocks of the AWS APIs that give credentials and tokens.
 pub mod aws;
 /// Secrets that a test plants, and the search for them.

@@ -1,74 +1,20 @@
-//! The backends for OCI image layouts in tars: one that reads an archive, one that rewrites it.
+//! The backend that writes OCI image layouts in tars.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use soci_document::ReferrersVia;
-use soci_layout::{Archive, ArchiveWriter};
-use soci_oci::reference::Selector;
+use soci_layout::ArchiveWriter;
 use soci_oci::{Descriptor, Digest};
 
 use crate::backend::{ReadImage, Referrers, WriteImage};
-use crate::blob_reader::BlobReader;
 use crate::error::TransportError;
 use crate::index_json;
-
-/// An archive that is read in place.
-pub(crate) struct ArchiveBackend {
-    path: PathBuf,
-    archive: Archive,
-}
 
 /// An archive that is being written. It replaces the one at its path when it is finished.
 pub(crate) struct ArchiveWriterBackend {
     path: PathBuf,
     writer: Mutex<ArchiveWriter>,
-}
-
-impl ArchiveBackend {
-    pub(crate) fn open(path: &Path) -> Result<Self, TransportError> {
-        Ok(Self {
-            path: path.to_owned(),
-            archive: Archive::open(path)?,
-        })
-    }
-}
-
-impl ReadImage for ArchiveBackend {
-    fn resolve(&self, image: &Selector) -> Result<(Descriptor, Vec<u8>), TransportError> {
-        let selected = soci_layout::select_image(self.archive.index(), image, &self.path)?;
-        index_json::read_selected(selected, |entry| self.read_manifest(entry))
-    }
-
-    fn read_blob(
-        &self,
-        descriptor: &Descriptor,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>, TransportError> {
-        index_json::absent_as_none(self.archive.read_blob(descriptor, limit))
-    }
-
-    fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
-        Ok(BlobReader::from_file(self.archive.open_blob(descriptor)?))
-    }
-
-    fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
-        Ok(self.archive.has_blob(descriptor))
-    }
-
-    fn list_referrers(
-        &self,
-        subject: Digest,
-        artifact_type: &str,
-    ) -> Result<Vec<Descriptor>, TransportError> {
-        let read = |entry: &Descriptor| self.read_manifest(entry).ok().flatten();
-        Ok(index_json::list_referrers(
-            self.archive.index(),
-            subject,
-            artifact_type,
-            read,
-        ))
-    }
 }
 
 impl ArchiveWriterBackend {

@@ -20,13 +20,14 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// Returns an error if the layout or archive cannot be written, or if the options of the
-    /// registry client are malformed.
+    /// Returns an error if the layout or archive cannot be written, if it is an archive of Docker,
+    /// or if the options of the registry client are malformed.
     pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
         let backend: Box<dyn WriteImage> = match reference {
             Reference::Registry(repository) => Box::new(RegistryBackend::new(session, repository)?),
             Reference::Layout { path, .. } => Box::new(LayoutBackend::open_or_create(path)?),
             Reference::Archive { path, .. } => Box::new(ArchiveWriterBackend::create(path)?),
+            Reference::DockerArchive { .. } => return Err(TransportError::ReadOnly),
         };
         Ok(Self(backend))
     }

@@ -29,6 +29,9 @@ pub enum TransportError {
         /// What was looked for, such as ``tag `v1` of registry.example/app``.
         what: String,
     },
+    /// Archives of Docker are not written.
+    #[error("a `docker-archive:` is only read, since it cannot hold a SOCI index")]
+    ReadOnly,
     /// The runtime that drives the registry client cannot start.
     #[error("cannot start the network runtime")]
     Runtime(#[source] std::io::Error),
@@ -55,6 +58,7 @@ impl Classify for TransportError {
             Self::Layout(error) => error.exit(),
             Self::Manifest { .. } => Exit::BadData,
             Self::NotFound { .. } => Exit::NotFound,
+            Self::ReadOnly => Exit::Usage,
             Self::Runtime(_) => Exit::Io,
         }
     }
@@ -63,6 +67,10 @@ impl Classify for TransportError {
         match self {
             Self::Registry(error) => error.hint(),
             Self::Layout(error) => error.hint(),
+            Self::ReadOnly => Some(
+                "name another destination with --to, such as `oci-archive:FILE` or a repository"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

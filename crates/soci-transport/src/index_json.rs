@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use soci_layout::{LayoutError, Selected};
-use soci_oci::manifest::Root;
+use soci_layout::{LayoutError, ReadLayout, Selected};
+use soci_oci::manifest::{MANIFEST_LIMIT, Root};
 use soci_oci::media_type::OCI_INDEX;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest};
@@ -41,22 +41,22 @@ pub(crate) fn resolve_tag(
     }
 }
 
-/// Returns the entries of type `artifact_type` in an `index.json` whose subject is `subject`. An
-/// entry whose manifest `read` cannot return is left out.
+/// Returns the entries of type `artifact_type` in the `index.json` of a layout whose subject is
+/// `subject`. An entry whose manifest cannot be read is left out.
 pub(crate) fn list_referrers(
-    index: &[u8],
+    layout: &impl ReadLayout,
     subject: Digest,
     artifact_type: &str,
-    read: impl Fn(&Descriptor) -> Option<Vec<u8>>,
-) -> Vec<Descriptor> {
-    let Ok(Root::Index(index)) = Root::parse(index, "") else {
-        return Vec::new();
+) -> Result<Vec<Descriptor>, LayoutError> {
+    let Ok(Root::Index(index)) = Root::parse(&layout.read_index()?, "") else {
+        return Ok(Vec::new());
     };
+    let read = |entry: &Descriptor| layout.read_blob(entry, MANIFEST_LIMIT).ok();
     let refers = |entry: &Descriptor| {
         entry.artifact_type.as_deref() == Some(artifact_type)
             && read(entry).and_then(|bytes| parse_subject(&bytes, entry)) == Some(subject)
     };
-    index.manifests.into_iter().filter(refers).collect()
+    Ok(index.manifests.into_iter().filter(refers).collect())
 }
 
 /// Returns the digest in the field `subject` of the manifest `entry`, if there is one.
@@ -64,16 +64,5 @@ fn parse_subject(bytes: &[u8], entry: &Descriptor) -> Option<Digest> {
     match Root::parse(bytes, &entry.media_type).ok()? {
         Root::Manifest(manifest) => manifest.subject.map(|subject| subject.digest),
         Root::Index(_) => None,
-    }
-}
-
-/// Turns the error for a blob that does not exist into `None`.
-pub(crate) fn absent_as_none(
-    read: Result<Vec<u8>, LayoutError>,
-) -> Result<Option<Vec<u8>>, TransportError> {
-    match read {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(LayoutError::NoSuchBlob { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

@@ -1,71 +1,22 @@
-//! The backend for OCI image layouts in directories.
+//! The backend that writes OCI image layouts in directories.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use soci_document::ReferrersVia;
-use soci_layout::{Layout, LayoutError};
-use soci_oci::manifest::MANIFEST_LIMIT;
-use soci_oci::reference::Selector;
+use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 
 use crate::backend::{ReadImage, Referrers, WriteImage};
-use crate::blob_reader::BlobReader;
 use crate::error::TransportError;
 use crate::index_json;
 
-/// A layout in a directory.
+/// A layout in a directory that is written.
 pub(crate) struct LayoutBackend(Layout);
 
 impl LayoutBackend {
-    pub(crate) fn open(path: &Path) -> Result<Self, TransportError> {
-        Ok(Self(Layout::open(path)?))
-    }
-
     pub(crate) fn open_or_create(path: &Path) -> Result<Self, TransportError> {
         Ok(Self(Layout::open_or_create(path)?))
-    }
-
-    fn list(&self, subject: Digest, artifact_type: &str) -> Result<Vec<Descriptor>, LayoutError> {
-        let read = |entry: &Descriptor| self.0.read_blob(entry, MANIFEST_LIMIT).ok();
-        let index = self.0.read_index()?;
-        Ok(index_json::list_referrers(
-            &index,
-            subject,
-            artifact_type,
-            read,
-        ))
-    }
-}
-
-impl ReadImage for LayoutBackend {
-    fn resolve(&self, image: &Selector) -> Result<(Descriptor, Vec<u8>), TransportError> {
-        let selected = soci_layout::select_image(&self.0.read_index()?, image, self.0.root())?;
-        index_json::read_selected(selected, |entry| self.read_manifest(entry))
-    }
-
-    fn read_blob(
-        &self,
-        descriptor: &Descriptor,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>, TransportError> {
-        index_json::absent_as_none(self.0.read_blob(descriptor, limit))
-    }
-
-    fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
-        Ok(BlobReader::from_file(self.0.open_blob(descriptor)?))
-    }
-
-    fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
-        Ok(self.0.has_blob(descriptor))
-    }
-
-    fn list_referrers(
-        &self,
-        subject: Digest,
-        artifact_type: &str,
-    ) -> Result<Vec<Descriptor>, TransportError> {
-        Ok(self.list(subject, artifact_type)?)
     }
 }
 
@@ -115,7 +66,7 @@ impl WriteImage for LayoutBackend {
         artifact_type: &str,
     ) -> Result<Referrers, TransportError> {
         Ok(Referrers {
-            descriptors: self.list(subject, artifact_type)?,
+            descriptors: index_json::list_referrers(&self.0, subject, artifact_type)?,
             via: ReferrersVia::Api,
         })
     }

@@ -1,8 +1,9 @@
 //! Images in registries, OCI image layouts and layout archives, behind one interface.
 //!
 //! A [`Source`] reads the image that a reference names, a [`Destination`] writes images. Both
-//! delegate to a backend: one file for registries, one for layouts, one for archives. A new kind of
-//! reference needs one more file that implements [`ReadImage`] and [`WriteImage`].
+//! delegate to a backend: one file for registries, one that reads all kinds of layouts and
+//! archives, and one for each kind that is written. A new kind of reference needs one more file that
+//! implements [`ReadImage`] and [`WriteImage`].
 //!
 //! Callers are plain threads. The registry client is asynchronous, and its runtime stays inside
 //! this crate. Manifests and blobs that are returned as bytes have been verified against their
@@ -16,6 +17,7 @@ mod destination;
 mod error;
 mod index_json;
 mod layout;
+mod layout_image;
 mod memory_budget;
 mod registry;
 mod session;

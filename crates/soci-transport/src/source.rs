@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use soci_layout::{Archive, DockerArchive, Layout};
 use soci_oci::manifest::Root;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
 
-use crate::archive::ArchiveBackend;
 use crate::backend::ReadImage;
 use crate::blob_reader::BlobReader;
 use crate::error::TransportError;
-use crate::layout::LayoutBackend;
+use crate::layout_image::LayoutImage;
 use crate::registry::RegistryBackend;
 use crate::session::Session;
 
@@ -43,8 +43,11 @@ impl Source {
     pub fn open(session: &Session, reference: &Reference) -> Result<Self, TransportError> {
         let backend: Arc<dyn ReadImage> = match reference {
             Reference::Registry(repository) => Arc::new(RegistryBackend::new(session, repository)?),
-            Reference::Layout { path, .. } => Arc::new(LayoutBackend::open(path)?),
-            Reference::Archive { path, .. } => Arc::new(ArchiveBackend::open(path)?),
+            Reference::Layout { path, .. } => Arc::new(LayoutImage(Layout::open(path)?)),
+            Reference::Archive { path, .. } => Arc::new(LayoutImage(Archive::open(path)?)),
+            Reference::DockerArchive { path, .. } => {
+                Arc::new(LayoutImage(DockerArchive::open(path)?))
+            }
         };
         Ok(Self::with_backend(reference.clone(), backend))
     }
@@ -69,7 +72,9 @@ impl Source {
                 registry.tag = Some(tag.to_owned());
                 registry.digest = None;
             }
-            Reference::Layout { select, .. } | Reference::Archive { select, .. } => {
+            Reference::Layout { select, .. }
+            | Reference::Archive { select, .. }
+            | Reference::DockerArchive { select, .. } => {
                 *select = Selector::Name(tag.to_owned());
             }
         }
@@ -83,7 +88,9 @@ impl Source {
         let mut source = self.clone();
         match &mut source.reference {
             Reference::Registry(registry) => registry.digest = Some(digest),
-            Reference::Layout { select, .. } | Reference::Archive { select, .. } => {
+            Reference::Layout { select, .. }
+            | Reference::Archive { select, .. }
+            | Reference::DockerArchive { select, .. } => {
                 *select = Selector::Digest(digest);
             }
         }
@@ -179,7 +186,9 @@ fn selector(reference: &Reference) -> Selector {
             (None, Some(tag)) => Selector::Name(tag.clone()),
             (None, None) => Selector::Any,
         },
-        Reference::Layout { select, .. } | Reference::Archive { select, .. } => select.clone(),
+        Reference::Layout { select, .. }
+        | Reference::Archive { select, .. }
+        | Reference::DockerArchive { select, .. } => select.clone(),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::gzip::scanner::{GzipEvent, GzipScanner};
 use crate::limits::Limits;
 use crate::tar::reader::TarReader;
 
-/// The distance of the first checkpoints in uncompressed bytes. It doubles each time that there are
-/// [`MAX_CHECKPOINTS`].
+/// The distance of the first checkpoints in uncompressed bytes. It doubles each time that their
+/// number reaches [`MAX_CHECKPOINTS`].
 const CHECKPOINT_DISTANCE: i64 = 4 << 20;
 
 /// Finds the members of a tar that arrives in chunks, plain or gzipped.

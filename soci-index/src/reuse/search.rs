@@ -91,7 +91,9 @@ impl<'a> Search<'a> {
     ) -> Result<Arc<ReuseSource>, TransportError> {
         let session = match reference {
             Reference::Registry(_) => self.context.session.for_optional_requests()?,
-            Reference::Layout { .. } | Reference::Archive { .. } => self.context.session.clone(),
+            Reference::Layout { .. }
+            | Reference::Archive { .. }
+            | Reference::DockerArchive { .. } => self.context.session.clone(),
         };
         let source = Source::open(&session, reference)?;
         Ok(Arc::new(ReuseSource::new(source, origin)))

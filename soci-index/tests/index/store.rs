@@ -17,8 +17,12 @@ fn detects_a_damaged_manifest() {
         let digest = &prepared.document()["root"]["digest"];
         damage(&blob_file(&prepared.sandbox.store(), digest));
         let finished = prepared.tool().stdin(prepared.line.clone()).run();
-        let finished = finished.ends_with(65);
-        assert!(finished.says("expected").stdout.is_empty(), "{name}");
+        let says = match name {
+            "a symbolic link" => "is a link to",
+            _ => "expected",
+        };
+        let finished = finished.ends_with(65).says(says);
+        assert!(finished.stdout.is_empty(), "{name}");
         assert_eq!(cached_ztocs(&prepared.sandbox), 0, "{name}");
     }
 }

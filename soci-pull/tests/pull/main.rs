@@ -3,7 +3,9 @@
 //!
 //! Rows such as C3 in a test's documentation are those of the table in `docs/reliability.md`.
 
+mod archives;
 mod auth;
+mod docker_archives;
 #[path = "../../../tests/every_tool/suite.rs"]
 mod every_tool;
 #[path = "../../../tests/fetching/suite.rs"]

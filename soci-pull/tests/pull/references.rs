@@ -22,18 +22,67 @@ fn assert_pull_fails(sandbox: &Sandbox, reference: &str, code: i32, says: &[&str
 #[test]
 fn rejects_malformed_references_as_usage_errors() {
     let sandbox = Sandbox::new();
-    for reference in [
-        "UPPER/case:v1",
-        "a//b",
-        "a@sha256:00",
-        "http://registry.example/a",
-        "oci:",
-        "a:b:c",
-    ] {
+    for reference in ["UPPER/case:v1", "a//b", "a@sha256:00", "oci:", "a:b:c"] {
         let says = ["expected [registry/]repository[:tag][@digest]"];
         assert_pull_fails(&sandbox, reference, 2, &says);
     }
+    // The reference stands in the message once.
+    let said = soci_tool(&sandbox).arg("UPPER/case:v1").run().stderr;
+    assert_eq!(said.matches("UPPER/case:v1").count(), 1, "{said}");
     assert!(files_below(&sandbox.store().join("blobs")).is_empty());
+}
+
+#[test]
+fn tells_what_to_write_instead_of_other_tools_references() {
+    let sandbox = Sandbox::new();
+    for (reference, says) in [
+        ("docker://debian:12", "drop `docker://`"),
+        ("https://registry.example/app:v1", "drop `https://`"),
+        ("docker-daemon:app:v1", "`docker-archive:app.tar`"),
+        ("dir:/tmp/image", "`oci:LAYOUT`"),
+        ("oci-dir:image:v1", "`oci:`"),
+        (
+            "containers-storage:localhost/app:v1",
+            "`oci-archive:app.tar`",
+        ),
+    ] {
+        assert_pull_fails(&sandbox, reference, 2, &[says]);
+    }
+    assert!(files_below(&sandbox.store().join("blobs")).is_empty());
+}
+
+/// A name that exists here is never taken for a repository of Docker Hub.
+#[test]
+fn refuses_the_name_of_a_file_or_folder() {
+    let sandbox = Sandbox::new();
+    let image = Image::new("linux/amd64").layer(random_layer(1, 3000));
+    image::write_layout(&sandbox.path().join("layout"), &[image]);
+    sandbox.write("app.tar", "");
+    let absolute = sandbox.path().join("layout");
+    let absolute = absolute.to_str().expect("text");
+    for (reference, says) in [
+        ("layout", "write `oci:layout`"),
+        ("layout:latest", "write `oci:layout:latest`"),
+        ("./layout", "write `oci:./layout`"),
+        ("layout/", "write `oci:layout/`"),
+        ("../nowhere", "write `oci:../nowhere`"),
+        (
+            "app.tar",
+            "write `oci-archive:app.tar` or `docker-archive:app.tar`",
+        ),
+        ("layout/index.json", "write `oci-archive:layout/index.json`"),
+        (absolute, &format!("write `oci:{absolute}`")),
+    ] {
+        assert_pull_fails(&sandbox, reference, 2, &[says]);
+    }
+    let stdin = soci_tool(&sandbox).stdin("layout\n").run();
+    assert_fails(&sandbox, stdin, 2, &["write `oci:layout`"]);
+    let says = [
+        "write `oci:layout` for",
+        "`docker.io/library/layout:latest` for",
+    ];
+    assert_pull_fails(&sandbox, "layout", 2, &says);
+    soci_tool(&sandbox).arg("oci:layout").run().succeeds();
 }
 
 #[test]

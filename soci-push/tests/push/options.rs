@@ -70,6 +70,28 @@ fn makes_no_layout_and_no_archive_in_a_dry_run() {
     }
 }
 
+/// A destination that is not written, or that is the name of a folder, is refused at once.
+#[test]
+fn refuses_destinations_that_cannot_be_meant() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    image.publish(&registry);
+    image.sandbox.write("folder/file", "");
+    for (to, says) in [
+        ("docker-archive:out.tar", "`oci-archive:FILE`"),
+        ("folder", "write `oci:folder`"),
+        ("docker://registry.example/app", "drop `docker://`"),
+    ] {
+        for dry_run in [false, true] {
+            let push = image.push(&registry).args(["--to", to]);
+            let push = if dry_run { push.arg("--dry-run") } else { push };
+            let finished = push.run().ends_with(2).says(says).says("--to");
+            assert!(finished.stdout.is_empty());
+        }
+    }
+    assert_eq!(registry.count("POST|PUT|PATCH|DELETE", "*"), 0);
+}
+
 #[test]
 fn pushes_again_from_its_input_or_its_output() {
     let image = IndexedImage::of(&two_layers());

@@ -121,6 +121,40 @@ fn pushes_to_the_source_archive() {
     );
 }
 
+/// Writes an image with a plain and a gzip layer to the archives that the tools of others make of
+/// it, and returns their references.
+fn archives_of_other_tools(sandbox: &Sandbox) -> [&'static str; 4] {
+    let plain = Layer::plain(&[("app", &[b'x'; 4096])]);
+    let image = Image::new("linux/amd64")
+        .layer(layer(1, 20_000))
+        .layer(plain);
+    image::write_layout(&sandbox.path().join("image"), &[image]);
+    for to in ["docker-archive:docker.tar:app:v1", "oci-archive:oci.tar:v1"] {
+        skopeo(sandbox, &["copy", "oci:image:latest", to]).succeeds();
+    }
+    for name in ["docker.tar", "oci.tar"] {
+        let gzip = sandbox.program("gzip").args(["-k", name]);
+        gzip.run().succeeds();
+    }
+    [
+        "docker-archive:docker.tar",
+        "docker-archive:docker.tar.gz:v1",
+        "oci-archive:oci.tar:v1",
+        "oci-archive:oci.tar.gz:v1",
+    ]
+}
+
+#[test]
+fn pushes_from_the_archives_of_other_tools() {
+    let sandbox = Sandbox::new();
+    for (number, reference) in (0..).zip(archives_of_other_tools(&sandbox)) {
+        let out = format!("out-{number}");
+        let stages = Stages::of(&sandbox, &[reference]).push(&["--to", &format!("oci:{out}")]);
+        let document = stages.run_with(without_network).succeeds_for_one();
+        assert_layout(&sandbox.path().join(out), &document, "v1-soci");
+    }
+}
+
 #[test]
 fn a_layout_and_an_archive_give_the_same_bytes() {
     let sandbox = Sandbox::new();

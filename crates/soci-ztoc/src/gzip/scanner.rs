@@ -132,7 +132,7 @@ impl GzipScanner {
         })
     }
 
-    /// Bounds the number of checkpoints: each time that there are `max`, every second one is
+    /// Bounds the number of checkpoints: each time that it reaches `max`, every second one is
     /// dropped and the span size doubles. They are then not those of a ztoc.
     pub(crate) const fn with_max_checkpoints(mut self, max: i32) -> Self {
         self.max_checkpoints = Some(max);

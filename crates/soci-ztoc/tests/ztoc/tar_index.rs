@@ -6,6 +6,9 @@ use flate2::{Compression as Level, write::GzEncoder};
 use soci_testkit::image::noise;
 use soci_ztoc::{Compression, Limits, Needs, ScanError, TarIndex, TarIndexer};
 
+/// The size of a compressed run of zeros in bytes.
+const ZEROS: usize = 16 << 20;
+
 /// Returns a tar of these files.
 fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -131,13 +134,14 @@ fn bounds_the_checkpoints_of_a_bomb() {
     blocks.extend([0, 0, 0, 0xff, 0xff].repeat(100_000));
     let mut indexer = TarIndexer::new(Compression::Gzip, Limits::default()).expect("an indexer");
     assert_eq!(indexer.feed(&blocks), Ok(Needs::Bytes));
-    // 3 GiB of zeros: more output than 512 checkpoints at 4 MiB cover, and the end of a tar.
-    let member = tar_of_zeros(3 << 30);
-    let found = index(&member, Compression::Gzip, 1 << 16).expect("an archive");
+    // More output than 512 checkpoints at a distance of 4 MiB cover.
+    let archive = tar_of_zeros(132);
+    let found = index(&archive, Compression::Gzip, 1 << 16).expect("an archive");
+    let last = (132 * ZEROS) as u64;
     let reader = found
         .gzip
         .expect("gzip")
-        .open_at(Cursor::new(&member), 3 << 30);
+        .open_at(Cursor::new(&archive), last);
     let mut end = Vec::new();
     reader
         .expect("an offset")
@@ -147,17 +151,16 @@ fn bounds_the_checkpoints_of_a_bomb() {
     assert_eq!(end, [0; 512]);
 }
 
-/// Returns a gzipped tar whose only member holds `length` zeros.
-fn tar_of_zeros(length: u64) -> Vec<u8> {
+/// Returns a tar whose only member holds `count` times [`ZEROS`] zeros, each compressed as a gzip
+/// member of its own.
+fn tar_of_zeros(count: usize) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_path("zeros").expect("a name");
-    header.set_size(length);
+    header.set_size((count * ZEROS) as u64);
     header.set_cksum();
-    let mut encoder = GzEncoder::new(Vec::new(), Level::fast());
-    encoder.write_all(header.as_bytes()).expect("a buffer");
-    let zeros = std::io::repeat(0).take(length + 1024);
-    std::io::copy(&mut { zeros }, &mut encoder).expect("a buffer");
-    encoder.finish().expect("a buffer")
+    let zeros = gzip(&vec![0; ZEROS], Level::fast());
+    let parts = [gzip(header.as_bytes(), Level::fast()), zeros.repeat(count)];
+    [parts.concat(), gzip(&[0; 1024], Level::fast())].concat()
 }
 
 #[test]
