@@ -1,6 +1,6 @@
 //! The values of options, and how they stand in the plan.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use soci_testkit::{
     image::{Image, random_layer},
     process::Sandbox,
@@ -28,6 +28,59 @@ fn names_the_units_of_a_malformed_size() {
         }
         let tool = soci_tool(&sandbox).env("SOCI_MIN_LAYER_SIZE", size);
         tool.run().ends_with(2).says("MiB");
+    }
+}
+
+/// A number of bytes that was most likely meant to have a unit is warned of.
+#[test]
+fn warns_of_a_small_size_without_a_unit() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    for (size, advice) in [
+        ("1", "1 byte; did you mean 1MiB?"),
+        ("10", "10 bytes; did you mean 10MiB?"),
+        ("4096", "4096 bytes; did you mean 4096KiB?"),
+        ("65535", "65535 bytes; did you mean 65535KiB?"),
+    ] {
+        for option in ["--min-layer-size", "--span-size"] {
+            let finished = pulled.plan(&[option, size]).succeeds();
+            finished.says(&format!("{option} (SOCI_")).says(advice);
+        }
+    }
+    for size in ["0", "10B", "1kB", "65536", "10485760", "10MiB"] {
+        let finished = pulled.plan(&["--min-layer-size", size]).succeeds();
+        let stderr = &finished.stderr;
+        assert!(!stderr.contains("did you mean"), "{size}: {stderr}");
+    }
+}
+
+/// Returns the warnings and errors about the tag of an image, when it is planned.
+fn warnings_of_tag(tag: &str, arguments: &[&str]) -> Vec<String> {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    let mut document: Value = serde_json::from_slice(&pulled.line).expect("a document");
+    document["image"] = json!(format!("registry.invalid/app:{tag}"));
+    let tool = soci_tool(&pulled.sandbox).args(arguments);
+    let finished = tool.stdin(document.to_string()).run().succeeds();
+    assert_eq!(finished.documents().len(), 1);
+    let lines = finished.stderr.lines().map(str::to_owned);
+    lines.filter(|line| line.contains("-soci`")).collect()
+}
+
+/// A tag that becomes too long for registries is known before a layer is read.
+#[test]
+fn warns_of_a_derived_tag_that_is_too_long() {
+    let longest = "x".repeat(123);
+    assert!(warnings_of_tag(&longest, &[]).is_empty());
+    for length in [124, 128] {
+        let tag = "x".repeat(length);
+        let warnings = warnings_of_tag(&tag, &[]);
+        let [warning] = &warnings[..] else {
+            panic!("{warnings:?}");
+        };
+        assert!(warning.contains("warning: "), "{warning}");
+        assert!(warning.contains("--tag of soci-push"), "{warning}");
+        let characters = format!("has {} characters", length + 5);
+        assert!(warning.contains(&characters), "{warning}");
+        assert!(warnings_of_tag(&tag, &["--index-version", "v1"]).is_empty());
     }
 }
 

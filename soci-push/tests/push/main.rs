@@ -22,6 +22,7 @@ mod signals;
 mod stages;
 #[path = "../../../tests/every_tool/stores.rs"]
 mod stores;
+mod targets;
 mod uploads;
 mod versions;
 

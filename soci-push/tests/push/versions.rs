@@ -38,7 +38,7 @@ fn assert_version_2_is_whole(indexed: &IndexedImage, registry: &Faulty, code: i3
     assert_eq!(document["push"]["tags"], json!([tag]));
 }
 
-/// E14: a registry that refuses manifests with a subject still gets the converted image.
+/// E15: a registry that refuses manifests with a subject still gets the converted image.
 #[test]
 fn sets_the_tag_if_the_registry_refuses_a_subject() {
     let indexed = IndexedImage::of(&two_layers());
@@ -59,7 +59,7 @@ fn sets_the_tag_if_the_registry_refuses_a_subject() {
     }
 }
 
-/// E14: a registry whose list of referrers cannot be read still gets the converted image.
+/// E15: a registry whose list of referrers cannot be read still gets the converted image.
 #[test]
 fn sets_the_tag_if_referrers_cannot_be_listed() {
     let indexed = IndexedImage::of(&two_layers());
@@ -72,7 +72,7 @@ fn sets_the_tag_if_referrers_cannot_be_listed() {
     }
 }
 
-/// E14: a refused converted image does not keep version 1 from the registry.
+/// E15: a refused converted image does not keep version 1 from the registry.
 #[test]
 fn pushes_version_1_if_version_2_is_refused() {
     let indexed = IndexedImage::of(&two_layers());
@@ -127,7 +127,7 @@ fn assert_listed(indexed: &IndexedImage, registry: &Faulty) {
     assert_eq!(digests, [indexed.version_1()], "{}", registry.log());
 }
 
-/// E12: the header `OCI-Subject` of a registry without the referrers API is not believed, and an
+/// E16: the header `OCI-Subject` of a registry without the referrers API is not believed, and an
 /// API that does not list the index is not either.
 #[test]
 fn writes_the_fallback_tag_unless_the_index_is_listed() {
