@@ -6,7 +6,7 @@ use soci_cli::Failure;
 use soci_document::Document;
 use soci_oci::convert::{Converted, Indexed, Source, convert};
 use soci_oci::manifest::Root;
-use soci_oci::{Descriptor, Digest, Manifest};
+use soci_oci::{Descriptor, Digest, Index, Manifest};
 use soci_transport::parse_manifest;
 
 use crate::context::Context;
@@ -25,6 +25,7 @@ pub(crate) fn convert_image(
         (Root::Manifest(_), [entry]) => entry.platform.clone(),
         _ => None,
     };
+    let nested = read_nested_indexes(context, document)?;
     let missing: BTreeSet<Digest> = document
         .manifests
         .iter()
@@ -36,6 +37,7 @@ pub(crate) fn convert_image(
         content: root,
         platform,
         manifests,
+        indexes: &nested,
         missing: &missing,
     };
     let Converted {
@@ -49,4 +51,19 @@ pub(crate) fn convert_image(
     context.store.write_blob(&bytes)?;
     tracing::info!(image = document.image.as_str(), digest = %root.digest, "converted");
     Ok(root)
+}
+
+/// Reads the nested image indexes that `soci-pull` has stored.
+fn read_nested_indexes(
+    context: &Context,
+    document: &Document,
+) -> Result<BTreeMap<Digest, Index>, Failure> {
+    let mut indexes = BTreeMap::new();
+    for descriptor in &document.nested_indexes {
+        let bytes = context.read_manifest(descriptor)?;
+        if let Root::Index(index) = parse_manifest(&bytes, descriptor)? {
+            indexes.insert(descriptor.digest, *index);
+        }
+    }
+    Ok(indexes)
 }

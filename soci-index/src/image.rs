@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use soci_cli::{Failure, Progress};
-use soci_document::{Document, Exit, Indexing, ManifestEntry, Timing};
+use soci_document::{Document, Exit, IndexVersions, Indexing, ManifestEntry, Timing};
 use soci_oci::manifest::Root;
 use soci_oci::{Descriptor, Digest, Manifest};
 use soci_transport::parse_manifest;
@@ -26,6 +26,9 @@ pub(crate) fn index_image(
         Failure::message(Exit::BadData, "the document has no plan")
             .hint("pass it through soci-plan first")
     })?;
+    if !document.has_planned_manifests() {
+        return Ok(pass_through(document, plan.index_version));
+    }
     let manifests = read_manifests(context, &document)?;
     let layers = planned_layers(&document);
     let outcomes = LayerBuilder::new(context, &document, &plan, progress).build_all(&layers)?;
@@ -53,6 +56,20 @@ pub(crate) fn index_image(
     };
     document.timing.insert("index".to_owned(), timing);
     Ok(document)
+}
+
+/// Returns the document of an image of which no manifest is indexed. If the image is converted
+/// already, it is its own converted image.
+fn pass_through(mut document: Document, versions: IndexVersions) -> Document {
+    document.converted = if !versions.has_v2() {
+        Indexing::Pending
+    } else if document.is_converted() {
+        Indexing::Done(document.root.reduced())
+    } else {
+        Indexing::Empty
+    };
+    tracing::info!(image = document.image.as_str(), "unchanged");
+    document
 }
 
 /// Reads the image manifests that `soci-pull` has stored.

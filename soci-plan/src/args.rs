@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use soci_cli::{CommonArgs, Failure, Io, SizeArgument, Tool, parse_flag, print_decisions};
-use soci_document::{Document, Exit, IndexVersions, Optimization, Plan, UnknownFields};
+use soci_document::{Document, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
 use crate::plan::{PlanRequest, plan_document};
-use crate::{prefetch, reuse, tag};
+use crate::{nothing, prefetch, reuse, tag};
 
 /// Decide which manifests and layers of an image are indexed
 ///
@@ -144,7 +144,7 @@ impl Tool for Args {
                 print_decisions(&document, progress);
             }
             if layers == 0 {
-                report_no_layers(&document, require_layers)?;
+                nothing::report_no_layers(&document, require_layers)?;
             }
             Ok(document)
         })
@@ -193,16 +193,4 @@ fn count_planned_layers(document: &Document) -> usize {
         .flat_map(|entry| &entry.layers)
         .filter(|layer| layer.is_planned())
         .count()
-}
-
-/// Reports that no layer of an image is to be indexed: as a warning, or as a failure if the command
-/// line requires layers.
-fn report_no_layers(document: &Document, require_layers: bool) -> Result<(), Failure> {
-    const MESSAGE: &str = "no layer is to be indexed";
-    const HINT: &str = "see each layer's reason with --explain, or lower --min-layer-size";
-    if require_layers {
-        return Err(Failure::message(Exit::NothingMatches, MESSAGE).hint(HINT));
-    }
-    tracing::warn!(image = document.image.as_str(), hint = HINT, "{MESSAGE}");
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! it out. `soci-plan` reads no layer and no store, and sends no request.
 
 mod args;
+mod nothing;
 mod plan;
 mod prefetch;
 mod reuse;

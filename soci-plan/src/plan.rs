@@ -6,7 +6,7 @@ use soci_document::{
     ManifestReason, Plan,
 };
 use soci_oci::layer::{LayerCompression, is_layer};
-use soci_oci::media_type::{is_image_config, is_manifest, is_soci_index};
+use soci_oci::media_type::{is_image_config, is_index, is_manifest, is_soci_index};
 use soci_oci::{Platform, convert};
 
 /// What the command line asks for, the same for every document.
@@ -26,31 +26,45 @@ pub(crate) fn plan_document(document: &mut Document, request: &PlanRequest) -> R
         None => choose_all(manifests),
     };
     for (entry, platform) in manifests.iter_mut().zip(chosen) {
+        let decision = decide_manifest(entry, platform);
+        let is_planned = matches!(decision, ManifestDecision::Index { .. });
         for layer in &mut entry.layers {
-            layer.plan = platform
-                .is_some()
-                .then(|| decide_layer(layer, &request.plan));
+            layer.plan = is_planned.then(|| decide_layer(layer, &request.plan));
         }
-        entry.plan = Some(match platform {
-            Some(platform) => ManifestDecision::Index {
-                platform: Some(platform),
-            },
-            None => ManifestDecision::Skip {
-                reason: Some(find_obstacle(entry).unwrap_or(ManifestReason::Platform)),
-            },
-        });
+        entry.plan = Some(decision);
     }
+    document.unchanged = !document.has_planned_manifests();
     document.plan = Some(request.plan.clone());
     Ok(())
 }
 
+/// Decides what is done with a manifest, which was chosen for `platform` if that is given.
+fn decide_manifest(entry: &ManifestEntry, platform: Option<Platform>) -> ManifestDecision {
+    let reason = match platform {
+        Some(_) if entry.soci_index.is_some() => ManifestReason::AlreadyConverted,
+        Some(platform) => {
+            return ManifestDecision::Index {
+                platform: Some(platform),
+            };
+        }
+        None => find_obstacle(entry).unwrap_or(ManifestReason::Platform),
+    };
+    ManifestDecision::Skip {
+        reason: Some(reason),
+    }
+}
+
 /// Chooses the first manifest that matches each of `platforms`. Returns, for each manifest, the
-/// platform that it was chosen for; if several match, the first of them.
+/// platform that it was chosen for; if several match, the first of them. If no manifest is that of
+/// an image, there is nothing to choose from, which is no error.
 fn choose_platforms(
     manifests: &[ManifestEntry],
     platforms: &[Platform],
 ) -> Result<Vec<Option<Platform>>, Failure> {
     let mut chosen = vec![None; manifests.len()];
+    if !manifests.iter().any(may_be_image) {
+        return Ok(chosen);
+    }
     for platform in platforms {
         let index = manifests
             .iter()
@@ -89,6 +103,11 @@ fn is_image_for(entry: &ManifestEntry, platform: &Platform) -> bool {
         )
 }
 
+/// Returns whether a manifest is that of an image, whether or not the source holds it.
+fn may_be_image(entry: &ManifestEntry) -> bool {
+    matches!(find_obstacle(entry), None | Some(ManifestReason::Missing))
+}
+
 /// Returns why a manifest cannot be indexed, or `None` if it can be. Does not check whether its
 /// platform was asked for, or whether its configuration was fetched.
 fn find_obstacle(entry: &ManifestEntry) -> Option<ManifestReason> {
@@ -100,10 +119,12 @@ fn find_obstacle(entry: &ManifestEntry) -> Option<ManifestReason> {
         .artifact_type
         .as_deref()
         .or(entry.descriptor.artifact_type.as_deref());
+    let media_type = entry.descriptor.media_type.as_str();
     // A manifest without a configuration is an image that was not fetched, unless it says that it
-    // is an artifact.
-    let is_image = is_manifest(&entry.descriptor.media_type)
-        && config_type.map_or(artifact_type.is_none(), is_image_config);
+    // is an artifact. A nested index has an entry of its own only if it was not fetched.
+    let is_image = (is_manifest(media_type) || is_index(media_type))
+        && config_type.map_or(artifact_type.is_none(), is_image_config)
+        && !is_artifact_of_image_type(entry);
     if artifact_type.is_some_and(is_soci_index) || config_type.is_some_and(is_soci_index) {
         Some(ManifestReason::AlreadyConverted)
     } else if convert::is_attestation(&entry.descriptor)
@@ -119,20 +140,40 @@ fn find_obstacle(entry: &ManifestEntry) -> Option<ManifestReason> {
     }
 }
 
+/// Returns whether a manifest is that of an artifact, although its configuration is that of an
+/// image: no layer is a layer of a file system, and the configuration names no platform. The
+/// signatures of cosign are such manifests.
+fn is_artifact_of_image_type(entry: &ManifestEntry) -> bool {
+    let mut layers = entry.layers.iter();
+    !layers.any(|layer| is_layer(&layer.descriptor.media_type))
+        && !entry.layers.is_empty()
+        && entry.platform().is_some_and(is_unnamed)
+}
+
+/// Returns whether a platform names neither an operating system nor an architecture, as that of a
+/// configuration without these fields.
+fn is_unnamed(platform: &Platform) -> bool {
+    platform.os.is_empty() && platform.architecture.is_empty()
+}
+
 /// Returns the error for a platform that no manifest matches.
 fn no_such_platform(manifests: &[ManifestEntry], platform: &Platform) -> Failure {
     let mut offered: Vec<String> = manifests
         .iter()
+        .filter(|entry| may_be_image(entry))
         .filter_map(ManifestEntry::platform)
-        .filter(|platform| !platform.is_unknown())
+        .filter(|platform| !is_unnamed(platform))
         .map(ToString::to_string)
         .collect();
     offered.dedup();
-    let offered = if offered.is_empty() {
-        "no platform".to_owned()
-    } else {
-        offered.join(", ")
-    };
+    if offered.is_empty() {
+        return Failure::message(
+            Exit::NothingMatches,
+            format_args!("no manifest for platform {platform}; the image names no platform, neither in its index nor in its configuration"),
+        )
+        .hint("index it with --all-platforms, or build it again for a platform");
+    }
+    let offered = offered.join(", ");
     Failure::message(
         Exit::NothingMatches,
         format_args!("no manifest for platform {platform}; the image is for {offered}"),
@@ -196,154 +237,4 @@ fn find_layer_obstacle(layer: &LayerEntry, plan: &Plan) -> Option<LayerReason> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use soci_document::{IndexVersions, UnknownFields};
-    use soci_oci::Descriptor;
-    use soci_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
-
-    fn request(platforms: Option<&[&str]>) -> PlanRequest {
-        let plan = Plan {
-            platforms: Vec::new(),
-            min_layer_size: 100,
-            span_size: 4 << 20,
-            index_version: IndexVersions::Both,
-            optimizations: Vec::new(),
-            prefetch_files: Vec::new(),
-            reuse_from: Vec::new(),
-            unknown_fields: UnknownFields::new(),
-        };
-        let parse = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| name.parse().expect("a platform"))
-                .collect()
-        };
-        PlanRequest {
-            plan,
-            platforms: platforms.map(parse),
-        }
-    }
-
-    fn manifest_entry(platform: &str, layers: &[(&str, u64)]) -> serde_json::Value {
-        let (os, rest) = platform.split_once('/').expect("a platform");
-        let (architecture, variant) = rest.split_once('/').unwrap_or((rest, ""));
-        let mut descriptor = Descriptor::of(OCI_MANIFEST, platform.as_bytes());
-        descriptor.platform = Some(Platform::new(os, architecture, variant));
-        let layer = |(media_type, size): &(&str, u64)| serde_json::json!({"descriptor": Descriptor { size: *size, ..Descriptor::of(media_type, b"") }});
-        let layers: Vec<_> = layers.iter().map(layer).collect();
-        serde_json::json!({"descriptor": descriptor, "config": Descriptor::of(OCI_CONFIG, b"{}"), "layers": layers})
-    }
-
-    fn document(manifests: &[serde_json::Value]) -> Document {
-        let root = Descriptor::of(OCI_MANIFEST, b"");
-        let value =
-            serde_json::json!({"version": 1, "image": "a", "root": root, "manifests": manifests});
-        serde_json::from_value(value).expect("a document")
-    }
-
-    fn planned_platforms(document: &Document) -> Vec<Option<String>> {
-        let platform = |entry: &ManifestEntry| match &entry.plan {
-            Some(ManifestDecision::Index { platform }) => {
-                platform.as_ref().map(ToString::to_string)
-            }
-            _ => None,
-        };
-        document.manifests.iter().map(platform).collect()
-    }
-
-    #[test]
-    fn chooses_the_first_match_of_each_platform_once() {
-        let mut document = document(&[
-            manifest_entry("linux/amd64/v1", &[]),
-            manifest_entry("linux/arm64", &[]),
-            manifest_entry("linux/amd64", &[]),
-        ]);
-        plan_document(
-            &mut document,
-            &request(Some(&["linux/amd64", "linux/x86_64", "linux/arm64/v8"])),
-        )
-        .expect("planned");
-        assert_eq!(
-            planned_platforms(&document),
-            [
-                Some("linux/amd64".to_owned()),
-                Some("linux/arm64/v8".to_owned()),
-                None
-            ]
-        );
-        plan_document(&mut document, &request(None)).expect("planned");
-        assert_eq!(planned_platforms(&document).iter().flatten().count(), 3);
-    }
-
-    #[test]
-    fn names_the_platforms_of_the_image_if_none_matches() {
-        let mut document = document(&[
-            manifest_entry("linux/arm64", &[]),
-            manifest_entry("unknown/unknown", &[]),
-        ]);
-        let failure = plan_document(&mut document, &request(Some(&["linux/amd64"])))
-            .expect_err("no such platform");
-        assert_eq!(failure.exit, Exit::NothingMatches);
-        assert!(
-            failure
-                .error
-                .to_string()
-                .contains("the image is for linux/arm64"),
-            "{}",
-            failure.error
-        );
-    }
-
-    #[test]
-    fn gives_every_skipped_layer_its_reason() {
-        let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
-        let layers = [
-            (gzip, 100),
-            (gzip, 99),
-            ("application/vnd.oci.image.layer.v1.tar+zstd", 100),
-            ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", 100),
-            ("application/vnd.oci.image.layer.v2.tar", 100),
-            ("application/vnd.in-toto+json", 1),
-        ];
-        let mut document = document(&[manifest_entry("linux/amd64", &layers)]);
-        let elsewhere = LayerEntry {
-            held: Some(false),
-            ..document.manifests[0].layers[0].clone()
-        };
-        document.manifests[0].layers.push(elsewhere);
-        plan_document(&mut document, &request(Some(&["linux/amd64"]))).expect("planned");
-        let reason = |layer: &LayerEntry| match layer.plan.expect("a decision") {
-            LayerDecision::Index => None,
-            LayerDecision::Skip { reason } => reason,
-        };
-        let reasons: Vec<_> = document.manifests[0].layers.iter().map(reason).collect();
-        let expected = [
-            None,
-            Some(LayerReason::BelowMinLayerSize),
-            Some(LayerReason::UnsupportedCompression),
-            Some(LayerReason::Encrypted),
-            Some(LayerReason::UnknownMediaType),
-            Some(LayerReason::UnknownMediaType),
-            Some(LayerReason::Foreign),
-        ];
-        assert_eq!(reasons, expected);
-    }
-
-    #[test]
-    fn rejects_a_platform_whose_manifest_is_missing() {
-        let mut document = document(&[
-            manifest_entry("linux/amd64", &[]),
-            manifest_entry("linux/arm64", &[]),
-        ]);
-        document.manifests[0].missing = true;
-        plan_document(&mut document, &request(None)).expect("the other manifest is planned");
-        let missing = ManifestDecision::Skip {
-            reason: Some(ManifestReason::Missing),
-        };
-        assert_eq!(document.manifests[0].plan, Some(missing));
-        let failure =
-            plan_document(&mut document, &request(Some(&["linux/amd64"]))).expect_err("missing");
-        assert_eq!(failure.exit, Exit::NothingMatches);
-    }
-}
+mod tests;

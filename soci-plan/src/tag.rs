@@ -7,6 +7,10 @@ use soci_oci::soci::CONVERTED_TAG_SUFFIX;
 /// Warns if the tag that `soci-push` derives is longer than registries permit. This is no failure,
 /// because `soci-push` may be given another tag.
 pub(crate) fn warn_of_long_tag(document: &Document) {
+    // An image that is converted already keeps its tag.
+    if document.unchanged || document.is_converted() {
+        return;
+    }
     let versions = document.plan.as_ref().map(|plan| plan.index_version);
     let tag = document.image.reference().tag();
     if let (Some(IndexVersions::V2 | IndexVersions::Both), Some(tag)) = (versions, tag)

@@ -4,6 +4,7 @@
 //! layers are not stored, and `soci-index` streams them from the source.
 
 mod args;
+mod converted;
 mod layers;
 mod manifests;
 mod pull;

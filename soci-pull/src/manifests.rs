@@ -2,12 +2,17 @@
 
 use serde_json::Value;
 use soci_cli::Failure;
-use soci_document::{Exit, LayerEntry, ManifestEntry};
+use soci_document::{Classify as _, Exit, LayerEntry, ManifestEntry};
 use soci_layout::Layout;
-use soci_oci::manifest::{MANIFEST_LIMIT, Root};
-use soci_oci::media_type::is_manifest;
-use soci_oci::{Descriptor, Manifest, Platform, convert, layer};
-use soci_transport::{Resolved, Source, TransportError, parse_manifest};
+use soci_oci::manifest::{MANIFEST_LIMIT, MAX_INDEX_DEPTH, Root};
+use soci_oci::media_type::{is_index, is_manifest};
+use soci_oci::{Descriptor, Digest, Index, Manifest, Platform, convert, layer};
+use soci_transport::{Source, TransportError, parse_manifest};
+
+use crate::converted::{covers_layers, find_link, is_soci_index_v2};
+
+/// How many manifests an image may list, in all of its indexes.
+const MAX_MANIFESTS: usize = 10_000;
 
 /// Fetches the manifests of one image into the store, and makes their entries of the document.
 pub(crate) struct ManifestFetcher<'a> {
@@ -16,16 +21,33 @@ pub(crate) struct ManifestFetcher<'a> {
     platforms: &'a [Platform],
     source: Source,
     bytes_read: u64,
+    fetched: Fetched,
+}
+
+/// What a document says of the manifests of an image.
+#[derive(Default)]
+pub(crate) struct Fetched {
+    pub(crate) manifests: Vec<ManifestEntry>,
+    /// The indexes below the root, each once.
+    pub(crate) nested_indexes: Vec<Descriptor>,
+}
+
+/// An image manifest that names a SOCI index.
+struct Link {
+    /// The position of the image manifest among the entries of the document.
+    position: usize,
+    soci_index: Digest,
 }
 
 impl<'a> ManifestFetcher<'a> {
     /// Returns a fetcher of the manifests that `source` holds.
-    pub(crate) const fn new(store: &'a Layout, platforms: &'a [Platform], source: Source) -> Self {
+    pub(crate) fn new(store: &'a Layout, platforms: &'a [Platform], source: Source) -> Self {
         Self {
             store,
             platforms,
             source,
             bytes_read: 0,
+            fetched: Fetched::default(),
         }
     }
 
@@ -34,45 +56,160 @@ impl<'a> ManifestFetcher<'a> {
         self.bytes_read
     }
 
-    /// Fetches the manifests below `root`: the root itself, or if it is an image index, those that it
-    /// lists. A manifest for a platform that was not asked for gets an entry without layers.
+    /// Fetches the manifests below `root`: the root itself, or if it is an image index, those that
+    /// it lists, directly or in nested indexes. A manifest for a platform that was not asked for
+    /// gets an entry without layers.
     ///
     /// In an image index, a manifest whose configuration is malformed is not an error, because the
     /// other platforms can do without it. `soci-plan` rejects it if it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a manifest cannot be read or is malformed, if indexes are nested deeper
+    /// than [`MAX_INDEX_DEPTH`], or if they list more than [`MAX_MANIFESTS`] manifests.
     pub(crate) fn fetch_manifests(
         &mut self,
-        root: &Resolved,
-    ) -> Result<Vec<ManifestEntry>, Failure> {
-        let index = match &root.content {
+        root: &Descriptor,
+        content: &Root,
+    ) -> Result<Fetched, Failure> {
+        match content {
             Root::Manifest(manifest) => {
-                let mut entry = describe_manifest(&root.descriptor, manifest);
+                let mut entry = describe_manifest(root, manifest);
                 self.complete_image(&mut entry, manifest)?;
-                return Ok(vec![entry]);
+                if let Some(digest) = find_link(&manifest.annotations) {
+                    entry.soci_index = self.find_soci_index(digest, &entry)?;
+                }
+                self.fetched.manifests.push(entry);
             }
-            Root::Index(index) => index,
-        };
-        index
-            .manifests
-            .iter()
-            .map(|descriptor| self.fetch_listed_manifest(descriptor))
-            .collect()
+            Root::Index(index) => self.fetch_index(index, 0)?,
+        }
+        Ok(std::mem::take(&mut self.fetched))
     }
 
-    /// Fetches a manifest that the image index lists, if its platform is asked for.
-    fn fetch_listed_manifest(&mut self, descriptor: &Descriptor) -> Result<ManifestEntry, Failure> {
-        let unfetched = ManifestEntry::new(descriptor.clone());
-        if !is_manifest(&descriptor.media_type) || !self.is_requested(descriptor) {
-            return Ok(unfetched);
+    /// Fetches the manifests that an index lists. `depth` is 0 for the root.
+    fn fetch_index(&mut self, index: &Index, depth: usize) -> Result<(), Failure> {
+        let mut links = Vec::new();
+        let mut own_entries = Vec::new();
+        for descriptor in &index.manifests {
+            if is_index(&descriptor.media_type) && self.is_requested(descriptor) {
+                self.fetch_nested_index(descriptor, depth + 1)?;
+                continue;
+            }
+            let (entry, soci_index) = self.fetch_listed_manifest(descriptor)?;
+            let position = self.fetched.manifests.len();
+            own_entries.push(position);
+            if let Some(soci_index) = soci_index {
+                links.push(Link {
+                    position,
+                    soci_index,
+                });
+            }
+            self.add_entry(entry)?;
+        }
+        for link in links {
+            self.mark_converted(&link, &own_entries);
+        }
+        Ok(())
+    }
+
+    /// Fetches an index that another index lists, unless it was fetched before.
+    fn fetch_nested_index(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), Failure> {
+        let is_same = |other: &Descriptor| other.digest == descriptor.digest;
+        if self.fetched.nested_indexes.iter().any(is_same) {
+            return Ok(());
+        }
+        if depth > MAX_INDEX_DEPTH {
+            let message = format!(
+                "image index `{}` is nested {depth} levels deep, expected at most {MAX_INDEX_DEPTH}",
+                descriptor.digest
+            );
+            return Err(Failure::message(Exit::BadData, message));
         }
         let Some(bytes) = self.source.read_manifest(descriptor)? else {
-            return Ok(ManifestEntry {
+            return self.add_entry(ManifestEntry {
                 missing: true,
-                ..unfetched
+                ..ManifestEntry::new(descriptor.clone())
             });
         };
         self.store_bytes(&bytes)?;
+        if let Root::Index(index) = parse_manifest(&bytes, descriptor)? {
+            if self.fetched.nested_indexes.len() >= MAX_MANIFESTS {
+                return Err(too_many_manifests());
+            }
+            self.fetched.nested_indexes.push(descriptor.clone());
+            self.fetch_index(&index, depth)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the entry of a manifest to the document.
+    fn add_entry(&mut self, entry: ManifestEntry) -> Result<(), Failure> {
+        if self.fetched.manifests.len() >= MAX_MANIFESTS {
+            return Err(too_many_manifests());
+        }
+        self.fetched.manifests.push(entry);
+        Ok(())
+    }
+
+    /// Enters the SOCI index that an image manifest names into its entry, if the index that lists
+    /// the manifest lists the SOCI index too. An annotation alone proves nothing: builders copy it
+    /// from the base image.
+    fn mark_converted(&mut self, link: &Link, own_entries: &[usize]) {
+        let entries = &mut self.fetched.manifests;
+        let is_soci_index = |entry: &ManifestEntry| {
+            entry.descriptor.digest == link.soci_index && !entry.missing && is_soci_index_v2(entry)
+        };
+        let mut listed = own_entries.iter().map(|position| &entries[*position]);
+        let soci_index = listed.find(|entry| is_soci_index(entry));
+        let soci_index = soci_index.map(|entry| entry.descriptor.clone());
+        entries[link.position].soci_index = soci_index;
+    }
+
+    /// Fetches the SOCI index `digest` that an image manifest names which no index lists. Returns
+    /// its descriptor if the source holds it, and if it was built for this image.
+    fn find_soci_index(
+        &mut self,
+        digest: Digest,
+        image: &ManifestEntry,
+    ) -> Result<Option<Descriptor>, Failure> {
+        let resolved = match self.source.with_digest(digest).resolve() {
+            Ok(resolved) => resolved,
+            Err(error) if matches!(error.exit(), Exit::NotFound | Exit::BadData) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Root::Manifest(manifest) = &resolved.content else {
+            return Ok(None);
+        };
+        let entry = describe_manifest(&resolved.descriptor, manifest);
+        if !is_soci_index_v2(&entry) || !covers_layers(manifest, image) {
+            return Ok(None);
+        }
+        self.store_bytes(&resolved.bytes)?;
+        Ok(Some(resolved.descriptor))
+    }
+
+    /// Fetches a manifest that the image index lists, if its platform is asked for. Returns its
+    /// entry, and the digest of the SOCI index that it names if it is an image.
+    fn fetch_listed_manifest(
+        &mut self,
+        descriptor: &Descriptor,
+    ) -> Result<(ManifestEntry, Option<Digest>), Failure> {
+        let unfetched = ManifestEntry::new(descriptor.clone());
+        if !is_manifest(&descriptor.media_type) || !self.is_requested(descriptor) {
+            return Ok((unfetched, find_link(&descriptor.annotations)));
+        }
+        let Some(bytes) = self.source.read_manifest(descriptor)? else {
+            let missing = ManifestEntry {
+                missing: true,
+                ..unfetched
+            };
+            return Ok((missing, None));
+        };
+        self.store_bytes(&bytes)?;
         let Root::Manifest(manifest) = parse_manifest(&bytes, descriptor)? else {
-            return Ok(unfetched);
+            return Ok((unfetched, None));
         };
         let mut entry = describe_manifest(descriptor, &manifest);
         match self.complete_image(&mut entry, &manifest) {
@@ -82,7 +219,8 @@ impl<'a> ManifestFetcher<'a> {
             }
             completed => completed?,
         }
-        Ok(entry)
+        let link = find_link(&manifest.annotations).filter(|_| convert::is_image(&manifest));
+        Ok((entry, link))
     }
 
     /// Returns whether a manifest is fetched. One that names no platform always is, because its
@@ -159,4 +297,11 @@ fn describe_manifest(descriptor: &Descriptor, manifest: &Manifest) -> ManifestEn
         layers: layers.map(LayerEntry::new).collect(),
         ..ManifestEntry::new(descriptor.clone())
     }
+}
+
+fn too_many_manifests() -> Failure {
+    Failure::message(
+        Exit::BadData,
+        format!("the image lists more than {MAX_MANIFESTS} manifests"),
+    )
 }

@@ -8,10 +8,11 @@ use soci_document::{
     Document, ImageReference, Indexing, ManifestEntry, Timing, UnknownFields, VERSION,
 };
 use soci_layout::Layout;
-use soci_oci::Platform;
-use soci_transport::{Session, Source};
+use soci_oci::manifest::is_other_manifest;
+use soci_oci::{Descriptor, Platform};
+use soci_transport::{Session, Source, TransportError, parse_manifest};
 
-use crate::manifests::ManifestFetcher;
+use crate::manifests::{Fetched, ManifestFetcher};
 
 /// Pulls images into the store, as the command line asks for.
 pub(crate) struct Puller {
@@ -41,7 +42,11 @@ impl Puller {
         let is_stored = |entry: &ManifestEntry| {
             entry.missing || entry.config.is_none() || self.store.has_blob(&entry.descriptor)
         };
-        if !self.store.has_blob(&document.root) || !document.manifests.iter().all(is_stored) {
+        let has_blob = |descriptor: &Descriptor| self.store.has_blob(descriptor);
+        let is_complete = has_blob(&document.root)
+            && document.nested_indexes.iter().all(has_blob)
+            && document.manifests.iter().all(is_stored);
+        if !is_complete {
             let source = Source::open(&self.session, document.image.reference())?;
             // The tag may name another image by now.
             self.fetch(&document.image, source.with_digest(document.root.digest))?;
@@ -56,30 +61,55 @@ impl Puller {
     /// in a new document.
     fn fetch(&self, image: &ImageReference, source: Source) -> Result<Document, Failure> {
         let started = Instant::now();
-        let resolved = source.resolve()?;
-        self.store.write_blob(&resolved.bytes)?;
+        let (root, bytes) = source.read_root()?;
         let mut fetcher = ManifestFetcher::new(&self.store, &self.platforms, source);
-        let manifests = fetcher.fetch_manifests(&resolved)?;
+        let content = match parse_manifest(&bytes, &root) {
+            Ok(parsed) => {
+                self.store.write_blob(&bytes)?;
+                fetcher.fetch_manifests(&root, &parsed)?
+            }
+            Err(TransportError::Manifest { .. }) if is_other_manifest(&bytes, &root.media_type) => {
+                self.store.write_blob(&bytes)?;
+                describe_other_manifest(&root)
+            }
+            Err(error) => return Err(error.into()),
+        };
         let timing = Timing {
             seconds: started.elapsed().as_secs_f64(),
-            bytes: resolved.bytes.len() as u64 + fetcher.bytes_read(),
+            bytes: bytes.len() as u64 + fetcher.bytes_read(),
         };
         tracing::info!(
             image = image.as_str(),
-            digest = %resolved.descriptor.digest,
-            manifests = manifests.len(),
+            digest = %root.digest,
+            manifests = content.manifests.len(),
             "pulled"
         );
         Ok(Document {
             version: VERSION,
             image: image.clone(),
-            root: resolved.descriptor,
+            root,
             plan: None,
-            manifests,
+            manifests: content.manifests,
+            nested_indexes: content.nested_indexes,
+            unchanged: false,
             converted: Indexing::Pending,
             push: None,
             timing: BTreeMap::from([("pull".to_owned(), timing)]),
             unknown_fields: UnknownFields::new(),
         })
+    }
+}
+
+/// Returns the one entry of a document for a root that is neither an image nor an index. Its media
+/// type tells `soci-plan` that it is no image.
+fn describe_other_manifest(root: &Descriptor) -> Fetched {
+    tracing::warn!(
+        digest = %root.digest,
+        media_type = root.media_type,
+        "not an image manifest of OCI or of Docker's schema 2; an image of Docker's schema 1 must be pushed again by a current version of Docker"
+    );
+    Fetched {
+        manifests: vec![ManifestEntry::new(root.clone())],
+        nested_indexes: Vec::new(),
     }
 }

@@ -43,7 +43,7 @@ pub enum LayerDecision {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ManifestReason {
-    /// It is the SOCI index of an earlier conversion.
+    /// It has a SOCI index of version 2 from an earlier conversion, or is itself a SOCI index.
     AlreadyConverted,
     /// It attests another manifest.
     Attestation,

@@ -14,6 +14,13 @@ pub struct Explanation {
 /// The cure if nothing is wrong.
 const NOTHING: &str = "nothing to do";
 
+impl Explanation {
+    /// Returns whether the user can do something about the reason.
+    pub fn is_curable(&self) -> bool {
+        self.cure != NOTHING
+    }
+}
+
 /// How to build an image whose layers are all gzip.
 const BUILD_AS_GZIP: &str = "rebuild with `docker buildx build --output type=image,compression=gzip,force-compression=true,oci-mediatypes=true`";
 
@@ -22,7 +29,7 @@ impl ManifestReason {
     pub const fn explain(self) -> Explanation {
         let (cause, cure) = match self {
             Self::AlreadyConverted => (
-                "the manifest is the SOCI index of an earlier conversion",
+                "the manifest has a SOCI index of version 2 from an earlier conversion, or is itself a SOCI index",
                 NOTHING,
             ),
             Self::Attestation => ("the manifest attests another manifest", NOTHING),
@@ -31,7 +38,7 @@ impl ManifestReason {
                 "copy all platforms of the image, such as with `skopeo copy --all`",
             ),
             Self::NotAnImage => (
-                "the manifest is an artifact, or of an unknown kind",
+                "the manifest is an artifact, such as a Helm chart or a signature, or of an unknown kind",
                 NOTHING,
             ),
             Self::Platform => (

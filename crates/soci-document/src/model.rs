@@ -26,8 +26,22 @@ pub struct Document {
     /// What to index and how. Set by `soci-plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// The manifests of the image: one for each platform, and all others that its index lists.
+    /// The manifests of the image: one for each platform, and all others that its index lists. Those
+    /// of a nested index stand in its place.
     pub manifests: Vec<ManifestEntry>,
+    /// The image indexes that the image's index lists, directly or in one another. Their manifests
+    /// are among `manifests`. Set by `soci-pull`.
+    #[serde(
+        default,
+        rename = "nestedIndexes",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub nested_indexes: Vec<Descriptor>,
+    /// `true` if no manifest is to be indexed, so that nothing is made or pushed: each is converted
+    /// already, or is not an image. Each manifest has its reason. Set by `soci-plan`, and by
+    /// `soci-push` if the tag names what an earlier run has tagged.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unchanged: bool,
     /// The converted image (SOCI version 2), `null` if nothing was indexed. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Indexing::is_pending")]
     #[schemars(with = "Option<Descriptor>")]
@@ -41,6 +55,20 @@ pub struct Document {
     /// Fields that this release does not know.
     #[serde(flatten)]
     pub unknown_fields: UnknownFields,
+}
+
+impl Document {
+    /// Returns whether the plan is to index a manifest.
+    pub fn has_planned_manifests(&self) -> bool {
+        self.manifests.iter().any(ManifestEntry::is_planned)
+    }
+
+    /// Returns whether the image was converted before, for at least one of its platforms.
+    pub fn is_converted(&self) -> bool {
+        self.manifests
+            .iter()
+            .any(|entry| entry.soci_index.is_some())
+    }
 }
 
 /// The decisions for the whole image. This and the layers determine the index byte for byte.
@@ -120,6 +148,10 @@ pub struct ManifestEntry {
     /// `true` if the image's index lists the manifest but the source does not hold it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub missing: bool,
+    /// The SOCI index of version 2 that the manifest names, if the image is converted: the index
+    /// that lists the manifest lists the SOCI index too. Set by `soci-pull`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soci_index: Option<Descriptor>,
     /// What to do with the manifest. Set by `soci-plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<ManifestDecision>,
@@ -147,6 +179,7 @@ impl ManifestEntry {
             config: None,
             artifact_type: None,
             missing: false,
+            soci_index: None,
             plan: None,
             layers: Vec::new(),
             index: Indexing::Pending,
@@ -236,7 +269,7 @@ pub struct Indexes {
 pub struct Push {
     /// The destination: a repository, a layout or an archive.
     pub repository: String,
-    /// The tags that were set, each as a full reference.
+    /// The tags that were set, or that an unchanged image keeps, each as a full reference.
     pub tags: Vec<String>,
     /// How readers find a version 1 index in the destination.
     pub referrers: ReferrersVia,

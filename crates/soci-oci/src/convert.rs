@@ -1,18 +1,22 @@
 //! Conversion of an image for SOCI version 2.
 //!
 //! The result is an image index in which each image manifest names its SOCI index in an annotation.
-//! It has the same bytes as that of `soci convert`, with three exceptions that avoid broken images:
+//! It has the same bytes as that of `soci convert`, with these exceptions that avoid broken images:
 //!
 //! - SOCI indexes and attestations of the source keep their bytes. Only the annotation that names
 //!   their image manifest is updated.
 //! - The inline `data` of a changed manifest is removed.
 //! - Entries that the source does not hold are removed.
+//! - A nested image index stays an index, and lists the SOCI indexes of its manifests itself. A
+//!   reader that looks for a platform takes the first entry that names it, so that a SOCI index in
+//!   the root would hide an image in a nested index without a platform.
+//! - Two manifests of the same platform keep one SOCI index each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::Root;
+use crate::manifest::{MAX_INDEX_DEPTH, Root};
 use crate::media_type::{
-    OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, SOCI_INDEX_V2, is_image_config, is_soci_index,
+    OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, SOCI_INDEX_V2, is_image_config, is_index, is_soci_index,
 };
 use crate::soci::{IMAGE_MANIFEST_DIGEST, INDEX_DIGEST};
 use crate::{Descriptor, Digest, Index, Manifest, Platform};
@@ -32,7 +36,10 @@ pub struct Source<'a> {
     pub platform: Option<Platform>,
     /// The manifests that were fetched, by digest. The entries of other manifests stay as they are.
     pub manifests: &'a BTreeMap<Digest, Manifest>,
-    /// The manifests that the index lists but the source does not hold.
+    /// The nested image indexes that were fetched, by digest. The entries of other indexes stay as
+    /// they are.
+    pub indexes: &'a BTreeMap<Digest, Index>,
+    /// The manifests and nested indexes that are listed, but which the source does not hold.
     pub missing: &'a BTreeSet<Digest>,
 }
 
@@ -53,7 +60,7 @@ pub struct Converted {
     pub root: Descriptor,
     /// The bytes of the image index.
     pub bytes: Vec<u8>,
-    /// The changed manifests, with their bytes.
+    /// The converted manifests and nested indexes, with their bytes, each after those that it lists.
     pub manifests: Vec<(Descriptor, Vec<u8>)>,
 }
 
@@ -71,42 +78,210 @@ pub fn is_soci_entry(entry: &Descriptor, manifest: Option<&Manifest>) -> bool {
 }
 
 /// Converts an image: every fetched image manifest becomes an OCI manifest, the indexed ones name
-/// their SOCI index, and the SOCI indexes are listed in the image index.
+/// their SOCI index, and each SOCI index is listed in the image index that lists its manifest.
+///
+/// Nested image indexes are rewritten after what they list. One in which nothing changes keeps its
+/// bytes.
 pub fn convert(source: Source<'_>, indexed: &[Indexed]) -> Converted {
     let mut index = initial_index(source.root, source.content, source.platform, source.missing);
-    let mut manifests = Vec::new();
-    let mut new_digests = BTreeMap::new();
-    for entry in &mut index.manifests {
-        let Some(manifest) = source.manifests.get(&entry.digest) else {
-            continue;
-        };
-        if is_attestation(entry) || is_soci_entry(entry, Some(manifest)) || !is_image(manifest) {
-            continue;
-        }
-        let soci_index = indexed
-            .iter()
-            .find(|indexed| indexed.manifest == entry.digest);
-        let (descriptor, bytes) = convert_manifest(entry, manifest, soci_index);
-        new_digests.insert(entry.digest, descriptor.digest);
-        manifests.push((descriptor.clone(), bytes));
-        *entry = descriptor;
-    }
-    for entry in &mut index.manifests {
-        update_links(entry, &new_digests);
-    }
-    for indexed in indexed {
-        let manifest = new_digests
-            .get(&indexed.manifest)
-            .copied()
-            .unwrap_or(indexed.manifest);
-        list_soci_index(&mut index.manifests, indexed, manifest);
-    }
+    let mut conversion = Conversion {
+        originals: source.manifests,
+        indexes: source.indexes,
+        missing: source.missing,
+        indexed,
+        converted: BTreeMap::new(),
+        visited: BTreeSet::new(),
+        rewritten: BTreeMap::new(),
+        contents: Vec::new(),
+    };
+    conversion.convert_manifests(&index, 0);
+    conversion.rewrite_index(&mut index, 0);
     let bytes = index.to_bytes();
     Converted {
         root: Descriptor::of(OCI_INDEX, &bytes),
         bytes,
-        manifests,
+        manifests: conversion.contents,
     }
+}
+
+/// The conversion of one image.
+struct Conversion<'a> {
+    originals: &'a BTreeMap<Digest, Manifest>,
+    indexes: &'a BTreeMap<Digest, Index>,
+    missing: &'a BTreeSet<Digest>,
+    indexed: &'a [Indexed],
+    /// The converted manifests, by the digest of the original.
+    converted: BTreeMap<Digest, ConvertedManifest>,
+    /// The nested indexes whose manifests were converted.
+    visited: BTreeSet<Digest>,
+    /// The nested indexes that were rewritten, by the digest of the original. `None` if all that
+    /// the index lists is missing in the source.
+    rewritten: BTreeMap<Digest, Option<Descriptor>>,
+    /// The changed manifests and nested indexes, each after those that it lists.
+    contents: Vec<(Descriptor, Vec<u8>)>,
+}
+
+/// An image manifest after the conversion.
+struct ConvertedManifest {
+    digest: Digest,
+    /// The size in bytes.
+    size: u64,
+    annotations: BTreeMap<String, String>,
+}
+
+impl<'a> Conversion<'a> {
+    /// Converts the image manifests that an index lists, directly or in a nested index.
+    fn convert_manifests(&mut self, index: &Index, depth: usize) {
+        for entry in &index.manifests {
+            if let Some(manifest) = self.image(entry) {
+                if !self.converted.contains_key(&entry.digest) {
+                    self.convert_manifest(entry, manifest);
+                }
+            } else if let Some(nested) = self.nested(entry, depth)
+                && self.visited.insert(entry.digest)
+            {
+                self.convert_manifests(nested, depth + 1);
+            }
+        }
+    }
+
+    /// Converts an image manifest to an OCI manifest that names its SOCI index.
+    fn convert_manifest(&mut self, entry: &Descriptor, manifest: &Manifest) {
+        let mut manifest = manifest.clone();
+        OCI_MANIFEST.clone_into(&mut manifest.media_type);
+        if let Some(config) = &mut manifest.config {
+            OCI_CONFIG.clone_into(&mut config.media_type);
+        }
+        let mut indexed = self.indexed.iter();
+        if let Some(indexed) = indexed.find(|indexed| indexed.manifest == entry.digest) {
+            let soci_index = indexed.soci_index.digest.to_string();
+            manifest
+                .annotations
+                .insert(INDEX_DIGEST.to_owned(), soci_index);
+        }
+        let bytes = manifest.to_bytes();
+        let descriptor = Descriptor::of(OCI_MANIFEST, &bytes);
+        let converted = ConvertedManifest {
+            digest: descriptor.digest,
+            size: descriptor.size,
+            annotations: manifest.annotations,
+        };
+        self.converted.insert(entry.digest, converted);
+        self.contents.push((descriptor, bytes));
+    }
+
+    /// Replaces the entries of an index whose content has changed, removes those that the source
+    /// does not hold, and lists the SOCI indexes of the manifests that the index lists.
+    fn rewrite_index(&mut self, index: &mut Index, depth: usize) {
+        let listed: BTreeSet<Digest> = index.manifests.iter().map(|entry| entry.digest).collect();
+        let mut entries = std::mem::take(&mut index.manifests);
+        entries.retain_mut(|entry| self.rewrite_entry(entry, depth));
+        for entry in &mut entries {
+            self.update_links(entry);
+        }
+        for indexed in self.indexed {
+            if listed.contains(&indexed.manifest) {
+                let converted = self.converted.get(&indexed.manifest);
+                let manifest = converted.map_or(indexed.manifest, |converted| converted.digest);
+                list_soci_index(&mut entries, indexed, manifest);
+            }
+        }
+        index.manifests = entries;
+    }
+
+    /// Replaces an entry whose content has changed. Returns whether the entry stays.
+    fn rewrite_entry(&mut self, entry: &mut Descriptor, depth: usize) -> bool {
+        if self.missing.contains(&entry.digest) {
+            return false;
+        }
+        if self.image(entry).is_some() {
+            if let Some(manifest) = self.converted.get(&entry.digest) {
+                replace_entry(entry, manifest);
+            }
+            return true;
+        }
+        let Some(nested) = self.nested(entry, depth) else {
+            return true;
+        };
+        let rewritten = match self.rewritten.get(&entry.digest) {
+            Some(rewritten) => rewritten.clone(),
+            None => self.rewrite_nested(entry, nested, depth),
+        };
+        let Some(rewritten) = rewritten else {
+            return false;
+        };
+        if rewritten.digest != entry.digest {
+            entry.media_type = rewritten.media_type;
+            entry.digest = rewritten.digest;
+            entry.size = rewritten.size;
+            entry.data = None;
+        }
+        true
+    }
+
+    /// Rewrites a nested index. Returns its descriptor, or `None` if the source holds nothing that
+    /// it lists.
+    fn rewrite_nested(
+        &mut self,
+        entry: &Descriptor,
+        nested: &Index,
+        depth: usize,
+    ) -> Option<Descriptor> {
+        let mut index = nested.clone();
+        self.rewrite_index(&mut index, depth + 1);
+        let rewritten = if index == *nested {
+            Some(entry.clone())
+        } else if index.manifests.is_empty() {
+            None
+        } else {
+            OCI_INDEX.clone_into(&mut index.media_type);
+            let bytes = index.to_bytes();
+            let descriptor = Descriptor::of(OCI_INDEX, &bytes);
+            self.contents.push((descriptor.clone(), bytes));
+            Some(descriptor)
+        };
+        self.rewritten.insert(entry.digest, rewritten.clone());
+        rewritten
+    }
+
+    /// Returns the manifest of an entry that is to be converted: a fetched image that is neither an
+    /// attestation nor a SOCI index.
+    fn image(&self, entry: &Descriptor) -> Option<&'a Manifest> {
+        let manifest = self.originals.get(&entry.digest)?;
+        let is_converted =
+            !is_attestation(entry) && !is_soci_entry(entry, Some(manifest)) && is_image(manifest);
+        is_converted.then_some(manifest)
+    }
+
+    /// Returns the nested index of an entry, if it was fetched and `depth` does not exceed the
+    /// limit.
+    fn nested(&self, entry: &Descriptor, depth: usize) -> Option<&'a Index> {
+        let nested = self.indexes.get(&entry.digest)?;
+        (is_index(&entry.media_type) && depth < MAX_INDEX_DEPTH).then_some(nested)
+    }
+
+    /// Updates the annotation of an attestation or a SOCI index that names its image manifest.
+    fn update_links(&self, entry: &mut Descriptor) {
+        for link in [ATTESTED_DIGEST, IMAGE_MANIFEST_DIGEST] {
+            if let Some(value) = entry.annotations.get_mut(link)
+                && let Ok(old) = value.parse::<Digest>()
+                && let Some(new) = self.converted.get(&old)
+            {
+                *value = new.digest.to_string();
+            }
+        }
+    }
+}
+
+/// Replaces the entry of an image manifest by that of the converted one.
+fn replace_entry(entry: &mut Descriptor, manifest: &ConvertedManifest) {
+    if entry.digest != manifest.digest {
+        entry.data = None;
+    }
+    OCI_MANIFEST.clone_into(&mut entry.media_type);
+    entry.digest = manifest.digest;
+    entry.size = manifest.size;
+    entry.annotations.clone_from(&manifest.annotations);
 }
 
 /// Returns the image index before the conversion: that of the source without the missing manifests,
@@ -135,7 +310,10 @@ fn initial_index(
             index
                 .manifests
                 .retain(|entry| !missing.contains(&entry.digest));
-            if index.manifests.len() == 1 && listed > 1 {
+            if listed > 1
+                && let [only] = index.manifests.as_slice()
+                && !is_index(&only.media_type)
+            {
                 return single(index.manifests.remove(0));
             }
             OCI_INDEX.clone_into(&mut index.media_type);
@@ -150,213 +328,35 @@ pub fn is_image(manifest: &Manifest) -> bool {
     config.is_some_and(|config| is_image_config(&config.media_type))
 }
 
-/// Returns an image manifest as an OCI manifest that names its SOCI index, and its descriptor for
-/// the image index.
-fn convert_manifest(
-    entry: &Descriptor,
-    manifest: &Manifest,
-    indexed: Option<&Indexed>,
-) -> (Descriptor, Vec<u8>) {
-    let mut manifest = manifest.clone();
-    OCI_MANIFEST.clone_into(&mut manifest.media_type);
-    if let Some(config) = &mut manifest.config {
-        OCI_CONFIG.clone_into(&mut config.media_type);
-    }
-    if let Some(indexed) = indexed {
-        manifest.annotations.insert(
-            INDEX_DIGEST.to_owned(),
-            indexed.soci_index.digest.to_string(),
-        );
-    }
-    let bytes = manifest.to_bytes();
-    let mut descriptor = Descriptor::of(OCI_MANIFEST, &bytes);
-    descriptor.urls.clone_from(&entry.urls);
-    descriptor.annotations = manifest.annotations;
-    descriptor.platform.clone_from(&entry.platform);
-    descriptor.artifact_type.clone_from(&entry.artifact_type);
-    if descriptor.digest == entry.digest {
-        descriptor.data.clone_from(&entry.data);
-    }
-    (descriptor, bytes)
-}
-
-/// Updates the annotation of an attestation or a SOCI index that names its image manifest.
-fn update_links(entry: &mut Descriptor, new_digests: &BTreeMap<Digest, Digest>) {
-    for link in [ATTESTED_DIGEST, IMAGE_MANIFEST_DIGEST] {
-        if let Some(value) = entry.annotations.get_mut(link)
-            && let Some(new) = value
-                .parse()
-                .ok()
-                .and_then(|old: Digest| new_digests.get(&old))
-        {
-            *value = new.to_string();
-        }
-    }
-}
-
-/// Adds a SOCI index to the entries of an image index, or replaces that of the same platform.
+/// Adds a SOCI index to the entries of an image index, or replaces that of the same platform. The
+/// SOCI index of another manifest in the list is not replaced.
 fn list_soci_index(entries: &mut Vec<Descriptor>, indexed: &Indexed, manifest: Digest) {
     let mut entry = indexed.soci_index.reduced();
     entry.annotations = BTreeMap::from([(IMAGE_MANIFEST_DIGEST.to_owned(), manifest.to_string())]);
     entry.platform = Some(indexed.platform.clone());
     entry.artifact_type = Some(SOCI_INDEX_V2.to_owned());
-    let same_platform = |other: &&mut Descriptor| {
+    let is_same_platform = |other: &Descriptor| {
         other.artifact_type.as_deref() == Some(SOCI_INDEX_V2)
             && other
                 .platform
                 .as_ref()
                 .is_some_and(|platform| indexed.platform.matches(platform))
     };
-    match entries.iter_mut().find(same_platform) {
-        Some(old) => *old = entry,
+    let is_of_another_manifest = |other: &Descriptor| {
+        let link = other.annotations.get(IMAGE_MANIFEST_DIGEST);
+        let linked = link.and_then(|digest| digest.parse::<Digest>().ok());
+        linked.is_some_and(|linked| {
+            linked != manifest && entries.iter().any(|entry| entry.digest == linked)
+        })
+    };
+    let replaced = entries
+        .iter()
+        .position(|other| is_same_platform(other) && !is_of_another_manifest(other));
+    match replaced {
+        Some(position) => entries[position] = entry,
         None => entries.push(entry),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn manifest(layer: &str) -> Manifest {
-        let text = format!(
-            r#"{{"schemaVersion":2,"config":{{"mediaType":"{OCI_CONFIG}","digest":"{0}","size":2}},"layers":[{{"mediaType":"{layer}","digest":"{0}","size":2}}]}}"#,
-            Digest::of(b"{}")
-        );
-        serde_json::from_str(&text).expect("a manifest")
-    }
-
-    fn entry(manifest: &Manifest, platform: &str) -> Descriptor {
-        let mut entry = Descriptor::of(OCI_MANIFEST, &manifest.to_bytes());
-        entry.platform = Some(platform.parse().expect("a platform"));
-        entry.data = Some("e30=".to_owned());
-        entry
-    }
-
-    fn attestation(of: &Descriptor) -> (Descriptor, Manifest) {
-        let attestation = manifest("application/vnd.in-toto+json");
-        let mut entry = entry(&attestation, "unknown/unknown");
-        entry.annotations.insert(
-            ATTESTATION_TYPE.to_owned(),
-            "attestation-manifest".to_owned(),
-        );
-        entry
-            .annotations
-            .insert(ATTESTED_DIGEST.to_owned(), of.digest.to_string());
-        (entry, attestation)
-    }
-
-    fn index(entries: &[Descriptor]) -> Index {
-        let text = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}"}}"#);
-        let mut index: Index = serde_json::from_str(&text).expect("an index");
-        index.manifests = entries.to_vec();
-        index
-    }
-
-    fn converted(
-        entries: &[Descriptor],
-        manifests: &[Manifest],
-        missing: &[Digest],
-        indexed: &[Indexed],
-    ) -> Index {
-        let index = index(entries);
-        let root = Descriptor::of(OCI_INDEX, &index.to_bytes());
-        let manifests = manifests
-            .iter()
-            .map(|manifest| (Digest::of(&manifest.to_bytes()), manifest.clone()))
-            .collect();
-        let missing = missing.iter().copied().collect();
-        let content = Root::Index(Box::new(index));
-        let source = Source {
-            root: &root,
-            content,
-            platform: None,
-            manifests: &manifests,
-            missing: &missing,
-        };
-        serde_json::from_slice(&convert(source, indexed).bytes).expect("an index")
-    }
-
-    fn indexed(entry: &Descriptor, content: &[u8]) -> Indexed {
-        let platform = entry.platform.clone().expect("a platform");
-        Indexed {
-            manifest: entry.digest,
-            platform,
-            soci_index: Descriptor::of(OCI_MANIFEST, content),
-        }
-    }
-
-    #[test]
-    fn attestations_name_the_converted_manifest_and_keep_their_bytes() {
-        let image = manifest("a");
-        let image_entry = entry(&image, "linux/amd64");
-        let (attestation_entry, attestation) = attestation(&image_entry);
-        let entries = [image_entry.clone(), attestation_entry.clone()];
-        let result = converted(
-            &entries,
-            &[image, attestation],
-            &[],
-            &[indexed(&image_entry, b"soci")],
-        );
-        let [image, attested, soci] = result.manifests.as_slice() else {
-            panic!("three entries")
-        };
-        assert_ne!(image.digest, image_entry.digest);
-        assert_eq!(
-            image.data, None,
-            "the inline content is that of the old manifest"
-        );
-        assert_eq!(attested.digest, attestation_entry.digest);
-        assert_eq!(
-            attested.annotations[ATTESTED_DIGEST],
-            image.digest.to_string()
-        );
-        assert_eq!(
-            soci.annotations[IMAGE_MANIFEST_DIGEST],
-            image.digest.to_string()
-        );
-        assert_eq!(image.annotations[INDEX_DIGEST], soci.digest.to_string());
-    }
-
-    #[test]
-    fn a_second_conversion_adds_a_platform() {
-        let (one, two) = (manifest("a"), manifest("b"));
-        let entries = [entry(&one, "linux/amd64"), entry(&two, "linux/arm64")];
-        let both = [
-            indexed(&entries[0], b"soci 1"),
-            indexed(&entries[1], b"soci 2"),
-        ];
-        let first = converted(&entries, &[one.clone(), two.clone()], &[], &both[..1]);
-        let mut amd64 = one;
-        amd64
-            .annotations
-            .clone_from(&first.manifests[0].annotations);
-        let second = indexed(&first.manifests[1], b"soci 2");
-        let later = converted(&first.manifests, &[amd64, two], &[], &[second]);
-        assert_eq!(
-            later.manifests[2], first.manifests[2],
-            "the index of the first platform stays"
-        );
-        assert_eq!(later.manifests[3].platform, entries[1].platform);
-    }
-
-    #[test]
-    fn missing_manifests_are_removed() {
-        let image = manifest("a");
-        let entries = [
-            entry(&image, "linux/amd64"),
-            entry(&manifest("b"), "linux/arm64"),
-        ];
-        let result = converted(
-            &entries,
-            &[image],
-            &[entries[1].digest],
-            &[indexed(&entries[0], b"soci")],
-        );
-        assert!(
-            result
-                .manifests
-                .iter()
-                .all(|entry| entry.digest != entries[1].digest)
-        );
-    }
-}
+mod tests;

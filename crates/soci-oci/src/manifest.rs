@@ -12,6 +12,10 @@ use crate::{Descriptor, go_json};
 /// larger ones.
 pub const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
 
+/// How deep image indexes may be nested: the root has depth 0, an index that it lists has depth 1.
+/// Builders nest one level.
+pub const MAX_INDEX_DEPTH: usize = 8;
+
 /// An image manifest (OCI image-spec, `manifest.md`), or the manifest of an artifact.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -169,6 +173,30 @@ impl Root {
     }
 }
 
+/// Returns whether bytes are a manifest of a kind that is neither an image of OCI or of Docker's
+/// schema 2, nor an index of such images: one of Docker's schema 1, an artifact manifest of OCI 1.1
+/// before its release, or one of ORAS. `media_type` is that of the descriptor or of the HTTP
+/// response.
+pub fn is_other_manifest(bytes: &[u8], media_type: &str) -> bool {
+    /// The fields that name the kind of a manifest.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind {
+        #[serde(default)]
+        schema_version: Option<u64>,
+        #[serde(default)]
+        media_type: Option<String>,
+    }
+    let Ok(kind) = serde_json::from_slice::<Kind>(bytes) else {
+        return false;
+    };
+    let media_type = kind.media_type.as_deref().unwrap_or(media_type);
+    kind.schema_version == Some(1)
+        || media_type.starts_with("application/vnd.")
+            && !is_index(media_type)
+            && !is_manifest(media_type)
+}
+
 impl Manifest {
     /// Returns the layers, base first.
     pub fn layers(&self) -> &[Descriptor] {
@@ -230,6 +258,21 @@ mod tests {
         assert!(matches!(
             Root::parse(br#"{"schemaVersion":2}"#, "text/html"),
             Err(ManifestError::Unknown(_))
+        ));
+    }
+
+    #[test]
+    fn knows_manifests_of_other_kinds() {
+        let schema_1 = br#"{"schemaVersion":1,"fsLayers":[]}"#;
+        assert!(is_other_manifest(schema_1, DOCKER_MANIFEST));
+        let artifact = br#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json"}"#;
+        assert!(is_other_manifest(artifact, ""));
+        let image = br#"{"schemaVersion":2,"layers":[]}"#;
+        assert!(!is_other_manifest(image, OCI_MANIFEST));
+        assert!(!is_other_manifest(image, "text/html"));
+        assert!(!is_other_manifest(
+            b"<html>",
+            "application/vnd.oci.artifact.manifest.v1+json"
         ));
     }
 }

@@ -104,13 +104,23 @@ impl Source {
     /// Returns an error if it does not exist, cannot be read, or is neither a manifest nor an
     /// index.
     pub fn resolve(&self) -> Result<Resolved, TransportError> {
-        let (descriptor, bytes) = self.backend.resolve(&selector(&self.reference))?;
+        let (descriptor, bytes) = self.read_root()?;
         let content = parse_manifest(&bytes, &descriptor)?;
         Ok(Resolved {
             descriptor,
             bytes,
             content,
         })
+    }
+
+    /// Reads what the reference names, without parsing it. Returns its descriptor and its verified
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it does not exist or cannot be read.
+    pub fn read_root(&self) -> Result<(Descriptor, Vec<u8>), TransportError> {
+        self.backend.resolve(&selector(&self.reference))
     }
 
     /// Returns the verified bytes of a manifest or index, or `None` if it does not exist.

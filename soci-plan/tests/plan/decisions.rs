@@ -149,6 +149,51 @@ fn warns_when_no_layer_is_to_be_indexed() {
 }
 
 #[test]
+fn names_the_cause_and_the_cure_if_no_layer_is_to_be_indexed() {
+    let zstd = || Layer::zstd(&[("app", b"content")]);
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(zstd())]);
+    let finished = pulled
+        .plan(&[])
+        .succeeds()
+        .says("unsupported-compression (1)");
+    let finished = finished.says("compression=gzip,force-compression=true,oci-mediatypes=true");
+    assert!(!finished.text().contains("--min-layer-size"));
+    let both = Image::new("linux/amd64").layer(random_layer(1, 3000));
+    let pulled = Pulled::of(&[both.layer(zstd()).layer(random_layer(2, 3000))]);
+    let finished = pulled.plan(&["--min-layer-size", "10MiB"]).succeeds();
+    let finished = finished.says("below-min-layer-size (3)");
+    finished.says("lower `--min-layer-size`");
+    let pulled = Pulled::of(&[Image::new("linux/amd64")]);
+    pulled.plan(&[]).succeeds().says("the image has no layers");
+}
+
+#[test]
+fn fails_for_what_is_no_image_only_if_layers_are_required() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    let mut document: Value = serde_json::from_slice(&pulled.line).expect("a document");
+    let helm = "application/vnd.cncf.helm.config.v1+json";
+    document["manifests"][0]["config"]["mediaType"] = helm.into();
+    let plan = |document: &Value, arguments: &[&str]| {
+        let tool = crate::soci_tool(&pulled.sandbox).args(arguments);
+        tool.stdin(document.to_string()).run()
+    };
+    let finished = plan(&document, &[]).succeeds();
+    let finished = finished.says("warning: ").says("not-an-image (1)");
+    let planned = &finished.documents()[0];
+    assert_eq!(planned["unchanged"], true);
+    assert_eq!(manifest_decisions(planned), ["not-an-image"]);
+    plan(&document, &["--require-layers"]).ends_with(81);
+    // What an earlier run has made needs no layers.
+    let soci = "application/vnd.amazon.soci.index.v1+json";
+    document["manifests"][0]["config"]["mediaType"] = soci.into();
+    let finished = plan(&document, &["--require-layers"]).succeeds();
+    assert_eq!(
+        manifest_decisions(&finished.documents()[0]),
+        ["already-converted"]
+    );
+}
+
+#[test]
 fn writes_the_same_plan_for_a_planned_document() {
     let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
     let first = pulled.plan(&[]).succeeds().stdout;

@@ -18,6 +18,7 @@ mod network;
 mod references;
 #[path = "../../../tests/registry_access/suite.rs"]
 mod registry_access;
+mod roots;
 mod sharing;
 mod signals;
 #[path = "../../../tests/every_tool/stores.rs"]

@@ -1,0 +1,110 @@
+//! What is said of an image of which nothing is to be indexed: the cause, and the cure.
+
+use std::fmt::Display;
+
+use soci_cli::Failure;
+use soci_document::{
+    Document, Exit, Explanation, LayerDecision, LayerReason, ManifestDecision, ManifestEntry,
+    ManifestReason,
+};
+
+/// Reports that no layer of an image is to be indexed: as a warning, or as a failure if
+/// `require_layers` is set. An image that is converted already is neither.
+pub(crate) fn report_no_layers(document: &Document, require_layers: bool) -> Result<(), Failure> {
+    let image = document.image.as_str();
+    if document.unchanged && is_own_output(document) {
+        tracing::info!(image, "unchanged: already converted");
+        return Ok(());
+    }
+    let (message, hint) = if document.unchanged {
+        describe_manifests(document)
+    } else {
+        describe_layers(document)
+    };
+    if require_layers {
+        let failure = Failure::message(Exit::NothingMatches, message);
+        return Err(match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        });
+    }
+    if let Some(hint) = hint {
+        tracing::warn!(image, hint, "{message}");
+    } else {
+        tracing::warn!(image, "{message}");
+    }
+    Ok(())
+}
+
+/// Returns whether the manifests that the plan leaves out are images that are converted already, or
+/// SOCI indexes.
+fn is_own_output(document: &Document) -> bool {
+    let mut reasons = document.manifests.iter().map(skip_reason);
+    reasons.any(|reason| reason == Some(ManifestReason::AlreadyConverted))
+}
+
+/// Describes why no manifest is to be indexed. Returns the reasons, and what the user can do.
+fn describe_manifests(document: &Document) -> (String, Option<String>) {
+    let reasons = count_each(document.manifests.iter().filter_map(skip_reason));
+    let cause = match reasons.as_slice() {
+        [] => "the image index lists no manifest".to_owned(),
+        reasons => format!("no manifest is to be indexed: {}", list_reasons(reasons)),
+    };
+    let cures = list_cures(reasons.iter().map(|(reason, _)| reason.explain()));
+    (format!("unchanged: {cause}"), cures)
+}
+
+/// Returns the reason for which the plan skips a manifest.
+fn skip_reason(entry: &ManifestEntry) -> Option<ManifestReason> {
+    match entry.plan {
+        Some(ManifestDecision::Skip { reason }) => reason,
+        _ => None,
+    }
+}
+
+/// Describes why no layer of the planned manifests is to be indexed. Returns the reasons, and what
+/// the user can do.
+fn describe_layers(document: &Document) -> (String, Option<String>) {
+    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
+    let layers = planned.flat_map(|entry| &entry.layers);
+    let reasons = layers.filter_map(|layer| match layer.plan {
+        Some(LayerDecision::Skip { reason }) => reason,
+        _ => None,
+    });
+    let reasons: Vec<(LayerReason, usize)> = count_each(reasons);
+    let cause = match reasons.as_slice() {
+        [] => "the image has no layers".to_owned(),
+        reasons => list_reasons(reasons),
+    };
+    let cures = list_cures(reasons.iter().map(|(reason, _)| reason.explain()));
+    (format!("no layer is to be indexed: {cause}"), cures)
+}
+
+/// Counts how often each reason occurs, in the order in which they occur first.
+fn count_each<R: PartialEq>(reasons: impl Iterator<Item = R>) -> Vec<(R, usize)> {
+    let mut counts: Vec<(R, usize)> = Vec::new();
+    for reason in reasons {
+        match counts.iter_mut().find(|(counted, _)| *counted == reason) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((reason, 1)),
+        }
+    }
+    counts
+}
+
+/// Formats reasons, such as `below-min-layer-size (3), unsupported-compression (1)`.
+fn list_reasons<R: Display>(reasons: &[(R, usize)]) -> String {
+    let reasons = reasons
+        .iter()
+        .map(|(reason, count)| format!("{reason} ({count})"));
+    reasons.collect::<Vec<_>>().join(", ")
+}
+
+/// Joins the cures of several reasons. Returns `None` if there is nothing to do.
+fn list_cures(explanations: impl Iterator<Item = Explanation>) -> Option<String> {
+    let cures: Vec<&str> = explanations
+        .filter(|explanation| explanation.is_curable())
+        .map(|explanation| explanation.cure)
+        .collect();
+    (!cures.is_empty()).then(|| cures.join("; "))
+}
