@@ -4,21 +4,27 @@ use std::collections::BTreeMap;
 
 use soci_cli::Failure;
 use soci_document::{Exit, ImageReference};
+use soci_oci::Digest;
 
 use crate::targets::Targets;
 
-/// The tags that were taken, as full references, each with its image.
+/// The tags that were taken, as full references, each with its claim.
 #[derive(Default)]
-pub(crate) struct Claims(BTreeMap<String, ImageReference>);
+pub(crate) struct Claims(BTreeMap<String, Claim>);
+
+/// What takes a tag.
+#[derive(Clone)]
+pub(crate) struct Claim {
+    pub(crate) image: ImageReference,
+    /// The digest that the tag is to name.
+    pub(crate) digest: Digest,
+}
 
 impl Claims {
-    /// Takes all tags of `targets` for `image`, or returns an error if another image of this run
-    /// has one of them. An image may be pushed twice.
-    pub(crate) fn take(
-        &mut self,
-        image: &ImageReference,
-        targets: &Targets,
-    ) -> Result<(), Failure> {
+    /// Takes all tags of `targets`, or returns an error if another image of this run has one of
+    /// them. An image may be pushed twice, and so may the same content: a job over all tags pushes
+    /// what it converts, and copies what it has converted before.
+    pub(crate) fn take(&mut self, claim: &Claim, targets: &Targets) -> Result<(), Failure> {
         let repository = targets.repository();
         let names: Vec<String> = targets
             .tags
@@ -27,13 +33,14 @@ impl Claims {
             .collect();
         for name in &names {
             if let Some(other) = self.0.get(name)
-                && other.reference() != image.reference()
+                && other.image.reference() != claim.image.reference()
+                && other.digest != claim.digest
             {
-                return Err(conflict(name, &repository, [other, image]));
+                return Err(conflict(name, &repository, [&other.image, &claim.image]));
             }
         }
         for name in names {
-            self.0.entry(name).or_insert_with(|| image.clone());
+            self.0.entry(name).or_insert_with(|| claim.clone());
         }
         Ok(())
     }
@@ -59,12 +66,34 @@ mod tests {
         Targets {
             destination: destination.parse().expect("a reference"),
             tags: tags.iter().map(ToString::to_string).collect(),
+            kept_tag: None,
+            original_tags: Vec::new(),
             source: None,
         }
     }
 
-    fn image(text: &str) -> ImageReference {
-        text.parse().expect("a reference")
+    /// Returns the claim of an image whose content is its reference.
+    fn image(text: &str) -> Claim {
+        claim(text, text)
+    }
+
+    fn claim(image: &str, content: &str) -> Claim {
+        Claim {
+            image: image.parse().expect("a reference"),
+            digest: Digest::of(content.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn permit_the_same_content_of_two_images() {
+        let mut claims = Claims::default();
+        let targets = targets("r.example/all", &["v1-soci"]);
+        let converted = claim("app:v1", "converted");
+        claims.take(&converted, &targets).expect("free");
+        let copied = claim("app:v1-soci", "converted");
+        claims.take(&copied, &targets).expect("the same content");
+        let other = claim("app:v1-soci", "converted earlier");
+        claims.take(&other, &targets).expect_err("taken");
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use soci_cli::Failure;
 use soci_document::{Document, Exit, Indexing, ManifestEntry};
 use soci_layout::Layout;
-use soci_oci::manifest::{MANIFEST_LIMIT, Root};
+use soci_oci::manifest::{MANIFEST_LIMIT, MAX_INDEX_DEPTH, Root};
 use soci_oci::media_type::{SOCI_INDEX_V1, is_index, is_manifest};
 use soci_oci::soci::CONFIG;
-use soci_oci::{Descriptor, Digest, convert, layer};
+use soci_oci::{Descriptor, Digest, layer};
 use soci_transport::{Source, parse_manifest};
 
 use crate::targets::Targets;
@@ -96,10 +96,16 @@ impl Gatherer<'_> {
         if self.source.is_some()
             && (tagged == Some(&document.root) || !self.content.referrers.is_empty())
         {
-            self.add_image(&document.root)?;
+            self.add_image(&document.root, 0)?;
+        }
+        // An image index lists the SOCI indexes of its manifests, but a single manifest does not.
+        for entry in &document.manifests {
+            if let (Some(soci_index), Some(_)) = (&entry.soci_index, self.source) {
+                self.add_child(soci_index, 0)?;
+            }
         }
         if let Some(tagged) = tagged {
-            let bytes = self.add_image(tagged)?;
+            let bytes = self.add_image(tagged, 0)?;
             self.content.tagged = Some(Manifest {
                 descriptor: tagged.clone(),
                 bytes,
@@ -139,8 +145,9 @@ impl Gatherer<'_> {
 
     /// Adds the manifests below `root`, which may be a manifest itself, and returns the bytes of
     /// `root`. If the image is not copied, only manifests in the store are added: the destination
-    /// has the others.
-    fn add_image(&mut self, root: &Descriptor) -> Result<Vec<u8>, Failure> {
+    /// has the others. `depth` is 0 for the root of the image; the root itself is added only if the
+    /// image is copied.
+    fn add_image(&mut self, root: &Descriptor, depth: usize) -> Result<Vec<u8>, Failure> {
         let bytes = self.read_manifest(root)?;
         match parse_manifest(&bytes, root)? {
             Root::Manifest(manifest) => {
@@ -149,9 +156,9 @@ impl Gatherer<'_> {
             }
             Root::Index(index) => {
                 for child in &index.manifests {
-                    self.add_child(child)?;
+                    self.add_child(child, depth)?;
                 }
-                if self.source.is_some() {
+                if self.source.is_some() || depth > 0 {
                     self.add_manifest(root, bytes.clone());
                 }
             }
@@ -159,27 +166,22 @@ impl Gatherer<'_> {
         Ok(bytes)
     }
 
-    /// Adds a manifest that an image index lists.
-    fn add_child(&mut self, child: &Descriptor) -> Result<(), Failure> {
+    /// Adds a manifest or an index that an image index of depth `depth` lists, unless it was added
+    /// before.
+    fn add_child(&mut self, child: &Descriptor, depth: usize) -> Result<(), Failure> {
+        let is_nested = is_index(&child.media_type) && depth < MAX_INDEX_DEPTH;
         let is_copied = self.source.is_some();
-        if is_index(&child.media_type) && is_copied {
-            return self.add_image(child).map(drop);
-        }
-        if !is_manifest(&child.media_type) || !(is_copied || self.store.has_blob(child)) {
+        if !(is_nested || is_manifest(&child.media_type))
+            || !(is_copied || self.store.has_blob(child))
+            || self.has_manifest(child.digest)
+        {
             return Ok(());
         }
-        let bytes = match self.read_manifest(child) {
+        match self.add_image(child, depth + 1) {
             // The source lists the manifest, but does not hold it.
-            Err(failure) if failure.exit == Exit::NotFound => return Ok(()),
-            read => read?,
-        };
-        if let Root::Manifest(manifest) = parse_manifest(&bytes, child)?
-            && !convert::is_soci_entry(child, Some(&manifest))
-        {
-            self.add_image_blobs(&manifest);
+            Err(failure) if failure.exit == Exit::NotFound => Ok(()),
+            added => added.map(drop),
         }
-        self.add_manifest(child, bytes);
-        Ok(())
     }
 
     /// Adds the configuration and the layers of an image manifest, if the image is copied.
@@ -193,17 +195,18 @@ impl Gatherer<'_> {
 
     /// Adds a manifest, unless it was added before.
     fn add_manifest(&mut self, descriptor: &Descriptor, bytes: Vec<u8>) {
-        let manifests = &mut self.content.manifests;
-        let digest = descriptor.digest;
-        if !manifests
-            .iter()
-            .any(|other| other.descriptor.digest == digest)
-        {
-            manifests.push(Manifest {
+        if !self.has_manifest(descriptor.digest) {
+            self.content.manifests.push(Manifest {
                 descriptor: descriptor.clone(),
                 bytes,
             });
         }
+    }
+
+    /// Returns whether a manifest was added before.
+    fn has_manifest(&self, digest: Digest) -> bool {
+        let mut manifests = self.content.manifests.iter();
+        manifests.any(|manifest| manifest.descriptor.digest == digest)
     }
 
     /// Returns the content, without foreign layers that the source does not hold.

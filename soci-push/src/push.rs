@@ -4,16 +4,16 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use soci_cli::{Failure, Processed, Progress};
-use soci_document::{Document, Exit, Push, Timing};
+use soci_document::{Document, Exit, Push, ReferrersVia, Timing};
 use soci_layout::Layout;
 use soci_oci::Reference;
 use soci_transport::{Destination, Session, Source};
 
-use crate::claims::Claims;
+use crate::claims::{Claim, Claims};
 use crate::content::{BlobSet, gather};
 use crate::publish::publish;
 use crate::referrers::ExistingIndex;
-use crate::tags::{TagNaming, parse_destination};
+use crate::tags::{KnownTags, TagNaming, parse_destination};
 use crate::targets::Targets;
 use crate::uploader::{Counts, Mode, Uploader};
 
@@ -42,9 +42,15 @@ impl Pusher {
         let started = Instant::now();
         check_is_indexed(&document)?;
         let targets = self.resolve_targets(&document)?;
+        if !document.has_planned_manifests() && !has_work(&document, &targets) {
+            return Ok(self.pass_through(document, &targets, started));
+        }
         let mut content = gather(&document, &self.store, &targets)?;
         let blobs = std::mem::take(&mut content.blobs);
         let uploader = self.open_uploader(&targets, blobs, progress)?;
+        if uploader.has_any_tag(&targets.original_tags)? {
+            return Ok(self.pass_through(document, &targets, started));
+        }
         uploader.upload_blobs()?;
         let published = publish(&uploader, &content, &targets, self.existing_index);
         let counts = uploader.finish()?;
@@ -86,8 +92,12 @@ impl Pusher {
             destination: &destination,
             image,
         };
-        let tags = naming.tags_of(document)?;
-        let source = if destination.same_repository(image) {
+        let KnownTags {
+            tags,
+            kept_tag,
+            original_tags,
+        } = naming.resolve(document)?;
+        let source = if naming.is_in_place() {
             None
         } else {
             Some(Source::open(&self.session, image)?)
@@ -95,13 +105,60 @@ impl Pusher {
         let targets = Targets {
             destination,
             tags,
+            kept_tag,
+            original_tags,
             source,
         };
         // The derived tags in the image's own repository are those of one image.
         if self.to.is_some() || !self.tag_templates.is_empty() {
-            self.claims.take(&document.image, &targets)?;
+            let tagged = document.converted.as_done().unwrap_or(&document.root);
+            let claim = Claim {
+                image: document.image.clone(),
+                digest: tagged.digest,
+            };
+            self.claims.take(&claim, &targets)?;
         }
         Ok(targets)
+    }
+
+    /// Records that nothing is pushed for an image.
+    fn pass_through(
+        &self,
+        mut document: Document,
+        targets: &Targets,
+        started: Instant,
+    ) -> Processed {
+        let repository = targets.repository();
+        let tags = targets.kept_tag.iter();
+        let push = Push {
+            tags: tags.map(|tag| format!("{repository}:{tag}")).collect(),
+            repository,
+            referrers: ReferrersVia::None,
+            uploaded: 0,
+            existing: 0,
+            bytes: 0,
+            dry_run: self.mode == Mode::DryRun,
+        };
+        let image = document.image.as_str();
+        if targets.source.is_some() {
+            tracing::warn!(
+                image,
+                "unchanged: not copied, because no manifest is to be indexed"
+            );
+        } else {
+            tracing::info!(image, "unchanged: nothing to push");
+        }
+        let timing = Timing {
+            seconds: started.elapsed().as_secs_f64(),
+            bytes: 0,
+        };
+        document.unchanged = true;
+        document.push = Some(push);
+        document.timing.insert("push".to_owned(), timing);
+        Processed {
+            document: Some(document),
+            failures: Vec::new(),
+        }
     }
 
     /// Opens the destination for `blobs` and what names them.
@@ -137,14 +194,21 @@ impl Pusher {
     }
 }
 
-/// Checks that a document has been through `soci-index`.
+/// Checks that a document has been through `soci-plan`, and if a manifest is planned, through
+/// `soci-index`.
 fn check_is_indexed(document: &Document) -> Result<(), Failure> {
-    let mut manifests = document.manifests.iter();
-    if document.plan.is_some() && manifests.any(|entry| !entry.index.is_pending()) {
+    let mut planned = document.manifests.iter().filter(|entry| entry.is_planned());
+    if document.plan.is_some() && planned.all(|entry| !entry.index.is_pending()) {
         return Ok(());
     }
     Err(Failure::message(Exit::BadData, "the document has no index")
         .hint("pass it through soci-index first"))
+}
+
+/// Returns whether something is to be pushed for an image of which no manifest is planned: it is
+/// converted already, and is to be copied or to get another tag.
+fn has_work(document: &Document, targets: &Targets) -> bool {
+    document.is_converted() && (targets.source.is_some() || !targets.tags.is_empty())
 }
 
 /// Logs what was pushed, or what a dry run would push.

@@ -1,7 +1,7 @@
 //! The tags of a converted image.
 
 use soci_cli::{Failure, parse_reference};
-use soci_document::{Document, Exit, ManifestEntry};
+use soci_document::{Document, Exit, Indexing, ManifestEntry};
 use soci_layout::REF_NAME;
 use soci_oci::Reference;
 use soci_oci::reference::MAX_TAG_LENGTH;
@@ -18,38 +18,107 @@ pub(crate) struct TagNaming<'a> {
     pub(crate) image: &'a Reference,
 }
 
+/// The tags of an image.
+pub(crate) struct KnownTags {
+    /// The tags to set.
+    pub(crate) tags: Vec<String>,
+    /// The tag that the image keeps, if an earlier run may have set it and the image is not copied.
+    pub(crate) kept_tag: Option<String>,
+    /// The tags from which the tag of the image is derived if an earlier run has set it.
+    pub(crate) original_tags: Vec<String>,
+}
+
 impl TagNaming<'_> {
+    /// Returns the tags of `document`, and what is known of the tag that the image has.
+    pub(crate) fn resolve(&self, document: &Document) -> Result<KnownTags, Failure> {
+        let mut tags = self.tags_of(document)?;
+        // Only an image without an indexed layer is tagged as it is, so that its content does not
+        // tell what an earlier run has tagged.
+        let is_tagged_as_it_is = matches!(document.converted, Indexing::Empty);
+        let original_tags = if self.is_in_place() && is_tagged_as_it_is {
+            self.original_tags(document)
+        } else {
+            Vec::new()
+        };
+        let is_kept = self.is_in_place() && document.is_converted() || !original_tags.is_empty();
+        let kept_tag = self.image_tag(document).filter(|_| is_kept);
+        if !document.has_planned_manifests() {
+            // By now, the tag may name what another run has converted.
+            tags.retain(|tag| Some(tag) != kept_tag.as_ref());
+        }
+        Ok(KnownTags {
+            tags,
+            kept_tag,
+            original_tags,
+        })
+    }
+
     /// Returns the tags of the converted image of `document`, each once: those of the templates,
     /// else the tag that the destination names, else the tag of the image with `-soci`. An image
     /// without a tag gets none by default.
     ///
     /// If the image is not converted, because the plan asks only for version 1, the image itself
     /// gets the tag that the destination names, or those of the templates if it is copied.
-    pub(crate) fn tags_of(&self, document: &Document) -> Result<Vec<String>, Failure> {
-        let explicit = self.to.filter(|to| split_tag(to).1.is_some());
-        let explicit = explicit.and(self.destination.tag());
-        let is_copied = !self.destination.same_repository(self.image);
-        let is_tagged = explicit.is_some() || is_copied && !self.templates.is_empty();
+    ///
+    /// An image that is converted already keeps its tag: by default, and in its own repository also
+    /// if a template would derive another one.
+    fn tags_of(&self, document: &Document) -> Result<Vec<String>, Failure> {
+        let explicit = self.explicit_tag();
+        let is_tagged = explicit.is_some() || !self.is_in_place() && !self.templates.is_empty();
         if document.converted.is_pending() && !is_tagged {
             return Ok(Vec::new());
         }
         let image_tag = self.image_tag(document);
-        let default = [format!("{{tag}}{CONVERTED_TAG_SUFFIX}")];
-        let templates = match (self.templates, explicit, &image_tag) {
-            ([], Some(tag), _) => return Ok(vec![tag.to_owned()]),
-            ([], None, None) => return Ok(Vec::new()),
-            ([], None, Some(_)) => &default[..],
-            (templates, ..) => templates,
-        };
+        let keeps_tag = document.is_converted() && self.is_in_place();
         let mut tags = Vec::new();
-        for template in templates {
-            let tag = fill_template(template, image_tag.as_deref(), document)?;
-            self.check_tag(&tag)?;
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
+        for template in self.templates_for(document) {
+            let tag = if keeps_tag && has_placeholder(&template) {
+                image_tag.clone()
+            } else {
+                let tag = fill_template(&template, image_tag.as_deref(), document)?;
+                self.check_tag(&tag)?;
+                Some(tag)
+            };
+            tags.extend(tag.filter(|tag| !tags.contains(tag)));
         }
         Ok(tags)
+    }
+
+    /// Returns the tag in the destination as the user wrote it, with its placeholders.
+    fn explicit_tag(&self) -> Option<&str> {
+        self.to.and_then(|to| split_tag(to).1)
+    }
+
+    /// Returns the templates of the tags of `document`.
+    fn templates_for(&self, document: &Document) -> Vec<String> {
+        match (self.templates, self.explicit_tag()) {
+            ([], Some(tag)) => vec![tag.to_owned()],
+            ([], None) if self.image_tag(document).is_none() => Vec::new(),
+            ([], None) if document.is_converted() => vec!["{tag}".to_owned()],
+            ([], None) => vec![format!("{{tag}}{CONVERTED_TAG_SUFFIX}")],
+            (templates, _) => templates.to_vec(),
+        }
+    }
+
+    /// Returns the tags from which the tag of the image is derived if the image is the output of an
+    /// earlier run with the same templates: `v1` for `v1-soci`.
+    fn original_tags(&self, document: &Document) -> Vec<String> {
+        let Some(image_tag) = self.image_tag(document) else {
+            return Vec::new();
+        };
+        let original = |template: String| {
+            let template = fill_placeholders(&template, document);
+            let (prefix, suffix) = template.split_once("{tag}")?;
+            let original = image_tag.strip_prefix(prefix)?.strip_suffix(suffix)?;
+            (!original.is_empty() && original != image_tag).then(|| original.to_owned())
+        };
+        let templates = self.templates_for(document);
+        templates.into_iter().filter_map(original).collect()
+    }
+
+    /// Returns whether the image is pushed to where it is.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.destination.same_repository(self.image)
     }
 
     /// Returns the tag of the image, or its name in a layout.
@@ -102,9 +171,7 @@ fn fill_template(
     image_tag: Option<&str>,
     document: &Document,
 ) -> Result<String, Failure> {
-    let tag = template
-        .replace("{arch}", &join_architectures(document))
-        .replace("{digest}", &document.root.digest.hex());
+    let tag = fill_placeholders(template, document);
     if !tag.contains("{tag}") {
         return Ok(tag);
     }
@@ -116,6 +183,19 @@ fn fill_template(
         )
         .hint("name the tag with --tag")),
     }
+}
+
+/// Replaces `{arch}` and `{digest}` in a template.
+fn fill_placeholders(template: &str, document: &Document) -> String {
+    template
+        .replace("{arch}", &join_architectures(document))
+        .replace("{digest}", &document.root.digest.hex())
+}
+
+/// Returns whether a template has a placeholder.
+fn has_placeholder(template: &str) -> bool {
+    let mut placeholders = ["{arch}", "{digest}", "{tag}"].iter();
+    placeholders.any(|placeholder| template.contains(placeholder))
 }
 
 /// Parses a destination, in whose tag the placeholders are replaced.
@@ -160,10 +240,13 @@ fn split_tag(to: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Returns the architectures that were indexed, joined by `-`.
+/// Returns the architectures that were indexed, by this or an earlier run, joined by `-`.
 fn join_architectures(document: &Document) -> String {
-    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
-    let mut names: Vec<&str> = planned
+    let is_indexed = |entry: &&ManifestEntry| entry.is_planned() || entry.soci_index.is_some();
+    let mut names: Vec<&str> = document
+        .manifests
+        .iter()
+        .filter(is_indexed)
         .filter_map(ManifestEntry::platform)
         .map(|platform| platform.architecture.as_str())
         .collect();
@@ -172,137 +255,4 @@ fn join_architectures(document: &Document) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use soci_oci::Descriptor;
-
-    fn tags_of(templates: &[&str], to: Option<&str>, image: &str) -> Result<Vec<String>, Failure> {
-        name_tags(templates, to, &document_of(image))
-    }
-
-    /// Returns the document of an image that was converted.
-    fn document_of(image: &str) -> Document {
-        let root = Descriptor::of("application/vnd.oci.image.manifest.v1+json", b"");
-        let mut descriptor = root.clone();
-        descriptor.platform = Some("linux/arm64".parse().expect("a platform"));
-        let manifests = serde_json::json!([{"descriptor": descriptor, "plan": {"action": "index"}, "layers": []}]);
-        let value = serde_json::json!({"version": 1, "image": image, "root": root, "manifests": manifests, "converted": root});
-        serde_json::from_value(value).expect("a document")
-    }
-
-    fn name_tags(
-        templates: &[&str],
-        to: Option<&str>,
-        document: &Document,
-    ) -> Result<Vec<String>, Failure> {
-        let templates: Vec<String> = templates.iter().map(ToString::to_string).collect();
-        let destination = parse_destination(to.unwrap_or(document.image.as_str()), document)?;
-        let naming = TagNaming {
-            templates: &templates,
-            to,
-            destination: &destination,
-            image: document.image.reference(),
-        };
-        naming.tags_of(document)
-    }
-
-    #[test]
-    fn are_derived_from_the_tag_of_the_image() {
-        assert_eq!(
-            tags_of(&[], None, "r.example/a:v1").expect("tags"),
-            ["v1-soci"]
-        );
-        assert_eq!(tags_of(&[], None, "oci:dir:v1").expect("tags"), ["v1-soci"]);
-        let full = "oci:dir:docker.io/library/a:v1";
-        assert_eq!(
-            tags_of(&[], None, full).expect("tags"),
-            ["docker.io/library/a:v1-soci"]
-        );
-        assert_eq!(
-            tags_of(&[], Some("r.example/a"), full).expect("tags"),
-            ["v1-soci"]
-        );
-        assert_eq!(
-            tags_of(&["{tag}", "{tag}-{arch}", "{tag}"], None, "r.example/a:v1").expect("tags"),
-            ["v1", "v1-arm64"]
-        );
-    }
-
-    #[test]
-    fn are_taken_from_a_destination_that_names_one() {
-        assert_eq!(
-            tags_of(&[], Some("r.example:5000/b:lazy"), "r.example/a:v1").expect("tags"),
-            ["lazy"]
-        );
-        assert_eq!(
-            tags_of(&[], Some("r.example:5000/b"), "r.example/a:v1").expect("tags"),
-            ["v1-soci"]
-        );
-        assert_eq!(
-            tags_of(&[], Some("oci:dir:lazy"), "r.example/a:v1").expect("tags"),
-            ["lazy"]
-        );
-        assert_eq!(
-            tags_of(&["x"], Some("r.example/b:lazy"), "r.example/a:v1").expect("tags"),
-            ["x"]
-        );
-    }
-
-    #[test]
-    fn are_filled_in_in_the_destination() {
-        let image = "r.example/a:v1";
-        for (to, tag) in [
-            ("r.example:5000/b:{tag}", "v1"),
-            ("r.example/b:x-{tag}-{arch}", "x-v1-arm64"),
-            ("b:{tag}", "v1"),
-            ("[::1]:5000/b:{tag}", "v1"),
-            ("oci:dir:{tag}", "v1"),
-            ("oci-archive:a.tar:{arch}", "arm64"),
-        ] {
-            assert_eq!(tags_of(&[], Some(to), image).expect(to), [tag], "{to}");
-        }
-        for to in ["r.example/b:{other}", "r.example/b:{tag}{tag", "oci:d:{x}"] {
-            let failure = tags_of(&[], Some(to), image).expect_err(to);
-            assert_eq!(failure.exit, Exit::Usage, "{to}");
-        }
-    }
-
-    #[test]
-    fn of_an_image_that_is_not_converted_are_those_that_the_user_named() {
-        let mut document = document_of("r.example/a:v1");
-        document.converted = soci_document::Indexing::Pending;
-        for (templates, to, tags) in [
-            (&[][..], None, &[][..]),
-            (&[], Some("r.example/b"), &[]),
-            (&[], Some("r.example/b:v1"), &["v1"]),
-            (&[], Some("r.example/b:{tag}"), &["v1"]),
-            (&["x"], Some("r.example/b"), &["x"]),
-            (&["x"], None, &[]),
-        ] {
-            let named = name_tags(templates, to, &document).expect("tags");
-            assert_eq!(named, tags, "{templates:?} {to:?}");
-        }
-    }
-
-    #[test]
-    fn are_rejected_if_they_are_malformed_or_cannot_be_filled_in() {
-        let digest = soci_oci::Digest::of(b"");
-        assert!(
-            tags_of(&[], None, &format!("r.example/a@{digest}"))
-                .expect("no tag")
-                .is_empty()
-        );
-        assert_eq!(
-            tags_of(&["{tag}"], None, &format!("r.example/a@{digest}"))
-                .expect_err("no tag")
-                .exit,
-            Exit::Usage
-        );
-        for bad in ["", "a b", "../a", "-a", "{other}"] {
-            assert_eq!(
-                tags_of(&[bad], None, "r.example/a:v1").expect_err(bad).exit,
-                Exit::Usage
-            );
-        }
-    }
-}
+mod tests;

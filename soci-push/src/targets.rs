@@ -9,6 +9,10 @@ pub(crate) struct Targets {
     pub(crate) destination: Reference,
     /// The tags of the converted image, or of the image if it is not converted.
     pub(crate) tags: Vec<String>,
+    /// The tag that the image keeps, if an earlier run may have set it and the image is not copied.
+    pub(crate) kept_tag: Option<String>,
+    /// The tags from which the tag of the image is derived if an earlier run has set it.
+    pub(crate) original_tags: Vec<String>,
     /// The source of the image, if it is not the destination; the image is then copied.
     pub(crate) source: Option<Source>,
 }

@@ -162,6 +162,22 @@ impl Uploader<'_> {
         Ok(outcome)
     }
 
+    /// Returns whether the destination has one of `tags`.
+    pub(crate) fn has_any_tag(&self, tags: &[String]) -> Result<bool, Failure> {
+        let Some(destination) = &self.destination else {
+            return Ok(false);
+        };
+        for tag in tags {
+            let found = destination.resolve_tag(tag).map_err(|error| {
+                Failure::from(error).context(format!("cannot look up the tag `{tag}`"))
+            })?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Points a tag to a manifest or index, unless it does so already.
     pub(crate) fn set_tag(&self, tag: &str, manifest: &Manifest) -> Result<(), Failure> {
         let Manifest { descriptor, bytes } = manifest;

@@ -17,6 +17,7 @@ mod races;
 mod referrers;
 #[path = "../../../tests/registry_access/suite.rs"]
 mod registry_access;
+mod roots;
 mod signals;
 #[path = "../../../tests/every_tool/stages.rs"]
 mod stages;
