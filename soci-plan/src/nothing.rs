@@ -103,7 +103,7 @@ fn list_reasons<R: Display>(reasons: &[(R, usize)]) -> String {
 /// Joins the cures of several reasons. Returns `None` if there is nothing to do.
 fn list_cures(explanations: impl Iterator<Item = Explanation>) -> Option<String> {
     let cures: Vec<&str> = explanations
-        .filter(|explanation| explanation.is_curable())
+        .filter(Explanation::is_curable)
         .map(|explanation| explanation.cure)
         .collect();
     (!cures.is_empty()).then(|| cures.join("; "))

@@ -250,7 +250,8 @@ mod tests {
         let archive = Archive::open(&path).expect("an archive");
         for (content, name) in images {
             let selector = Selector::Name(name.to_owned());
-            let Ok(Selected::Manifest(entry)) = select_image(archive.index(), &selector, &path)
+            let Ok(Selected::Manifest(entry)) =
+                select_image(archive.index(), &selector, &path, |_| false)
             else {
                 panic!("expected one manifest")
             };

@@ -31,9 +31,11 @@ pub enum Selected {
 
 /// Selects an image in `bytes`, the `index.json` of the layout or archive `path`.
 ///
-/// [`Selector::Any`] selects the only image. If there are several manifests and all but the unnamed
-/// ones are named, the unnamed ones are taken for the platforms of one image. SOCI indexes refer to
-/// images and are not images themselves.
+/// [`Selector::Any`] selects the only image, which may have several names. Entries for which
+/// `is_converted` returns `true` count only if there is no other: they are the output of an earlier
+/// conversion. If there are several manifests and all but the unnamed ones are named, the unnamed
+/// ones are taken for the platforms of one image. SOCI indexes refer to images and are not images
+/// themselves.
 ///
 /// # Errors
 ///
@@ -42,6 +44,7 @@ pub fn select_image(
     bytes: &[u8],
     selector: &Selector,
     path: &Path,
+    is_converted: impl Fn(&Descriptor) -> bool,
 ) -> Result<Selected, LayoutError> {
     let index = parse_index(bytes, path)?;
     let is_image = |entry: &&Descriptor| !entry.artifact_type.as_deref().is_some_and(is_soci_index);
@@ -57,8 +60,10 @@ pub fn select_image(
             found.into_iter().collect()
         }
         Selector::Name(name) => with_name(Some(name)),
-        Selector::Any if images.len() == 1 => images.clone(),
-        Selector::Any => with_name(None),
+        Selector::Any => match find_only_image(&images, is_converted) {
+            Some(only) => vec![only],
+            None => with_name(None),
+        },
     };
     match selected.as_slice() {
         [] => Err(no_such_image(path, selector, &images)),
@@ -73,6 +78,24 @@ pub fn select_image(
             Ok(Selected::Index(part.to_bytes()))
         }
     }
+}
+
+/// Returns the first entry of the only image in a list. Entries of the same digest are one image.
+/// Converted images count only if there is no other image.
+fn find_only_image<'a>(
+    images: &[&'a Descriptor],
+    is_converted: impl Fn(&Descriptor) -> bool,
+) -> Option<&'a Descriptor> {
+    let find_only = |images: &[&'a Descriptor]| {
+        let first = *images.first()?;
+        let mut others = images.iter();
+        let is_only = others.all(|other| other.digest == first.digest);
+        is_only.then_some(first)
+    };
+    find_only(images).or_else(|| {
+        let originals = images.iter().filter(|image| !is_converted(image));
+        find_only(&originals.copied().collect::<Vec<_>>())
+    })
 }
 
 fn parse_index(bytes: &[u8], path: &Path) -> Result<Index, LayoutError> {
@@ -170,7 +193,7 @@ mod tests {
     }
 
     fn select(bytes: &[u8], selector: &Selector) -> Result<Selected, LayoutError> {
-        select_image(bytes, selector, Path::new("x"))
+        select_image(bytes, selector, Path::new("x"), |_| false)
     }
 
     fn select_name(bytes: &[u8], name: &str) -> Digest {
@@ -199,6 +222,26 @@ mod tests {
             Err(LayoutError::NoSuchImage { .. })
         ));
         assert_eq!(select_name(&two, "v2"), Digest::of(b"2"));
+    }
+
+    #[test]
+    fn selects_the_only_image_beside_what_was_made_of_it() {
+        let one = add_new(&empty_index(), b"1", Some("v1"));
+        let both = add_new(&one, b"converted", Some("v1-soci"));
+        let is_converted = |entry: &Descriptor| entry.digest == Digest::of(b"converted");
+        let select =
+            |bytes: &[u8]| select_image(bytes, &Selector::Any, Path::new("x"), is_converted);
+        let is_first = |selected| matches!(selected, Ok(Selected::Manifest(entry)) if entry.digest == Digest::of(b"1"));
+        assert!(is_first(select(&both)));
+        let tagged_as_it_is = add_new(&one, b"1", Some("v1-soci"));
+        assert!(is_first(select(&tagged_as_it_is)));
+        let alone = add_new(&empty_index(), b"converted", Some("v1-soci"));
+        assert!(matches!(select(&alone), Ok(Selected::Manifest(_))));
+        let three = add_new(&both, b"2", Some("v2"));
+        assert!(matches!(
+            select(&three),
+            Err(LayoutError::NoSuchImage { .. })
+        ));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod archive;
 mod archive_writer;
 mod beneath;
 mod blob;
+mod converted;
 mod docker_archive;
 mod error;
 mod first_bytes;

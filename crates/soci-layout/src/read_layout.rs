@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use soci_oci::Descriptor;
+use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::Selector;
 
 use crate::blob::Blob;
+use crate::converted::is_converted;
 use crate::error::LayoutError;
 use crate::index_json::{Selected, select_image};
 
@@ -28,7 +30,9 @@ pub trait ReadLayout: Send + Sync {
     ///
     /// Returns an error if there is no such image, or if the list of images cannot be read.
     fn select(&self, selector: &Selector) -> Result<Selected, LayoutError> {
-        select_image(&self.read_index()?, selector, self.path())
+        let read = |entry: &Descriptor| self.read_blob(entry, MANIFEST_LIMIT).ok();
+        let is_converted = |entry: &Descriptor| is_converted(entry, read);
+        select_image(&self.read_index()?, selector, self.path(), is_converted)
     }
 
     /// Returns whether a blob of the right size exists. Its content is checked when it is read.

@@ -33,7 +33,7 @@ pub(crate) fn resolve_tag(
     tag: &str,
     path: &Path,
 ) -> Result<Option<Digest>, TransportError> {
-    match soci_layout::select_image(index, &Selector::Name(tag.to_owned()), path) {
+    match soci_layout::select_image(index, &Selector::Name(tag.to_owned()), path, |_| false) {
         Ok(Selected::Manifest(entry)) => Ok(Some(entry.digest)),
         Ok(Selected::Index(bytes)) => Ok(Some(Digest::of(&bytes))),
         Err(LayoutError::NoSuchImage { .. }) => Ok(None),

@@ -13,6 +13,7 @@ mod pipeline;
 mod read_back;
 mod reliability;
 mod reuse;
+mod roots;
 mod soak;
 mod stages;
 mod streams;

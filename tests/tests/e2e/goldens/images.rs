@@ -10,6 +10,7 @@ use crate::read_back::{array, text};
 
 /// The cases in which the result of the reference is harmful.
 const DIFFERENT: &[(&str, &str)] = &[
+    ("images/already-converted:v1", "another index"),
     ("images/artifact-in-index:v2", "another converted image"),
     ("images/attestations:v2", "another converted image"),
     ("images/attestations:v2-arm64", "another converted image"),
