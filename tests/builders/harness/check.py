@@ -42,7 +42,7 @@ class Repository:
 
     def tags(self) -> list[str]:
         answer = self.registry.ask("GET", f"/v2/{self.name}/tags/list")
-        return sorted(json.loads(answer.content)["tags"])
+        return sorted(json.loads(answer.content).get("tags", []))
 
     def manifest(self, name: str) -> dict:
         return json.loads(self.read("manifests", name))
