@@ -2,8 +2,8 @@
 //! to another one.
 //!
 //! What the destination holds already is not sent again. Blobs are sent first, manifests and tags
-//! next, and SOCI indexes of version 1 last, so that no tag or manifest ever names something that is
-//! missing, and a second run after a failure sends only the rest.
+//! next, and SOCI indexes of version 1 last, so that no tag or manifest ever names something that
+//! is missing, and a second run after a failure sends only the rest.
 
 mod args;
 mod claims;

@@ -1,4 +1,4 @@
-//! Pushes one image: resolves its targets, gathers its content, uploads its blobs, and publishes it.
+//! Pushes one image: resolves its targets, gathers its content, uploads its blobs and publishes it.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;

@@ -43,17 +43,22 @@ impl Repository {
     ) -> Result<Referrers, RegistryError> {
         let operation = self.operation("list referrers", subject);
         let support = &self.registry().referrers_support;
-        if support.may_exist() {
+        let may_exist = support.may_exist();
+        if may_exist {
             let listed = api::list_by_api(self, &operation, subject, artifact_type).await?;
             if let Some(descriptors) = listed {
                 support.record_supported();
                 let via = ReferrersVia::Api;
                 return Ok(Referrers { descriptors, via });
             }
-            support.record_unsupported();
         }
         let tag = FallbackTag::new(self, &operation, subject);
-        let Some(index) = tag.read_index().await? else {
+        let index = tag.read_index().await;
+        // A repository that does not exist shows nothing about the API.
+        if may_exist && !matches!(index, Err(RegistryError::NotFound { .. })) {
+            support.record_unsupported();
+        }
+        let Some(index) = index? else {
             return Ok(Referrers {
                 descriptors: Vec::new(),
                 via: ReferrersVia::None,

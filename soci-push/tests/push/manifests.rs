@@ -44,7 +44,7 @@ fn sends_a_manifest_at_most_three_times_while_blobs_are_unknown() {
     let indexed = IndexedImage::of(&two_layers());
     let expected = indexed.contents_without_faults(&Faulty::start());
     for (glob, manifests) in [("*/manifests/sha256:*", 3), (TAG, 1)] {
-        for (times, rule) in unknown_blobs(1..=2, glob) {
+        for (times, rule) in unknown_blobs(2..=2, glob) {
             let registry = Faulty::setup().rule(rule).start();
             indexed.push(&registry).run().succeeds();
             assert_eq!(Contents::of(&registry), expected);

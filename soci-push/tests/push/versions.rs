@@ -133,7 +133,11 @@ fn assert_listed(indexed: &IndexedImage, registry: &Faulty) {
 fn writes_the_fallback_tag_unless_the_index_is_listed() {
     let indexed = IndexedImage::of(&two_layers());
     let version_1 = format!("*/manifests/{}", indexed.version_1());
-    let setups: [Setup; 2] = [
+    let unknown = Fault::error(404, "NAME_UNKNOWN", "repository name not known to registry");
+    let setups: [Setup; 3] = [
+        Faulty::setup()
+            .without_referrers()
+            .rule(Rule::on("GET", LISTS, unknown)),
         Faulty::setup().without_referrers().rule(Rule::on(
             "PUT",
             &version_1,

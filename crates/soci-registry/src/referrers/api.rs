@@ -74,14 +74,11 @@ pub(super) async fn list_by_api(
     }))
 }
 
-/// Returns whether a refusal means that the registry has no referrers API, and not that it has no
-/// such repository.
+/// Returns whether a refusal may mean that the registry has no referrers API. A 404 may also mean
+/// that it has no such repository, which the look-up of the fallback tag tells: some registries
+/// answer `NAME_UNKNOWN` to every path that they do not know.
 fn is_unsupported(refusal: &Refusal) -> bool {
-    match refusal.status {
-        404 => refusal.code != "NAME_UNKNOWN",
-        400 | 405 | 406 | 501 => true,
-        _ => false,
-    }
+    matches!(refusal.status, 400 | 404 | 405 | 406 | 501)
 }
 
 /// Returns whether the registry has filtered the list by artifact type. It says so in a header, or
