@@ -9,7 +9,7 @@ use bytes::Bytes;
 use soci_cli::Bar;
 use soci_document::{Classify, Exit, UnindexableReason};
 use soci_layout::Layout;
-use soci_oci::{Descriptor, Digest};
+use soci_oci::{Algorithm, Descriptor, Digest, Hasher};
 use soci_transport::{BlobReader, TransportError};
 use soci_ztoc::{
     ContentFormat, EncodeError, LayerDigests, LayerScanner, ScanError, ScannedLayer, SpanHasher,
@@ -32,7 +32,10 @@ pub(crate) enum LayerError {
     #[error("cannot read the layer")]
     Read(#[from] TransportError),
     #[error("the layer is not the one that the manifest names: expected {expected}, found {found}")]
-    Digest { expected: Digest, found: Digest },
+    Digest {
+        expected: Box<Digest>,
+        found: Box<Digest>,
+    },
     #[error("cannot scan the layer")]
     Scan(#[from] ScanError),
     #[error("cannot encode the ztoc")]
@@ -76,7 +79,15 @@ struct ScannedChunk {
 /// A layer that was read to its end.
 struct ReadLayer {
     scan: Scan,
+    hashed: HashedLayer,
+}
+
+/// The digests of a layer.
+struct HashedLayer {
+    /// The SHA-256 digests of the layer and of its spans.
     digests: LayerDigests,
+    /// The digest of the layer by the algorithm of its descriptor.
+    layer: Digest,
 }
 
 /// The result of scanning a layer.
@@ -107,14 +118,14 @@ impl ZtocBuild<'_> {
     /// stored, or if `stop` was set. A layer with the right digest that cannot be indexed is not an
     /// error, but is skipped.
     pub(crate) fn run(&self, reader: BlobReader, bar: &Bar) -> Result<LayerOutcome, LayerError> {
-        let ReadLayer { scan, digests } = self.read_layer(reader, bar)?;
+        let ReadLayer { scan, hashed } = self.read_layer(reader, bar)?;
         // The digest comes first: it tells a layer that was damaged on the way from one that cannot
         // be indexed.
-        let found = Digest::from_bytes(digests.layer);
+        let found = hashed.layer;
         if found != self.layer.digest {
             return Err(LayerError::Digest {
-                expected: self.layer.digest,
-                found,
+                expected: Box::new(self.layer.digest),
+                found: Box::new(found),
             });
         }
         let scanned = match scan.result {
@@ -128,7 +139,7 @@ impl ZtocBuild<'_> {
                 return Ok(self.skip(diagnosis.explain(error)?));
             }
         };
-        let ztoc = Ztoc::assemble(scanned, digests, self.key.build_tool_identifier)?;
+        let ztoc = Ztoc::assemble(scanned, hashed.digests, self.key.build_tool_identifier)?;
         self.store_ztoc(&ztoc)
     }
 
@@ -145,7 +156,8 @@ impl ZtocBuild<'_> {
         thread::scope(|scope| {
             let (to_scanner, chunks) = sync_channel(QUEUE_LENGTH);
             let (to_hasher, scanned_chunks) = sync_channel(QUEUE_LENGTH);
-            let hash = move || hash_chunks(&scanned_chunks);
+            let algorithm = self.layer.digest.algorithm();
+            let hash = move || hash_chunks(&scanned_chunks, algorithm);
             let scan = move || scan_chunks(scanner, &chunks, &to_hasher);
             let hashing = self.priority.spawn(scope, hash);
             let hashing = hashing.map_err(LayerError::Thread)?;
@@ -156,7 +168,7 @@ impl ZtocBuild<'_> {
             drop(to_scanner);
             let layer = ReadLayer {
                 scan: join(scanning),
-                digests: join(hashing),
+                hashed: join(hashing),
             };
             read.map(|()| layer)
         })
@@ -250,10 +262,19 @@ fn scan_chunks(
 }
 
 /// Computes the digests of the layer and of its spans.
-fn hash_chunks(chunks: &Receiver<ScannedChunk>) -> LayerDigests {
+fn hash_chunks(chunks: &Receiver<ScannedChunk>, algorithm: Algorithm) -> HashedLayer {
     let mut hasher = SpanHasher::new();
+    let mut other = (algorithm != Algorithm::Sha256).then(|| Hasher::new(algorithm));
     for chunk in chunks {
         hasher.feed(&chunk.bytes, &chunk.span_starts);
+        if let Some(other) = &mut other {
+            other.update(&chunk.bytes);
+        }
     }
-    hasher.finish()
+    let digests = hasher.finish();
+    let sha256 = Digest::from_bytes(digests.layer);
+    HashedLayer {
+        layer: other.map_or(sha256, Hasher::finish),
+        digests,
+    }
 }

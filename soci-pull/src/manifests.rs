@@ -131,7 +131,7 @@ impl<'a> ManifestFetcher<'a> {
                 ..ManifestEntry::new(descriptor.clone())
             });
         };
-        self.store_bytes(&bytes)?;
+        self.store_bytes(descriptor.digest, &bytes)?;
         if let Root::Index(index) = parse_manifest(&bytes, descriptor)? {
             if self.fetched.nested_indexes.len() >= MAX_MANIFESTS {
                 return Err(too_many_manifests());
@@ -186,7 +186,7 @@ impl<'a> ManifestFetcher<'a> {
         if !is_soci_index_v2(&entry) || !covers_layers(manifest, image) {
             return Ok(None);
         }
-        self.store_bytes(&resolved.bytes)?;
+        self.store_bytes(resolved.descriptor.digest, &resolved.bytes)?;
         Ok(Some(resolved.descriptor))
     }
 
@@ -207,7 +207,7 @@ impl<'a> ManifestFetcher<'a> {
             };
             return Ok((missing, None));
         };
-        self.store_bytes(&bytes)?;
+        self.store_bytes(descriptor.digest, &bytes)?;
         let Root::Manifest(manifest) = parse_manifest(&bytes, descriptor)? else {
             return Ok((unfetched, None));
         };
@@ -271,7 +271,7 @@ impl<'a> ManifestFetcher<'a> {
             .source
             .read_blob(config, MANIFEST_LIMIT)?
             .ok_or_else(|| TransportError::NotFound { what: what.clone() })?;
-        self.store_bytes(&bytes)?;
+        self.store_bytes(config.digest, &bytes)?;
         let malformed =
             |error| Failure::new(Exit::BadData, error).context(format!("{what} is malformed"));
         // By way of a value: the platform's fields may stand beside fields of any form.
@@ -281,9 +281,9 @@ impl<'a> ManifestFetcher<'a> {
     }
 
     /// Writes a manifest or configuration into the store, and counts it.
-    fn store_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    fn store_bytes(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), Failure> {
         self.bytes_read += bytes.len() as u64;
-        self.store.write_blob(bytes)?;
+        self.store.write_blob_as(digest, bytes)?;
         Ok(())
     }
 }

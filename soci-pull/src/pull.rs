@@ -65,11 +65,11 @@ impl Puller {
         let mut fetcher = ManifestFetcher::new(&self.store, &self.platforms, source);
         let content = match parse_manifest(&bytes, &root) {
             Ok(parsed) => {
-                self.store.write_blob(&bytes)?;
+                self.store.write_blob_as(root.digest, &bytes)?;
                 fetcher.fetch_manifests(&root, &parsed)?
             }
             Err(TransportError::Manifest { .. }) if is_other_manifest(&bytes, &root.media_type) => {
-                self.store.write_blob(&bytes)?;
+                self.store.write_blob_as(root.digest, &bytes)?;
                 describe_other_manifest(&root)
             }
             Err(error) => return Err(error.into()),

@@ -7,7 +7,7 @@ use soci_oci::{Descriptor, Digest};
 
 use crate::blob::Blob;
 use crate::error::LayoutError;
-use crate::layout::BLOB_DIRECTORY;
+use crate::layout::blob_name;
 use crate::read_layout::ReadLayout;
 use crate::tar_file::TarFile;
 use crate::{docker_archive, index_json, marker};
@@ -140,13 +140,9 @@ fn explain_missing(tar: &TarFile, file: &str) -> String {
     }
 }
 
-/// Returns the path of a blob in a tar.
-fn blob_name(digest: Digest) -> String {
-    format!("{BLOB_DIRECTORY}/{}", digest.hex())
-}
-
 /// Returns the digest in a name such as `blobs/sha256/e3b0…`, or `None` for all other names.
 fn parse_blob_name(name: &[u8]) -> Option<Digest> {
-    let hex = std::str::from_utf8(name.strip_prefix(b"blobs/sha256/")?).ok()?;
-    format!("sha256:{hex}").parse().ok()
+    let name = std::str::from_utf8(name.strip_prefix(b"blobs/")?).ok()?;
+    let (algorithm, hex) = name.split_once('/')?;
+    format!("{algorithm}:{hex}").parse().ok()
 }

@@ -9,11 +9,15 @@ use soci_oci::{Descriptor, Digest};
 use crate::archive::Archive;
 use crate::blob::{CHUNK_SIZE, ContentCheck};
 use crate::error::{Action, IoContext as _, LayoutError};
+use crate::layout::blob_name;
 use crate::temporary::{self, Existing, TemporaryFile};
 use crate::{index_json, marker};
 
 /// The size of a tar block, in bytes. Each file in a tar is padded to a multiple of it.
 const BLOCK_SIZE: usize = 512;
+
+/// Longest name that a tar header holds in one field, in bytes.
+const MAX_NAME: usize = 100;
 
 /// The permissions of the tar.
 const ARCHIVE_MODE: u32 = 0o644;
@@ -94,9 +98,12 @@ impl ArchiveWriter {
         &mut self,
         expected: &Descriptor,
     ) -> Result<ArchiveBlobWriter<'_>, LayoutError> {
-        let name = format!("blobs/sha256/{}", expected.digest.hex());
-        let header = file_header(&name, expected.size, 0o444);
+        let name = blob_name(expected.digest);
         self.is_incomplete = true;
+        if name.len() > MAX_NAME {
+            self.write_bytes(&path_record(&name))?;
+        }
+        let header = file_header(&name, expected.size, 0o444);
         self.write_bytes(header.as_bytes())?;
         Ok(ArchiveBlobWriter {
             check: ContentCheck::new(expected),
@@ -206,7 +213,8 @@ impl ArchiveBlobWriter<'_> {
 /// different. `name` has at most 100 bytes.
 fn file_header(name: &str, size: u64, mode: u32) -> tar::Header {
     let mut header = tar::Header::new_ustar();
-    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    let name = &name.as_bytes()[..name.len().min(MAX_NAME)];
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name);
     header.set_size(size);
     header.set_mode(mode);
     header.set_uid(0);
@@ -215,6 +223,21 @@ fn file_header(name: &str, size: u64, mode: u32) -> tar::Header {
     header.set_entry_type(tar::EntryType::Regular);
     header.set_cksum();
     header
+}
+
+/// Returns the entry that gives the next file a longer name than its header holds (POSIX pax,
+/// "pax Extended Header").
+fn path_record(name: &str) -> Vec<u8> {
+    // The length of a record includes its own three digits.
+    let length = "000 path=\n".len() + name.len();
+    let record = format!("{length:03} path={name}\n");
+    let mut header = file_header("pax", record.len() as u64, 0o444);
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_cksum();
+    let mut entry = header.as_bytes().to_vec();
+    entry.extend(record.as_bytes());
+    entry.resize(entry.len().next_multiple_of(BLOCK_SIZE), 0);
+    entry
 }
 
 #[cfg(test)]
@@ -258,6 +281,35 @@ mod tests {
             assert_eq!(archive.read_blob(&entry, 100).expect("read"), content);
         }
         assert_eq!(count_files(directory.path()), 1);
+    }
+
+    #[test]
+    fn keeps_the_name_of_a_sha_512_blob_whole() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("image.tar");
+        let digest = soci_oci::Algorithm::Sha512.digest(b"content");
+        let descriptor = Descriptor::new("m", digest, 7);
+        for other in [&b"one"[..], b"two"] {
+            let mut writer = ArchiveWriter::create(&path).expect("a writer");
+            if !writer.has_blob(&descriptor) {
+                let mut blob = writer.blob_writer(&descriptor).expect("a blob");
+                blob.write(b"content").expect("written");
+                blob.commit().expect("appended");
+            }
+            append(&mut writer, other).expect("appended");
+            writer.commit().expect("published");
+        }
+        let archive = Archive::open(&path).expect("an archive");
+        let content = archive.read_blob(&descriptor, 100);
+        assert_eq!(content.expect("read"), b"content");
+        assert_eq!(archive.blobs().expect("blobs").len(), 3);
+        let mut tar = tar::Archive::new(std::fs::File::open(&path).expect("a tar"));
+        let entries = tar.entries().expect("entries").map(|entry| {
+            let entry = entry.expect("an entry");
+            String::from_utf8(entry.path_bytes().into_owned()).expect("text")
+        });
+        let name = format!("blobs/sha512/{}", digest.hex());
+        assert!(entries.into_iter().any(|entry| entry == name));
     }
 
     #[test]

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-use soci_oci::{Descriptor, Digest};
+use soci_oci::{Descriptor, Hasher};
 use soci_ztoc::GzipReader;
 
 use crate::error::{Action, IoContext as _, LayoutError};
@@ -132,7 +131,7 @@ impl Blob {
 /// Compares bytes with the size and the digest of a descriptor, chunk by chunk.
 pub(crate) struct ContentCheck {
     expected: Descriptor,
-    hash: Sha256,
+    hasher: Hasher,
     size: u64,
 }
 
@@ -140,7 +139,7 @@ impl ContentCheck {
     pub(crate) fn new(expected: &Descriptor) -> Self {
         Self {
             expected: expected.clone(),
-            hash: Sha256::new(),
+            hasher: Hasher::new(expected.digest.algorithm()),
             size: 0,
         }
     }
@@ -152,13 +151,13 @@ impl ContentCheck {
             let found = format!("more than {} bytes", self.expected.size);
             return Err(LayoutError::corrupt(&self.expected, found, path));
         }
-        self.hash.update(bytes);
+        self.hasher.update(bytes);
         Ok(())
     }
 
     /// Checks that all bytes have been added, and that their digest is the expected one.
     pub(crate) fn finish(self, path: &Path) -> Result<(), LayoutError> {
-        let digest = Digest::from_bytes(self.hash.finalize().into());
+        let digest = self.hasher.finish();
         if self.size == self.expected.size && digest == self.expected.digest {
             return Ok(());
         }

@@ -111,7 +111,7 @@ pub enum LayoutError {
     #[error("blob `{expected}` in `{}`: expected {size} bytes, found {found}", path.display())]
     Corrupt {
         /// The blob.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The size in its descriptor, in bytes.
         size: u64,
         /// What was found instead, such as `7 bytes`.
@@ -154,7 +154,7 @@ impl LayoutError {
 
     pub(crate) fn corrupt(expected: &Descriptor, found: String, path: &Path) -> Self {
         Self::Corrupt {
-            expected: expected.digest,
+            expected: Box::new(expected.digest),
             size: expected.size,
             found,
             path: path.to_owned(),

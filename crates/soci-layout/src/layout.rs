@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use soci_oci::{Descriptor, Digest};
+use soci_oci::{Algorithm, Descriptor, Digest};
 
 use crate::blob::{Blob, Content};
 use crate::error::{Action, IoContext as _, LayoutError};
@@ -16,9 +16,6 @@ use crate::{beneath, marker};
 
 /// How long to wait for the lock of `index.json`. The process that holds it writes one small file.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// The directory of the blobs in a layout.
-pub(crate) const BLOB_DIRECTORY: &str = "blobs/sha256";
 
 /// An OCI image layout in a directory.
 #[derive(Clone, Debug)]
@@ -62,9 +59,7 @@ impl Layout {
     /// version.
     pub fn open_or_create(root: &Path) -> Result<Self, LayoutError> {
         let layout = Self::at(root);
-        temporary::create_directory(&layout.blob_directory())?;
-        // Nothing is written to a directory outside of the layout.
-        beneath::locate(root, Path::new(BLOB_DIRECTORY))?;
+        layout.create_blob_directory(Algorithm::Sha256)?;
         let path = root.join(marker::FILE);
         if !path.exists() {
             // The lock is taken on this file, so it must never be replaced.
@@ -92,11 +87,16 @@ impl Layout {
 
     /// Returns the path of a blob's file, whether or not it exists.
     pub fn blob_path(&self, digest: Digest) -> PathBuf {
-        self.blob_directory().join(digest.hex())
+        self.root.join(blob_name(digest))
     }
 
-    fn blob_directory(&self) -> PathBuf {
-        self.root.join(BLOB_DIRECTORY)
+    /// Creates the directory of the blobs whose digests have this algorithm.
+    pub(crate) fn create_blob_directory(&self, algorithm: Algorithm) -> Result<(), LayoutError> {
+        let name = Path::new("blobs").join(algorithm.name());
+        temporary::create_directory(&self.root.join(&name))?;
+        // Nothing is written to a directory outside of the layout.
+        beneath::locate(&self.root, &name)?;
+        Ok(())
     }
 
     /// Returns whether a blob of the right size exists. Its content is checked when it is read.
@@ -106,7 +106,7 @@ impl Layout {
             let base = self.root.canonicalize().ok()?;
             fs::symlink_metadata(base.join::<PathBuf>(inside)).ok()
         };
-        let located = beneath::locate(&self.root, &name).ok();
+        let located = beneath::locate(&self.root, Path::new(&name)).ok();
         located
             .and_then(metadata)
             .is_some_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
@@ -120,7 +120,7 @@ impl Layout {
     /// if it is a link that leads out of the layout.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
         let corrupt = |found: String| LayoutError::corrupt(descriptor, found, &self.root);
-        let file = match beneath::open(&self.root, &blob_name(descriptor.digest)) {
+        let file = match beneath::open(&self.root, Path::new(&blob_name(descriptor.digest))) {
             Err(LayoutError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Err(LayoutError::NoSuchBlob {
                     digest: descriptor.digest,
@@ -178,9 +178,9 @@ impl ReadLayout for Layout {
     }
 }
 
-/// Returns the path of a blob's file in a layout.
-fn blob_name(digest: Digest) -> PathBuf {
-    Path::new(BLOB_DIRECTORY).join(digest.hex())
+/// Returns the path of a blob's file in a layout, such as `blobs/sha256/e3b0…`.
+pub(crate) fn blob_name(digest: Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-use soci_oci::{Descriptor, Digest};
+use soci_oci::{Algorithm, Descriptor, Digest, Hasher};
 
 use crate::blob::ContentCheck;
 use crate::error::{Action, IoContext as _, LayoutError};
@@ -34,11 +33,11 @@ impl Layout {
     ///
     /// Returns an error if the blob cannot be written and made durable.
     pub fn write_blob_parts(&self, parts: &[&[u8]]) -> Result<Descriptor, LayoutError> {
-        let mut hash = Sha256::new();
+        let mut hasher = Hasher::new(Algorithm::Sha256);
         for part in parts {
-            hash.update(part);
+            hasher.update(part);
         }
-        let digest = Digest::from_bytes(hash.finalize().into());
+        let digest = hasher.finish();
         let size = parts.iter().map(|part| part.len() as u64).sum();
         let descriptor = Descriptor::new("", digest, size);
         let path = self.blob_path(digest);
@@ -55,6 +54,22 @@ impl Layout {
         Ok(descriptor)
     }
 
+    /// Writes `bytes` as the blob with the digest `digest`, unless an undamaged one exists.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the bytes have another digest, or if the blob cannot be written and made
+    /// durable.
+    pub fn write_blob_as(&self, digest: Digest, bytes: &[u8]) -> Result<(), LayoutError> {
+        let descriptor = Descriptor::new("", digest, bytes.len() as u64);
+        if self.has_blob(&descriptor) && self.verify_blob(&descriptor).is_ok() {
+            return temporary::sync_entry(&self.blob_path(digest));
+        }
+        let mut writer = self.blob_writer(&descriptor)?;
+        writer.write(bytes)?;
+        writer.commit()
+    }
+
     /// Starts to write the blob `expected` in chunks.
     ///
     /// # Errors
@@ -62,6 +77,11 @@ impl Layout {
     /// Returns an error if no file can be created in the layout.
     pub fn blob_writer(&self, expected: &Descriptor) -> Result<BlobWriter, LayoutError> {
         let path = self.blob_path(expected.digest);
+        match expected.digest.algorithm() {
+            // Every layout that is written has this directory.
+            Algorithm::Sha256 => {}
+            algorithm @ Algorithm::Sha512 => self.create_blob_directory(algorithm)?,
+        }
         Ok(BlobWriter {
             file: temporary::create(self.root(), &path)?,
             path,

@@ -1,50 +1,103 @@
-//! SHA-256 digests: `sha256:` and 64 lower-case hexadecimal digits.
+//! Digests: an algorithm and the hash of some content in lower-case hexadecimal digits.
+
+mod hasher;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 digest of some content (OCI image-spec, `descriptor.md`, "Digests").
+pub use hasher::Hasher;
+
+/// The digest of some content, by an algorithm that the OCI image-spec registers (`descriptor.md`,
+/// "Digests"). All content of this project has SHA-256 digests; images may have others.
 ///
 /// Its text is safe to use in file names and URLs.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Digest([u8; 32]);
+pub enum Digest {
+    /// `sha256:` and 64 hexadecimal digits.
+    Sha256([u8; 32]),
+    /// `sha512:` and 128 hexadecimal digits.
+    Sha512([u8; 64]),
+}
 
-/// Why a text is not a SHA-256 digest.
+/// An algorithm for digests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Algorithm {
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+/// Why a text is not a digest.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DigestError {
     /// The algorithm is known, but this project does not support it.
-    #[error("digest `{text}`: algorithm is not supported, expected sha256")]
+    #[error("digest `{text}`: algorithm is not supported, expected sha256 or sha512")]
     Unsupported {
         /// The text, escaped and shortened.
         text: String,
     },
     /// The text is not a digest.
-    #[error("digest `{text}`: expected `sha256:` and 64 lower-case hexadecimal digits")]
+    #[error(
+        "digest `{text}`: expected `sha256:` and 64, or `sha512:` and 128 lower-case hexadecimal digits"
+    )]
     Malformed {
         /// The text, escaped and shortened.
         text: String,
     },
 }
 
+impl Algorithm {
+    /// Returns the name, as it stands in digests and in the paths of layouts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// Returns the digest of `content` by this algorithm.
+    pub fn digest(self, content: &[u8]) -> Digest {
+        let mut hasher = Hasher::new(self);
+        hasher.update(content);
+        hasher.finish()
+    }
+}
+
 impl Digest {
-    /// Returns the digest of `content`.
+    /// Returns the SHA-256 digest of `content`.
     pub fn of(content: &[u8]) -> Self {
-        Self(Sha256::digest(content).into())
+        Algorithm::Sha256.digest(content)
     }
 
-    /// Returns the digest with the 32 bytes `hash`.
+    /// Returns the SHA-256 digest with the 32 bytes `hash`.
     pub const fn from_bytes(hash: [u8; 32]) -> Self {
-        Self(hash)
+        Self::Sha256(hash)
     }
 
-    /// Returns the 64 hexadecimal digits: the file name of the blob in an OCI image layout.
+    /// Returns the algorithm.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Sha256(_) => Algorithm::Sha256,
+            Self::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
+    /// Returns the digest of `content` by the same algorithm.
+    #[must_use]
+    pub fn same_algorithm(&self, content: &[u8]) -> Self {
+        self.algorithm().digest(content)
+    }
+
+    /// Returns the hexadecimal digits, 64 or 128 of them: the file name of the blob in an OCI image
+    /// layout.
     pub fn hex(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
+        let hash = self.hash();
+        let mut text = String::with_capacity(2 * hash.len());
+        for byte in hash {
             text.push(char::from(DIGITS[usize::from(byte >> 4)]));
             text.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
@@ -57,11 +110,18 @@ impl Digest {
         text.truncate(12);
         text
     }
+
+    fn hash(&self) -> &[u8] {
+        match self {
+            Self::Sha256(hash) => hash,
+            Self::Sha512(hash) => hash,
+        }
+    }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        write!(f, "{}:{}", self.algorithm().name(), self.hex())
     }
 }
 
@@ -76,27 +136,27 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let shown = || text.escape_debug().take(100).collect::<String>();
-        let Some(hex) = text.strip_prefix("sha256:") else {
-            return Err(match text.split_once(':') {
-                Some(("sha384" | "sha512" | "blake3", _)) => {
-                    DigestError::Unsupported { text: shown() }
-                }
-                _ => DigestError::Malformed { text: shown() },
-            });
-        };
         let malformed = || DigestError::Malformed { text: shown() };
-        let digits = hex.as_bytes();
-        if digits.len() != 64 {
-            return Err(malformed());
+        match text.split_once(':') {
+            Some(("sha256", hex)) => parse_hash(hex).map(Self::Sha256).ok_or_else(malformed),
+            Some(("sha512", hex)) => parse_hash(hex).map(Self::Sha512).ok_or_else(malformed),
+            Some(("sha384" | "blake3", _)) => Err(DigestError::Unsupported { text: shown() }),
+            _ => Err(malformed()),
         }
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = parse_nibble(pair[0]).ok_or_else(malformed)?;
-            let low = parse_nibble(pair[1]).ok_or_else(malformed)?;
-            *byte = high << 4 | low;
-        }
-        Ok(Self(hash))
     }
+}
+
+/// Parses a hash of `N` bytes.
+fn parse_hash<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    let digits = hex.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut hash = [0; N];
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = parse_nibble(pair[0])? << 4 | parse_nibble(pair[1])?;
+    }
+    Some(hash)
 }
 
 /// Returns the value of a lower-case hexadecimal digit.
@@ -127,7 +187,7 @@ impl schemars::JsonSchema for Digest {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"})
+        schemars::json_schema!({"type": "string", "pattern": "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$"})
     }
 }
 
@@ -141,6 +201,21 @@ mod tests {
     fn displays_the_text_that_it_parses() {
         assert_eq!(Digest::of(b"").to_string(), EMPTY);
         assert_eq!(EMPTY.parse::<Digest>().expect("a digest"), Digest::of(b""));
+    }
+
+    #[test]
+    fn displays_and_compares_sha_512() {
+        // RFC 6234, section 8.5: the SHA-512 of `abc`.
+        let text = "sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                    2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        let digest: Digest = text.parse().expect("a digest");
+        assert_eq!(digest.to_string(), text);
+        assert_eq!(digest.same_algorithm(b"abc"), digest);
+        assert_ne!(digest, Digest::of(b"abc"));
+        assert_eq!(digest.hex().len(), 128);
+        let short = format!("sha512:{}", &EMPTY[7..]);
+        assert!(short.parse::<Digest>().is_err());
+        assert!(text.replace("sha512", "sha256").parse::<Digest>().is_err());
     }
 
     #[test]
@@ -162,7 +237,7 @@ mod tests {
             );
         }
         assert!(matches!(
-            "sha512:00".parse::<Digest>(),
+            "sha384:00".parse::<Digest>(),
             Err(DigestError::Unsupported { .. })
         ));
     }

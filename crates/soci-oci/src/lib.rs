@@ -30,7 +30,7 @@ pub mod reference;
 pub mod soci;
 
 pub use descriptor::Descriptor;
-pub use digest::Digest;
+pub use digest::{Algorithm, Digest, Hasher};
 pub use manifest::{Index, Manifest};
 pub use platform::Platform;
 pub use reference::Reference;

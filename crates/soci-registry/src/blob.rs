@@ -94,12 +94,13 @@ impl Repository {
             while let Some(chunk) = content.next().await? {
                 bytes.extend_from_slice(&chunk);
             }
-            let found = Digest::of(&bytes);
+            let found = descriptor.digest.same_algorithm(&bytes);
             if found == descriptor.digest {
                 return Ok(Some(bytes.into()));
             }
             if is_second_try {
-                let expected = descriptor.digest;
+                let expected = Box::new(descriptor.digest);
+                let found = Box::new(found);
                 return Err(operation.bad_data(Damage::Digest { expected, found }));
             }
             is_second_try = true;

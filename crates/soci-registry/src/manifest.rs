@@ -163,7 +163,6 @@ fn verify_manifest(
     name: ManifestName<'_>,
     document: &Document,
 ) -> Result<Descriptor, RegistryError> {
-    let found = Digest::of(&document.bytes);
     let expected = match name {
         ManifestName::Digest(digest) => Some(digest),
         // The digest that the registry itself announces.
@@ -171,10 +170,17 @@ fn verify_manifest(
             .header("docker-content-digest")
             .and_then(|text| text.parse().ok()),
     };
+    let found = expected.map_or_else(
+        || Digest::of(&document.bytes),
+        |expected: Digest| expected.same_algorithm(&document.bytes),
+    );
     if let Some(expected) = expected
         && expected != found
     {
-        return Err(operation.bad_data(Damage::Digest { expected, found }));
+        return Err(operation.bad_data(Damage::Digest {
+            expected: Box::new(expected),
+            found: Box::new(found),
+        }));
     }
     let media_type = kind::find_media_type(&document.bytes, document.media_type())
         .map_err(|damage| operation.bad_data(damage))?;

@@ -49,7 +49,8 @@ impl ImageSource for Path {
 impl ImageSource for Faulty {
     fn root(&self) -> Value {
         let manifest = self.manifest("app", "v1").expect("the image app:v1");
-        descriptor(&manifest.media_type, manifest.bytes())
+        json!({"mediaType": manifest.media_type, "digest": manifest.digest,
+            "size": manifest.bytes().len()})
     }
 
     fn content(&self, digest: &str) -> Vec<u8> {
@@ -247,18 +248,25 @@ impl<'a> DocumentBuilder<'a> {
 
     /// Copies a JSON blob from the source to the store and parses it.
     fn copy(&self, source: &(impl ImageSource + ?Sized), descriptor: &Value) -> Value {
-        let bytes = source.content(descriptor["digest"].as_str().expect("a digest"));
-        self.write(&bytes);
+        let digest = descriptor["digest"].as_str().expect("a digest");
+        let bytes = source.content(digest);
+        self.write_as(digest, &bytes);
         serde_json::from_slice(&bytes).expect("JSON")
     }
 
     /// Writes a blob to the store and returns its descriptor.
     fn write(&self, bytes: &[u8]) -> Value {
         let descriptor = descriptor("application/octet-stream", bytes);
-        let digest = descriptor["digest"].as_str().expect("a digest");
-        let path = self.sandbox.store().join("blobs");
-        fs::write(path.join(digest.replace(':', "/")), bytes).expect("a writable sandbox");
+        self.write_as(descriptor["digest"].as_str().expect("a digest"), bytes);
         descriptor
+    }
+
+    /// Writes a blob with a digest of any algorithm to the store.
+    fn write_as(&self, digest: &str, bytes: &[u8]) {
+        let (algorithm, hash) = digest.split_once(':').expect("a digest");
+        let directory = self.sandbox.store().join("blobs").join(algorithm);
+        fs::create_dir_all(&directory).expect("a writable sandbox");
+        fs::write(directory.join(hash), bytes).expect("a writable sandbox");
     }
 
     fn write_json(&self, media_type: &str, value: &Value) -> Value {

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
 /// The prefix of the media types of the OCI image specification.
 pub(crate) const OCI: &str = "application/vnd.oci.image";
@@ -204,12 +204,68 @@ pub fn write_layout(directory: &Path, images: &[Image]) -> Value {
 
 /// Returns the digest of bytes, such as `sha256:e3b0…`.
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold("sha256:".to_owned(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a string");
-            text
-        })
+    format_digest("sha256:", &Sha256::digest(bytes))
+}
+
+/// Returns the SHA-512 digest of bytes, such as `sha512:cf83…`.
+pub fn digest_sha512(bytes: &[u8]) -> String {
+    format_digest("sha512:", &Sha512::digest(bytes))
+}
+
+/// Returns whether bytes have this digest.
+pub fn has_digest(bytes: &[u8], expected: &str) -> bool {
+    if expected.starts_with("sha512:") {
+        digest_sha512(bytes) == expected
+    } else {
+        digest(bytes) == expected
+    }
+}
+
+fn format_digest(prefix: &str, hash: &[u8]) -> String {
+    hash.iter().fold(prefix.to_owned(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string");
+        text
+    })
+}
+
+/// Gives every blob of a layout a SHA-512 digest, and returns that of its root.
+pub fn rehash_layout(layout: &Path) -> String {
+    let path = layout.join("index.json");
+    let mut index: Value =
+        serde_json::from_slice(&fs::read(&path).expect("a layout")).expect("JSON");
+    fs::create_dir_all(layout.join("blobs/sha512")).expect("a writable directory");
+    let root = &mut index["manifests"][0];
+    rehash(layout, root);
+    let digest = root["digest"].as_str().expect("a digest").to_owned();
+    fs::write(&path, index.to_string()).expect("a writable directory");
+    fs::remove_dir_all(layout.join("blobs/sha256")).expect("a writable directory");
+    digest
+}
+
+/// Gives the blob of a descriptor, and all blobs that it names, a SHA-512 digest.
+fn rehash(layout: &Path, descriptor: &mut Value) {
+    let blobs = layout.join("blobs");
+    let old = descriptor["digest"].as_str().expect("a digest");
+    let mut bytes = fs::read(blobs.join(old.replace(':', "/"))).expect("a blob");
+    let media_type = descriptor["mediaType"].as_str().unwrap_or_default();
+    if media_type.contains("manifest.v") || media_type.contains("index.v") {
+        let mut manifest: Value = serde_json::from_slice(&bytes).expect("JSON");
+        for field in ["layers", "manifests"] {
+            let named = manifest.get_mut(field).and_then(Value::as_array_mut);
+            named
+                .into_iter()
+                .flatten()
+                .for_each(|child| rehash(layout, child));
+        }
+        if let Some(config) = manifest.get_mut("config") {
+            rehash(layout, config);
+        }
+        bytes = manifest.to_string().into_bytes();
+    }
+    let new = digest_sha512(&bytes);
+    fs::write(blobs.join(new.replace(':', "/")), &bytes).expect("a writable directory");
+    descriptor["digest"] = new.into();
+    descriptor["size"] = bytes.len().into();
 }
 
 /// Returns a gzip layer with a file of `length` incompressible bytes. Each seed gives another

@@ -19,7 +19,7 @@ pub enum TransportError {
     #[error("manifest `{digest}`")]
     Manifest {
         /// The manifest's digest.
-        digest: Digest,
+        digest: Box<Digest>,
         /// What is wrong with it.
         source: ManifestError,
     },

@@ -210,7 +210,7 @@ fn selector(reference: &Reference) -> Selector {
 /// the descriptor.
 pub fn parse_manifest(bytes: &[u8], descriptor: &Descriptor) -> Result<Root, TransportError> {
     Root::parse(bytes, &descriptor.media_type).map_err(|source| TransportError::Manifest {
-        digest: descriptor.digest,
+        digest: Box::new(descriptor.digest),
         source,
     })
 }

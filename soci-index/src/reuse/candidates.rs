@@ -97,7 +97,7 @@ impl Candidates {
             let from = source.reference();
             match check(source, ztoc, layer, key, store) {
                 Ok(checked) => {
-                    store.write_blob(&checked.bytes)?;
+                    store.write_blob_as(ztoc.digest, &checked.bytes)?;
                     let Descriptor { digest, size, .. } = *ztoc;
                     tracing::info!(layer = %layer.digest, ztoc = %digest, bytes = size, %from, "reused");
                     return Ok(Some(StoredZtoc {

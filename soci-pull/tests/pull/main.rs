@@ -19,6 +19,7 @@ mod references;
 #[path = "../../../tests/registry_access/suite.rs"]
 mod registry_access;
 mod roots;
+mod sha512;
 mod sharing;
 mod signals;
 #[path = "../../../tests/every_tool/stores.rs"]

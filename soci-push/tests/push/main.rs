@@ -18,6 +18,7 @@ mod referrers;
 #[path = "../../../tests/registry_access/suite.rs"]
 mod registry_access;
 mod roots;
+mod sha512;
 mod signals;
 #[path = "../../../tests/every_tool/stages.rs"]
 mod stages;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
-use soci_oci::{Descriptor, Digest, Manifest, go_json};
+use soci_oci::{Algorithm, Descriptor, Digest, Hasher, Manifest, go_json};
 
 use crate::blob::CHUNK_SIZE;
 use crate::docker_archive::entry::{Entry, MANIFEST_FILE};
@@ -184,13 +183,13 @@ fn find(tar: &TarFile, name: &str) -> Result<MemberRange, LayoutError> {
 /// Returns the digest of a member.
 fn hash_member(tar: &TarFile, range: MemberRange) -> Result<Digest, LayoutError> {
     let mut blob = tar.open_member(range)?;
-    let mut hash = Sha256::new();
+    let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut buffer = vec![0; CHUNK_SIZE];
     loop {
         let read = blob.read(&mut buffer)?;
         if read == 0 {
-            return Ok(Digest::from_bytes(hash.finalize().into()));
+            return Ok(hasher.finish());
         }
-        hash.update(&buffer[..read]);
+        hasher.update(&buffer[..read]);
     }
 }

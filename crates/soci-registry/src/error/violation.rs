@@ -27,7 +27,7 @@ pub enum Violation {
     #[error("stored as `{found}`, expected `{expected}`")]
     Digest {
         /// The digest of what was sent.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The digest that the registry reports.
         found: String,
     },
@@ -88,9 +88,9 @@ pub enum Damage {
     #[error("expected digest `{expected}`, found `{found}`")]
     Digest {
         /// The digest in the descriptor.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The digest of the content.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// The media type of the response and that in the manifest differ.
     #[error("served as `{served}`, but its `mediaType` is `{found}`")]

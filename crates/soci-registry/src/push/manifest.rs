@@ -58,7 +58,7 @@ impl Repository {
         let may_be_immutable = matches!(refusal.status, 400 | 403 | 405 | 409 | 412);
         if let ManifestName::Tag(_) = name
             && may_be_immutable
-            && matches!(self.resolve_digest(name).await, Ok(Some(found)) if found == Digest::of(&bytes))
+            && matches!(self.resolve_digest(name).await, Ok(Some(found)) if found == found.same_algorithm(&bytes))
         {
             return Ok(PushedManifest {
                 subject_processed: false,

@@ -10,8 +10,8 @@ use crate::error::{Operation, RegistryError, Violation};
 ///
 /// # Errors
 ///
-/// Returns an error if it is a SHA-256 digest other than `expected`. A digest of another algorithm
-/// cannot be compared and is accepted.
+/// Returns an error if it is a digest other than `expected`. A digest of another algorithm than that
+/// of `expected` cannot be compared and is accepted.
 pub(super) fn check_stored_digest(
     operation: &Operation,
     headers: &HeaderMap,
@@ -21,11 +21,17 @@ pub(super) fn check_stored_digest(
         return Ok(());
     };
     let found = value.to_str().unwrap_or_default();
-    if found == expected.to_string() || !found.starts_with("sha256:") {
+    if found == expected.to_string() || !is_comparable(found, expected) {
         return Ok(());
     }
     Err(operation.protocol(Violation::Digest {
-        expected,
+        expected: Box::new(expected),
         found: sanitize(found),
     }))
+}
+
+/// Returns whether a text claims to be a digest of the same algorithm as `expected`.
+fn is_comparable(found: &str, expected: Digest) -> bool {
+    let algorithm = found.split_once(':').map(|(algorithm, _)| algorithm);
+    algorithm == Some(expected.algorithm().name())
 }

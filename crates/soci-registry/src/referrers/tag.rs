@@ -126,6 +126,12 @@ impl Repository {
     }
 }
 
+/// Returns the name of the fallback tag of `subject`: the algorithm, cut to 32 characters, and the
+/// first 64 digits (OCI distribution-spec, "Referrers Tag Schema").
+fn tag_name(subject: Digest) -> String {
+    format!("{}-{:.64}", subject.algorithm().name(), subject.hex())
+}
+
 impl<'a> FallbackTag<'a> {
     /// Returns the fallback tag of `subject` (OCI distribution-spec, "Referrers Tag Schema").
     pub(super) fn new(
@@ -136,7 +142,7 @@ impl<'a> FallbackTag<'a> {
         Self {
             repository,
             operation,
-            name: format!("sha256-{}", subject.hex()),
+            name: tag_name(subject),
         }
     }
 
@@ -341,4 +347,20 @@ fn add_entry(mut document: Map<String, Value>, referrer: &Descriptor) -> serde_j
         entries.push(entry);
     }
     Ok(serde_json::to_vec(&document)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use soci_oci::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn the_tag_has_at_most_64_digits() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let subject = algorithm.digest(b"subject");
+            let expected = format!("{}-{}", algorithm.name(), &subject.hex()[..64]);
+            assert_eq!(tag_name(subject), expected);
+        }
+    }
 }

@@ -86,7 +86,7 @@ async fn rejects_a_manifest_with_another_digest_after_a_second_fetch() {
         .expect_err("an error");
     assert!(
         matches!(&error, RegistryError::BadData { damage: Damage::Digest { found, .. }, .. }
-            if *found == Digest::of(MANIFEST)),
+            if **found == Digest::of(MANIFEST)),
         "{error}"
     );
     assert_eq!(fake.seen().len(), 2, "one fetch and one repetition");

@@ -119,14 +119,16 @@ fn find_broken(repository: &Repository, reference: &str, broken: &mut BTreeSet<S
         broken.insert(reference.to_owned());
         return;
     };
-    if image::digest(&manifest.bytes) != manifest.digest {
+    if !image::has_digest(&manifest.bytes, &manifest.digest) {
         broken.insert(manifest.digest.clone());
     }
     let parsed: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
     for descriptor in descriptors(&parsed) {
         let digest = descriptor["digest"].as_str().unwrap_or_default();
         match repository.blobs.get(digest) {
-            Some(bytes) if image::digest(bytes) != digest => drop(broken.insert(digest.to_owned())),
+            Some(bytes) if !image::has_digest(bytes, digest) => {
+                broken.insert(digest.to_owned());
+            }
             Some(_) => {}
             None => find_broken(repository, digest, broken),
         }

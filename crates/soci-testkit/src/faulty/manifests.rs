@@ -66,9 +66,12 @@ impl State {
             }
             _ => return Reply::error(400, "MANIFEST_INVALID", "manifest invalid"),
         };
-        let digest = image::digest(&request.body);
         let tag = (!reference.contains(':')).then_some(reference);
-        if tag.is_none() && reference != digest {
+        let digest = match tag {
+            Some(_) => image::digest(&request.body),
+            None => reference.to_owned(),
+        };
+        if !image::has_digest(&request.body, &digest) {
             return Reply::error(
                 400,
                 "DIGEST_INVALID",
@@ -85,7 +88,7 @@ impl State {
                 format!("manifest references {missing}, which is unknown to the registry");
             return Reply::error(404, "MANIFEST_BLOB_UNKNOWN", &message);
         }
-        repository.put_manifest(media_type, request.body.clone());
+        repository.put_manifest_as(&digest, media_type, request.body.clone());
         if let Some(tag) = tag {
             repository.tags.insert(tag.to_owned(), digest.clone());
         }

@@ -55,13 +55,18 @@ impl Repository {
     /// Adds a manifest, and returns its digest.
     pub(super) fn put_manifest(&mut self, media_type: &str, bytes: Vec<u8>) -> String {
         let digest = image::digest(&bytes);
+        self.put_manifest_as(&digest, media_type, bytes);
+        digest
+    }
+
+    /// Adds a manifest with a digest of any algorithm.
+    pub(super) fn put_manifest_as(&mut self, digest: &str, media_type: &str, bytes: Vec<u8>) {
         let manifest = Manifest {
             media_type: media_type.to_owned(),
-            digest: digest.clone(),
+            digest: digest.to_owned(),
             bytes: Arc::new(bytes),
         };
-        self.manifests.insert(digest.clone(), manifest);
-        digest
+        self.manifests.insert(digest.to_owned(), manifest);
     }
 
     /// Adds the content of a descriptor from a layout, and everything that it refers to. Missing
@@ -76,7 +81,7 @@ impl Repository {
             return;
         }
         let manifest: Value = serde_json::from_slice(&bytes).expect("a manifest");
-        self.put_manifest(media_type, bytes);
+        self.put_manifest_as(digest, media_type, bytes);
         for descriptor in descriptors(&manifest) {
             self.add_from_layout(layout, descriptor);
         }

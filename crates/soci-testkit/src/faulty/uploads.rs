@@ -137,7 +137,7 @@ fn blob_created(name: &str, digest: &str) -> Reply {
 }
 
 fn store_blob(storage: &mut Storage, name: &str, digest: &str, bytes: Vec<u8>) -> Reply {
-    if image::digest(&bytes) != digest {
+    if !image::has_digest(&bytes, digest) {
         let message = "provided digest did not match uploaded content";
         return Reply::error(400, "DIGEST_INVALID", message);
     }

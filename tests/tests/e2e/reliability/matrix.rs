@@ -14,7 +14,7 @@ use soci_testkit::{store::files_below, workspace};
 const GROUPS: [(char, usize); 10] = [
     ('A', 12),
     ('B', 8),
-    ('C', 16),
+    ('C', 17),
     ('D', 6),
     ('E', 14),
     ('F', 11),
