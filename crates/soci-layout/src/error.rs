@@ -196,6 +196,9 @@ impl Classify for LayoutError {
                 fault: LinkFault::Outside,
                 ..
             } => Some("replace the link by what it leads to, such as with `cp -RL`".to_owned()),
+            Self::NoSuchImage { found, .. } if found.contains('`') => {
+                Some("add the name of one of them after the path, as in `PATH:NAME`".to_owned())
+            }
             _ => None,
         }
     }

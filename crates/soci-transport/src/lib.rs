@@ -11,6 +11,7 @@
 //! they read.
 
 mod archive;
+mod archive_cache;
 mod backend;
 mod blob_reader;
 mod destination;

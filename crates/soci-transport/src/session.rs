@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use soci_registry::{Client, ClientOptions, RetryPolicy};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::archive_cache::ArchiveCache;
 use crate::error::TransportError;
 
 /// How often an optional request is tried.
@@ -18,6 +19,8 @@ pub struct Session(Arc<Shared>);
 struct Shared {
     options: ClientOptions,
     network: OnceLock<Network>,
+    archives: ArchiveCache,
+    docker_archives: ArchiveCache,
 }
 
 /// The registry client, and the runtime that drives its requests.
@@ -32,6 +35,8 @@ impl Session {
         Self(Arc::new(Shared {
             options,
             network: OnceLock::new(),
+            archives: ArchiveCache::default(),
+            docker_archives: ArchiveCache::default(),
         }))
     }
 
@@ -57,6 +62,8 @@ impl Session {
         Ok(Self(Arc::new(Shared {
             options: self.0.options.clone(),
             network: OnceLock::from(network),
+            archives: ArchiveCache::default(),
+            docker_archives: ArchiveCache::default(),
         })))
     }
 
@@ -67,6 +74,16 @@ impl Session {
         if let Some(Network { runtime, client }) = self.0.network.get() {
             runtime.block_on(client.cancel_uploads());
         }
+    }
+
+    /// Returns the archive of a layout that was opened last.
+    pub(crate) fn archives(&self) -> &ArchiveCache {
+        &self.0.archives
+    }
+
+    /// Returns the archive of Docker that was opened last.
+    pub(crate) fn docker_archives(&self) -> &ArchiveCache {
+        &self.0.docker_archives
     }
 
     /// Returns the registry client, which is created on the first call.

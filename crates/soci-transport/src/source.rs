@@ -44,9 +44,13 @@ impl Source {
         let backend: Arc<dyn ReadImage> = match reference {
             Reference::Registry(repository) => Arc::new(RegistryBackend::new(session, repository)?),
             Reference::Layout { path, .. } => Arc::new(LayoutImage(Layout::open(path)?)),
-            Reference::Archive { path, .. } => Arc::new(LayoutImage(Archive::open(path)?)),
+            Reference::Archive { path, .. } => session
+                .archives()
+                .open(path, |path| Ok(Arc::new(LayoutImage(Archive::open(path)?))))?,
             Reference::DockerArchive { path, .. } => {
-                Arc::new(LayoutImage(DockerArchive::open(path)?))
+                session.docker_archives().open(path, |path| {
+                    Ok(Arc::new(LayoutImage(DockerArchive::open(path)?)))
+                })?
             }
         };
         Ok(Self::with_backend(reference.clone(), backend))
