@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use self::registry::parse_registry_reference;
+pub use self::registry::{MAX_TAG_LENGTH, RegistryReference};
 use crate::Digest;
 
 mod foreign;
 mod registry;
-
-/// The longest tag, in characters (OCI distribution-spec, "Pulling manifests").
-pub const MAX_TAG_LENGTH: usize = 128;
 
 /// A reference to an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,19 +49,6 @@ pub enum Selector {
     Digest(Digest),
     /// The image whose annotation `org.opencontainers.image.ref.name` has this value.
     Name(String),
-}
-
-/// A reference to an image in a registry.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RegistryReference {
-    /// The registry: a host name or IP address with an optional port. Defaults to `docker.io`.
-    pub registry: String,
-    /// The repository, such as `library/debian`.
-    pub repository: String,
-    /// The tag. Defaults to `latest` if there is no digest.
-    pub tag: Option<String>,
-    /// The digest of the manifest or index, if given.
-    pub digest: Option<Digest>,
 }
 
 /// The forms of a reference, for messages.
@@ -129,17 +114,6 @@ impl Reference {
                 one == two
             }
             _ => false,
-        }
-    }
-}
-
-impl RegistryReference {
-    /// Returns the host, with its optional port, that serves the registry API. For `docker.io` that
-    /// is `registry-1.docker.io`.
-    pub fn host(&self) -> &str {
-        match self.registry.as_str() {
-            "docker.io" | "index.docker.io" => "registry-1.docker.io",
-            registry => registry,
         }
     }
 }
@@ -218,19 +192,6 @@ impl fmt::Display for Selector {
             Self::Any => Ok(()),
             Self::Digest(digest) => write!(f, "@{digest}"),
             Self::Name(name) => write!(f, ":{name}"),
-        }
-    }
-}
-
-impl fmt::Display for RegistryReference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.repository)?;
-        if let Some(tag) = &self.tag {
-            write!(f, ":{tag}")?;
-        }
-        match &self.digest {
-            Some(digest) => write!(f, "@{digest}"),
-            None => Ok(()),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A [`Source`] reads the image that a reference names, a [`Destination`] writes images. Both
 //! delegate to a backend: one file for registries, one that reads all kinds of layouts and
-//! archives, and one for each kind that is written. A new kind of reference needs one more file that
-//! implements [`ReadImage`] and [`WriteImage`].
+//! archives, and one for each kind that is written. A new kind of reference needs one more file
+//! that implements [`ReadImage`] and [`WriteImage`].
 //!
 //! Callers are plain threads. The registry client is asynchronous, and its runtime stays inside
 //! this crate. Manifests and blobs that are returned as bytes have been verified against their

@@ -1,10 +1,14 @@
-//! Parsing of references to images in registries, after the grammar of Docker (`reference.go` and
+//! References to images in registries, after the grammar of Docker (`reference.go` and
 //! `normalize.go` of <https://github.com/distribution/reference>).
 
+use std::fmt;
 use std::net::Ipv6Addr;
 
-use super::{MAX_TAG_LENGTH, RegistryReference};
+use crate::Digest;
 use crate::digest::DigestError;
+
+/// The longest tag, in characters (OCI distribution-spec, "Pulling manifests").
+pub const MAX_TAG_LENGTH: usize = 128;
 
 /// The registry of a reference that names none.
 const DEFAULT_REGISTRY: &str = "docker.io";
@@ -14,6 +18,43 @@ const LEGACY_REGISTRY: &str = "index.docker.io";
 
 /// The maximum length of a repository in characters.
 const REPOSITORY_LIMIT: usize = 255;
+
+/// A reference to an image in a registry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RegistryReference {
+    /// The registry: a host name or IP address with an optional port. Defaults to `docker.io`.
+    pub registry: String,
+    /// The repository, such as `library/debian`.
+    pub repository: String,
+    /// The tag. Defaults to `latest` if there is no digest.
+    pub tag: Option<String>,
+    /// The digest of the manifest or index, if given.
+    pub digest: Option<Digest>,
+}
+
+impl RegistryReference {
+    /// Returns the host, with its optional port, that serves the registry API. For `docker.io` that
+    /// is `registry-1.docker.io`.
+    pub fn host(&self) -> &str {
+        match self.registry.as_str() {
+            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            registry => registry,
+        }
+    }
+}
+
+impl fmt::Display for RegistryReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        match &self.digest {
+            Some(digest) => write!(f, "@{digest}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// What is wrong with a reference.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +221,7 @@ mod tests {
     /// Reduces the reference of `oci-spec` to the parts that both parsers return.
     fn parse_with_library(text: &str) -> Option<String> {
         let reference: oci_spec::distribution::Reference = text.parse().ok()?;
-        let digest = reference.digest().map(str::parse::<crate::Digest>);
+        let digest = reference.digest().map(str::parse::<Digest>);
         // See `tests/why_not_oci_spec.rs`.
         let is_valid = reference
             .repository()
