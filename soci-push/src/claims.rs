@@ -18,12 +18,14 @@ pub(crate) struct Claim {
     pub(crate) image: ImageReference,
     /// The digest that the tag is to name.
     pub(crate) digest: Digest,
+    /// Whether the image was converted before, so that it keeps its tag when it is copied.
+    pub(crate) is_converted: bool,
 }
 
 impl Claims {
     /// Takes all tags of `targets`, or returns an error if another image of this run has one of
-    /// them. An image may be pushed twice, and so may the same content: a job over all tags pushes
-    /// what it converts, and copies what it has converted before.
+    /// them. An image may be pushed twice. What was converted before may also be converted again: a
+    /// job over all tags copies `v1-soci`, and makes the same of `v1`.
     pub(crate) fn take(&mut self, claim: &Claim, targets: &Targets) -> Result<(), Failure> {
         let repository = targets.repository();
         let names: Vec<String> = targets
@@ -34,7 +36,7 @@ impl Claims {
         for name in &names {
             if let Some(other) = self.0.get(name)
                 && other.image.reference() != claim.image.reference()
-                && other.digest != claim.digest
+                && !is_same_conversion(other, claim)
             {
                 return Err(conflict(name, &repository, [&other.image, &claim.image]));
             }
@@ -44,6 +46,11 @@ impl Claims {
         }
         Ok(())
     }
+}
+
+/// Returns whether one image is the converted form of the other.
+fn is_same_conversion(one: &Claim, other: &Claim) -> bool {
+    one.digest == other.digest && one.is_converted != other.is_converted
 }
 
 /// Returns the error for two images with the same destination.
@@ -65,6 +72,7 @@ mod tests {
     fn targets(destination: &str, tags: &[&str]) -> Targets {
         Targets {
             destination: destination.parse().expect("a reference"),
+            image: Digest::of(b"image"),
             tags: tags.iter().map(ToString::to_string).collect(),
             kept_tag: None,
             original_tags: Vec::new(),
@@ -81,17 +89,20 @@ mod tests {
         Claim {
             image: image.parse().expect("a reference"),
             digest: Digest::of(content.as_bytes()),
+            is_converted: image.ends_with("-soci"),
         }
     }
 
     #[test]
-    fn permit_the_same_content_of_two_images() {
+    fn permit_a_converted_image_beside_its_original() {
         let mut claims = Claims::default();
         let targets = targets("r.example/all", &["v1-soci"]);
         let converted = claim("app:v1", "converted");
         claims.take(&converted, &targets).expect("free");
         let copied = claim("app:v1-soci", "converted");
-        claims.take(&copied, &targets).expect("the same content");
+        claims.take(&copied, &targets).expect("the same image");
+        let same = claim("app:v2", "converted");
+        claims.take(&same, &targets).expect_err("taken");
         let other = claim("app:v1-soci", "converted earlier");
         claims.take(&other, &targets).expect_err("taken");
     }

@@ -94,7 +94,10 @@ impl Published {
         }
         let repository = targets.repository();
         for tag in tags {
-            match uploader.set_tag(tag, tagged) {
+            // The image gets another platform under its own tag, which another run may have moved.
+            let is_own = targets.kept_tag.as_ref() == Some(tag);
+            let expected = is_own.then_some(targets.image);
+            match uploader.set_tag(tag, tagged, expected) {
                 Ok(()) => {
                     self.tags.push(format!("{repository}:{tag}"));
                     self.is_useful = true;

@@ -104,6 +104,7 @@ impl Pusher {
         };
         let targets = Targets {
             destination,
+            image: document.root.digest,
             tags,
             kept_tag,
             original_tags,
@@ -115,6 +116,7 @@ impl Pusher {
             let claim = Claim {
                 image: document.image.clone(),
                 digest: tagged.digest,
+                is_converted: document.is_converted(),
             };
             self.claims.take(&claim, &targets)?;
         }

@@ -1,12 +1,14 @@
 //! Where an image is pushed.
 
-use soci_oci::Reference;
+use soci_oci::{Digest, Reference};
 use soci_transport::Source;
 
 /// Where an image is pushed.
 pub(crate) struct Targets {
     /// The repository, layout or archive that is written.
     pub(crate) destination: Reference,
+    /// The digest of the image that was pulled.
+    pub(crate) image: Digest,
     /// The tags of the converted image, or of the image if it is not converted.
     pub(crate) tags: Vec<String>,
     /// The tag that the image keeps, if an earlier run may have set it and the image is not copied.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use soci_cli::{Failure, Progress, run_parallel};
-use soci_document::ReferrersVia;
+use soci_document::{Exit, ReferrersVia};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{Destination, PutOutcome, Referrers, Source, TransportError};
@@ -178,8 +178,14 @@ impl Uploader<'_> {
         Ok(false)
     }
 
-    /// Points a tag to a manifest or index, unless it does so already.
-    pub(crate) fn set_tag(&self, tag: &str, manifest: &Manifest) -> Result<(), Failure> {
+    /// Points a tag to a manifest or index, unless it does so already. If `expected` is given, the
+    /// tag is left as it is if it names another digest by now.
+    pub(crate) fn set_tag(
+        &self,
+        tag: &str,
+        manifest: &Manifest,
+        expected: Option<Digest>,
+    ) -> Result<(), Failure> {
         let Manifest { descriptor, bytes } = manifest;
         let context = |failure: Failure| failure.context(format!("cannot set the tag `{tag}`"));
         let current = match &self.destination {
@@ -191,6 +197,13 @@ impl Uploader<'_> {
         if current == Some(descriptor.digest) {
             self.counts.add_existing();
             return Ok(());
+        }
+        if let (Some(expected), Some(current)) = (expected, current)
+            && current != expected
+        {
+            let message = format!("it names `{current}` by now, expected `{expected}`");
+            let moved = Failure::message(Exit::TryAgain, message);
+            return Err(context(moved.hint("run the tools again")));
         }
         if let Some(destination) = self.writable() {
             self.put_with_blobs(destination, descriptor.digest, || {

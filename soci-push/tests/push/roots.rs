@@ -89,6 +89,34 @@ fn leaves_a_converted_image_as_it_is() {
     assert_eq!(after, before);
 }
 
+/// A platform is added to a converted image under its tag, unless another run has moved the tag.
+#[test]
+fn does_not_move_back_a_tag_to_which_it_adds_a_platform() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    image.publish(&registry);
+    let line = image.line_for(&registry.host());
+    let mut document: Value = serde_json::from_str(&line).expect("JSON");
+    let mut other = document["manifests"][0].clone();
+    other["sociIndex"] = other["descriptor"].clone();
+    other["plan"] = json!({"action": "skip", "reason": "already-converted"});
+    other.as_object_mut().expect("an object").remove("index");
+    let manifests = document["manifests"].as_array_mut().expect("manifests");
+    manifests.push(other);
+    let push = || soci_tool(&image.sandbox).stdin(document.to_string()).run();
+    let elsewhere = registry.put_manifest("app", OCI_INDEX, "{}");
+    registry.tag("app", "v1", &elsewhere);
+    let finished = push().ends_with(75).says("cannot set the tag `v1`");
+    finished.says(&elsewhere).says("run the tools again");
+    assert_eq!(registry.tags("app")["v1"], elsewhere);
+    registry.tag("app", "v1", text(&document["root"]["digest"]));
+    pushed(push());
+    let converted = text(&document["converted"]["digest"]);
+    assert_eq!(registry.tags("app")["v1"], converted);
+    assert_eq!(registry.tags("app").len(), 1, "no other tag is made");
+    pushed(push());
+}
+
 #[test]
 fn copies_a_converted_image_with_its_soci_indexes() {
     let image = IndexedImage::of(&two_layers());
