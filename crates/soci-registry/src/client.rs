@@ -140,7 +140,12 @@ impl Client {
         let ecr = EcrHost::parse(reference.host())
             .map(|host| {
                 let clients = settings.build_for_aws()?;
-                Ok::<_, ConfigurationError>(EcrSource { host, clients })
+                let retries = self.0.options.retries.clone();
+                Ok::<_, ConfigurationError>(EcrSource {
+                    host,
+                    clients,
+                    retries,
+                })
             })
             .transpose()?;
         let is_ecr = ecr.is_some();

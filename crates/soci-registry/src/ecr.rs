@@ -7,6 +7,7 @@ pub(crate) mod http;
 mod token;
 
 pub(crate) use action::action;
+pub(crate) use api::ApiCaller;
 pub(crate) use host::EcrHost;
 
 use crate::error::Refusal;

@@ -8,10 +8,10 @@ use super::docker_config::{DockerConfig, server_address};
 use super::docker_helper::ask_helper;
 use super::environment::Environment;
 use super::{Credential, Renewal};
-use crate::ecr::EcrHost;
+use crate::ecr::{ApiCaller, EcrHost};
 use crate::error::{ConfigurationError, Operation, RegistryError};
 use crate::http::clients::Clients;
-use crate::options::ClientOptions;
+use crate::options::{ClientOptions, RetryPolicy};
 
 /// The credential sources for one registry.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct EcrSource {
     pub(crate) host: EcrHost,
     /// The HTTP clients that ask for AWS credentials and for the token.
     pub(crate) clients: Clients,
+    /// The waits between the tries to get a token.
+    pub(crate) retries: RetryPolicy,
 }
 
 /// The result of a lookup in a credential file.
@@ -97,10 +99,20 @@ impl CredentialChain {
                 return Ok(credential);
             }
         }
-        if let Some(EcrSource { host, clients }) = &self.ecr
-            && let Some(credential) = host.credential(operation, &mut tried, clients).await?
+        if let Some(EcrSource {
+            host,
+            clients,
+            retries,
+        }) = &self.ecr
         {
-            return Ok(credential);
+            let caller = ApiCaller {
+                operation,
+                clients,
+                retries,
+            };
+            if let Some(credential) = host.credential(caller, &mut tried).await? {
+                return Ok(credential);
+            }
         }
         tracing::debug!(registry = self.registry, ?tried, "no credentials");
         Ok(Credential::Anonymous { tried })

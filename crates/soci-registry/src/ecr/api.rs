@@ -13,21 +13,19 @@ use aws_types::service_config::ServiceConfigKey;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::host::{EcrHost, EndpointKind};
 use super::http::read_body;
 use crate::error::sanitize::sanitize;
-use crate::error::{Fault, Refusal, Tries};
+use crate::error::{Fault, Operation, Refusal, Tries};
 use crate::http::clients::Clients;
 use crate::http::error::describe_causes;
+use crate::http::retry::{Backoff, FailureKind, RetryBudget, wait_before_retry};
+use crate::options::RetryPolicy;
 use crate::secret::Secret;
 
 /// How often the call is tried, as by the AWS SDKs.
 const ATTEMPTS: u32 = 3;
-
-/// The longest wait before the second try. It doubles for the third.
-const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// How long one try may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,6 +48,21 @@ pub(super) enum ApiError {
     Throttled(Refusal, Tries),
     /// The API could not be reached, or failed.
     Unavailable(Fault, Tries),
+}
+
+impl ApiError {
+    /// Returns whether another try may succeed, and what has happened.
+    fn kind_and_reason(&self) -> (FailureKind, String) {
+        match self {
+            Self::Malformed(reason) => (FailureKind::Permanent, reason.clone()),
+            Self::Refused { refusal, .. } => (FailureKind::Permanent, refusal.to_string()),
+            Self::Throttled(refusal, _) => (
+                FailureKind::Throttled(None),
+                format!("{API} answered {refusal}"),
+            ),
+            Self::Unavailable(fault, _) => (FailureKind::Transient, fault.to_string()),
+        }
+    }
 }
 
 /// Which of the two APIs is called.
@@ -79,7 +92,17 @@ pub(super) struct TokenCall<'a> {
     pub(super) host: &'a EcrHost,
     pub(super) config: &'a SdkConfig,
     pub(super) credentials: Credentials,
-    pub(super) clients: &'a Clients,
+    pub(super) caller: ApiCaller<'a>,
+}
+
+/// What a call of the API needs of the client that makes it.
+#[derive(Clone, Copy)]
+pub(crate) struct ApiCaller<'a> {
+    /// The operation that needs the token, for messages.
+    pub(crate) operation: &'a Operation,
+    pub(crate) clients: &'a Clients,
+    /// How long the waits between the tries are. There are at most [`ATTEMPTS`] of them.
+    pub(crate) retries: &'a RetryPolicy,
 }
 
 impl TokenCall<'_> {
@@ -90,15 +113,18 @@ impl TokenCall<'_> {
     /// Returns an error if the API refuses, or does not give a token in [`ATTEMPTS`] tries.
     pub(super) async fn fetch(&self) -> Result<Secret, ApiError> {
         let url = self.url()?;
-        let started = Instant::now();
-        let mut count = 0;
+        let policy = RetryPolicy {
+            tries: ATTEMPTS,
+            throttled_tries: ATTEMPTS,
+            ..self.caller.retries.clone()
+        };
+        let budget = RetryBudget::new(&policy);
+        let mut backoff = Backoff::new(&policy, &budget);
         let mut server_time = None;
         loop {
-            count += 1;
-            let tries = Tries {
-                count,
-                elapsed: started.elapsed(),
-            };
+            let Tries { count, elapsed } = backoff.tries();
+            let count = count + 1;
+            let tries = Tries { count, elapsed };
             let time = server_time.unwrap_or_else(|| self.machine_time());
             match self.send_once(&url, time, tries).await {
                 // The clock of this machine is wrong: the request is signed once more, with the
@@ -109,11 +135,14 @@ impl TokenCall<'_> {
                 }) if server_time.is_none() && is_about_time(&refusal.to_string()) => {
                     server_time = Some(time);
                 }
-                Err(ApiError::Throttled(..) | ApiError::Unavailable(..)) if count < ATTEMPTS => {
-                    let longest = RETRY_WAIT * (1 << (count - 1));
-                    tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
+                Err(error) => {
+                    let (kind, reason) = error.kind_and_reason();
+                    let Some(delay) = backoff.next_delay(kind) else {
+                        return Err(error);
+                    };
+                    wait_before_retry(self.caller.operation, &reason, tries, delay).await;
                 }
-                result => return result,
+                token => return token,
             }
         }
     }
@@ -129,9 +158,13 @@ impl TokenCall<'_> {
     /// for all services, or else the one that belongs to the registry.
     fn url(&self) -> Result<Url, ApiError> {
         let url = self.configured_url().unwrap_or_else(|| {
-            self.host.api_url(EndpointKind {
-                fips: self.config.use_fips() == Some(true),
-                dual_stack: self.config.use_dual_stack() == Some(true),
+            let is_set = |flag| flag == Some(true);
+            let (fips, dual_stack) = (self.config.use_fips(), self.config.use_dual_stack());
+            self.host.api_url(match (is_set(fips), is_set(dual_stack)) {
+                (false, false) => EndpointKind::Standard,
+                (true, false) => EndpointKind::Fips,
+                (false, true) => EndpointKind::DualStack,
+                (true, true) => EndpointKind::FipsDualStack,
             })
         });
         url.parse().map_err(|error| {
@@ -166,7 +199,12 @@ impl TokenCall<'_> {
             ApiError::Unavailable(Fault::Connection { host, reason }, tries)
         };
         let request = self.signed_request(url, time)?;
-        let response = self.clients.client_for_aws(url).execute(request).await;
+        let response = self
+            .caller
+            .clients
+            .client_for_aws(url)
+            .execute(request)
+            .await;
         let mut response = response.map_err(|error| unavailable(describe_causes(&error)))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();

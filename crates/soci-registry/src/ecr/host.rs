@@ -22,11 +22,15 @@ pub(crate) enum EcrHost {
 /// The kind of an AWS endpoint. The API is asked at an endpoint of the registry's own kind, since a
 /// user who chose that kind may not reach any other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct EndpointKind {
-    /// The endpoint is validated for FIPS 140.
-    pub(crate) fips: bool,
-    /// The endpoint can be reached over IPv6 as well as IPv4.
-    pub(crate) dual_stack: bool,
+pub(crate) enum EndpointKind {
+    /// Reached over IPv4.
+    Standard,
+    /// Validated for FIPS 140.
+    Fips,
+    /// Reached over IPv6 as well as IPv4.
+    DualStack,
+    /// Validated for FIPS 140, and reached over IPv6 as well as IPv4.
+    FipsDualStack,
 }
 
 /// The domain names of one AWS partition. `aws` and `aws-us-gov` share theirs.
@@ -72,29 +76,20 @@ pub(crate) const PUBLIC_REGION: &str = "us-east-1";
 /// The parts of a private registry's host name between account and region, with the kind of
 /// endpoint that each means.
 const SERVICES: [(&str, EndpointKind); 4] = [
-    ("dkr.ecr", EndpointKind::STANDARD),
-    ("dkr.ecr-fips", EndpointKind::FIPS),
-    ("dkr-ecr", EndpointKind::DUAL_STACK),
-    ("dkr-ecr-fips", EndpointKind::FIPS_DUAL_STACK),
+    ("dkr.ecr", EndpointKind::Standard),
+    ("dkr.ecr-fips", EndpointKind::Fips),
+    ("dkr-ecr", EndpointKind::DualStack),
+    ("dkr-ecr-fips", EndpointKind::FipsDualStack),
 ];
 
 impl EndpointKind {
-    pub(crate) const STANDARD: Self = Self {
-        fips: false,
-        dual_stack: false,
-    };
-    const FIPS: Self = Self {
-        fips: true,
-        ..Self::STANDARD
-    };
-    const DUAL_STACK: Self = Self {
-        dual_stack: true,
-        ..Self::STANDARD
-    };
-    const FIPS_DUAL_STACK: Self = Self {
-        fips: true,
-        dual_stack: true,
-    };
+    const fn is_fips(self) -> bool {
+        matches!(self, Self::Fips | Self::FipsDualStack)
+    }
+
+    const fn is_dual_stack(self) -> bool {
+        matches!(self, Self::DualStack | Self::FipsDualStack)
+    }
 }
 
 impl Partition {
@@ -119,7 +114,7 @@ impl Partition {
     /// Returns the partition whose registries of kind `endpoint` are in `domain`.
     fn find(domain: &str, endpoint: EndpointKind) -> Option<&'static Self> {
         PARTITIONS.iter().find(|partition| {
-            if endpoint.dual_stack {
+            if endpoint.is_dual_stack() {
                 let domains = partition.dual_stack.as_ref();
                 domains.is_some_and(|domains| domains.registry == domain)
             } else {
@@ -136,12 +131,12 @@ impl EcrHost {
         match registry {
             "public.ecr.aws" => {
                 return Some(Self::Public {
-                    endpoint: EndpointKind::STANDARD,
+                    endpoint: EndpointKind::Standard,
                 });
             }
             "ecr-public.aws.com" => {
                 return Some(Self::Public {
-                    endpoint: EndpointKind::DUAL_STACK,
+                    endpoint: EndpointKind::DualStack,
                 });
             }
             _ => {}
@@ -183,13 +178,13 @@ impl EcrHost {
             Self::Public { endpoint } => ("ecr-public", &PARTITIONS[0], endpoint),
         };
         let region = self.region();
-        let fips = if own.fips || configured.fips {
+        let fips = if own.is_fips() || configured.is_fips() {
             "-fips"
         } else {
             ""
         };
         match &partition.dual_stack {
-            Some(domains) if own.dual_stack || configured.dual_stack => {
+            Some(domains) if own.is_dual_stack() || configured.is_dual_stack() => {
                 format!("https://{service}{fips}.{region}.{}/", domains.api)
             }
             _ => format!("https://api.{service}{fips}.{region}.{}/", partition.domain),
@@ -279,38 +274,38 @@ mod tests {
         for (host, expected) in [
             (
                 "123456789012.dkr.ecr.us-east-1.amazonaws.com",
-                private("us-east-1", 0, Kind::STANDARD),
+                private("us-east-1", 0, Kind::Standard),
             ),
             (
                 "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-                private("us-gov-west-1", 0, Kind::FIPS),
+                private("us-gov-west-1", 0, Kind::Fips),
             ),
             (
                 "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
-                private("cn-north-1", 1, Kind::STANDARD),
+                private("cn-north-1", 1, Kind::Standard),
             ),
             (
                 "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu",
-                private("eusc-de-east-1", 2, Kind::STANDARD),
+                private("eusc-de-east-1", 2, Kind::Standard),
             ),
             (
                 "123456789012.dkr-ecr.eu-west-1.on.aws",
-                private("eu-west-1", 0, Kind::DUAL_STACK),
+                private("eu-west-1", 0, Kind::DualStack),
             ),
             (
                 "123456789012.dkr-ecr-fips.us-east-2.on.aws",
-                private("us-east-2", 0, Kind::FIPS_DUAL_STACK),
+                private("us-east-2", 0, Kind::FipsDualStack),
             ),
             (
                 "123456789012.dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn",
-                private("cn-northwest-1", 1, Kind::DUAL_STACK),
+                private("cn-northwest-1", 1, Kind::DualStack),
             ),
             (
                 "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov",
-                private("us-iso-east-1", 4, Kind::STANDARD),
+                private("us-iso-east-1", 4, Kind::Standard),
             ),
-            ("public.ecr.aws", public(Kind::STANDARD)),
-            ("ecr-public.aws.com", public(Kind::DUAL_STACK)),
+            ("public.ecr.aws", public(Kind::Standard)),
+            ("ecr-public.aws.com", public(Kind::DualStack)),
         ] {
             assert_eq!(EcrHost::parse(host), expected, "{host}");
         }
@@ -340,7 +335,7 @@ mod tests {
     fn derives_the_api_from_region_and_kind() {
         let url = |host: &str| {
             let host = EcrHost::parse(host).expect("a host of ECR");
-            host.api_url(EndpointKind::STANDARD)
+            host.api_url(EndpointKind::Standard)
         };
         for (host, endpoint) in ENDPOINTS {
             let host = format!("123456789012{host}");
@@ -365,12 +360,12 @@ mod tests {
         let host = "123456789012.dkr.ecr.us-east-2.amazonaws.com";
         for (kind, expected) in [
             (
-                EndpointKind::FIPS,
+                EndpointKind::Fips,
                 "https://api.ecr-fips.us-east-2.amazonaws.com/",
             ),
-            (EndpointKind::DUAL_STACK, "https://ecr.us-east-2.api.aws/"),
+            (EndpointKind::DualStack, "https://ecr.us-east-2.api.aws/"),
             (
-                EndpointKind::FIPS_DUAL_STACK,
+                EndpointKind::FipsDualStack,
                 "https://ecr-fips.us-east-2.api.aws/",
             ),
         ] {

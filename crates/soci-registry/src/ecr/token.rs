@@ -11,12 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 
-use super::api::{ApiError, TokenCall, is_about_time};
+use super::api::{ApiCaller, ApiError, TokenCall, is_about_time};
 use super::{EcrHost, http};
 use crate::credentials::{Credential, Renewal};
 use crate::error::sanitize::sanitize;
 use crate::error::{Denial, Operation, RegistryError, clock_hint};
-use crate::http::clients::Clients;
 use crate::secret::Secret;
 
 /// How often the AWS SDK tries each request for AWS credentials.
@@ -35,14 +34,14 @@ impl EcrHost {
     /// Returns an error if AWS credentials exist and the API gives no token for them.
     pub(crate) fn credential<'a>(
         &'a self,
-        operation: &'a Operation,
+        caller: ApiCaller<'a>,
         tried: &'a mut Vec<String>,
-        clients: &'a Clients,
     ) -> BoxFuture<'a, Result<Option<Credential>, RegistryError>> {
         Box::pin(async move {
-            let loader = self.loader().http_client(http::client(clients));
+            let operation = caller.operation;
+            let loader = self.loader().http_client(http::client(caller.clients));
             let config = loader.load().await;
-            match self.fetch_token(&config, clients, tried).await {
+            match self.fetch_token(&config, caller, tried).await {
                 Ok(credential) => Ok(credential),
                 Err(error) if matches!(self, Self::Public { .. }) => {
                     tracing::warn!(
@@ -60,7 +59,7 @@ impl EcrHost {
     async fn fetch_token(
         &self,
         config: &SdkConfig,
-        clients: &Clients,
+        caller: ApiCaller<'_>,
         tried: &mut Vec<String>,
     ) -> Result<Option<Credential>, TokenError> {
         let Some(provider) = config.credentials_provider() else {
@@ -82,7 +81,7 @@ impl EcrHost {
             host: self,
             config,
             credentials,
-            clients,
+            caller,
         };
         let token = call.fetch().await.map_err(TokenError::Api)?;
         let credential = parse_token(&token).ok_or(TokenError::MalformedToken)?;

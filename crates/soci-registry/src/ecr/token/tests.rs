@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use aws_credential_types::Credentials;
 use soci_document::Classify as _;
 
@@ -5,7 +7,7 @@ use super::*;
 use crate::fake::{Fake, Reply};
 use crate::http::clients::ClientSettings;
 use crate::http::resolver::system_lookup;
-use crate::options::ClientOptions;
+use crate::options::{ClientOptions, RetryPolicy};
 
 const PRIVATE: &str = "123456789012.dkr.ecr.eu-west-3.amazonaws.com";
 
@@ -40,8 +42,24 @@ async fn fetch(
     };
     let mut tried = Vec::new();
     let config = loader.load().await;
-    let token = host.fetch_token(&config, &clients, &mut tried).await;
+    let operation = operation();
+    let retries = RetryPolicy::from_first_wait(Duration::from_millis(2));
+    let caller = ApiCaller {
+        operation: &operation,
+        clients: &clients,
+        retries: &retries,
+    };
+    let token = host.fetch_token(&config, caller, &mut tried).await;
     (token, tried)
+}
+
+fn operation() -> Operation {
+    Operation {
+        action: "fetch manifest",
+        object: "v1".to_owned(),
+        registry: PRIVATE.to_owned(),
+        repository: "app".to_owned(),
+    }
 }
 
 fn encoded_token() -> String {
@@ -112,13 +130,7 @@ async fn names_the_action_that_aws_denies() {
     let text = error.to_string();
     assert_eq!(text, "status 400 AccessDeniedException: not you");
     let host = EcrHost::parse(PRIVATE).expect("a host of ECR");
-    let operation = Operation {
-        action: "fetch manifest",
-        object: "v1".to_owned(),
-        registry: PRIVATE.to_owned(),
-        repository: "app".to_owned(),
-    };
-    let error = host.registry_error(&operation, error);
+    let error = host.registry_error(&operation(), error);
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("ecr:GetAuthorizationToken"), "{hint}");
 }
