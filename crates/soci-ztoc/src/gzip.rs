@@ -5,6 +5,7 @@
 //! read its codes, and [`symbols`] is the inner loop.
 
 pub(crate) mod bits;
+pub(crate) mod checksum;
 pub(crate) mod code_lengths;
 pub(crate) mod copy;
 pub(crate) mod deflate;

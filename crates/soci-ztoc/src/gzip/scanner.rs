@@ -1,8 +1,6 @@
 //! Walks the members of a gzip layer, keeps the history of the output, and records checkpoints.
 
-use crc32fast::Hasher;
-use zlib_rs::adler32::adler32;
-
+use super::checksum::{Checksum, GZIP_ID1};
 use super::deflate::DeflateDecoder;
 use super::header::HeaderCheck;
 use super::output::{OutputBuffer, Stop, WINDOW_SIZE};
@@ -19,8 +17,7 @@ const USUAL_RATIO: u64 = 4;
 /// claim until the layer was read.
 const MAX_RESERVATION: u64 = 256 << 20;
 
-/// The first two bytes of a gzip member (RFC 1952, section 2.3.1).
-const GZIP_ID1: u8 = 0x1f;
+/// The second byte of a gzip member (RFC 1952, section 2.3.1).
 const GZIP_ID2: u8 = 0x8b;
 
 /// Bytes of output between two moves of the history. Large enough that moving 32 KiB costs
@@ -86,15 +83,6 @@ enum Stage {
     Length,
     /// The start of another member; the layer may end here.
     BetweenMembers,
-}
-
-/// The checksum of a member's output so far.
-#[derive(Debug)]
-enum Checksum {
-    /// The checksum of gzip (RFC 1952, section 2.3.1).
-    Crc32(Hasher),
-    /// The checksum of zlib (RFC 1950, section 2.2).
-    Adler32(u32),
 }
 
 /// What the scan of a whole layer found.
@@ -388,23 +376,6 @@ impl GzipScanner {
         ScanError::GzipData {
             offset: self.bytes_consumed(),
             reason: reason.to_string(),
-        }
-    }
-}
-
-impl Checksum {
-    /// Returns the checksum of no output, of the kind that a stream with this first byte has.
-    fn for_first_byte(first: u8) -> Self {
-        match first {
-            GZIP_ID1 => Self::Crc32(Hasher::new()),
-            _ => Self::Adler32(1),
-        }
-    }
-
-    fn update(&mut self, output: &[u8]) {
-        match self {
-            Self::Crc32(sum) => sum.update(output),
-            Self::Adler32(sum) => *sum = adler32(*sum, output),
         }
     }
 }
