@@ -5,6 +5,7 @@
 //! the requests, on any path, including the token endpoint and presigned URLs. `Faulty::requests`
 //! returns what was received, and what was really sent.
 
+mod app;
 mod authorization;
 mod blobs;
 mod connection;
@@ -27,6 +28,7 @@ mod tokens;
 mod uploads;
 
 pub use self::{
+    app::{app, registry_with_layers},
     contents::Contents,
     log::Entry,
     reply::Reply,

@@ -27,8 +27,7 @@ use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 use soci_testkit::{
     document::{DocumentBuilder, ImageSource},
-    faulty::{Faulty, Setup},
-    image::{self, Image, random_layer},
+    faulty::{Faulty, app, registry_with_layers},
     process::{Finished, Sandbox, Tool},
 };
 
@@ -89,22 +88,4 @@ fn only_document(finished: &Finished) -> Value {
     let mut documents = finished.clone().succeeds().documents();
     assert_eq!(documents.len(), 1, "{documents:?}");
     documents.remove(0)
-}
-
-/// Returns the reference of the image `app:v1` in a registry.
-fn app(registry: &Faulty) -> String {
-    format!("{}/app:v1", registry.host())
-}
-
-/// Starts a registry with an image `app:v1`, which has layers of these sizes in bytes.
-fn registry_with_layers(setup: Setup, layers: &[usize]) -> Faulty {
-    let registry = setup.start();
-    let sandbox = Sandbox::new();
-    let layout = sandbox.path().join("image");
-    let layers = (1..).zip(layers);
-    let layers = layers.map(|(seed, length)| random_layer(seed, *length));
-    let image = layers.fold(Image::new("linux/amd64"), Image::layer);
-    image::write_layout(&layout, &[image]);
-    registry.push(&layout, "app:v1");
-    registry
 }

@@ -29,7 +29,7 @@ use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 use soci_testkit::{
     document::DocumentBuilder,
-    faulty::{Faulty, Setup},
+    faulty::{Faulty, app, registry_with_layers},
     image::{self, Image, random_layer},
     process::{Finished, Sandbox, Tool},
     store::assert_sound,
@@ -69,24 +69,6 @@ fn access(sandbox: &Sandbox, _registry: &Faulty, reference: &str) -> Tool {
 #[track_caller]
 fn assert_layer_used(fixture: &fetching::Fixture, document: &Value) {
     assert!(fixture.holds_layer(), "{document}");
-}
-
-/// Returns the reference of the image `app:v1` in a registry.
-fn app(registry: &Faulty) -> String {
-    format!("{}/app:v1", registry.host())
-}
-
-/// Starts a registry with an image `app:v1`, which has layers of these sizes in bytes.
-fn registry_with_layers(setup: Setup, layers: &[usize]) -> Faulty {
-    let registry = setup.start();
-    let sandbox = Sandbox::new();
-    let layout = sandbox.path().join("image");
-    let layers = (1..).zip(layers);
-    let layers = layers.map(|(seed, length)| random_layer(seed, *length));
-    let image = layers.fold(Image::new("linux/amd64"), Image::layer);
-    image::write_layout(&layout, &[image]);
-    registry.push(&layout, "app:v1");
-    registry
 }
 
 /// Returns a sandbox with the layout `image` of two layers, and a registry with the same image.

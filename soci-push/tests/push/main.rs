@@ -34,7 +34,7 @@ use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 use soci_testkit::{
     document::DocumentBuilder,
-    faulty::{Contents, Faulty, Setup},
+    faulty::{Contents, Faulty, app, registry_with_layers},
     image::{self, Image, random_layer},
     process::{Finished, Sandbox, Tool},
     store::assert_sound,
@@ -76,24 +76,6 @@ fn input(sandbox: &Sandbox, registry: &Faulty) -> Vec<u8> {
 fn access(sandbox: &Sandbox, registry: &Faulty, reference: &str) -> Tool {
     let line = DocumentBuilder::new(sandbox, reference).indexed(registry);
     soci_tool(sandbox).stdin(line).env("SOCI_VERBOSE", "2")
-}
-
-/// Returns the reference of the image `app:v1` in a registry.
-fn app(registry: &Faulty) -> String {
-    format!("{}/app:v1", registry.host())
-}
-
-/// Starts a registry with an image `app:v1`, which has layers of these sizes in bytes.
-fn registry_with_layers(setup: Setup, layers: &[usize]) -> Faulty {
-    let registry = setup.start();
-    let sandbox = Sandbox::new();
-    let layout = sandbox.path().join("image");
-    let layers = (1..).zip(layers);
-    let layers = layers.map(|(seed, length)| random_layer(seed, *length));
-    let image = layers.fold(Image::new("linux/amd64"), Image::layer);
-    image::write_layout(&layout, &[image]);
-    registry.push(&layout, "app:v1");
-    registry
 }
 
 /// An image with its SOCI indexes in a store, to be pushed to any registry.

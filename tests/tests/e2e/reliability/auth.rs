@@ -3,49 +3,16 @@
 pub(crate) mod aws;
 mod servers;
 
-use std::path::Path;
-
-use soci_testkit::{
-    faulty::{Faulty, Setup},
-    image::{self, Image},
-    process::{Finished, Sandbox, Tool},
-};
+pub(crate) use soci_testkit::faulty::{app, registry_with_layers};
+use soci_testkit::process::{Finished, Sandbox, Tool};
 
 use crate::{
     reliability::secrets::assert_no_secret,
-    stages::{assert_sound, layer, stage},
+    stages::{assert_sound, stage},
 };
 
 pub(crate) const USER: &str = "AWS";
 pub(crate) const PASSWORD: &str = "canary-password";
-
-/// Puts an image with layers of these sizes into a registry, as `app:v1`.
-pub(crate) fn push_image(registry: &Faulty, layers: &[usize]) {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path().join("image");
-    write_image(&folder, layers);
-    registry.push(&folder, "app:v1");
-}
-
-fn write_image(folder: &Path, layers: &[usize]) {
-    let mut image = Image::new("linux/amd64");
-    for (seed, length) in (1..).zip(layers) {
-        image = image.layer(layer(seed, *length));
-    }
-    image::write_layout(folder, &[image]);
-}
-
-/// Starts a registry with an image of layers of these sizes.
-pub(crate) fn registry_with_layers(setup: Setup, layers: &[usize]) -> Faulty {
-    let registry = setup.start();
-    push_image(&registry, layers);
-    registry
-}
-
-/// Returns the image's reference in a registry.
-pub(crate) fn app(registry: &Faulty) -> String {
-    format!("{}/app:v1", registry.host())
-}
 
 /// Sets short waits between retries.
 pub(crate) fn with_short_waits(tool: Tool) -> Tool {

@@ -14,9 +14,7 @@ use soci_testkit::{
 use super::{FIRST, NAME, SECOND};
 use crate::{
     reliability::{
-        auth::{
-            PASSWORD, USER, app, assert_fails, logged_in, pull, push_image, registry_with_layers,
-        },
+        auth::{PASSWORD, USER, app, assert_fails, logged_in, pull, registry_with_layers},
         secrets::{assert_hidden, assert_no_secret},
     },
     stages::{Stages, assert_sound, indexed, planned, stage},
@@ -176,7 +174,7 @@ fn resumes_after_a_proxy_broke_off() {
     namespace::isolated(&[], || {
         let length = 2 << 20;
         let registry = registry_of(Faulty::setup(), &[]);
-        push_image(&registry, &[length]);
+        registry.push_layers(&[length]);
         let open = Faulty::setup().sharing(&registry).start();
         let sandbox = Sandbox::new();
         let line = String::from_utf8(planned(&sandbox, &app(&open))).expect("a document");
