@@ -26,7 +26,7 @@ pub(crate) fn plan_document(document: &mut Document, request: &PlanRequest) -> R
         None => choose_all(manifests),
     };
     for (entry, platform) in manifests.iter_mut().zip(chosen) {
-        let decision = decide_manifest(entry, platform);
+        let decision = decide_manifest(entry, platform, &request.plan);
         let is_planned = matches!(decision, ManifestDecision::Index { .. });
         for layer in &mut entry.layers {
             layer.plan = is_planned.then(|| decide_layer(layer, &request.plan));
@@ -39,9 +39,13 @@ pub(crate) fn plan_document(document: &mut Document, request: &PlanRequest) -> R
 }
 
 /// Decides what is done with a manifest, which was chosen for `platform` if that is given.
-fn decide_manifest(entry: &ManifestEntry, platform: Option<Platform>) -> ManifestDecision {
+fn decide_manifest(
+    entry: &ManifestEntry,
+    platform: Option<Platform>,
+    plan: &Plan,
+) -> ManifestDecision {
     let reason = match platform {
-        Some(_) if entry.soci_index.is_some() => ManifestReason::AlreadyConverted,
+        Some(_) if is_converted(entry, plan) => ManifestReason::AlreadyConverted,
         Some(platform) => {
             return ManifestDecision::Index {
                 platform: Some(platform),
@@ -52,6 +56,16 @@ fn decide_manifest(entry: &ManifestEntry, platform: Option<Platform>) -> Manifes
     ManifestDecision::Skip {
         reason: Some(reason),
     }
+}
+
+/// Returns whether a manifest is converted already. If its SOCI index may be that of its base image,
+/// it must have a ztoc for each layer that the plan would index.
+fn is_converted(entry: &ManifestEntry, plan: &Plan) -> bool {
+    let mut layers = entry.layers.iter();
+    let is_lacking = |layer: &LayerEntry| {
+        layer.covered == Some(false) && find_layer_obstacle(layer, plan).is_none()
+    };
+    entry.soci_index.is_some() && !layers.any(is_lacking)
 }
 
 /// Chooses the first manifest that matches each of `platforms`. Returns, for each manifest, the
@@ -225,14 +239,14 @@ fn find_layer_obstacle(layer: &LayerEntry, plan: &Plan) -> Option<LayerReason> {
     if layer.held == Some(false) {
         return Some(LayerReason::Foreign);
     }
-    if layer.descriptor.size < plan.min_layer_size {
-        return Some(LayerReason::BelowMinLayerSize);
-    }
     match LayerCompression::of(media_type) {
-        LayerCompression::Gzip | LayerCompression::Tar => None,
         LayerCompression::Encrypted => Some(LayerReason::Encrypted),
         LayerCompression::Unsupported => Some(LayerReason::UnsupportedCompression),
         LayerCompression::Unknown => Some(LayerReason::UnknownMediaType),
+        LayerCompression::Gzip | LayerCompression::Tar => {
+            let is_small = layer.descriptor.size < plan.min_layer_size;
+            is_small.then_some(LayerReason::BelowMinLayerSize)
+        }
     }
 }
 

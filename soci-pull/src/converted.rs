@@ -1,12 +1,11 @@
 //! Recognizes manifests that an earlier conversion has made, by their content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use soci_document::ManifestEntry;
-use soci_oci::layer::{LayerCompression, is_layer};
+use soci_document::{LayerEntry, ManifestEntry};
 use soci_oci::media_type::SOCI_INDEX_V2;
 use soci_oci::soci::{INDEX_DIGEST, LAYER_DIGEST};
-use soci_oci::{Descriptor, Digest, Manifest};
+use soci_oci::{Digest, Manifest};
 
 /// Returns the digest of the SOCI index that the annotations of an image manifest name.
 pub(crate) fn find_link(annotations: &BTreeMap<String, String>) -> Option<Digest> {
@@ -20,33 +19,27 @@ pub(crate) fn is_soci_index_v2(entry: &ManifestEntry) -> bool {
         || entry.descriptor.artifact_type.as_deref() == Some(SOCI_INDEX_V2)
 }
 
-/// Returns whether a SOCI index was built for an image, and not for its base image: it has a ztoc
-/// for each layer that is at least as large as the smallest layer with a ztoc.
-pub(crate) fn covers_layers(soci_index: &Manifest, image: &ManifestEntry) -> bool {
+/// Enters into the layers of an image whether a SOCI index has a ztoc for them, if it has one for
+/// any of them. Returns whether it has.
+pub(crate) fn mark_covered_layers(soci_index: &Manifest, image: &mut ManifestEntry) -> bool {
     let ztocs = soci_index.layers().iter();
-    let covered: Vec<Digest> = ztocs
+    let covered: BTreeSet<Digest> = ztocs
         .filter_map(|ztoc| ztoc.annotations.get(LAYER_DIGEST)?.parse().ok())
         .collect();
-    let layers = || image.layers.iter().map(|layer| &layer.descriptor);
-    let is_covered = |layer: &&Descriptor| covered.contains(&layer.digest);
-    let Some(smallest) = layers().filter(is_covered).map(|layer| layer.size).min() else {
-        return false;
-    };
-    let is_indexable = |layer: &&Descriptor| {
-        let compression = LayerCompression::of(&layer.media_type);
-        is_layer(&layer.media_type)
-            && matches!(compression, LayerCompression::Gzip | LayerCompression::Tar)
-            && layer.size >= smallest
-    };
-    layers()
-        .filter(is_indexable)
-        .all(|layer| is_covered(&layer))
+    let is_covered = |layer: &LayerEntry| covered.contains(&layer.descriptor.digest);
+    let is_any = image.layers.iter().any(is_covered);
+    if is_any {
+        for layer in &mut image.layers {
+            layer.covered = Some(is_covered(layer));
+        }
+    }
+    is_any
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use soci_document::LayerEntry;
+    use soci_oci::Descriptor;
     use soci_oci::media_type::OCI_MANIFEST;
     use soci_oci::soci::{soci_index_v2, ztoc_descriptor};
 
@@ -70,32 +63,29 @@ mod tests {
         soci_index_v2(&ztocs, "tool")
     }
 
-    #[test]
-    fn a_soci_index_of_the_base_image_does_not_cover_the_layers_above() {
-        let (base, small, above) = (layer("base", 100), layer("small", 10), layer("above", 100));
-        let index = soci_index(&[&base]);
-        assert!(covers_layers(
-            &index,
-            &image(&[base.clone(), small.clone()])
-        ));
-        assert!(!covers_layers(&index, &image(&[base, small, above])));
+    /// Returns whether each layer is covered, and whether any is.
+    fn mark(index: &Manifest, layers: &[Descriptor]) -> (Vec<Option<bool>>, bool) {
+        let mut image = image(layers);
+        let is_any = mark_covered_layers(index, &mut image);
+        (
+            image.layers.iter().map(|layer| layer.covered).collect(),
+            is_any,
+        )
     }
 
     #[test]
-    fn layers_that_no_ztoc_describes_need_not_be_covered() {
-        let base = layer("base", 100);
-        let mut zstd = layer("zstd", 100);
-        zstd.media_type = GZIP.replace("gzip", "zstd");
-        assert!(covers_layers(
-            &soci_index(&[&base]),
-            &image(&[base.clone(), zstd])
-        ));
+    fn a_soci_index_of_the_base_image_does_not_cover_the_layers_above() {
+        let (base, above) = (layer("base", 100), layer("above", 50));
+        let index = soci_index(&[&base]);
+        let marked = mark(&index, &[base, above]);
+        assert_eq!(marked, (vec![Some(true), Some(false)], true));
     }
 
     #[test]
     fn a_soci_index_of_another_image_covers_nothing() {
         let index = soci_index(&[&layer("other", 100)]);
-        assert!(!covers_layers(&index, &image(&[layer("base", 100)])));
-        assert!(!covers_layers(&soci_index(&[]), &image(&[])));
+        let marked = mark(&index, &[layer("base", 100)]);
+        assert_eq!(marked, (vec![None], false));
+        assert_eq!(mark(&index, &[]), (Vec::new(), false));
     }
 }

@@ -9,7 +9,7 @@ use soci_oci::media_type::{is_index, is_manifest};
 use soci_oci::{Descriptor, Digest, Index, Manifest, Platform, convert, layer};
 use soci_transport::{Source, TransportError, parse_manifest};
 
-use crate::converted::{covers_layers, find_link, is_soci_index_v2};
+use crate::converted::{find_link, is_soci_index_v2, mark_covered_layers};
 
 /// How many manifests an image may list, in all of its indexes.
 const MAX_MANIFESTS: usize = 10_000;
@@ -77,7 +77,7 @@ impl<'a> ManifestFetcher<'a> {
                 let mut entry = describe_manifest(root, manifest);
                 self.complete_image(&mut entry, manifest)?;
                 if let Some(digest) = find_link(&manifest.annotations) {
-                    entry.soci_index = self.find_soci_index(digest, &entry)?;
+                    entry.soci_index = self.find_soci_index(digest, &mut entry)?;
                 }
                 self.fetched.manifests.push(entry);
             }
@@ -166,11 +166,12 @@ impl<'a> ManifestFetcher<'a> {
     }
 
     /// Fetches the SOCI index `digest` that an image manifest names which no index lists. Returns
-    /// its descriptor if the source holds it, and if it was built for this image.
+    /// its descriptor if the source holds it, and if it has a ztoc for a layer of the image. Which
+    /// layers have one is entered into them.
     fn find_soci_index(
         &mut self,
         digest: Digest,
-        image: &ManifestEntry,
+        image: &mut ManifestEntry,
     ) -> Result<Option<Descriptor>, Failure> {
         let resolved = match self.source.with_digest(digest).resolve() {
             Ok(resolved) => resolved,
@@ -183,7 +184,7 @@ impl<'a> ManifestFetcher<'a> {
             return Ok(None);
         };
         let entry = describe_manifest(&resolved.descriptor, manifest);
-        if !is_soci_index_v2(&entry) || !covers_layers(manifest, image) {
+        if !is_soci_index_v2(&entry) || !mark_covered_layers(manifest, image) {
             return Ok(None);
         }
         self.store_bytes(resolved.descriptor.digest, &resolved.bytes)?;

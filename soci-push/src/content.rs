@@ -99,7 +99,8 @@ impl Gatherer<'_> {
             self.add_image(&document.root, 0)?;
         }
         // An image index lists the SOCI indexes of its manifests, but a single manifest does not.
-        for entry in &document.manifests {
+        let converted = document.manifests.iter();
+        for entry in converted.filter(|entry| !entry.is_planned()) {
             if let (Some(soci_index), Some(_)) = (&entry.soci_index, self.source) {
                 self.add_child(soci_index, 0)?;
             }

@@ -63,11 +63,12 @@ impl Document {
         self.manifests.iter().any(ManifestEntry::is_planned)
     }
 
-    /// Returns whether the image was converted before, for at least one of its platforms.
+    /// Returns whether the image was converted before, for at least one platform that is not
+    /// indexed again.
     pub fn is_converted(&self) -> bool {
         self.manifests
             .iter()
-            .any(|entry| entry.soci_index.is_some())
+            .any(|entry| entry.soci_index.is_some() && !entry.is_planned())
     }
 }
 
@@ -218,6 +219,11 @@ pub struct LayerEntry {
     /// `false` if the source does not hold the layer, as may be with foreign layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<bool>,
+    /// Whether the SOCI index that the manifest names has a ztoc for the layer. Set by `soci-pull`
+    /// if the manifest is not listed in an index, because its annotation may be that of its base
+    /// image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered: Option<bool>,
     /// What to do with the layer. Set by `soci-plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<LayerDecision>,
@@ -239,6 +245,7 @@ impl LayerEntry {
         Self {
             descriptor,
             held: None,
+            covered: None,
             plan: None,
             ztoc: Indexing::Pending,
             skipped: None,

@@ -219,6 +219,35 @@ fn leaves_converted_manifests_unchanged() {
 }
 
 #[test]
+fn indexes_an_image_whose_soci_index_is_that_of_its_base_image() {
+    let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let layers = [(gzip, 1000), (gzip, 500), (gzip, 10)];
+    let mut document = document(&[manifest_entry("linux/amd64", &layers)]);
+    document.manifests[0].soci_index = Some(Descriptor::of(OCI_MANIFEST, b"soci"));
+    for (covered, reason) in [
+        ([true, true, false], Some(ManifestReason::AlreadyConverted)),
+        ([true, false, false], None),
+    ] {
+        for (layer, covered) in document.manifests[0].layers.iter_mut().zip(covered) {
+            layer.covered = Some(covered);
+        }
+        assert_eq!(reasons(&mut document), [reason]);
+        assert_eq!(document.is_converted(), reason.is_some());
+    }
+}
+
+#[test]
+fn names_the_compression_of_a_layer_that_is_also_too_small() {
+    let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+    let mut document = document(&[manifest_entry("linux/amd64", &[(zstd, 1)])]);
+    plan_document(&mut document, &request(Some(&["linux/amd64"]))).expect("planned");
+    let skipped = LayerDecision::Skip {
+        reason: Some(LayerReason::UnsupportedCompression),
+    };
+    assert_eq!(document.manifests[0].layers[0].plan, Some(skipped));
+}
+
+#[test]
 fn advises_if_the_image_names_no_platform() {
     let mut entry = artifact_entry(OCI_CONFIG, "application/vnd.oci.image.layer.v1.tar+gzip");
     entry["platform"] = serde_json::json!(Platform::new("", "", ""));
