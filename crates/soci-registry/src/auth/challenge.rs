@@ -187,11 +187,13 @@ mod tests {
             r#"Bearer realm="https://a/t" service="s" scope="x""#,
             r#"Bearer realm="https://a/t",service="s",scope="x",error="#,
             "Bearer realm=https://a/t,service=s,scope=x",
-            r#"bearer  realm = "https://a/t" ,, service="s";scope="x"#,
+            r#"bearer  realm = "https://a/t" ,, service="s";scope=x"#,
         ] {
             let expected = Some(bearer("https://a/t", Some("s"), "x"));
             assert_eq!(parse_values(&[text]), expected, "{text}");
         }
         assert_eq!(parse_values(&["Basic realm=\"a"]), Some(Challenge::Basic));
+        // What was cut off may be the end of the host name.
+        assert_eq!(parse_values(&["Bearer realm=\"https://a"]), None);
     }
 }

@@ -33,8 +33,8 @@ fn is_start(text: &str, index: usize) -> bool {
             .any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
-/// Returns the parameters up to the first one that has no name or no value. A value may lack its
-/// quotes, or the last one of them.
+/// Returns the parameters up to the first one that has no name or no whole value. A value may lack
+/// its quotes, but not only the last one of them.
 fn read_parameters(mut text: &str) -> Vec<(&str, String)> {
     let mut parameters = Vec::new();
     loop {
@@ -44,7 +44,11 @@ fn read_parameters(mut text: &str) -> Vec<(&str, String)> {
         };
         let rest = rest.trim_start_matches(' ');
         let (value, rest) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            Some(quoted) => match quoted.split_once('"') {
+                Some(parts) => parts,
+                // The value may have been cut off.
+                None => return parameters,
+            },
             None => rest.split_at(rest.find([' ', ',', ';']).unwrap_or(rest.len())),
         };
         if name.trim_end().contains(' ') {
