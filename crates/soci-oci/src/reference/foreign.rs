@@ -58,7 +58,7 @@ pub(crate) fn detect(text: &str) -> Option<Foreign> {
             _ => format!("drop `{word}://`"),
         };
         let reason = match lower.as_str() {
-            "http" | "https" => "a URL is no reference".to_owned(),
+            "http" | "https" => "a URL is not a reference".to_owned(),
             _ => format!("`{word}://` is not part of a reference"),
         };
         return Some(Foreign { reason, hint });
