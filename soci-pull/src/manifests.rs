@@ -22,6 +22,10 @@ pub(crate) struct ManifestFetcher<'a> {
     source: Source,
     bytes_read: u64,
     fetched: Fetched,
+    /// The fault of the first configuration that cannot be used.
+    damage: Option<Failure>,
+    /// Whether an image can be used, or was not fetched because its platform was not asked for.
+    has_usable_image: bool,
 }
 
 /// What a document says of the manifests of an image.
@@ -48,6 +52,8 @@ impl<'a> ManifestFetcher<'a> {
             source,
             bytes_read: 0,
             fetched: Fetched::default(),
+            damage: None,
+            has_usable_image: false,
         }
     }
 
@@ -60,13 +66,15 @@ impl<'a> ManifestFetcher<'a> {
     /// it lists, directly or in nested indexes. A manifest for a platform that was not asked for
     /// gets an entry without layers.
     ///
-    /// In an image index, a manifest whose configuration is malformed is not an error, because the
-    /// other platforms can do without it. `soci-plan` rejects it if it is asked for.
+    /// In an image index, a manifest whose configuration is malformed is not an error if there is
+    /// another image, because the other platforms can do without it. `soci-plan` rejects it if it is
+    /// asked for.
     ///
     /// # Errors
     ///
-    /// Returns an error if a manifest cannot be read or is malformed, if indexes are nested deeper
-    /// than [`MAX_INDEX_DEPTH`], or if they list more than [`MAX_MANIFESTS`] manifests.
+    /// Returns an error if a manifest cannot be read or is malformed, if no image has a well-formed
+    /// configuration, if indexes are nested deeper than [`MAX_INDEX_DEPTH`], or if they list more
+    /// than [`MAX_MANIFESTS`] manifests.
     pub(crate) fn fetch_manifests(
         &mut self,
         root: &Descriptor,
@@ -81,7 +89,12 @@ impl<'a> ManifestFetcher<'a> {
                 }
                 self.fetched.manifests.push(entry);
             }
-            Root::Index(index) => self.fetch_index(index, 0)?,
+            Root::Index(index) => {
+                self.fetch_index(index, 0)?;
+                if let Some(damage) = self.damage.take().filter(|_| !self.has_usable_image) {
+                    return Err(damage);
+                }
+            }
         }
         Ok(std::mem::take(&mut self.fetched))
     }
@@ -199,6 +212,7 @@ impl<'a> ManifestFetcher<'a> {
     ) -> Result<(ManifestEntry, Option<Digest>), Failure> {
         let unfetched = ManifestEntry::new(descriptor.clone());
         if !is_manifest(&descriptor.media_type) || !self.is_requested(descriptor) {
+            self.has_usable_image |= is_manifest(&descriptor.media_type);
             return Ok((unfetched, find_link(&descriptor.annotations)));
         }
         let Some(bytes) = self.source.read_manifest(descriptor)? else {
@@ -217,8 +231,12 @@ impl<'a> ManifestFetcher<'a> {
             Err(failure) if failure.exit == Exit::BadData => {
                 tracing::warn!(manifest = %descriptor.digest, "not usable: {:#}", failure.error);
                 entry.config = None;
+                self.damage.get_or_insert(failure);
             }
-            completed => completed?,
+            completed => {
+                completed?;
+                self.has_usable_image |= convert::is_image(&manifest);
+            }
         }
         let link = find_link(&manifest.annotations).filter(|_| convert::is_image(&manifest));
         Ok((entry, link))

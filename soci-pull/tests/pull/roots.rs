@@ -214,6 +214,20 @@ fn marks_nested_indexes_and_manifests_that_the_source_lacks() {
 }
 
 #[test]
+fn an_image_with_a_malformed_configuration_needs_another_one_beside_it() {
+    let repository = Repository::new();
+    let malformed = repository.put_manifest(CONFIG, &json!("none"), &json!({}));
+    let alone = repository.put_index(std::slice::from_ref(&malformed));
+    let says = ["configuration", "is malformed"];
+    assert_fails(&repository.sandbox, repository.pull(&alone), 65, &says);
+    let image = repository.put_image("amd64", 1, &json!({}));
+    let both = repository.put_index(&[malformed, image]);
+    let document = repository.pulled(&both);
+    assert_eq!(document["manifests"][0]["config"], Value::Null);
+    assert_ne!(document["manifests"][1]["config"], Value::Null);
+}
+
+#[test]
 fn passes_on_what_is_no_image() {
     let repository = Repository::new();
     let helm = "application/vnd.cncf.helm.config.v1+json";

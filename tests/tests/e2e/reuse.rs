@@ -153,11 +153,10 @@ fn indexes_an_image_once_for_every_version_and_registry() {
             assert_eq!(sent(&registry, log, &second), []);
             assert_same_result(&first, &second);
             assert_eq!(second["push"]["uploaded"], 0, "{second}");
-            // The converted image itself is indexed again.
-            let converted = format!("{image}-soci");
             if version != "v1" {
-                let stderr = index_with_empty_store(&converted, &plan, without_force);
-                assert_built(&stderr.stderr(), &second, &[]);
+                let converted = format!("{image}-soci");
+                let run = index_with_empty_store(&converted, &plan, without_force);
+                assert_eq!(run.succeeds_for_one()["unchanged"], true, "{converted}");
             }
         }
     }
