@@ -9,8 +9,9 @@ use soci_cli::{CommonArgs, Failure, Io, SizeArgument, Tool, parse_flag, print_de
 use soci_document::{Document, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
+use crate::nothing::NothingToIndex;
 use crate::plan::{PlanRequest, plan_document};
-use crate::{nothing, prefetch, reuse, tag};
+use crate::{prefetch, reuse, tag};
 
 /// Decide which manifests and layers of an image are indexed
 ///
@@ -143,8 +144,13 @@ impl Tool for Args {
             if explain {
                 print_decisions(&document, progress);
             }
-            if layers == 0 {
-                nothing::report_no_layers(&document, require_layers)?;
+            if layers == 0
+                && let Some(nothing) = NothingToIndex::explain(&document)
+            {
+                if require_layers {
+                    return Err(nothing.into_failure());
+                }
+                nothing.warn(&document);
             }
             Ok(document)
         })

@@ -8,32 +8,49 @@ use soci_document::{
     ManifestReason,
 };
 
-/// Reports that no layer of an image is to be indexed: as a warning, or as a failure if
-/// `require_layers` is set. An image that is converted already is neither.
-pub(crate) fn report_no_layers(document: &Document, require_layers: bool) -> Result<(), Failure> {
-    let image = document.image.as_str();
-    if document.unchanged && is_own_output(document) {
-        tracing::info!(image, "unchanged: already converted");
-        return Ok(());
+/// Why no layer of an image is to be indexed.
+pub(crate) struct NothingToIndex {
+    cause: String,
+    /// What the user can do.
+    cure: Option<String>,
+}
+
+impl NothingToIndex {
+    /// Explains why no layer of an image is to be indexed. Returns `None` for an image that is
+    /// converted already, because the user need not do anything.
+    pub(crate) fn explain(document: &Document) -> Option<Self> {
+        let (cause, cure) = match document.unchanged {
+            true if is_own_output(document) => {
+                tracing::info!(
+                    image = document.image.as_str(),
+                    "unchanged: already converted"
+                );
+                return None;
+            }
+            true => describe_manifests(document),
+            false => describe_layers(document),
+        };
+        Some(Self { cause, cure })
     }
-    let (message, hint) = if document.unchanged {
-        describe_manifests(document)
-    } else {
-        describe_layers(document)
-    };
-    if require_layers {
-        let failure = Failure::message(Exit::NothingMatches, message);
-        return Err(match hint {
-            Some(hint) => failure.hint(hint),
+
+    /// Returns the failure of a user who requires a layer.
+    pub(crate) fn into_failure(self) -> Failure {
+        let failure = Failure::message(Exit::NothingMatches, self.cause);
+        match self.cure {
+            Some(cure) => failure.hint(cure),
             None => failure,
-        });
+        }
     }
-    if let Some(hint) = hint {
-        tracing::warn!(image, hint, "{message}");
-    } else {
-        tracing::warn!(image, "{message}");
+
+    /// Warns of it.
+    pub(crate) fn warn(&self, document: &Document) {
+        let (image, cause) = (document.image.as_str(), &self.cause);
+        if let Some(hint) = &self.cure {
+            tracing::warn!(image, hint, "{cause}");
+        } else {
+            tracing::warn!(image, "{cause}");
+        }
     }
-    Ok(())
 }
 
 /// Returns whether the manifests that the plan leaves out are images that are converted already, or

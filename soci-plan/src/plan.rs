@@ -58,8 +58,8 @@ fn decide_manifest(
     }
 }
 
-/// Returns whether a manifest is converted already. If its SOCI index may be that of its base image,
-/// it must have a ztoc for each layer that the plan would index.
+/// Returns whether a manifest is converted already. If its SOCI index may be that of its base
+/// image, it must have a ztoc for each layer that the plan would index.
 fn is_converted(entry: &ManifestEntry, plan: &Plan) -> bool {
     let mut layers = entry.layers.iter();
     let is_lacking = |layer: &LayerEntry| {

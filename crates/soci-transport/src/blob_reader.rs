@@ -30,23 +30,26 @@ pub trait ReadChunks: Send {
 impl BlobReader {
     /// Reads a blob of a layout or archive.
     pub fn from_file(blob: Blob) -> Self {
-        Self::new(Box::new(blob), false)
+        Self::new(Box::new(blob))
     }
 
     /// Reads a blob that is in memory.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
-        Self::new(Box::new(MemoryChunk(bytes.into())), false)
+        Self::new(Box::new(MemoryChunk(bytes.into())))
     }
 
     /// Reads from a network, which may deliver other bytes the next time.
     pub fn from_network(chunks: impl ReadChunks + 'static) -> Self {
-        Self::new(Box::new(chunks), true)
+        Self {
+            is_remote: true,
+            ..Self::new(Box::new(chunks))
+        }
     }
 
-    fn new(chunks: Box<dyn ReadChunks>, is_remote: bool) -> Self {
+    fn new(chunks: Box<dyn ReadChunks>) -> Self {
         Self {
             chunks,
-            is_remote,
+            is_remote: false,
             // An upload reads in the runtime's thread, which must not wait for memory.
             budget: MemoryBudget::unlimited(),
         }

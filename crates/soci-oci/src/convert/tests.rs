@@ -42,16 +42,17 @@ fn converted(
     missing: &[Digest],
     indexed: &[Indexed],
 ) -> Index {
-    let result = convert_nested(entries, manifests, (&[], missing), indexed);
+    let result = convert_nested(entries, manifests, &[], missing, indexed);
     serde_json::from_slice(&result.bytes).expect("an index")
 }
 
-/// Converts an image. `nested` are the nested indexes that the source holds, and the digests of the
-/// manifests that it does not hold.
+/// Converts an image. `nested` are the nested indexes that the source holds, and `missing` the
+/// digests of the manifests that it does not hold.
 fn convert_nested(
     entries: &[Descriptor],
     manifests: &[Manifest],
-    (nested, missing): (&[Index], &[Digest]),
+    nested: &[Index],
+    missing: &[Digest],
     indexed: &[Indexed],
 ) -> Converted {
     let index = index(entries);
@@ -189,7 +190,8 @@ fn nested_indexes_list_the_soci_indexes_of_their_manifests() {
     let result = convert_nested(
         &entries,
         &[one, two],
-        (&[inner, outer, other], &[]),
+        &[inner, outer, other],
+        &[],
         &[
             indexed(&one_entry, b"soci 1"),
             indexed(&two_entry, b"soci 2"),
@@ -221,7 +223,7 @@ fn nested_indexes_without_a_change_keep_their_bytes() {
     let artifacts = index(&[Descriptor::of("application/x", b"artifact")]);
     let entries = [image_entry.clone(), nested_entry(&artifacts)];
     let soci_index = indexed(&image_entry, b"soci");
-    let result = convert_nested(&entries, &[image], (&[artifacts], &[]), &[soci_index]);
+    let result = convert_nested(&entries, &[image], &[artifacts], &[], &[soci_index]);
     let root: Index = serde_json::from_slice(&result.bytes).expect("an index");
     assert_eq!(root.manifests[1], entries[1]);
     assert_eq!(result.manifests.len(), 1, "only the image has changed");
@@ -238,7 +240,8 @@ fn nested_indexes_of_missing_manifests_only_are_removed() {
     let result = convert_nested(
         &entries,
         &[image],
-        (&[nested], &[absent.digest]),
+        &[nested],
+        &[absent.digest],
         &[soci_index],
     );
     let root: Index = serde_json::from_slice(&result.bytes).expect("an index");

@@ -10,8 +10,8 @@ use crate::error::{Operation, RegistryError, Violation};
 ///
 /// # Errors
 ///
-/// Returns an error if it is a digest other than `expected`. A digest of another algorithm than that
-/// of `expected` cannot be compared and is accepted.
+/// Returns an error if it is a digest other than `expected`. A digest of another algorithm than
+/// that of `expected` cannot be compared and is accepted.
 pub(super) fn check_stored_digest(
     operation: &Operation,
     headers: &HeaderMap,

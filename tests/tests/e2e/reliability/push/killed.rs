@@ -60,7 +60,7 @@ impl LimitedForwarder {
             for client in listener.incoming().flatten() {
                 let server = TcpStream::connect(&server).expect("a server that runs");
                 let (count, filled) = (Arc::clone(&count), filled.clone());
-                thread::spawn(move || pass(&client, &server, (&count, limit), &filled));
+                thread::spawn(move || pass(&client, &server, &count, limit, &filled));
             }
         });
         Self { host, passed, full }
@@ -71,7 +71,8 @@ impl LimitedForwarder {
 fn pass(
     client: &TcpStream,
     server: &TcpStream,
-    (count, limit): (&AtomicUsize, usize),
+    count: &AtomicUsize,
+    limit: usize,
     full: &Sender<()>,
 ) {
     thread::scope(|scope| {
