@@ -39,21 +39,34 @@ pub(crate) fn publish(
         is_useful: content.tagged.is_none() && content.referrers.is_empty(),
         failures: Vec::new(),
     };
-    if let Err(failure) = published.publish_image(uploader, content, targets) {
-        // The subjects of version 1 are among the manifests of a copied image. Another registry
-        // error than a refusal would most likely repeat itself.
-        let is_refused = matches!(failure.exit, Exit::BadData | Exit::Protocol);
-        let is_final = targets.source.is_some() || !is_refused;
-        published.failures.push(failure);
-        if is_final {
-            return published;
-        }
-    }
-    published.publish_referrers(uploader, content, existing);
+    published.publish_all(uploader, content, targets, existing);
+    // A layout that cannot be written is repaired, and the whole image is pushed again.
+    published.is_useful &= !published.failures.iter().any(is_local);
     published
 }
 
 impl Published {
+    /// Publishes the image, and then the SOCI indexes of version 1 unless the failure of the image
+    /// would most likely repeat itself.
+    fn publish_all(
+        &mut self,
+        uploader: &Uploader<'_>,
+        content: &Content,
+        targets: &Targets,
+        existing: ExistingIndex,
+    ) {
+        if let Err(failure) = self.publish_image(uploader, content, targets) {
+            let is_refused = matches!(failure.exit, Exit::BadData | Exit::Protocol);
+            // The subjects of version 1 are among the manifests of a copied image.
+            let is_final = targets.source.is_some() || !is_refused;
+            self.failures.push(failure);
+            if is_final {
+                return;
+            }
+        }
+        self.publish_referrers(uploader, content, existing);
+    }
+
     /// Uploads the manifests, and sets the tags.
     fn publish_image(
         &mut self,
@@ -102,6 +115,7 @@ impl Published {
                     self.tags.push(format!("{repository}:{tag}"));
                     self.is_useful = true;
                 }
+                Err(failure) if is_local(&failure) => return Err(failure),
                 Err(failure) => self.failures.push(failure),
             }
         }
@@ -121,10 +135,16 @@ impl Published {
                     self.referrers = via.unwrap_or(self.referrers);
                     self.is_useful = true;
                 }
+                Err(failure) if is_local(&failure) => self.failures.push(failure),
                 Err(failure) => self.failures.push(explain_version_2(failure, &self.tags)),
             }
         }
     }
+}
+
+/// Returns whether a failure is that of this machine, such as a full disk, and not of the registry.
+fn is_local(failure: &Failure) -> bool {
+    matches!(failure.exit, Exit::Io | Exit::StoreUnwritable)
 }
 
 /// Adds to a failure of version 1 what was published nevertheless, and the way out.

@@ -6,10 +6,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use soci_oci::manifest::MANIFEST_LIMIT;
 
@@ -24,12 +24,16 @@ use crate::error::{Action, IoContext as _, LayoutError, LinkFault};
 /// followed.
 pub(crate) fn open(root: &Path, name: &Path) -> Result<File, LayoutError> {
     let inside = locate(root, name)?;
-    // No component is a link any more. One that another process has replaced by a link meanwhile
-    // is not followed.
     let base = root.canonicalize().context(Action::Read, root)?;
-    let opened = open_without_links(&base, &inside);
-    let file = opened.map_err(io::Error::from);
-    Ok(File::from(file.context(Action::Read, &root.join(name))?))
+    // The path has no links any more. A file that another process has replaced by a link meanwhile
+    // is not opened. Without O_NONBLOCK, opening a named pipe would wait for a writer.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = File::options();
+    let opened = options
+        .read(true)
+        .custom_flags(flags)
+        .open(base.join(inside));
+    opened.context(Action::Read, &root.join(name))
 }
 
 /// Reads the file `name` of the layout `root`, which must not be longer than [`MANIFEST_LIMIT`].
@@ -72,24 +76,6 @@ pub(crate) fn locate(root: &Path, name: &Path) -> Result<PathBuf, LayoutError> {
         }
         Err(error) => Err(error).context(Action::Read, &root.join(name)),
     }
-}
-
-/// Opens `inside`, a path relative to `base`, without following links.
-fn open_without_links(base: &Path, inside: &Path) -> rustix::io::Result<OwnedFd> {
-    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut opened = rustix::fs::open(base, directory, Mode::empty())?;
-    let mut components = inside.components().peekable();
-    while let Some(component) = components.next() {
-        let flags = match components.peek() {
-            Some(_) => directory | OFlags::NOFOLLOW,
-            // Without O_NONBLOCK, opening a named pipe would wait for a writer.
-            None => OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK,
-        };
-        let name = component.as_os_str();
-        let open = || rustix::fs::openat(&opened, name, flags, Mode::empty());
-        opened = rustix::io::retry_on_intr(open)?;
-    }
-    Ok(opened)
 }
 
 /// Returns the paths of the layout on the way to `name`, such as `blobs`, `blobs/sha256` and

@@ -1,4 +1,5 @@
 use super::*;
+use soci_document::{ManifestDecision, ManifestReason};
 use soci_oci::Descriptor;
 
 fn tags_of(templates: &[&str], to: Option<&str>, image: &str) -> Result<Vec<String>, Failure> {
@@ -35,7 +36,11 @@ fn name_tags(
 /// Returns the tags of an image that is converted already.
 fn tags_of_converted(templates: &[&str], to: Option<&str>, image: &str) -> Vec<String> {
     let mut document = document_of(image);
-    document.manifests[0].soci_index = Some(document.root.clone());
+    let entry = &mut document.manifests[0];
+    entry.soci_index = Some(document.root.clone());
+    entry.plan = Some(ManifestDecision::Skip {
+        reason: Some(ManifestReason::AlreadyConverted),
+    });
     name_tags(templates, to, &document).expect("tags")
 }
 

@@ -36,6 +36,15 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn new(ended: &Finished, code: i32, requests: usize) -> Self {
+        let mut outcome = Self::of_part(ended, code, requests);
+        let is_silent = code == 0 || ended.stdout.is_empty();
+        outcome.check(is_silent, "a tool that fails writes to stdout");
+        outcome
+    }
+
+    /// Returns the outcome of a push that may publish a part of the image, which the document on
+    /// stdout then tells.
+    pub(crate) fn of_part(ended: &Finished, code: i32, requests: usize) -> Self {
         let mut outcome = Self {
             requests,
             code: ended.code(),
@@ -45,8 +54,6 @@ impl Outcome {
             ended.code() == code,
             &format!("exit status should be {code}: {}", ended.stderr),
         );
-        let is_silent = code == 0 || ended.stdout.is_empty();
-        outcome.check(is_silent, "a tool that fails writes to stdout");
         outcome.check(!ended.stderr.contains(PASSWORD), "the password is shown");
         outcome
     }

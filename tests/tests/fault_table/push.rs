@@ -150,7 +150,7 @@ fn immutable() -> Outcome {
     case.registry.tag("app", "v1-soci", &other);
     let before = case.registry.count("PUT", "*/manifests/v1-soci");
     let ended = push();
-    let mut outcome = Outcome::new(
+    let mut outcome = Outcome::of_part(
         &ended,
         76,
         case.registry.count("PUT", "*/manifests/v1-soci") - before,
