@@ -23,16 +23,12 @@ use crate::error::{Action, IoContext as _, LayoutError, LinkFault};
 /// Returns an error if the file does not exist or cannot be read, or if a link to it cannot be
 /// followed.
 pub(crate) fn open(root: &Path, name: &Path) -> Result<File, LayoutError> {
-    let inside = locate(root, name)?;
-    let base = root.canonicalize().context(Action::Read, root)?;
+    let path = locate(root, name)?;
     // The path has no links any more. A file that another process has replaced by a link meanwhile
     // is not opened. Without O_NONBLOCK, opening a named pipe would wait for a writer.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut options = File::options();
-    let opened = options
-        .read(true)
-        .custom_flags(flags)
-        .open(base.join(inside));
+    let opened = options.read(true).custom_flags(flags).open(path);
     opened.context(Action::Read, &root.join(name))
 }
 
@@ -55,7 +51,7 @@ pub(crate) fn read_small(root: &Path, name: &str) -> Result<Vec<u8>, LayoutError
 }
 
 /// Follows the links on the way to the file or directory `name` of the layout `root`. Returns its
-/// path relative to the layout's canonical path, which contains no links.
+/// absolute path, which contains no links.
 ///
 /// # Errors
 ///
@@ -64,10 +60,8 @@ pub(crate) fn locate(root: &Path, name: &Path) -> Result<PathBuf, LayoutError> {
     let base = root.canonicalize().context(Action::Read, root)?;
     let path = base.join(name);
     match path.canonicalize() {
-        Ok(real) => match real.strip_prefix(&base) {
-            Ok(inside) => Ok(inside.to_owned()),
-            Err(_) => Err(link_error(root, &base, name, LinkFault::Outside)),
-        },
+        Ok(real) if real.starts_with(&base) => Ok(real),
+        Ok(_) => Err(link_error(root, &base, name, LinkFault::Outside)),
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Err(link_error(root, &base, name, LinkFault::Loop))
         }

@@ -102,13 +102,9 @@ impl Layout {
     /// Returns whether a blob of the right size exists. Its content is checked when it is read.
     pub fn has_blob(&self, descriptor: &Descriptor) -> bool {
         let name = blob_name(descriptor.digest);
-        let metadata = |inside| {
-            let base = self.root.canonicalize().ok()?;
-            fs::symlink_metadata(base.join::<PathBuf>(inside)).ok()
-        };
         let located = beneath::locate(&self.root, Path::new(&name)).ok();
         located
-            .and_then(metadata)
+            .and_then(|path| fs::symlink_metadata(path).ok())
             .is_some_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
     }
 
