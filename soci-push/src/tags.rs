@@ -4,7 +4,7 @@ use soci_cli::{Failure, parse_reference};
 use soci_document::{Document, Exit, Indexing, ManifestEntry};
 use soci_layout::REF_NAME;
 use soci_oci::Reference;
-use soci_oci::reference::MAX_TAG_LENGTH;
+use soci_oci::reference::{MAX_TAG_LENGTH, is_tag};
 use soci_oci::soci::CONVERTED_TAG_SUFFIX;
 
 /// What the tags of a converted image are made from.
@@ -140,15 +140,11 @@ impl TagNaming<'_> {
 
     /// Checks that the destination can have a tag. A layout also permits full references.
     fn check_tag(&self, tag: &str) -> Result<(), Failure> {
-        let is_layout = !self.is_to_registry();
-        let is_allowed = |byte: u8| {
-            byte.is_ascii_alphanumeric()
-                || matches!(byte, b'_' | b'.' | b'-')
-                || is_layout && matches!(byte, b'/' | b':' | b'@' | b'+')
+        let is_valid = if self.is_to_registry() {
+            is_tag(tag)
+        } else {
+            is_tag(&tag.replace(['/', ':', '@', '+'], "_"))
         };
-        let is_valid = (1..=MAX_TAG_LENGTH).contains(&tag.len())
-            && tag.bytes().all(is_allowed)
-            && !tag.starts_with(['.', '-']);
         if is_valid {
             return Ok(());
         }

@@ -4,11 +4,9 @@ use std::path::Path;
 
 use soci_document::{Exit, ImageReference};
 use soci_oci::Reference;
+use soci_oci::reference::{DEFAULT_REGISTRY, LEGACY_REGISTRY};
 
 use crate::failure::Failure;
-
-/// The registry of references that name none.
-const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// Parses a reference that the user wrote. The message of a failure does not repeat the reference.
 ///
@@ -42,11 +40,8 @@ pub fn parse_reference(text: &str) -> Result<ImageReference, Failure> {
 /// Returns whether the reference is in Docker Hub because its text names no registry.
 fn has_default_registry(image: &ImageReference) -> bool {
     let is_default = matches!(image.reference(), Reference::Registry(reference) if reference.registry == DEFAULT_REGISTRY);
-    let names_it = |host: &str| image.as_str().starts_with(host);
-    is_default
-        && !["docker.io/", "index.docker.io/"]
-            .iter()
-            .any(|host| names_it(host))
+    let first = image.as_str().split_once('/').map(|(first, _)| first);
+    is_default && !matches!(first, Some(DEFAULT_REGISTRY | LEGACY_REGISTRY))
 }
 
 /// Returns the failure for a text that is, with or without a tag, the path of a file or folder.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use self::registry::parse_registry_reference;
-pub use self::registry::{MAX_TAG_LENGTH, RegistryReference};
+pub use self::registry::{
+    DEFAULT_REGISTRY, LEGACY_REGISTRY, MAX_TAG_LENGTH, RegistryReference, is_tag,
+};
 use crate::Digest;
 
 mod foreign;

@@ -11,10 +11,10 @@ use crate::digest::DigestError;
 pub const MAX_TAG_LENGTH: usize = 128;
 
 /// The registry of a reference that names none.
-const DEFAULT_REGISTRY: &str = "docker.io";
+pub const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// An earlier name of [`DEFAULT_REGISTRY`].
-const LEGACY_REGISTRY: &str = "index.docker.io";
+pub const LEGACY_REGISTRY: &str = "index.docker.io";
 
 /// The maximum length of a repository in characters.
 const REPOSITORY_LIMIT: usize = 255;
@@ -37,7 +37,7 @@ impl RegistryReference {
     /// is `registry-1.docker.io`.
     pub fn host(&self) -> &str {
         match self.registry.as_str() {
-            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            DEFAULT_REGISTRY | LEGACY_REGISTRY => "registry-1.docker.io",
             registry => registry,
         }
     }
@@ -137,10 +137,20 @@ fn split_registry(name: &str) -> (&str, &str) {
     }
 }
 
-/// Returns the tag if it is well-formed: `[A-Za-z0-9_][A-Za-z0-9_.-]*`.
-fn check_tag(tag: &str) -> Result<&str, RegistryReferenceError> {
+/// Returns whether a text can be a tag (OCI distribution-spec, "Pulling manifests").
+pub fn is_tag(text: &str) -> bool {
+    has_form_of_tag(text) && text.len() <= MAX_TAG_LENGTH
+}
+
+/// Returns whether a text has the form of a tag, of any length: `[A-Za-z0-9_][A-Za-z0-9_.-]*`.
+fn has_form_of_tag(text: &str) -> bool {
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if tag.is_empty() || tag.starts_with(['.', '-']) || !tag.bytes().all(is_valid) {
+    !text.is_empty() && !text.starts_with(['.', '-']) && text.bytes().all(is_valid)
+}
+
+/// Returns the tag if it is well-formed.
+fn check_tag(tag: &str) -> Result<&str, RegistryReferenceError> {
+    if !has_form_of_tag(tag) {
         return Err(RegistryReferenceError::Tag);
     }
     if tag.len() > MAX_TAG_LENGTH {
