@@ -144,13 +144,15 @@ impl Tool for Args {
             if explain {
                 print_decisions(&document, progress);
             }
-            if layers == 0
-                && let Some(nothing) = NothingToIndex::explain(&document)
-            {
-                if require_layers {
-                    return Err(nothing.into_failure());
+            if layers == 0 {
+                match NothingToIndex::explain(&document) {
+                    None => {
+                        let image = document.image.as_str();
+                        tracing::info!(image, "unchanged: already converted");
+                    }
+                    Some(nothing) if require_layers => return Err(nothing.into_failure()),
+                    Some(nothing) => nothing.warn(&document),
                 }
-                nothing.warn(&document);
             }
             Ok(document)
         })

@@ -20,13 +20,7 @@ impl NothingToIndex {
     /// converted already, because the user need not do anything.
     pub(crate) fn explain(document: &Document) -> Option<Self> {
         let (cause, cure) = match document.unchanged {
-            true if is_own_output(document) => {
-                tracing::info!(
-                    image = document.image.as_str(),
-                    "unchanged: already converted"
-                );
-                return None;
-            }
+            true if is_own_output(document) => return None,
             true => describe_manifests(document),
             false => describe_layers(document),
         };
@@ -35,10 +29,9 @@ impl NothingToIndex {
 
     /// Returns the failure of a user who requires a layer.
     pub(crate) fn into_failure(self) -> Failure {
-        let failure = Failure::message(Exit::NothingMatches, self.cause);
-        match self.cure {
-            Some(cure) => failure.hint(cure),
-            None => failure,
+        Failure {
+            hint: self.cure,
+            ..Failure::message(Exit::NothingMatches, self.cause)
         }
     }
 

@@ -210,13 +210,10 @@ fn check_indexable(entry: &ManifestEntry, platform: &Platform) -> Result<(), Fai
         ),
         Some(_) => ("is not an image", None),
     };
-    let failure = Failure::message(
-        Exit::NothingMatches,
-        format_args!("manifest `{digest}` for platform {platform} {problem}"),
-    );
-    Err(match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+    let message = format_args!("manifest `{digest}` for platform {platform} {problem}");
+    Err(Failure {
+        hint: hint.map(str::to_owned),
+        ..Failure::message(Exit::NothingMatches, message)
     })
 }
 

@@ -7,10 +7,6 @@ use soci_oci::soci::CONVERTED_TAG_SUFFIX;
 /// Warns if the tag that `soci-push` derives is longer than registries permit. This is no failure,
 /// because `soci-push` may be given another tag. A converted image keeps its tag.
 pub(crate) fn warn_of_long_tag(document: &Document) {
-    if document.is_converted() {
-        return;
-    }
-    // An image that is converted already keeps its tag.
     if document.unchanged || document.is_converted() {
         return;
     }
