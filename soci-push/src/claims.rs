@@ -27,17 +27,14 @@ impl Claims {
     /// them. An image may be pushed twice. What was converted before may also be converted again: a
     /// job over all tags copies `v1-soci`, and makes the same of `v1`.
     pub(crate) fn take(&mut self, claim: &Claim, targets: &Targets) -> Result<(), Failure> {
-        let repository = targets.repository();
-        let names: Vec<String> = targets
-            .tags
-            .iter()
-            .map(|tag| format!("{repository}:{tag}"))
-            .collect();
+        let tags = targets.tags.iter();
+        let names: Vec<String> = tags.map(|tag| targets.full_tag(tag)).collect();
         for name in &names {
             if let Some(other) = self.0.get(name)
                 && other.image.reference() != claim.image.reference()
                 && !is_same_conversion(other, claim)
             {
+                let repository = targets.repository();
                 return Err(conflict(name, &repository, [&other.image, &claim.image]));
             }
         }

@@ -105,14 +105,13 @@ impl Published {
             uploader.upload_manifest(tagged)?;
             self.is_useful |= tags.is_empty();
         }
-        let repository = targets.repository();
         for tag in tags {
             // The image gets another platform under its own tag, which another run may have moved.
             let is_own = targets.kept_tag.as_ref() == Some(tag);
             let expected = is_own.then_some(targets.image);
             match uploader.set_tag(tag, tagged, expected) {
                 Ok(()) => {
-                    self.tags.push(format!("{repository}:{tag}"));
+                    self.tags.push(targets.full_tag(tag));
                     self.is_useful = true;
                 }
                 Err(failure) if is_local(&failure) => return Err(failure),

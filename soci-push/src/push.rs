@@ -66,12 +66,7 @@ impl Pusher {
         if published.is_useful {
             log_push(&document, &push);
         }
-        let timing = Timing {
-            seconds: started.elapsed().as_secs_f64(),
-            bytes: push.bytes,
-        };
-        document.push = Some(push);
-        document.timing.insert("push".to_owned(), timing);
+        record(&mut document, push, started);
         Ok(Processed {
             document: published.is_useful.then_some(document),
             failures: published.failures,
@@ -130,11 +125,10 @@ impl Pusher {
         targets: &Targets,
         started: Instant,
     ) -> Processed {
-        let repository = targets.repository();
         let tags = targets.kept_tag.iter();
         let push = Push {
-            tags: tags.map(|tag| format!("{repository}:{tag}")).collect(),
-            repository,
+            repository: targets.repository(),
+            tags: tags.map(|tag| targets.full_tag(tag)).collect(),
             referrers: ReferrersVia::None,
             uploaded: 0,
             existing: 0,
@@ -150,13 +144,8 @@ impl Pusher {
         } else {
             tracing::info!(image, "unchanged: nothing to push");
         }
-        let timing = Timing {
-            seconds: started.elapsed().as_secs_f64(),
-            bytes: 0,
-        };
         document.unchanged = true;
-        document.push = Some(push);
-        document.timing.insert("push".to_owned(), timing);
+        record(&mut document, push, started);
         Processed {
             document: Some(document),
             failures: Vec::new(),
@@ -211,6 +200,16 @@ fn check_is_indexed(document: &Document) -> Result<(), Failure> {
 /// converted already, and is to be copied or to get another tag.
 fn has_work(document: &Document, targets: &Targets) -> bool {
     document.is_converted() && (targets.source.is_some() || !targets.tags.is_empty())
+}
+
+/// Enters into a document what was pushed, and how long that took.
+fn record(document: &mut Document, push: Push, started: Instant) {
+    let timing = Timing {
+        seconds: started.elapsed().as_secs_f64(),
+        bytes: push.bytes,
+    };
+    document.push = Some(push);
+    document.timing.insert("push".to_owned(), timing);
 }
 
 /// Logs what was pushed, or what a dry run would push.

@@ -20,6 +20,11 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
+    /// Returns a tag of the destination as a full reference.
+    pub(crate) fn full_tag(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.repository())
+    }
+
     /// Returns the repository, layout or archive, without tag and digest.
     pub(crate) fn repository(&self) -> String {
         match &self.destination {
