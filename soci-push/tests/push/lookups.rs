@@ -3,7 +3,10 @@
 
 use soci_testkit::faulty::{Contents, Fault, Faulty, Habit, Rule};
 
-use crate::{IndexedImage, assert_push_fails, pushed, two_layers};
+use crate::{
+    IndexedImage, assert_push_fails, assert_without_credentials, push_with_password, pushed,
+    two_layers,
+};
 
 const BLOBS: &str = "*/blobs/sha256:*";
 const MANIFESTS: &str = "*/manifests/*";
@@ -156,18 +159,10 @@ fn follows_the_redirect_of_an_upload_without_credentials() {
         let authorized = Rule::on("POST", "*/blobs/uploads/", moved)
             .when(|request| request.header("authorization").is_some());
         registry.rule(authorized);
-        let push = image.push(&registry).env("SOCI_USERNAME", "user");
-        let ended = push
-            .env("SOCI_PASSWORD", "canary-password")
-            .env("SOCI_VERBOSE", "2")
-            .run();
-        assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
-        ended.succeeds();
+        push_with_password(&image, &registry);
         assert_eq!(Contents::of(&registry), expected);
         assert_eq!(elsewhere.count("POST|PUT", UPLOADS), 2 * SENT.0);
-        let mut sent = elsewhere.requests();
-        sent.retain(|sent| sent.request.header("authorization").is_some());
-        assert!(sent.is_empty(), "{}", elsewhere.log());
+        assert_without_credentials(&elsewhere);
     }
 }
 

@@ -164,6 +164,27 @@ fn pushed(finished: Finished) -> Value {
     documents.remove(0)
 }
 
+/// Pushes to a registry that requires the user `user` with the password `canary-password`. Asserts
+/// that the push succeeds and does not show the password.
+#[track_caller]
+fn push_with_password(image: &IndexedImage, registry: &Faulty) {
+    let push = image.push(registry).env("SOCI_USERNAME", "user");
+    let ended = push
+        .env("SOCI_PASSWORD", "canary-password")
+        .env("SOCI_VERBOSE", "2")
+        .run();
+    assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    ended.succeeds();
+}
+
+/// Asserts that no request to a registry has credentials.
+#[track_caller]
+fn assert_without_credentials(registry: &Faulty) {
+    let mut sent = registry.requests();
+    sent.retain(|sent| sent.request.header("authorization").is_some());
+    assert!(sent.is_empty(), "{}", registry.log());
+}
+
 /// Asserts that a push failed with this status and these texts, and wrote no document.
 #[track_caller]
 fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str]) -> Finished {
