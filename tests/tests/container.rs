@@ -15,7 +15,13 @@ use soci_testkit::{
     workspace,
 };
 
-const TOOLS: [&str; 4] = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
+const TOOLS: [&str; 5] = [
+    "soci-pull",
+    "soci-plan",
+    "soci-index",
+    "soci-push",
+    "soci-report",
+];
 
 /// The tag of the image that the Dockerfile builds.
 const IMAGE: &str = "soci-test/tools";

@@ -87,11 +87,24 @@ impl Io {
     /// Returns an error if stdout cannot be written, or [`DownstreamGone`] if the next stage closed
     /// the pipe.
     pub fn write_document(&mut self, document: &Document) -> Result<(), Failure> {
-        let line = document.to_line();
+        self.write(&document.to_line())
+    }
+
+    /// Writes text that is not a document, such as a report. A signal that arrives meanwhile ends
+    /// the tool only after all of it is written.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::write_document`].
+    pub fn write_text(&mut self, text: &str) -> Result<(), Failure> {
+        self.write(text.as_bytes())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let _deferred = signals::defer_termination();
         match self
             .output
-            .write_all(&line)
+            .write_all(bytes)
             .and_then(|()| self.output.flush())
         {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

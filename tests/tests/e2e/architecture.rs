@@ -54,8 +54,9 @@ const NETWORK: &[&str] = &[
 ];
 
 #[test]
-fn soci_plan_needs_no_network() {
+fn soci_plan_and_soci_report_need_no_network() {
     assert_independent("soci-plan", NETWORK);
+    assert_independent("soci-report", NETWORK);
 }
 
 #[test]
@@ -94,15 +95,21 @@ fn no_library_depends_on_the_command_line() {
 
 #[test]
 fn no_tool_depends_on_another() {
-    let stages = ["soci-pull", "soci-plan", "soci-index", "soci-push"];
-    for stage in stages {
-        let names = built_from(stage);
-        for other in stages.iter().filter(|other| **other != stage) {
-            assert!(!names.contains(*other), "{stage} is built from {other}");
+    let tools = [
+        "soci-pull",
+        "soci-plan",
+        "soci-index",
+        "soci-push",
+        "soci-report",
+    ];
+    for tool in tools {
+        let names = built_from(tool);
+        for other in tools.iter().filter(|other| **other != tool) {
+            assert!(!names.contains(*other), "{tool} is built from {other}");
         }
         assert!(
             !names.contains("soci-testkit"),
-            "{stage} is built from the test kit"
+            "{tool} is built from the test kit"
         );
     }
 }

@@ -1,0 +1,9 @@
+//! Reports on documents: what is indexed, what is skipped and why, and what to deploy.
+//!
+//! `soci-report` reads the documents of any stage and writes one report. It reads no store and no
+//! layer, and sends no request.
+
+mod args;
+mod text;
+
+pub use args::Args;
