@@ -1,6 +1,6 @@
 //! Fetches the manifests and configurations of an image.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use soci_cli::Failure;
 use soci_document::{Classify as _, Exit, LayerEntry, ManifestEntry};
 use soci_layout::Layout;
@@ -293,9 +293,10 @@ impl<'a> ManifestFetcher<'a> {
         self.store_bytes(config.digest, &bytes)?;
         let malformed =
             |error| Failure::new(Exit::BadData, error).context(format!("{what} is malformed"));
-        // By way of a value: the platform's fields may stand beside fields of any form.
-        let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
-        let platform: Platform = serde_json::from_value(value).map_err(malformed)?;
+        // By way of an object: the platform's fields may stand beside fields of any form, and serde
+        // would read them from an array, too.
+        let fields: Map<String, Value> = serde_json::from_slice(&bytes).map_err(malformed)?;
+        let platform: Platform = serde_json::from_value(fields.into()).map_err(malformed)?;
         Ok(platform.normalized())
     }
 
@@ -324,3 +325,6 @@ fn too_many_manifests() -> Failure {
         format!("the image lists more than {MAX_MANIFESTS} manifests"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,8 +93,10 @@ impl Gatherer<'_> {
             // image with an index of version 1.
             Indexing::Empty | Indexing::Pending => Some(&document.root),
         };
+        // A version 1 index refers to the image, which is copied even if no tag names it.
         if self.source.is_some()
-            && (tagged == Some(&document.root) || !self.content.referrers.is_empty())
+            && tagged != Some(&document.root)
+            && !self.content.referrers.is_empty()
         {
             self.add_image(&document.root, 0)?;
         }
@@ -248,3 +250,6 @@ impl Gatherer<'_> {
 fn is_soci_config(blob: &Descriptor) -> bool {
     blob.size == CONFIG.len() as u64 && blob.digest == Digest::of(CONFIG)
 }
+
+#[cfg(test)]
+mod tests;

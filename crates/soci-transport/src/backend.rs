@@ -15,8 +15,8 @@ use crate::error::TransportError;
 ///
 /// The logic above a [`Source`](crate::Source) can be tested without disk and network: implement
 /// this trait for a map of blobs and pass it to
-/// [`Source::with_backend`](crate::Source::with_backend). `MemoryImage` in this crate's
-/// `tests/images.rs` is an example.
+/// [`Source::with_backend`](crate::Source::with_backend), as
+/// [`MemoryImage`](crate::MemoryImage) does.
 pub trait ReadImage: Send + Sync {
     /// Returns the descriptor and the bytes of the manifest or index that `image` names.
     ///

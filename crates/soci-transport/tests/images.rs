@@ -1,83 +1,13 @@
 //! Sources and destinations: a backend in memory, layouts and archives.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use soci_document::{Classify as _, Exit, ReferrersVia};
 use soci_oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1};
-use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
 use soci_registry::ClientOptions;
-use soci_transport::{
-    BlobReader, Destination, PutOutcome, ReadImage, Session, Source, TransportError,
-};
-
-/// A repository in memory: manifests and blobs by digest, and tags.
-#[derive(Default)]
-struct MemoryImage {
-    blobs: BTreeMap<Digest, Vec<u8>>,
-    tags: BTreeMap<String, Digest>,
-}
-
-impl MemoryImage {
-    fn add_blob(&mut self, media_type: &str, bytes: &[u8]) -> Descriptor {
-        let descriptor = Descriptor::of(media_type, bytes);
-        self.blobs.insert(descriptor.digest, bytes.to_vec());
-        descriptor
-    }
-
-    fn add_tag(&mut self, tag: &str, bytes: &[u8]) -> Descriptor {
-        let descriptor = self.add_blob(OCI_MANIFEST, bytes);
-        self.tags.insert(tag.to_owned(), descriptor.digest);
-        descriptor
-    }
-
-    fn find(&self, digest: Digest) -> Result<&Vec<u8>, TransportError> {
-        let what = format!("`{digest}`");
-        let found = self.blobs.get(&digest);
-        found.ok_or(TransportError::NotFound { what })
-    }
-}
-
-impl ReadImage for MemoryImage {
-    fn resolve(&self, image: &Selector) -> Result<(Descriptor, Vec<u8>), TransportError> {
-        let digest = match image {
-            Selector::Any => self.tags.get("latest").copied(),
-            Selector::Name(tag) => self.tags.get(tag).copied(),
-            Selector::Digest(digest) => Some(*digest),
-        };
-        let what = format!("{image:?}");
-        let bytes = self.find(digest.ok_or(TransportError::NotFound { what })?)?;
-        Ok((Descriptor::of(OCI_MANIFEST, bytes), bytes.clone()))
-    }
-
-    fn read_blob(
-        &self,
-        descriptor: &Descriptor,
-        _limit: u64,
-    ) -> Result<Option<Vec<u8>>, TransportError> {
-        Ok(self.blobs.get(&descriptor.digest).cloned())
-    }
-
-    fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
-        Ok(BlobReader::from_bytes(
-            self.find(descriptor.digest)?.clone(),
-        ))
-    }
-
-    fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
-        Ok(self.blobs.contains_key(&descriptor.digest))
-    }
-
-    fn list_referrers(
-        &self,
-        _subject: Digest,
-        _artifact_type: &str,
-    ) -> Result<Vec<Descriptor>, TransportError> {
-        Ok(Vec::new())
-    }
-}
+use soci_transport::{Destination, MemoryImage, PutOutcome, Session, Source};
 
 /// Returns an image manifest whose bytes differ for each `config`.
 fn manifest_bytes(config: &[u8]) -> Vec<u8> {
@@ -128,7 +58,7 @@ fn open_source(reference: &str) -> Source {
 #[test]
 fn a_digest_in_the_reference_takes_precedence_over_the_tag() {
     let mut image = MemoryImage::default();
-    image.add_tag("v1", &manifest_bytes(b"1"));
+    image.add_tag("v1", OCI_MANIFEST, &manifest_bytes(b"1"));
     let pinned = image.add_blob(OCI_MANIFEST, &manifest_bytes(b"2"));
     let digest = pinned.digest;
     let source = memory_source(&format!("registry.example/app:v1@{digest}"), image);
@@ -138,8 +68,8 @@ fn a_digest_in_the_reference_takes_precedence_over_the_tag() {
 #[test]
 fn a_source_of_another_tag_or_digest_shares_the_backend() {
     let mut image = MemoryImage::default();
-    let first = image.add_tag("v1", &manifest_bytes(b"1"));
-    let second = image.add_tag("v2", &manifest_bytes(b"2"));
+    let first = image.add_tag("v1", OCI_MANIFEST, &manifest_bytes(b"1"));
+    let second = image.add_tag("v2", OCI_MANIFEST, &manifest_bytes(b"2"));
     let source = memory_source("registry.example/app:v1", image);
     assert_eq!(source.resolve().expect("an image").descriptor, first);
     let other = source.with_tag("v2");
@@ -162,7 +92,7 @@ fn an_image_that_does_not_exist_is_not_found() {
 #[test]
 fn a_malformed_manifest_is_named_in_the_error() {
     let mut image = MemoryImage::default();
-    let malformed = image.add_tag("latest", b"[]");
+    let malformed = image.add_tag("latest", OCI_MANIFEST, b"[]");
     let source = memory_source("registry.example/app", image);
     let error = source.resolve().map(drop).expect_err("malformed");
     assert_eq!(error.exit(), Exit::BadData);
@@ -238,7 +168,7 @@ fn a_copy_that_differs_from_its_descriptor_is_rejected() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut image = MemoryImage::default();
     let layer = Descriptor::of("", b"expected");
-    image.blobs.insert(layer.digest, b"damaged!".to_vec());
+    image.damage_blob(&layer, b"damaged!");
     let source = memory_source("registry.example/app", image);
     for reference in references_in(folder.path()) {
         let destination = open_destination(&reference);
