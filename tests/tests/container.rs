@@ -15,12 +15,13 @@ use soci_testkit::{
     workspace,
 };
 
-const TOOLS: [&str; 5] = [
+const TOOLS: [&str; 6] = [
     "soci-pull",
     "soci-plan",
     "soci-index",
     "soci-push",
     "soci-report",
+    "soci-prune",
 ];
 
 /// The tag of the image that the Dockerfile builds.

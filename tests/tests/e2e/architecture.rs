@@ -54,9 +54,10 @@ const NETWORK: &[&str] = &[
 ];
 
 #[test]
-fn soci_plan_and_soci_report_need_no_network() {
-    assert_independent("soci-plan", NETWORK);
-    assert_independent("soci-report", NETWORK);
+fn tools_without_a_registry_need_no_network() {
+    for package in ["soci-plan", "soci-report", "soci-prune"] {
+        assert_independent(package, NETWORK);
+    }
 }
 
 #[test]
@@ -101,6 +102,7 @@ fn no_tool_depends_on_another() {
         "soci-index",
         "soci-push",
         "soci-report",
+        "soci-prune",
     ];
     for tool in tools {
         let names = built_from(tool);
