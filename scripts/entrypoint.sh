@@ -18,9 +18,16 @@ Builds the SOCI index of each image REF and pushes it beside the image.
 END
 }
 
+# Prints an error in the format of the tools' messages, and exits.
 refuse() {
-  printf 'soci: %s\n' "$1" >&2
-  exit "${2:-2}"
+  local message=$1 status=${2:-2}
+  if [[ ${SOCI_LOG_FORMAT-} == json ]]; then
+    message=${message//\\/\\\\} message=${message//\"/\\\"} message=${message//[[:cntrl:]]/ }
+    printf '{"level":"error","tool":"soci","message":"%s","exit":%d}\n' "$message" "$status" >&2
+  else
+    printf 'soci: error: %s\n' "$message" >&2
+  fi
+  exit "$status"
 }
 
 # Prints the file or directory below $1 that keeps the AWS credentials from being read. Fails if
@@ -95,18 +102,14 @@ read_environment() {
   fi
 }
 
-# Runs a tool without input, and exits if the tool refuses its options: before any tool sends a
-# request. The message names the option, so that the error can name the variable that the user has
-# set.
+# Runs a tool without input, and exits if the tool refuses its options or a variable, whose name its
+# message begins with: before any tool sends a request.
 check_options() {
-  local message status=0 variable=
+  local message status=0
   message=$("$@" </dev/null 2>&1 >/dev/null) || status=$?
   ((status == 2)) || return 0
-  if [[ $message =~ --([a-z-]+) ]]; then
-    variable=${BASH_REMATCH[1]^^}
-    variable=SOCI_${variable//-/_}
-  fi
-  refuse "${variable:+$variable: }$message"
+  printf '%s\n' "$message" >&2
+  exit 2
 }
 
 # Exits with the first status of a stage that failed by itself. 66 (no input) and 141 (output

@@ -69,6 +69,7 @@ impl Tool for Args {
 
 /// Pulls the image of each line of stdin.
 fn pull_lines(io: &mut Io, puller: &Puller) -> Result<(), Failure> {
+    io.announce_input("references");
     let mut lines = 0_u64;
     while let Some(line) = io.read_line()? {
         lines += 1;

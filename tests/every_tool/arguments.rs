@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use soci_testkit::process::Sandbox;
+use serde_json::Value;
+use soci_testkit::process::{Finished, Sandbox};
 
 #[test]
 fn rejects_unknown_options_and_bad_values() {
@@ -23,6 +24,76 @@ fn rejects_unknown_options_and_bad_values() {
     let finished = tool().env("SOCI_LOG_FORMAT", "xml").run();
     finished.ends_with(2).says("xml");
     assert!(!sandbox.store().exists(), "a usage error makes no store");
+}
+
+/// Returns the one line that a tool has written to stderr, which must be an error in JSON.
+#[track_caller]
+fn json_error(finished: &Finished) -> Value {
+    let lines: Vec<&str> = finished.stderr.lines().collect();
+    let [line] = lines[..] else {
+        panic!("not one line: {}", finished.stderr)
+    };
+    let error: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    assert_eq!(error["level"], "error", "{line}");
+    assert_eq!(error["tool"], finished.name.as_str(), "{line}");
+    assert_eq!(error["exit"], 2, "{line}");
+    error
+}
+
+#[test]
+fn labels_usage_errors_and_points_to_the_help() {
+    let sandbox = Sandbox::new();
+    let tool = || crate::soci_tool(&sandbox);
+    for (tool, problem) in [
+        (tool().arg("--no-such-option"), "unknown option"),
+        (tool().args(["--log-format", "xml"]), "--log-format: "),
+        (tool().args(["--log-format"]), "--log-format: "),
+        (tool().args(["-q", "-v"]), "cannot be used with"),
+        (tool().args(["-q"]).env("SOCI_VERBOSE", "1"), "SOCI_VERBOSE"),
+        (tool().env("SOCI_LOG_FORMAT", "xml"), "SOCI_LOG_FORMAT: "),
+    ] {
+        let finished = tool.run().ends_with(2).says(problem);
+        let name = finished.name.clone();
+        let begins = format!("{name}: error: ");
+        assert!(finished.stderr.starts_with(&begins), "{}", finished.stderr);
+        let ends = format!("see {name} --help\n");
+        assert!(finished.stderr.ends_with(&ends), "{}", finished.stderr);
+        assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    }
+}
+
+/// An error in a variable is reported under the variable's name, unless the option overrides it.
+#[test]
+fn names_the_variable_whose_value_is_wrong() {
+    let sandbox = Sandbox::new();
+    let tool = || crate::soci_tool(&sandbox).env("SOCI_LOG_FORMAT", "json");
+    let finished = tool().env("SOCI_QUIET", "perhaps").run().ends_with(2);
+    let error = json_error(&finished);
+    assert_eq!(error["variable"], "SOCI_QUIET", "{error}");
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.starts_with("SOCI_QUIET: "), "{message}");
+    assert!(message.contains("`perhaps`"), "{message}");
+    let tool = tool().env("SOCI_LOG_FORMAT", "xml");
+    let finished = tool.args(["--log-format", "yaml"]).run();
+    finished.ends_with(2).says("error: --log-format: ");
+}
+
+#[test]
+fn prints_usage_errors_as_json() {
+    let sandbox = Sandbox::new();
+    let tool = || crate::soci_tool(&sandbox).arg("--no-such-option");
+    for tool in [
+        tool().env("SOCI_LOG_FORMAT", "json"),
+        tool().arg("--log-format=json"),
+        tool()
+            .args(["--log-format", "json"])
+            .env("SOCI_LOG_FORMAT", "text"),
+    ] {
+        let error = json_error(&tool.run().ends_with(2));
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains("--no-such-option"), "{message}");
+        assert!(error.get("variable").is_none(), "{error}");
+    }
 }
 
 #[test]

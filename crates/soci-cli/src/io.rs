@@ -1,11 +1,11 @@
 //! Documents on stdin and stdout.
 
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, IsTerminal as _, Read as _, Write};
 
 use soci_document::{Document, DocumentError, Exit, MAX_LINE};
 
 use crate::progress::Progress;
-use crate::{Failure, signals};
+use crate::{Failure, log, signals};
 
 /// The error for a document that cannot be written because the next stage closed the pipe.
 ///
@@ -39,6 +39,8 @@ pub struct Io {
     input: Box<dyn BufRead>,
     output: Box<dyn Write>,
     first_failure: Option<Exit>,
+    /// Whether the user types the input.
+    reads_terminal: bool,
 }
 
 impl Io {
@@ -49,6 +51,14 @@ impl Io {
             input: Box::new(io::stdin().lock()),
             output: Box::new(io::stdout().lock()),
             first_failure: None,
+            reads_terminal: io::stdin().is_terminal(),
+        }
+    }
+
+    /// Tells a user at a terminal that the tool waits for `what`, such as `documents`.
+    pub fn announce_input(&self, what: &str) {
+        if self.reads_terminal {
+            tracing::info!(target: log::NOTICE, "reading {what} from the terminal; see --help");
         }
     }
 
@@ -125,6 +135,7 @@ impl Io {
         &mut self,
         mut work: impl FnMut(Document, &Progress) -> Result<P, Failure>,
     ) -> Result<(), Failure> {
+        self.announce_input("documents");
         let mut seen = false;
         while let Some(line) = self.read_line()? {
             seen = true;

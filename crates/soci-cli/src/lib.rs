@@ -14,6 +14,7 @@ mod reference;
 mod run;
 mod signals;
 mod size;
+mod usage;
 mod workers;
 
 pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};

@@ -1,14 +1,18 @@
 //! The main function of every tool.
 
-use std::io::{ErrorKind, Write as _};
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use clap::Parser;
 use soci_document::Exit;
+use tracing::Level;
 
 use crate::io::Io;
+use crate::log::{Fields, LineFormat};
 use crate::progress::Progress;
+use crate::usage::{self, UsageError};
 use crate::{CommonArgs, Failure, log, signals};
 
 /// The arguments of a tool, and what the tool does with them.
@@ -27,18 +31,10 @@ pub trait Tool: Parser {
 
 /// Parses the command line, runs the tool, prints its failure, and returns its exit status.
 pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
-    let tool = match T::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let tool = match T::try_parse_from(&arguments) {
         Ok(tool) => tool,
-        Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
-            return ExitCode::from(match error.print() {
-                // `tool --help | head` succeeds although `head` closes the pipe early.
-                Err(failed) if code == 0 && failed.kind() != ErrorKind::BrokenPipe => {
-                    Exit::Io.code()
-                }
-                _ => code,
-            });
-        }
+        Err(error) => return end_before_run::<T>(name, &arguments, &error),
     };
     let quiet = tool.common_args().quiet;
     let progress = if quiet {
@@ -50,12 +46,15 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         return ExitCode::from(Exit::Internal.code());
     }
+    let format = LineFormat {
+        tool: name,
+        format: tool.common_args().log_format,
+    };
     panic::set_hook(Box::new(move |panic| {
-        // If stderr is closed as well, the exit status alone reports the bug.
-        drop(writeln!(
-            std::io::stderr(),
-            "{name}: error: internal error, please report it: {panic}"
-        ));
+        let panic = panic.to_string().replace('\n', " ");
+        let message = format!("internal error, please report it: {panic}");
+        let fields = Fields::new(message).with("exit", Some(Exit::Internal.code()));
+        log::write_line(format, Level::ERROR, fields);
     }));
     if let Err(error) = signals::handle_signals(progress.clone()) {
         // The tool works without, but a signal would leave temporary files behind.
@@ -70,6 +69,31 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
         Err(_) => Exit::Internal,
     };
     ExitCode::from(exit.code())
+}
+
+/// Prints the help or the version that was asked for, or else the error in the command line.
+fn end_before_run<T: Tool>(
+    name: &'static str,
+    arguments: &[OsString],
+    error: &clap::Error,
+) -> ExitCode {
+    if error.use_stderr() {
+        let format = LineFormat {
+            tool: name,
+            format: usage::requested_format(arguments),
+        };
+        let mut command = T::command();
+        // Fills in how the options are displayed.
+        command.build();
+        let usage = UsageError::new(error, &command, arguments);
+        log::write_line(format, Level::ERROR, usage.into_fields());
+        return ExitCode::from(Exit::Usage.code());
+    }
+    match error.print() {
+        // `tool --help | head` succeeds although `head` closes the pipe early.
+        Err(failed) if failed.kind() != ErrorKind::BrokenPipe => ExitCode::from(Exit::Io.code()),
+        _ => ExitCode::from(Exit::Done.code()),
+    }
 }
 
 /// Prints the failure of the whole run and returns the exit status. If the next stage closed the

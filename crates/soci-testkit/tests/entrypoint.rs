@@ -32,7 +32,7 @@ name=${0##*soci-}
 echo "$name: $*" >&2
 sleep="SLEEP_$name" status="STATUS_$name" tried="TRIED_$name" deaf="DEAF_$name"
 if [ /dev/stdin -ef /dev/null ] && [ /dev/stdout -ef /dev/null ]; then
-    echo "error: invalid value 'x' for '--span-size <SIZE>'" >&2
+    echo "soci-$name: error: SOCI_SPAN_SIZE: invalid value" >&2
     exit "${!tried:-66}"
 fi
 [ -z "${!deaf}" ] || trap '' TERM INT
@@ -71,7 +71,7 @@ fn assert_rejected(name: &str, value: &str) -> Finished {
         .arg("app:v1")
         .run()
         .ends_with(2)
-        .says(name);
+        .says(&format!("soci: error: {name}: "));
     assert!(
         !ended.stderr.contains("pull:"),
         "a request was made: {}",
@@ -165,7 +165,7 @@ fn rejects_options_that_a_tool_rejects_before_any_request() {
         let sandbox = sandbox();
         let entrypoint = entrypoint(&sandbox).env(&format!("TRIED_{stage}"), "2");
         let ended = entrypoint.arg("app:v1").run().ends_with(2);
-        let stderr = ended.says("soci: SOCI_SPAN_SIZE: ").says(stage).stderr;
+        let stderr = ended.says("error: SOCI_SPAN_SIZE: ").says(stage).stderr;
         assert!(!stderr.contains("app:v1"), "a request was made: {stderr}");
     }
 }
