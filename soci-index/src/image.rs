@@ -11,7 +11,7 @@ use soci_transport::parse_manifest;
 
 use crate::context::Context;
 use crate::conversion::convert_image;
-use crate::layers::{LayerBuilder, planned_layers};
+use crate::layers::{LayerBuilder, LayerKey, LayerOutcomes, planned_layers};
 use crate::soci_index::IndexWriter;
 use crate::strictness::check_layers;
 
@@ -52,10 +52,29 @@ pub(crate) fn index_image(
     };
     let timing = Timing {
         seconds: started.elapsed().as_secs_f64(),
-        bytes: layers.iter().map(|(_, layer)| layer.size).sum(),
+        ..count_bytes(&layers, &outcomes)
     };
     document.timing.insert("index".to_owned(), timing);
     Ok(document)
+}
+
+/// Returns how many bytes of layers were read, and how many were not because the ztoc of the layer,
+/// or that it can have none, was known.
+fn count_bytes(layers: &[(LayerKey, Descriptor)], outcomes: &LayerOutcomes) -> Timing {
+    let (mut bytes, mut reused) = (0_u64, 0_u64);
+    for (key, layer) in layers {
+        let is_reused = outcomes
+            .get(key)
+            .is_some_and(|found| found.reused.is_some());
+        let counted = if is_reused { &mut reused } else { &mut bytes };
+        // Sizes in a document may be wrong, so that their sum may exceed the type.
+        *counted = counted.saturating_add(layer.size);
+    }
+    Timing {
+        bytes,
+        reused: Some(reused),
+        ..Timing::default()
+    }
 }
 
 /// Returns the document of an image of which no manifest is indexed. If the image is converted

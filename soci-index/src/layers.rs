@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use soci_cli::{Failure, Progress, run_parallel};
-use soci_document::{Document, Exit, Plan};
+use soci_document::{Document, Exit, Plan, ReuseOrigin};
 use soci_oci::layer::LayerCompression;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source};
@@ -15,7 +15,7 @@ use soci_ztoc::Compression;
 use crate::cache::{CacheKey, ZtocCache};
 use crate::context::{Context, Reuse};
 use crate::layer::{LayerError, ZtocBuild};
-use crate::outcome::LayerOutcome;
+use crate::outcome::{LayerOutcome, LayerResult};
 use crate::priority::Priority;
 use crate::reuse::{Candidates, Search};
 
@@ -39,7 +39,7 @@ impl LayerKey {
 }
 
 /// The outcome of each layer.
-pub(crate) type LayerOutcomes = BTreeMap<LayerKey, LayerOutcome>;
+pub(crate) type LayerOutcomes = BTreeMap<LayerKey, LayerResult>;
 
 /// Returns the layers to index, each once, in the order in which they are started: the largest
 /// first, since it takes the longest.
@@ -136,7 +136,8 @@ impl<'a> LayerBuilder<'a> {
                 }
                 LayerOutcome::Skipped(skipped) => skipped.warn(key.digest),
             }
-            outcomes.insert(key, outcome);
+            let reused = Some(ReuseOrigin::Store);
+            outcomes.insert(key, LayerResult { outcome, reused });
         }
         Ok(outcomes)
     }
@@ -161,21 +162,27 @@ impl<'a> LayerBuilder<'a> {
         candidates: &Candidates,
         priority: Priority,
         stop: &AtomicBool,
-    ) -> Result<LayerOutcome, Failure> {
+    ) -> Result<LayerResult, Failure> {
         let store = &self.context.store;
         let key = self.cache_key(layer);
-        let outcome = match candidates.reuse(layer, &key, store)? {
-            Some(ztoc) => LayerOutcome::Ztoc(ztoc),
-            None => self.build(&ZtocBuild {
-                layer,
-                key: &key,
-                priority,
-                store,
-                stop,
-            })?,
+        let result = match candidates.reuse(layer, &key, store)? {
+            Some(ztoc) => LayerResult {
+                outcome: LayerOutcome::Ztoc(ztoc),
+                reused: Some(ReuseOrigin::SociIndex),
+            },
+            None => LayerResult {
+                outcome: self.build(&ZtocBuild {
+                    layer,
+                    key: &key,
+                    priority,
+                    store,
+                    stop,
+                })?,
+                reused: None,
+            },
         };
-        ZtocCache::new(store).insert(&key, &outcome);
-        Ok(outcome)
+        ZtocCache::new(store).insert(&key, &result.outcome);
+        Ok(result)
     }
 
     /// Builds the ztoc of a layer. A layer that arrives damaged over a network is read once more,

@@ -3,8 +3,16 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use soci_document::UnindexableReason;
+use soci_document::{ReuseOrigin, UnindexableReason};
 use soci_oci::Digest;
+
+/// The outcome of a layer, and where it comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LayerResult {
+    pub(crate) outcome: LayerOutcome,
+    /// Where the outcome comes from, if the layer was not read.
+    pub(crate) reused: Option<ReuseOrigin>,
+}
 
 /// What came of a layer that was to be indexed. The cache keeps it as JSON.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

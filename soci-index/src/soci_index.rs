@@ -47,20 +47,22 @@ impl IndexWriter<'_> {
     fn enter_ztocs(&self, entry: &mut ManifestEntry) -> Result<Vec<Descriptor>, Failure> {
         let mut ztocs = Vec::new();
         for layer in entry.layers.iter_mut().filter(|layer| layer.is_planned()) {
-            match self.outcomes.get(&LayerKey::of(&layer.descriptor)) {
-                Some(LayerOutcome::Ztoc(stored)) => {
+            let Some(result) = self.outcomes.get(&LayerKey::of(&layer.descriptor)) else {
+                let message = format!("layer `{}` was not built", layer.descriptor.digest);
+                return Err(Failure::message(Exit::Internal, message));
+            };
+            match &result.outcome {
+                LayerOutcome::Ztoc(stored) => {
                     let ztoc = self.describe_ztoc(&layer.descriptor, stored);
                     ztocs.push(ztoc.clone());
                     layer.ztoc = Indexing::Done(ztoc);
+                    layer.reused = result.reused;
                     layer.skipped = None;
                 }
-                Some(LayerOutcome::Skipped(skipped)) => {
+                LayerOutcome::Skipped(skipped) => {
                     layer.ztoc = Indexing::Empty;
+                    layer.reused = None;
                     layer.skipped = Some(skipped.reason);
-                }
-                None => {
-                    let message = format!("layer `{}` was not built", layer.descriptor.digest);
-                    return Err(Failure::message(Exit::Internal, message));
                 }
             }
         }

@@ -24,7 +24,7 @@ pub(crate) fn check_layers(
     }
     let mut malformed = Vec::new();
     for (key, layer) in layers {
-        if let Some(LayerOutcome::Skipped(skipped)) = outcomes.get(key)
+        if let Some(LayerOutcome::Skipped(skipped)) = outcomes.get(key).map(|found| &found.outcome)
             && skipped.reason.is_malformed()
         {
             malformed.push((layer, skipped));

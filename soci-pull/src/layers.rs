@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use soci_cli::Failure;
-use soci_document::{Document, LayerEntry, ManifestEntry, Timing};
+use soci_document::{Document, LayerEntry, ManifestEntry};
 use soci_layout::LayoutError;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source, TransportError};
@@ -28,10 +28,7 @@ impl Puller {
             tracing::info!(layer = %layer.digest, bytes = layer.size, "stored");
             bytes += layer.size;
         }
-        let timing = document.timing.entry("pull".to_owned()).or_insert(Timing {
-            seconds: 0.0,
-            bytes: 0,
-        });
+        let timing = document.timing.entry("pull".to_owned()).or_default();
         timing.seconds += started.elapsed().as_secs_f64();
         timing.bytes += bytes;
         Ok(())

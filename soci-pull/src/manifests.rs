@@ -257,7 +257,7 @@ impl<'a> ManifestFetcher<'a> {
     }
 
     /// Completes the entry of an image manifest: stores the configuration, sets the platform if the
-    /// descriptor does not name it, and marks foreign layers that the source does not hold. The
+    /// descriptor has none, and marks foreign layers that the source does not hold. The
     /// entry of an artifact stays as it is.
     fn complete_image(
         &mut self,
@@ -276,9 +276,7 @@ impl<'a> ManifestFetcher<'a> {
         }
         if let Some(config) = &manifest.config {
             let platform = self.fetch_config(config)?;
-            if entry.descriptor.platform.is_none() {
-                entry.platform = Some(platform);
-            }
+            entry.platform.get_or_insert(platform);
         }
         Ok(())
     }

@@ -77,6 +77,7 @@ impl Puller {
         let timing = Timing {
             seconds: started.elapsed().as_secs_f64(),
             bytes: bytes.len() as u64 + fetcher.bytes_read(),
+            ..Timing::default()
         };
         tracing::info!(
             image = image.as_str(),

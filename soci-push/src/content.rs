@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use soci_cli::Failure;
-use soci_document::{Document, Exit, Indexing, ManifestEntry};
+use soci_document::{Document, Exit, IndexVersion, Indexing, ManifestEntry, PushedIndex};
 use soci_layout::Layout;
 use soci_oci::manifest::{MANIFEST_LIMIT, MAX_INDEX_DEPTH, Root};
 use soci_oci::media_type::{SOCI_INDEX_V1, is_index, is_manifest};
 use soci_oci::soci::CONFIG;
-use soci_oci::{Descriptor, Digest, layer};
+use soci_oci::{Descriptor, Digest, Platform, layer};
 use soci_transport::{Source, parse_manifest};
 
 use crate::targets::Targets;
@@ -21,6 +21,9 @@ pub(crate) struct Content {
     pub(crate) manifests: Vec<Manifest>,
     /// The SOCI indexes of version 1.
     pub(crate) referrers: Vec<Referrer>,
+    /// The SOCI indexes of version 2, those of earlier runs included. They are among `manifests`,
+    /// unless an earlier run has pushed them.
+    pub(crate) version_2: Vec<PushedIndex>,
     /// The manifest or image index that the tags name. Absent if the plan asks for no converted
     /// image, and the user for no tag.
     pub(crate) tagged: Option<Manifest>,
@@ -49,6 +52,28 @@ pub(crate) struct Referrer {
     /// The image manifest.
     pub(crate) subject: Descriptor,
     pub(crate) index: Manifest,
+    /// The platform of the image manifest, if it is known.
+    pub(crate) platform: Option<Platform>,
+}
+
+/// Returns what the document says of the SOCI indexes of version 2 of an image that earlier runs
+/// have made.
+pub(crate) fn earlier_indexes(document: &Document) -> Vec<PushedIndex> {
+    let converted = document.manifests.iter();
+    let converted = converted.filter(|entry| !entry.is_planned());
+    let describe = |entry: &ManifestEntry| {
+        let soci_index = entry.soci_index.as_ref()?;
+        Some(describe_version_2(soci_index, entry))
+    };
+    converted.filter_map(describe).collect()
+}
+
+fn describe_version_2(index: &Descriptor, entry: &ManifestEntry) -> PushedIndex {
+    PushedIndex {
+        version: IndexVersion::V2,
+        digest: index.digest,
+        platform: entry.platform().cloned(),
+    }
 }
 
 /// Gathers what is pushed for `document` from the store. If the destination is not where the image
@@ -85,6 +110,7 @@ impl Gatherer<'_> {
         for entry in &document.manifests {
             self.add_soci_indexes(entry)?;
         }
+        self.content.version_2.extend(earlier_indexes(document));
         let tagged = match &document.converted {
             Indexing::Pending if tags.is_empty() => None,
             Indexing::Done(converted) => Some(converted),
@@ -130,18 +156,20 @@ impl Gatherer<'_> {
             let blobs = manifest.layers().iter().chain(&manifest.config);
             self.index_blobs
                 .extend(blobs.map(|blob| (blob.digest, blob.clone())));
-            match &manifest.subject {
-                Some(subject) => {
-                    let mut descriptor = index.clone();
-                    descriptor.artifact_type = Some(SOCI_INDEX_V1.to_owned());
-                    descriptor.annotations.clone_from(&manifest.annotations);
-                    self.content.referrers.push(Referrer {
-                        subject: subject.clone(),
-                        index: Manifest { descriptor, bytes },
-                    });
-                }
-                None => self.add_manifest(index, bytes),
-            }
+            let Some(subject) = &manifest.subject else {
+                self.add_manifest(index, bytes);
+                let version_2 = describe_version_2(index, entry);
+                self.content.version_2.push(version_2);
+                continue;
+            };
+            let mut descriptor = index.clone();
+            descriptor.artifact_type = Some(SOCI_INDEX_V1.to_owned());
+            descriptor.annotations.clone_from(&manifest.annotations);
+            self.content.referrers.push(Referrer {
+                subject: subject.clone(),
+                index: Manifest { descriptor, bytes },
+                platform: entry.platform().cloned(),
+            });
         }
         Ok(())
     }

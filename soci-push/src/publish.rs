@@ -5,18 +5,20 @@
 //! does not keep the other from the registry.
 
 use soci_cli::Failure;
-use soci_document::{Exit, ReferrersVia};
-use soci_oci::Reference;
+use soci_document::{Exit, IndexVersion, PushedIndex, PushedTag, ReferrersVia};
+use soci_oci::{Digest, Reference};
 
 use crate::content::{Content, Manifest};
-use crate::referrers::{ExistingIndex, push_referrer};
+use crate::referrers::{ExistingIndex, ReferrerOutcome, push_referrer};
 use crate::targets::Targets;
 use crate::uploader::Uploader;
 
 /// What was published of one image, and what failed.
 pub(crate) struct Published {
-    /// The tags that name the image now, each as a full reference.
-    pub(crate) tags: Vec<String>,
+    /// The tags that name the image now.
+    pub(crate) tags: Vec<PushedTag>,
+    /// The SOCI indexes of the image that the destination holds now.
+    pub(crate) indexes: Vec<PushedIndex>,
     /// How readers find the SOCI indexes of version 1.
     pub(crate) referrers: ReferrersVia,
     /// Whether a tag, an image without tags or a SOCI index of version 1 was published, or none was
@@ -35,6 +37,7 @@ pub(crate) fn publish(
 ) -> Published {
     let mut published = Published {
         tags: Vec::new(),
+        indexes: Vec::new(),
         referrers: ReferrersVia::None,
         is_useful: content.tagged.is_none() && content.referrers.is_empty(),
         failures: Vec::new(),
@@ -76,15 +79,29 @@ impl Published {
     ) -> Result<(), Failure> {
         let tagged = content.tagged.as_ref();
         let digest = tagged.map(|manifest| manifest.descriptor.digest);
+        let is_uploaded = |index: &&PushedIndex| {
+            let mut manifests = content.manifests.iter();
+            !manifests.any(|manifest| manifest.descriptor.digest == index.digest)
+        };
+        let earlier = content.version_2.iter().filter(is_uploaded);
+        self.indexes.extend(earlier.cloned());
         for manifest in &content.manifests {
             if digest != Some(manifest.descriptor.digest) {
                 uploader.upload_manifest(manifest)?;
+                self.enter_version_2(content, manifest.descriptor.digest);
             }
         }
         match tagged {
             Some(tagged) => self.set_tags(uploader, tagged, targets),
             None => Ok(()),
         }
+    }
+
+    /// Enters a manifest that was uploaded, if it is a SOCI index of version 2.
+    fn enter_version_2(&mut self, content: &Content, digest: Digest) {
+        let mut version_2 = content.version_2.iter();
+        let entered = version_2.find(|index| index.digest == digest);
+        self.indexes.extend(entered.cloned());
     }
 
     /// Uploads the image that is tagged, and points each tag to it.
@@ -111,7 +128,10 @@ impl Published {
             let expected = is_own.then_some(targets.image);
             match uploader.set_tag(tag, tagged, expected) {
                 Ok(()) => {
-                    self.tags.push(targets.full_tag(tag));
+                    self.tags.push(PushedTag {
+                        tag: targets.full_tag(tag),
+                        digest: Some(tagged.descriptor.digest),
+                    });
                     self.is_useful = true;
                 }
                 Err(failure) if is_local(&failure) => return Err(failure),
@@ -130,9 +150,15 @@ impl Published {
     ) {
         for referrer in &content.referrers {
             match push_referrer(uploader, referrer, existing) {
-                Ok(via) => {
+                Ok(ReferrerOutcome::LeftOut) => self.is_useful = true,
+                Ok(ReferrerOutcome::Pushed { via }) => {
                     self.referrers = via.unwrap_or(self.referrers);
                     self.is_useful = true;
+                    self.indexes.push(PushedIndex {
+                        version: IndexVersion::V1,
+                        digest: referrer.index.descriptor.digest,
+                        platform: referrer.platform.clone(),
+                    });
                 }
                 Err(failure) if is_local(&failure) => self.failures.push(failure),
                 Err(failure) => self.failures.push(explain_version_2(failure, &self.tags)),
@@ -147,7 +173,7 @@ fn is_local(failure: &Failure) -> bool {
 }
 
 /// Adds to a failure of version 1 what was published nevertheless, and the way out.
-fn explain_version_2(failure: Failure, tags: &[String]) -> Failure {
+fn explain_version_2(failure: Failure, tags: &[PushedTag]) -> Failure {
     let way_out =
         "version 2 needs no referrers: leave out version 1 with `soci-plan --index-version v2`";
     let hint = match &failure.hint {
@@ -156,7 +182,10 @@ fn explain_version_2(failure: Failure, tags: &[String]) -> Failure {
     };
     let hint = match tags {
         [] => hint,
-        tags => format!("{} is complete; {hint}", tags.join(", ")),
+        tags => {
+            let names: Vec<&str> = tags.iter().map(|tag| tag.tag.as_str()).collect();
+            format!("{} is complete; {hint}", names.join(", "))
+        }
     };
     failure
         .context("cannot publish the SOCI index of version 1")

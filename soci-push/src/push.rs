@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use soci_cli::{Failure, Processed, Progress};
-use soci_document::{Document, Exit, Push, ReferrersVia, Timing};
+use soci_document::{Document, Exit, Push, PushedTag, ReferrersVia, Timing};
 use soci_layout::Layout;
 use soci_oci::Reference;
 use soci_transport::{Destination, Session, Source};
 
 use crate::claims::{Claim, Claims};
-use crate::content::{BlobSet, gather};
+use crate::content::{BlobSet, earlier_indexes, gather};
 use crate::publish::publish;
 use crate::referrers::ExistingIndex;
 use crate::tags::{KnownTags, TagNaming, parse_destination};
@@ -57,6 +57,7 @@ impl Pusher {
         let push = Push {
             repository: targets.repository(),
             tags: published.tags,
+            indexes: published.indexes,
             referrers: published.referrers,
             uploaded: counts.uploaded.into_inner(),
             existing: counts.existing.into_inner(),
@@ -125,10 +126,18 @@ impl Pusher {
         targets: &Targets,
         started: Instant,
     ) -> Processed {
-        let tags = targets.kept_tag.iter();
+        let kept = |tag: &String| PushedTag {
+            tag: targets.full_tag(tag),
+            digest: Some(targets.image),
+        };
         let push = Push {
             repository: targets.repository(),
-            tags: tags.map(|tag| targets.full_tag(tag)).collect(),
+            tags: targets.kept_tag.iter().map(kept).collect(),
+            indexes: if targets.source.is_some() {
+                Vec::new()
+            } else {
+                earlier_indexes(&document)
+            },
             referrers: ReferrersVia::None,
             uploaded: 0,
             existing: 0,
@@ -207,6 +216,7 @@ fn record(document: &mut Document, push: Push, started: Instant) {
     let timing = Timing {
         seconds: started.elapsed().as_secs_f64(),
         bytes: push.bytes,
+        ..Timing::default()
     };
     document.push = Some(push);
     document.timing.insert("push".to_owned(), timing);

@@ -21,14 +21,25 @@ pub(crate) enum ExistingIndex {
     Allow,
 }
 
-/// Pushes a SOCI index of version 1 and lists it as a referrer of its image manifest. Returns how
-/// readers find it, or `None` if nothing was written.
+/// What came of a SOCI index of version 1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ReferrerOutcome {
+    /// The image has another index of version 1, which was left as it is.
+    LeftOut,
+    /// The destination holds the index.
+    Pushed {
+        /// How readers find the index. `None` in a dry run.
+        via: Option<ReferrersVia>,
+    },
+}
+
+/// Pushes a SOCI index of version 1 and lists it as a referrer of its image manifest.
 pub(crate) fn push_referrer(
     uploader: &Uploader<'_>,
     referrer: &Referrer,
     existing: ExistingIndex,
-) -> Result<Option<ReferrersVia>, Failure> {
-    let Referrer { subject, index } = referrer;
+) -> Result<ReferrerOutcome, Failure> {
+    let Referrer { subject, index, .. } = referrer;
     let mut listed = None;
     if existing == ExistingIndex::Skip {
         listed = list_indexes(uploader, subject).map_err(|failure| {
@@ -36,7 +47,7 @@ pub(crate) fn push_referrer(
         })?;
         if let Some(other) = find_existing(uploader, listed.as_ref(), index)? {
             warn_of_existing(subject, other, "left as it is");
-            return Ok(None);
+            return Ok(ReferrerOutcome::LeftOut);
         }
     }
     let put = uploader.upload_manifest(index)?;
@@ -62,9 +73,10 @@ pub(crate) fn push_referrer(
     }
     // An index that existed already may be missing from the list in the fallback tag.
     let put = put.unwrap_or(PutOutcome::Stored);
-    uploader
+    let via = uploader
         .add_referrer(subject.digest, index, put, listed)
-        .map_err(|error| unlisted(error.into()))
+        .map_err(|error| unlisted(error.into()))?;
+    Ok(ReferrerOutcome::Pushed { via })
 }
 
 /// Lists the SOCI indexes of version 1 of an image manifest.

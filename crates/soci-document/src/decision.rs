@@ -94,6 +94,16 @@ pub enum UnindexableReason {
     UnreadableBySnapshotter,
 }
 
+/// Where a ztoc comes from that was not built from its layer.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReuseOrigin {
+    /// A SOCI index of the image, or of an image that the plan names in `reuseFrom`.
+    SociIndex,
+    /// The store: an earlier run has built or copied it.
+    Store,
+}
+
 impl UnindexableReason {
     /// Returns whether the layer is not what its media type says, so that the builder of the image
     /// is at fault. `soci-index --strict` refuses such layers.
@@ -115,7 +125,7 @@ macro_rules! display_as_in_json {
         }
     )*};
 }
-display_as_in_json!(LayerReason, ManifestReason, UnindexableReason);
+display_as_in_json!(LayerReason, ManifestReason, ReuseOrigin, UnindexableReason);
 
 #[cfg(test)]
 mod tests {

@@ -8,22 +8,28 @@ mod decision;
 mod duplicate_keys;
 mod exit;
 mod explanation;
+mod human_size;
 mod image;
 mod indexing;
 mod lines;
 mod model;
+mod push;
 mod schema;
+mod summary;
 
 pub use decision::{
-    LayerDecision, LayerReason, ManifestDecision, ManifestReason, UnindexableReason,
+    LayerDecision, LayerReason, ManifestDecision, ManifestReason, ReuseOrigin, UnindexableReason,
 };
 pub use exit::{Classify, Exit};
 pub use explanation::Explanation;
+pub use human_size::{HumanSize, HumanSizes};
 pub use image::ImageReference;
 pub use indexing::Indexing;
 pub use lines::{DocumentError, MAX_LINE};
 pub use model::{
-    Document, IndexVersions, Indexes, LayerEntry, ManifestEntry, Optimization, Plan, Push,
-    ReferrersVia, Timing, UnknownFields, VERSION,
+    Document, IndexVersions, Indexes, LayerEntry, ManifestEntry, Optimization, Plan, Timing,
+    UnknownFields, VERSION,
 };
+pub use push::{IndexVersion, Push, PushedIndex, PushedTag, ReferrersVia};
 pub use schema::json_schema;
+pub use summary::{LayerTotal, SkipReason, SkippedLayers, Stage, Summary};

@@ -51,7 +51,8 @@ struct Header {
 }
 
 impl Document {
-    /// Parses one line.
+    /// Parses one line. Fields that documents of earlier releases lack are set if their values are
+    /// known.
     ///
     /// # Errors
     ///
@@ -83,7 +84,9 @@ impl Document {
             }
             _ => {}
         }
-        serde_json::from_slice(line).map_err(DocumentError::Field)
+        let mut document: Self = serde_json::from_slice(line).map_err(DocumentError::Field)?;
+        document.complete();
+        Ok(document)
     }
 
     /// Returns the document as one line, with the newline.

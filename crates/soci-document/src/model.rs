@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use soci_oci::{Descriptor, Platform};
 
-use crate::{ImageReference, Indexing, LayerDecision, ManifestDecision, UnindexableReason};
+use crate::{
+    ImageReference, Indexing, LayerDecision, ManifestDecision, Push, ReuseOrigin, UnindexableReason,
+};
 
 /// The version of the document that this release reads and writes.
 pub const VERSION: u64 = 1;
@@ -49,7 +51,8 @@ pub struct Document {
     /// What was pushed. Set by `soci-push`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<Push>,
-    /// How long each stage took, and how many bytes it read or wrote.
+    /// How long each stage took, how many bytes it read or wrote, and how many it did not have to
+    /// read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timing: BTreeMap<String, Timing>,
     /// Fields that this release does not know.
@@ -69,6 +72,26 @@ impl Document {
         self.manifests
             .iter()
             .any(|entry| entry.soci_index.is_some() && !entry.is_planned())
+    }
+
+    /// Returns what the tags of the pushed image name: the converted image, or else the image
+    /// itself.
+    pub fn tagged(&self) -> &Descriptor {
+        self.converted.as_done().unwrap_or(&self.root)
+    }
+
+    /// Sets the fields that documents of earlier releases lack although their values are known: the
+    /// platform of each manifest that an index lists, and the digests that tags name.
+    pub(crate) fn complete(&mut self) {
+        for entry in &mut self.manifests {
+            if entry.platform.is_none() {
+                entry.platform.clone_from(&entry.descriptor.platform);
+            }
+        }
+        let tagged = self.tagged().digest;
+        for tag in self.push.iter_mut().flat_map(|push| &mut push.tags) {
+            tag.digest.get_or_insert(tagged);
+        }
     }
 }
 
@@ -137,7 +160,8 @@ pub enum Optimization {
 pub struct ManifestEntry {
     /// The manifest, as the image's index describes it.
     pub descriptor: Descriptor,
-    /// The platform that the configuration names, if the descriptor names none.
+    /// The platform: that of the descriptor, or else the one that the configuration names. Set by
+    /// `soci-pull`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// The configuration. Absent if the manifest was not fetched.
@@ -175,8 +199,8 @@ impl ManifestEntry {
     /// Returns the entry of a manifest that was not fetched.
     pub fn new(descriptor: Descriptor) -> Self {
         Self {
+            platform: descriptor.platform.clone(),
             descriptor,
-            platform: None,
             config: None,
             artifact_type: None,
             missing: false,
@@ -191,7 +215,7 @@ impl ManifestEntry {
 
     /// Returns the platform: that of the descriptor, or else that of the configuration.
     pub fn platform(&self) -> Option<&Platform> {
-        self.descriptor.platform.as_ref().or(self.platform.as_ref())
+        self.platform.as_ref().or(self.descriptor.platform.as_ref())
     }
 
     /// Returns the platform under which a converted image lists the SOCI index: the one that the
@@ -231,6 +255,10 @@ pub struct LayerEntry {
     #[serde(default, skip_serializing_if = "Indexing::is_pending")]
     #[schemars(with = "Option<Descriptor>")]
     pub ztoc: Indexing<Descriptor>,
+    /// Where the ztoc comes from, if it was not built from the layer in this run. Set by
+    /// `soci-index`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<ReuseOrigin>,
     /// Why a planned layer has no ztoc. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<UnindexableReason>,
@@ -248,6 +276,7 @@ impl LayerEntry {
             covered: None,
             plan: None,
             ztoc: Indexing::Pending,
+            reused: None,
             skipped: None,
             unknown_fields: UnknownFields::new(),
         }
@@ -270,47 +299,16 @@ pub struct Indexes {
     pub v2: Option<Descriptor>,
 }
 
-/// What was pushed.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Push {
-    /// The destination: a repository, a layout or an archive.
-    pub repository: String,
-    /// The tags that were set, or that an unchanged image keeps, each as a full reference.
-    pub tags: Vec<String>,
-    /// How readers find a version 1 index in the destination.
-    pub referrers: ReferrersVia,
-    /// How many blobs and manifests were uploaded.
-    pub uploaded: u64,
-    /// How many blobs and manifests the destination already held.
-    pub existing: u64,
-    /// How many bytes were uploaded.
-    pub bytes: u64,
-    /// `true` if this was a dry run, which writes nothing.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub dry_run: bool,
-}
-
-/// How a registry or layout lists the referrers of a manifest (OCI distribution-spec, "Listing
-/// Referrers").
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReferrersVia {
-    /// By the referrers API. A layout lists referrers in its `index.json`, which counts as the API.
-    Api,
-    /// There is no list.
-    None,
-    /// By an index under the fallback tag `sha256-<hex>`.
-    Tag,
-}
-
-/// How long a stage took.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+/// How long a stage took, and what it read or wrote.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Timing {
     /// Wall-clock time in seconds.
     pub seconds: f64,
-    /// Bytes read or written.
+    /// Bytes read by `soci-pull` and `soci-index`, or written by `soci-push`.
     pub bytes: u64,
+    /// Bytes of layers that were not read, because their ztocs were reused. Set by `soci-index`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<u64>,
 }
 
 /// Returns whether a flag is not set, so that it is not written.
@@ -318,6 +316,6 @@ pub struct Timing {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
-const fn is_false(flag: &bool) -> bool {
+pub(crate) const fn is_false(flag: &bool) -> bool {
     !*flag
 }

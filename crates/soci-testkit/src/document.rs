@@ -136,13 +136,15 @@ impl<'a> DocumentBuilder<'a> {
         let layers: Vec<Value> = layers.map(|layer| json!({"descriptor": layer})).collect();
         let mut entry = json!({"descriptor": descriptor});
         let platform = self.copy(source, config);
-        if descriptor["platform"].is_null() {
+        entry["platform"] = if descriptor["platform"].is_null() {
             let fields = ["architecture", "os", "variant"].into_iter();
             let fields = fields.filter(|field| !platform[field].is_null());
-            entry["platform"] = fields
+            fields
                 .map(|field| (field.to_owned(), platform[field].clone()))
-                .collect();
-        }
+                .collect()
+        } else {
+            descriptor["platform"].clone()
+        };
         entry["config"] = config.clone();
         entry["layers"] = layers.into();
         entry
@@ -194,7 +196,7 @@ impl<'a> DocumentBuilder<'a> {
             }
         }
         document["converted"] = self.write_json(&format!("{OCI}.index.v1+json"), &converted);
-        document["timing"]["index"] = json!({"seconds": 0.5, "bytes": 1});
+        document["timing"]["index"] = json!({"seconds": 0.5, "bytes": 1, "reused": 0});
         document
     }
 
@@ -283,6 +285,33 @@ impl<'a> DocumentBuilder<'a> {
     }
 }
 
+/// Returns the names of the tags that `soci-push` set, as a JSON array. Asserts that each has the
+/// digest of the converted image, or else that of the image itself.
+#[track_caller]
+pub fn tag_names(document: &Value) -> Value {
+    let converted = &document["converted"]["digest"];
+    let tagged = match converted {
+        Value::Null => &document["root"]["digest"],
+        converted => converted,
+    };
+    let tags = document["push"]["tags"].as_array().expect("tags");
+    let name = |tag: &Value| {
+        assert_eq!(&tag["digest"], tagged, "{document}");
+        tag["tag"].clone()
+    };
+    tags.iter().map(name).collect()
+}
+
+/// Removes the fields that say where ztocs come from, which depend on what existed before.
+pub fn remove_reuse(document: &mut Value) {
+    for entry in entries(document) {
+        let layers = entry["layers"].as_array_mut();
+        for layer in layers.into_iter().flatten() {
+            layer.as_object_mut().expect("a layer").remove("reused");
+        }
+    }
+}
+
 fn line(document: &Value) -> Vec<u8> {
     format!("{document}\n").into_bytes()
 }
@@ -292,13 +321,7 @@ fn entries(document: &mut Value) -> &mut Vec<Value> {
 }
 
 fn platform_of(entry: &Value) -> Value {
-    let listed = &entry["descriptor"]["platform"];
-    let platform = if listed.is_null() {
-        &entry["platform"]
-    } else {
-        listed
-    };
-    platform.clone()
+    entry["platform"].clone()
 }
 
 /// Returns a platform as `os/architecture[/variant]`.

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use soci_testkit::{
+    document::remove_reuse,
     faulty::Faulty,
     golden,
     image::{self, Image, Layer, noise, random_layer},
@@ -245,7 +246,16 @@ fn remembers_why_a_layer_was_skipped() {
         std::fs::remove_file(blob_file(&layout, &json!(digest))).expect("a layer");
         let second = planned.tool().run();
         assert_skipped(&second, &odd);
-        let [first, second] = [first, second].map(|finished| only_document(&finished));
+        let [mut first, mut second] = [first, second].map(|finished| only_document(&finished));
+        assert_eq!(first["timing"]["index"]["reused"], 0);
+        let layers = second["manifests"][0]["layers"].as_array();
+        let sizes = layers.expect("layers").iter();
+        let sizes = sizes.map(|layer| layer["descriptor"]["size"].as_u64());
+        assert_eq!(second["timing"]["index"]["bytes"], 0);
+        assert_eq!(second["timing"]["index"]["reused"].as_u64(), sizes.sum());
+        assert_eq!(second["manifests"][0]["layers"][0]["reused"], "store");
+        remove_reuse(&mut first);
+        remove_reuse(&mut second);
         assert_eq!(first["manifests"], second["manifests"]);
         planned.assert_refused(planned.tool().arg("--strict"), &odd);
         planned.assert_refused(planned.tool().env("SOCI_STRICT", "true"), &odd);

@@ -77,7 +77,7 @@ def check_index(repository: Repository, digest: str, indexed: list[dict], subjec
 
 def check_converted(repository: Repository, document: dict, layers: list[dict]) -> str | None:
     """Checks the image under the new tag, and returns the digest of its SOCI index, if it has one."""
-    tag = document["push"]["tags"][0].rsplit(":", 1)[1]
+    tag = document["push"]["tags"][0]["tag"].rsplit(":", 1)[1]
     root = repository.read("manifests", tag)
     pushed = document.get("converted") or document["root"]
     require(f"sha256:{hashlib.sha256(root).hexdigest()}" == pushed["digest"], f"tag {tag} is not {pushed['digest']}")

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::json;
 use soci_testkit::{
+    document::tag_names,
     image::{self, Image},
     moto::Moto,
     namespace,
@@ -87,10 +88,8 @@ fn gets_a_token_for_the_region_in_the_host_name() {
         let secrets = [PASSWORD, TOKEN, SECRET_KEY];
         assert_secret(&sandbox, &[said.as_bytes(), run.stdout()], &secrets);
         let document = run.succeeds_for_one();
-        assert_eq!(
-            document["push"]["tags"],
-            json!([format!("{ECR}/app:v1-soci")])
-        );
+        let tag = format!("{ECR}/app:v1-soci");
+        assert_eq!(tag_names(&document), json!([tag]));
         let heard = tap.received();
         assert!(heard.contains("GetAuthorizationToken"), "{heard}");
         assert!(heard.contains("/eu-west-1/ecr/aws4_request"), "{heard}");

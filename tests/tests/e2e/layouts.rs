@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use soci_testkit::{
+    document::tag_names,
     image::{self, Image, Layer},
     process::{Sandbox, Tool},
 };
@@ -75,7 +76,7 @@ fn pushes_to_the_source_layout() {
         "the original stays"
     );
     assert_eq!(document["push"]["repository"], "oci:image");
-    assert_eq!(document["push"]["tags"], json!(["oci:image:latest-soci"]));
+    assert_eq!(tag_names(&document), json!(["oci:image:latest-soci"]));
     let source = format!("oci:{}:latest-soci", folder.display());
     let target = format!("oci:{}", sandbox.path().join("copy").display());
     skopeo(&sandbox, &["copy", "--all", &source, &target]).succeeds();
@@ -161,7 +162,9 @@ fn a_layout_and_an_archive_give_the_same_bytes() {
     archive(&sandbox);
     let documents = ["oci:image", "oci-archive:image.tar"].map(|reference| {
         let stages = Stages::of(&sandbox, &[reference]).push(&["--to", "oci:out:x"]);
-        stages.run_with(without_network).succeeds_for_one()
+        // Otherwise, the second run takes the ztocs from the store.
+        let run = stages.run_with(|tool| without_network(tool).env("SOCI_FORCE", "true"));
+        run.succeeds_for_one()
     });
     assert_eq!(documents[0]["converted"], documents[1]["converted"]);
     assert_eq!(documents[0]["manifests"], documents[1]["manifests"]);

@@ -6,6 +6,7 @@ mod several;
 
 use serde_json::Value;
 use soci_testkit::{
+    document::tag_names,
     image::{self, Format, Image, Layer},
     process::Sandbox,
     registry::Registry,
@@ -34,6 +35,23 @@ fn publish(registry: &Registry, images: &[Image]) -> Value {
     let root = image::write_layout(&sandbox.path().join("image"), images);
     registry.push(&sandbox.path().join("image"), "app:v1");
     root
+}
+
+/// Asserts that the record of the push names the SOCI indexes of each platform, those of version 2
+/// first.
+#[track_caller]
+fn assert_indexes(document: &Value) {
+    let planned = |entry: &&Value| entry["plan"]["action"] == "index";
+    let mut expected = Vec::new();
+    for version in ["v2", "v1"] {
+        for entry in array(&document["manifests"]).iter().filter(planned) {
+            expected.push(
+                serde_json::json!({"version": version, "platform": entry["platform"],
+                "digest": entry["index"][version]["digest"]}),
+            );
+        }
+    }
+    assert_eq!(document["push"]["indexes"], Value::Array(expected));
 }
 
 /// Returns the reference of the image that [`publish`] pushed.
@@ -69,10 +87,9 @@ fn pushes_both_versions_of_all_platforms() {
         let push = &document["push"];
         assert_eq!(push["referrers"], referrers);
         assert_eq!(push["repository"], format!("{}/app", registry.host()));
-        assert_eq!(
-            push["tags"],
-            serde_json::json!([format!("{}-soci", reference(&registry))])
-        );
+        let tag = format!("{}-soci", reference(&registry));
+        assert_eq!(tag_names(&document), serde_json::json!([tag]));
+        assert_indexes(&document);
         // Four images and attestations, and a SOCI index for each of the two images.
         assert_eq!(array(&converted["manifests"]).len(), 6);
         assert_eq!(

@@ -180,6 +180,7 @@ pub(crate) fn comparable(stdout: &[u8]) -> String {
     if let Some(push) = object.get_mut("push").and_then(Value::as_object_mut) {
         push.retain(|name, _| !matches!(name.as_str(), "uploaded" | "existing" | "bytes"));
     }
+    soci_testkit::document::remove_reuse(&mut document);
     document.to_string()
 }
 
