@@ -20,7 +20,7 @@ use crate::cache::CacheKey;
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{LayerOutcome, SkippedLayer, StoredZtoc};
 use crate::priority::Priority;
-use crate::violations::blocking_violation;
+use crate::violations::find_blocking_rules;
 
 /// How many chunks may wait between two threads: enough to even out their speeds, few enough to
 /// bound memory.
@@ -196,10 +196,10 @@ impl ZtocBuild<'_> {
     /// Stores a ztoc, unless readers would fail on it.
     fn store_ztoc(&self, ztoc: &Ztoc) -> Result<LayerOutcome, LayerError> {
         let layer = self.layer;
-        if let Some(violation) = blocking_violation(layer, ztoc) {
+        if let Some(broken) = find_blocking_rules(layer, ztoc) {
             return Ok(self.skip(SkippedLayer {
                 reason: UnindexableReason::UnreadableBySnapshotter,
-                cause: violation.to_string(),
+                cause: broken.to_string(),
             }));
         }
         let encoding = match ztoc.encode_split() {

@@ -5,17 +5,17 @@ use std::fmt;
 use soci_oci::Descriptor;
 use soci_ztoc::{ReaderViolation, Ztoc};
 
-/// The rules that forbid a ztoc to be used.
+/// Rules of one kind that a ztoc breaks: those that forbid to use it, or the others.
 ///
 /// Displayed as a cause, such as `readers would fail on the ztoc: … (and 2 more)`.
-pub(crate) struct BlockingViolation {
+pub(crate) struct BrokenRules {
     /// The first broken rule.
     pub(crate) first: ReaderViolation,
     /// How many such rules are broken.
     pub(crate) count: usize,
 }
 
-impl fmt::Display for BlockingViolation {
+impl fmt::Display for BrokenRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "readers would fail on the ztoc: {}", self.first)?;
         match self.count.saturating_sub(1) {
@@ -30,18 +30,22 @@ impl fmt::Display for BlockingViolation {
 ///
 /// A hard link without its target does not count. Readers then fetch the layer as a whole before
 /// the container starts, as they do without a ztoc; a warning tells the user.
-pub(crate) fn blocking_violation(layer: &Descriptor, ztoc: &Ztoc) -> Option<BlockingViolation> {
-    let is_harmless =
-        |rule: &ReaderViolation| matches!(rule, ReaderViolation::HardlinkTarget { .. });
-    let (harmless, blocking): (Vec<_>, Vec<_>) =
-        ztoc.reader_violations().into_iter().partition(is_harmless);
-    let count = blocking.len();
-    if let Some(first) = blocking.into_iter().next() {
-        return Some(BlockingViolation { first, count });
+pub(crate) fn find_blocking_rules(layer: &Descriptor, ztoc: &Ztoc) -> Option<BrokenRules> {
+    let (mut blocking, mut harmless) = (None, None);
+    // Only the first is kept of each kind, because a hostile layer breaks millions of rules.
+    ztoc.visit_reader_violations(|rule| {
+        let kind = match rule {
+            ReaderViolation::HardlinkTarget { .. } => &mut harmless,
+            _ => &mut blocking,
+        };
+        kind.get_or_insert(BrokenRules {
+            first: rule,
+            count: 0,
+        })
+        .count += 1;
+    });
+    if let (None, Some(BrokenRules { first, count })) = (&blocking, harmless) {
+        tracing::warn!(layer = %layer.digest, rules = count, "readers will not start this layer lazily: {first}");
     }
-    if let Some(first) = harmless.first() {
-        let rules = harmless.len();
-        tracing::warn!(layer = %layer.digest, rules, "readers will not start this layer lazily: {first}");
-    }
-    None
+    blocking
 }

@@ -2,7 +2,7 @@
 //!
 //! A ztoc that is decoded here is consistent: its counts agree, its checkpoints have their length,
 //! and its digests are well-formed. Whether readers accept it is checked by
-//! [`Ztoc::reader_violations`].
+//! [`Ztoc::visit_reader_violations`].
 
 use crate::compression::Compression;
 use crate::entry::{EntryType, FileMetadata, Xattr, display_name};

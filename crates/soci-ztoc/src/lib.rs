@@ -7,7 +7,7 @@
 //! - builds a ztoc in one pass over a layer: [`LayerScanner`] and [`SpanHasher`], which may run on
 //!   two threads, then [`Ztoc::assemble`];
 //! - writes and parses its bytes: [`Ztoc::encode`], [`Ztoc::decode`];
-//! - checks whether the readers of ztocs accept it: [`Ztoc::reader_violations`];
+//! - checks whether the readers of ztocs accept it: [`Ztoc::visit_reader_violations`];
 //! - checks whether it may have been built from a given layer: [`Ztoc::check_provenance`];
 //! - reads parts of a layer through it: [`extract`].
 //!

@@ -166,34 +166,33 @@ impl ReaderViolation {
 }
 
 impl Ztoc {
-    /// Returns the rules of the readers that this ztoc breaks, those of spans first. Most layers
-    /// break none.
-    pub fn reader_violations(&self) -> Vec<ReaderViolation> {
-        let mut found = Vec::new();
-        self.check_spans(&mut found);
-        self.check_header_offsets(&mut found);
+    /// Calls `visit` for each rule of the readers that this ztoc breaks, those of spans first. Most
+    /// layers break none, but a hostile one breaks several with each of its entries.
+    pub fn visit_reader_violations(&self, mut visit: impl FnMut(ReaderViolation)) {
+        let visit: &mut dyn FnMut(ReaderViolation) = &mut visit;
+        self.check_spans(visit);
+        self.check_header_offsets(visit);
         for (index, entry) in self.toc.iter().enumerate() {
-            check_entry(index, entry, &mut found);
+            check_entry(index, entry, visit);
         }
-        self.check_hardlinks(&mut found);
+        self.check_hardlinks(visit);
         for &index in &self.truncated_ids {
             if let Some(entry) = self.toc.get(index) {
-                found.push(ReaderViolation::TruncatedId {
+                visit(ReaderViolation::TruncatedId {
                     entry: index,
                     name: entry.name.clone(),
                 });
             }
         }
-        found
     }
 
-    fn check_spans(&self, found: &mut Vec<ReaderViolation>) {
+    fn check_spans(&self, visit: &mut dyn FnMut(ReaderViolation)) {
         let Ok(spans) = self.spans() else {
-            found.push(ReaderViolation::Spans);
+            visit(ReaderViolation::Spans);
             return;
         };
         if spans.is_empty() && self.compression_info.algorithm == Compression::Gzip {
-            found.push(ReaderViolation::NoSpans);
+            visit(ReaderViolation::NoSpans);
         }
         let last = spans.len().saturating_sub(1);
         for (index, span) in spans.iter().enumerate() {
@@ -201,17 +200,17 @@ impl Ztoc {
             // The last span may start after the end of the tar.
             let uncompressed = index == last || span.uncompressed_start < span.uncompressed_end;
             if !compressed || !uncompressed {
-                found.push(ReaderViolation::SpanOrder { span: index });
+                visit(ReaderViolation::SpanOrder { span: index });
             }
             let size = span.compressed_end.saturating_sub(span.compressed_start);
             if size >= SPAN_LENGTH_OVERFLOW {
-                found.push(ReaderViolation::SpanTooLong { span: index, size });
+                visit(ReaderViolation::SpanTooLong { span: index, size });
             }
         }
     }
 
     /// Computes the offset of each header from the entry before, as the readers do.
-    fn check_header_offsets(&self, found: &mut Vec<ReaderViolation>) {
+    fn check_header_offsets(&self, visit: &mut dyn FnMut(ReaderViolation)) {
         let mut by_offset: Vec<(usize, &FileMetadata)> = self.toc.iter().enumerate().collect();
         by_offset.sort_by_key(|(_, entry)| entry.uncompressed_offset);
         let last = by_offset.len().saturating_sub(1);
@@ -220,7 +219,7 @@ impl Ztoc {
             let offset = i128::from(entry.uncompressed_offset);
             let name = || entry.name.clone();
             if offset.saturating_sub(header_offset) < BLOCK_SIZE {
-                found.push(ReaderViolation::InvalidTocEntry {
+                visit(ReaderViolation::InvalidTocEntry {
                     entry: index,
                     name: name(),
                     offset: entry.uncompressed_offset,
@@ -232,14 +231,14 @@ impl Ztoc {
             header_offset = round_up_to_block(end);
             let has_contents = entry.entry_type.has_contents();
             if has_contents && (size < 0 || end > self.uncompressed_archive_size.into()) {
-                found.push(ReaderViolation::BeyondEnd {
+                visit(ReaderViolation::BeyondEnd {
                     entry: index,
                     name: name(),
                 });
             }
             let is_header_moved = header_offset != round_up_to_block(offset);
             if !has_contents && is_header_moved && rank != last {
-                found.push(ReaderViolation::SizeWithoutContents {
+                visit(ReaderViolation::SizeWithoutContents {
                     entry: index,
                     name: name(),
                     entry_type: entry.entry_type,
@@ -249,7 +248,7 @@ impl Ztoc {
         }
     }
 
-    fn check_hardlinks(&self, found: &mut Vec<ReaderViolation>) {
+    fn check_hardlinks(&self, visit: &mut dyn FnMut(ReaderViolation)) {
         let is_link = |entry: &FileMetadata| entry.entry_type == EntryType::Hardlink;
         if !self.toc.iter().any(is_link) {
             return;
@@ -257,7 +256,7 @@ impl Ztoc {
         let mut names = BTreeSet::new();
         for (index, entry) in self.toc.iter().enumerate() {
             if is_link(entry) && !names.contains(&clean_path(&entry.linkname)) {
-                found.push(ReaderViolation::HardlinkTarget {
+                visit(ReaderViolation::HardlinkTarget {
                     entry: index,
                     name: entry.name.clone(),
                     target: entry.linkname.clone(),
@@ -268,16 +267,16 @@ impl Ztoc {
     }
 }
 
-fn check_entry(index: usize, entry: &FileMetadata, found: &mut Vec<ReaderViolation>) {
+fn check_entry(index: usize, entry: &FileMetadata, visit: &mut dyn FnMut(ReaderViolation)) {
     let name = || entry.name.clone();
     if entry.mod_time.is_empty() {
-        found.push(ReaderViolation::NoModTime {
+        visit(ReaderViolation::NoModTime {
             entry: index,
             name: name(),
         });
     }
     if is_sparse(entry) {
-        found.push(ReaderViolation::SparseFile {
+        visit(ReaderViolation::SparseFile {
             entry: index,
             name: name(),
         });
@@ -287,13 +286,13 @@ fn check_entry(index: usize, entry: &FileMetadata, found: &mut Vec<ReaderViolati
             continue;
         };
         if attribute.is_empty() {
-            found.push(ReaderViolation::EmptyXattrName {
+            visit(ReaderViolation::EmptyXattrName {
                 entry: index,
                 name: name(),
             });
         }
         if xattr.value.is_empty() {
-            found.push(ReaderViolation::EmptyXattrValue {
+            visit(ReaderViolation::EmptyXattrValue {
                 entry: index,
                 name: name(),
                 key: xattr.key.clone(),

@@ -11,7 +11,7 @@ use soci_ztoc::{DecodeError, EncodeError, Provenance, ProvenanceError, ReaderVio
 use crate::cache::CacheKey;
 use crate::outcome::StoredZtoc;
 use crate::reuse::source::{ReuseSource, format_chain, is_remote_content_error};
-use crate::violations::blocking_violation;
+use crate::violations::find_blocking_rules;
 
 /// How many ztocs are tried for a layer.
 const MAX_CANDIDATES: usize = 2;
@@ -143,8 +143,8 @@ fn check(
     if ztoc.encode()? != bytes {
         return Err(Rejection::Encoding);
     }
-    match blocking_violation(layer, &ztoc) {
-        Some(violation) => Err(Rejection::Violation(violation.first)),
+    match find_blocking_rules(layer, &ztoc) {
+        Some(broken) => Err(Rejection::Violation(broken.first)),
         None => Ok(CheckedZtoc {
             bytes,
             disable_xattrs: ztoc.can_disable_xattrs(),

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use soci_testkit::golden::LayerCase;
-use soci_ztoc::{Compression, SpanHasher, Ztoc};
+use soci_ztoc::{Compression, ReaderViolation, SpanHasher, Ztoc};
 
 /// The build tool identifier of the recorded ztocs.
 pub(crate) const TOOL: &str = "AWS SOCI CLI v0.2";
@@ -78,4 +78,11 @@ pub(crate) fn text_or_base64(value: &Value) -> Vec<u8> {
         (None, Some(text)) => STANDARD.decode(text).expect("base64"),
         (None, None) => panic!("{value} is not a text"),
     }
+}
+
+/// Returns the rules of the readers that a ztoc breaks.
+pub(crate) fn reader_violations(ztoc: &Ztoc) -> Vec<ReaderViolation> {
+    let mut found = Vec::new();
+    ztoc.visit_reader_violations(|rule| found.push(rule));
+    found
 }

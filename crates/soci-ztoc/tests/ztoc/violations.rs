@@ -3,14 +3,14 @@
 use soci_testkit::golden::{self, LayerCase};
 use soci_ztoc::{ReaderViolation, Ztoc, build};
 
-use crate::support::{TOOL, compression};
+use crate::support::{TOOL, compression, reader_violations};
 
 /// Builds the ztoc of a recorded layer and returns the rules it breaks. The recorded ztoc would not
 /// do, since only a scan finds owners beyond 32 bits.
 fn violations_of(case: &LayerCase) -> Vec<ReaderViolation> {
     let compression = compression(case).expect("a layer with a ztoc");
     let ztoc = build(case.layer, compression, case.span_size(), TOOL);
-    ztoc.expect("a ztoc is recorded").reader_violations()
+    reader_violations(&ztoc.expect("a ztoc is recorded"))
 }
 
 fn short_name(violation: &ReaderViolation) -> &'static str {
@@ -97,7 +97,7 @@ fn invalid_toc_entries_are_those_without_room_for_their_header() {
             })
             .map(|(index, _)| index)
             .collect();
-        let violations = ztoc.reader_violations();
+        let violations = reader_violations(&ztoc);
         let invalid = |violation: &&ReaderViolation| {
             matches!(violation, ReaderViolation::InvalidTocEntry { .. })
         };
