@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The container's entrypoint: the four tools in a pipe, or one of them.
 # It translates the environment into options, finds credentials and a store, passes signals on,
-# and ends with the status of the stage that failed. It makes no decision about an image.
+# and ends with the status of the pipe. It makes no decision about an image.
 set -euo pipefail
 
 usage() {
@@ -112,18 +112,14 @@ check_options() {
   exit 2
 }
 
-# Exits with the first status of a stage that failed by itself. 66 (no input) and 141 (output
-# closed) only follow from the failure of another stage, so they count only if no stage has another status.
-exit_with_first_failure() {
-  local status consequence=0
+# Exits with the status of the last stage, which is told of each image that failed, unless a stage
+# was killed and could tell nothing. A stage ends with 141 if another one after it was killed.
+exit_with_pipe_status() {
+  local status
   for status in "$@"; do
-    case $status in
-    0) ;;
-    66 | 141) ((consequence)) || consequence=$status ;;
-    *) exit "$status" ;;
-    esac
+    ((status <= 128 || status == 141)) || break
   done
-  exit "$consequence"
+  exit "$status"
 }
 
 case ${1-} in
@@ -171,7 +167,7 @@ set -m
   trap : INT TERM
   set +eo pipefail
   soci-pull "$@" </dev/null | soci-plan ${plan[@]+"${plan[@]}"} | soci-index | soci-push
-  exit_with_first_failure "${PIPESTATUS[@]}"
+  exit_with_pipe_status "${PIPESTATUS[@]}"
 ) &
 pipe=$!
 [[ -z $signal ]] || forward "$signal"

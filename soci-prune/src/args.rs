@@ -1,7 +1,7 @@
 //! The command line of `soci-prune`.
 
 use clap::{ArgGroup, Parser};
-use soci_cli::{CommonArgs, Failure, Io, SizeArgument, Tool, parse_flag};
+use soci_cli::{CommonArgs, Failure, Io, Output, SizeArgument, Tool, parse_flag};
 use soci_document::Exit;
 
 /// Remove from the store what no recent index needs
@@ -35,6 +35,10 @@ pub struct Args {
 impl Tool for Args {
     fn common_args(&self) -> &CommonArgs {
         &self.common
+    }
+
+    fn output(&self) -> Output {
+        Output::Other
     }
 
     fn run(self, _: &mut Io) -> Result<(), Failure> {

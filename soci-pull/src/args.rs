@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use soci_cli::{CommonArgs, Failure, Io, Tool, parse_flag};
-use soci_document::{Document, Exit};
+use soci_document::Exit;
 use soci_oci::Platform;
 use soci_registry_args::RegistryArgs;
 
@@ -61,7 +61,7 @@ impl Tool for Args {
             return pull_lines(io, &puller);
         }
         for reference in &self.references {
-            write_result(io, Some(reference), puller.pull_reference(reference))?;
+            io.process_image(reference, |_| puller.pull_reference(reference))?;
         }
         Ok(())
     }
@@ -86,37 +86,16 @@ fn pull_lines(io: &mut Io, puller: &Puller) -> Result<(), Failure> {
 
 /// Pulls the image of one line: a document, which starts with `{`, or a reference.
 fn pull_line(io: &mut Io, puller: &Puller, line: &[u8]) -> Result<(), Failure> {
-    if line.starts_with(b"{") {
-        return match Document::from_line(line) {
-            Ok(document) => {
-                let image = document.image.to_string();
-                write_result(io, Some(&image), puller.complete(document))
-            }
-            Err(error) => write_result(io, None, Err(error.into())),
-        };
+    let text = line.trim_ascii();
+    if text.starts_with(b"{") {
+        return io.process_document(line, |document, _| puller.complete(document));
     }
-    match std::str::from_utf8(line) {
-        Ok(reference) => write_result(io, Some(reference), puller.pull_reference(reference)),
+    match std::str::from_utf8(text) {
+        Ok(reference) => io.process_image(reference, |_| puller.pull_reference(reference)),
         Err(error) => {
-            let context = format!("reference `{}` is not UTF-8", line.escape_ascii());
+            let context = format!("reference `{}` is not UTF-8", text.escape_ascii());
             let failure = Failure::new(Exit::Usage, error).context(context);
-            write_result(io, None, Err(failure))
-        }
-    }
-}
-
-/// Writes the document of one image, or reports why the image could not be pulled. Only an error of
-/// stdout is returned, so that the other images are still pulled.
-fn write_result(
-    io: &mut Io,
-    image: Option<&str>,
-    pulled: Result<Document, Failure>,
-) -> Result<(), Failure> {
-    match pulled {
-        Ok(document) => io.write_document(&document),
-        Err(failure) => {
-            io.fail_document(image, failure);
-            Ok(())
+            io.fail_image(None, failure)
         }
     }
 }

@@ -96,6 +96,7 @@ impl Puller {
             converted: Indexing::Pending,
             push: None,
             timing: BTreeMap::from([("pull".to_owned(), timing)]),
+            error: None,
             unknown_fields: UnknownFields::new(),
         })
     }

@@ -1,8 +1,7 @@
 //! The command line of `soci-report`.
 
 use clap::{Parser, ValueEnum};
-use soci_cli::{CommonArgs, Failure, Io, Tool};
-use soci_document::{Document, Exit};
+use soci_cli::{CommonArgs, Failure, Io, Output, Tool};
 
 use crate::text;
 
@@ -41,22 +40,14 @@ impl Tool for Args {
         &self.common
     }
 
+    fn output(&self) -> Output {
+        Output::Other
+    }
+
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let mut documents = Vec::new();
-        while let Some(line) = io.read_line()? {
-            match Document::from_line(&line) {
-                Ok(document) => documents.push(document),
-                Err(error) => io.fail_document(None, error.into()),
-            }
-        }
-        if documents.is_empty() {
-            return Err(Failure::message(
-                Exit::NoInput,
-                "no document on stdin: the previous stage may have failed",
-            ));
-        }
+        let lines = io.read_all()?;
         let report = match self.format {
-            Format::Text => text::render(&documents),
+            Format::Text => text::render(&lines),
         };
         io.write_text(&report)
     }

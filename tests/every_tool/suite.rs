@@ -7,6 +7,7 @@
 
 mod arguments;
 mod documents;
+mod failures;
 mod output;
 
 use soci_testkit::{
@@ -59,7 +60,7 @@ impl Prepared {
         let requests = self.registry.requests().len();
         let files = files_below(&self.sandbox.store());
         let finished = self.tool().stdin(line).run().ends_with(65);
-        assert!(finished.stdout.is_empty(), "{}", finished.text());
+        finished.writes_only_its_failure();
         assert_eq!(self.registry.requests().len(), requests, "{finished:?}");
         assert_eq!(files_below(&self.sandbox.store()), files, "{finished:?}");
         finished

@@ -1,8 +1,15 @@
 //! The failure of a tool, or of its work on one image.
 
 use std::fmt::Display;
+use std::num::NonZeroU8;
 
-use soci_document::{Classify, Exit};
+use soci_document::{Classify, Exit, StageError, UnknownFields};
+
+use crate::log::replace_control_characters;
+
+/// The longest text of a failure in a document, in characters. A registry or the user determines
+/// how long a message is, and the next stage must be able to read the line.
+const MAX_TEXT: usize = 16 * 1024;
 
 /// An error with the exit status that it leads to and a hint for the user.
 ///
@@ -44,6 +51,28 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Returns the failure as the field `error` of a document of the stage.
+    pub(crate) fn to_stage_error(&self, stage: &str) -> StageError {
+        // A failure has no exit status 0.
+        let exit = NonZeroU8::new(self.exit.code()).unwrap_or(NonZeroU8::MAX);
+        StageError {
+            stage: stage.to_owned(),
+            exit,
+            message: to_document_text(&format!("{:#}", self.error)),
+            hint: self.hint.as_deref().map(to_document_text),
+            unknown_fields: UnknownFields::new(),
+        }
+    }
+}
+
+/// Returns a text for a failed image, which may be printed on a terminal: control characters are
+/// replaced, and what exceeds [`MAX_TEXT`] is left out.
+pub(crate) fn to_document_text(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => replace_control_characters(&text[..end]) + "…",
+        None => replace_control_characters(text),
     }
 }
 

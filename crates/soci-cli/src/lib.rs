@@ -20,7 +20,7 @@ mod workers;
 pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};
 pub use decisions::print_decisions;
 pub use failure::Failure;
-pub use io::{DownstreamGone, Io, Processed};
+pub use io::{DownstreamGone, Io, Output, Processed};
 pub use log::replace_control_characters;
 pub use progress::{Bar, Progress};
 pub use reference::parse_reference;

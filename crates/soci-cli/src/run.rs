@@ -9,7 +9,7 @@ use clap::Parser;
 use soci_document::Exit;
 use tracing::Level;
 
-use crate::io::Io;
+use crate::io::{Io, Output};
 use crate::log::{Fields, LineFormat};
 use crate::progress::Progress;
 use crate::usage::{self, UsageError};
@@ -20,12 +20,17 @@ pub trait Tool: Parser {
     /// Returns the arguments that every tool has.
     fn common_args(&self) -> &CommonArgs;
 
+    /// Returns what the tool writes to stdout.
+    fn output(&self) -> Output {
+        Output::Documents
+    }
+
     /// Does the work of the tool.
     ///
     /// # Errors
     ///
     /// Returns an error that ends the whole run. The failure of a single image goes to
-    /// [`Io::fail_document`] instead.
+    /// [`Io::fail_image`] instead.
     fn run(self, io: &mut Io) -> Result<(), Failure>;
 }
 
@@ -60,15 +65,15 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
         // The tool works without, but a signal would leave temporary files behind.
         tracing::warn!("cannot handle signals: {error}");
     }
-    let mut io = Io::from_process(progress);
+    let mut io = Io::from_process(name, tool.output(), progress);
     let result = panic::catch_unwind(AssertUnwindSafe(|| tool.run(&mut io)));
     signals::wait_if_terminating();
-    let exit = match result {
-        Ok(Ok(())) => io.first_failure().unwrap_or(Exit::Done),
-        Ok(Err(failure)) => report_failure(&mut io, failure),
-        Err(_) => Exit::Internal,
+    let status = match result {
+        Ok(Ok(())) => io.status(),
+        Ok(Err(failure)) => io.fail_run(&failure),
+        Err(_) => io.fail_by_panic(),
     };
-    ExitCode::from(exit.code())
+    ExitCode::from(status)
 }
 
 /// Prints the help or the version that was asked for, or else the error in the command line.
@@ -94,15 +99,4 @@ fn end_before_run<T: Tool>(
         Err(failed) if failed.kind() != ErrorKind::BrokenPipe => ExitCode::from(Exit::Io.code()),
         _ => ExitCode::from(Exit::Done.code()),
     }
-}
-
-/// Prints the failure of the whole run and returns the exit status. If the next stage closed the
-/// pipe, nothing is printed: that stage prints the cause.
-fn report_failure(io: &mut Io, failure: Failure) -> Exit {
-    let exit = failure.exit;
-    if exit == Exit::DownstreamGone {
-        return exit;
-    }
-    io.fail_document(None, failure);
-    io.first_failure().unwrap_or(exit)
 }

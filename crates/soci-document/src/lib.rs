@@ -8,6 +8,7 @@ mod decision;
 mod duplicate_keys;
 mod exit;
 mod explanation;
+mod failed;
 mod human_size;
 mod image;
 mod indexing;
@@ -22,10 +23,11 @@ pub use decision::{
 };
 pub use exit::{Classify, Exit};
 pub use explanation::Explanation;
+pub use failed::{FailedImage, StageError};
 pub use human_size::{HumanSize, HumanSizes};
 pub use image::ImageReference;
 pub use indexing::Indexing;
-pub use lines::{DocumentError, MAX_LINE};
+pub use lines::{DocumentError, Line, MAX_LINE, MalformedLine};
 pub use model::{
     Document, IndexVersions, Indexes, LayerEntry, ManifestEntry, Optimization, Plan, Timing,
     UnknownFields, VERSION,

@@ -1,9 +1,10 @@
 //! Documents as lines of JSON.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::duplicate_keys::NoDuplicateKeys;
-use crate::{Classify, Document, Exit, VERSION};
+use crate::{Classify, Document, Exit, FailedImage, VERSION};
 
 /// The maximum length of a line in bytes.
 pub const MAX_LINE: usize = 16 * 1024 * 1024;
@@ -28,6 +29,9 @@ pub enum DocumentError {
     /// A field is missing, duplicate, of the wrong type, or has an invalid value.
     #[error("document has a field that is missing or malformed")]
     Field(#[source] serde_json::Error),
+    /// The field `error`, or another field of a failed image, is malformed.
+    #[error("document of a failed image has a field that is missing or malformed")]
+    FailedImage(#[source] serde_json::Error),
     /// The document has another version.
     #[error(
         "document is of version {found}, this release reads version {VERSION}; use tools of one release"
@@ -44,49 +48,136 @@ impl Classify for DocumentError {
     }
 }
 
-/// The part of a document that every version has.
-#[derive(Deserialize)]
-struct Header {
-    version: Option<serde_json::Value>,
+/// What a line of the stream is.
+#[derive(Debug)]
+pub enum Line {
+    /// The document of an image.
+    Document(Box<Document>),
+    /// An image that failed in an earlier stage: a line with `error`, whatever else it has.
+    Failed(Box<FailedImage>),
 }
 
-impl Document {
-    /// Parses one line. Fields that documents of earlier releases lack are set if their values are
-    /// known.
+/// A line that is neither a document nor a failed image.
+#[derive(Debug)]
+pub struct MalformedLine {
+    /// The text of the field `image`, if the line is JSON that has one.
+    pub image: Option<String>,
+    /// What is wrong.
+    pub error: DocumentError,
+}
+
+/// The fields that tell what a line is. A field that is `null` counts as absent.
+#[derive(Default, Deserialize)]
+struct Header {
+    version: Option<serde_json::Value>,
+    image: Option<serde_json::Value>,
+    error: Option<IgnoredAny>,
+}
+
+impl Line {
+    /// Parses one line. White space around it is ignored. Fields that documents of earlier releases
+    /// lack are set if their values are known.
     ///
     /// # Errors
     ///
     /// Returns an error if the line is longer than [`MAX_LINE`], is not JSON, is of another
     /// version, lacks a field, or has a key twice in one object.
+    pub fn parse(line: &[u8]) -> Result<Self, MalformedLine> {
+        let line = line.trim_ascii();
+        let malformed = |error| MalformedLine { image: None, error };
+        check_json(line).map_err(malformed)?;
+        let header = Header::of(line);
+        header.parse(line).map_err(|error| {
+            let image = header.image.as_ref().and_then(|image| image.as_str());
+            MalformedLine {
+                image: image.map(str::to_owned),
+                error,
+            }
+        })
+    }
+}
+
+impl Header {
+    /// Reads the fields. JSON that is not an object has none.
+    fn of(line: &[u8]) -> Self {
+        serde_json::from_slice(line).unwrap_or_default()
+    }
+
+    fn check_version(&self) -> Result<(), DocumentError> {
+        match &self.version {
+            Some(version) if version.as_u64() != Some(VERSION) => Err(DocumentError::Version {
+                found: version.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Parses the line that has these fields.
+    fn parse(&self, line: &[u8]) -> Result<Line, DocumentError> {
+        self.check_version()?;
+        if self.error.is_none() {
+            return parse_document(line).map(|document| Line::Document(Box::new(document)));
+        }
+        serde_json::from_slice(line)
+            .map(|failed| Line::Failed(Box::new(failed)))
+            .map_err(DocumentError::FailedImage)
+    }
+}
+
+fn parse_document(line: &[u8]) -> Result<Document, DocumentError> {
+    let mut document: Document = serde_json::from_slice(line).map_err(DocumentError::Field)?;
+    document.complete();
+    Ok(document)
+}
+
+/// Checks what has to hold for every line before its fields are read.
+fn check_json(line: &[u8]) -> Result<(), DocumentError> {
+    if line.len() > MAX_LINE {
+        return Err(DocumentError::TooLong);
+    }
+    if line.starts_with(b"\xEF\xBB\xBF") {
+        return Err(DocumentError::ByteOrderMark);
+    }
+    let NoDuplicateKeys = serde_json::from_slice(line).map_err(|source| {
+        if source.is_data() {
+            DocumentError::Field(source)
+        } else {
+            DocumentError::Json {
+                offset: byte_offset(line, &source),
+                source,
+            }
+        }
+    })?;
+    Ok(())
+}
+
+impl FailedImage {
+    /// Returns the failed image as one line, with the newline.
+    ///
+    /// # Panics
+    ///
+    /// Never: all keys are strings, and a `Vec` accepts every byte.
+    pub fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self)
+            .expect("failed images of strings, numbers and string-keyed maps always serialise");
+        line.push(b'\n');
+        line
+    }
+}
+
+impl Document {
+    /// Parses the line of a document. Fields that documents of earlier releases lack are set if
+    /// their values are known. A document with the field `error`, which [`Line::parse`] takes for a
+    /// failed image, is read like another.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Line::parse`].
     pub fn from_line(line: &[u8]) -> Result<Self, DocumentError> {
-        if line.len() > MAX_LINE {
-            return Err(DocumentError::TooLong);
-        }
-        if line.starts_with(b"\xEF\xBB\xBF") {
-            return Err(DocumentError::ByteOrderMark);
-        }
-        let NoDuplicateKeys = serde_json::from_slice(line).map_err(|source| {
-            if source.is_data() {
-                DocumentError::Field(source)
-            } else {
-                DocumentError::Json {
-                    offset: byte_offset(line, &source),
-                    source,
-                }
-            }
-        })?;
-        // JSON that is not an object fails below, with the error that names what is missing.
-        match serde_json::from_slice(line).map(|Header { version }| version) {
-            Ok(Some(version)) if version.as_u64() != Some(VERSION) => {
-                return Err(DocumentError::Version {
-                    found: version.to_string(),
-                });
-            }
-            _ => {}
-        }
-        let mut document: Self = serde_json::from_slice(line).map_err(DocumentError::Field)?;
-        document.complete();
-        Ok(document)
+        let line = line.trim_ascii();
+        check_json(line)?;
+        Header::of(line).check_version()?;
+        parse_document(line)
     }
 
     /// Returns the document as one line, with the newline.
@@ -117,7 +208,11 @@ mod tests {
     use super::*;
 
     fn parse(line: &[u8]) -> Result<Document, DocumentError> {
-        Document::from_line(line)
+        match Line::parse(line) {
+            Ok(Line::Document(document)) => Ok(*document),
+            Ok(Line::Failed(failed)) => panic!("a failed image: {failed:?}"),
+            Err(malformed) => Err(malformed.error),
+        }
     }
 
     fn example() -> Vec<u8> {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use soci_oci::{Descriptor, Platform};
 
 use crate::{
-    ImageReference, Indexing, LayerDecision, ManifestDecision, Push, ReuseOrigin, UnindexableReason,
+    ImageReference, Indexing, LayerDecision, ManifestDecision, Push, ReuseOrigin, StageError,
+    UnindexableReason,
 };
 
 /// The version of the document that this release reads and writes.
@@ -55,6 +56,11 @@ pub struct Document {
     /// read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timing: BTreeMap<String, Timing>,
+    /// Why only a part of the image was pushed. Set by `soci-push`. The line is then that of a
+    /// [`FailedImage`](crate::FailedImage), whose schema has this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub error: Option<StageError>,
     /// Fields that this release does not know.
     #[serde(flatten)]
     pub unknown_fields: UnknownFields,

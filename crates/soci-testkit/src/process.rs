@@ -249,6 +249,39 @@ impl Finished {
             |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in `{line}`"));
         self.text().lines().map(parse).collect()
     }
+
+    /// Parses stdout as JSON Lines, and returns the documents of the images that did not fail.
+    #[track_caller]
+    pub fn done(&self) -> Vec<Value> {
+        let mut documents = self.documents();
+        documents.retain(|document| document["error"].is_null());
+        documents
+    }
+
+    /// Asserts that stdout has one line: a failed image, with the exit status of the tool and with
+    /// the message that it printed.
+    #[track_caller]
+    pub fn writes_only_its_failure(&self) {
+        let said = format!("{:?} of {}: {}", self.text(), self.name, self.stderr);
+        let [failed] = &self.documents()[..] else {
+            panic!("not one line: {said}");
+        };
+        let mut names = failed.as_object().expect("an object").keys();
+        assert!(
+            names.all(|name| ["version", "image", "error"].contains(&name.as_str())),
+            "{said}"
+        );
+        let error = &failed["error"];
+        assert_eq!(error["exit"], self.code(), "{said}");
+        let stage = error["stage"].as_str().expect("a stage");
+        let is_tool = self.name.starts_with("soci-");
+        assert!(stage.starts_with("soci-") && (stage == self.name || !is_tool));
+        let message = error["message"].as_str().expect("a message");
+        assert!(
+            !message.is_empty() && self.stderr.contains(message),
+            "{said}"
+        );
+    }
 }
 
 /// Runs tools as `first | second | …`, and returns the output and exit status of each, in this

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use serde_json::{Value, json};
 use soci_testkit::{
     faulty::Faulty,
     image::{self, Image, random_layer},
@@ -146,14 +147,72 @@ fn exits_with_the_status_of_the_first_of_several_failures() {
     let malformed = format!("{host}/UPPER:v1");
     let absent = format!("{host}/a:v2");
     let good = format!("{host}/a:v1");
-    for (references, code) in [
-        ([&malformed, &absent, &good], 2),
-        ([&absent, &malformed, &good], 80),
+    for (references, exits) in [
+        (
+            [&malformed, &absent, &good],
+            [json!(2), json!(80), Value::Null],
+        ),
+        (
+            [&absent, &good, &malformed],
+            [json!(80), Value::Null, json!(2)],
+        ),
     ] {
-        let finished = soci_tool(&sandbox).args(references).run().ends_with(code);
-        let finished = finished.says(&absent).says(&malformed);
-        assert_eq!(finished.documents().len(), 1);
+        let lines = references
+            .map(|reference| format!("{reference}\n"))
+            .concat();
+        let from_arguments = soci_tool(&sandbox).args(references).run();
+        for finished in [from_arguments, soci_tool(&sandbox).stdin(lines).run()] {
+            let code = exits[0].as_i64().expect("a failure");
+            let finished = finished.ends_with(i32::try_from(code).expect("a status"));
+            let finished = finished.says(&absent).says(&malformed);
+            let documents = finished.documents();
+            let images: Vec<_> = documents
+                .iter()
+                .map(|document| &document["image"])
+                .collect();
+            assert_eq!(images, references);
+            let found: Vec<_> = documents
+                .iter()
+                .map(|document| &document["error"]["exit"])
+                .collect();
+            assert_eq!(found, exits.iter().collect::<Vec<_>>());
+        }
     }
+}
+
+/// A text that is no reference, or nothing, is a failed image like another.
+#[test]
+fn pulls_the_images_around_a_malformed_reference() {
+    let registry = two_images();
+    let host = registry.host();
+    let sandbox = Sandbox::new();
+    let (first, last) = (format!("{host}/a:v1"), format!("{host}/b:v1"));
+    for malformed in ["BAD REF", "a b", "", "oci:", "https://user@h/a"] {
+        let tool = soci_tool(&sandbox).args([first.as_str(), malformed, &last]);
+        let documents = tool.run().ends_with(2).documents();
+        let images: Vec<_> = documents
+            .iter()
+            .map(|document| &document["image"])
+            .collect();
+        assert_eq!(images, [&first, malformed, &last]);
+        assert_eq!(documents[1]["error"]["stage"], "soci-pull");
+        assert_eq!(documents[1]["error"]["exit"], 2);
+    }
+    let lines = [first.as_bytes(), b"\n\xff\n", last.as_bytes()].concat();
+    let finished = soci_tool(&sandbox).stdin(lines).run().ends_with(2);
+    let documents = finished.says("not UTF-8").documents();
+    assert_eq!(documents[1]["error"]["exit"], 2);
+    assert!(documents[1].get("image").is_none(), "{}", documents[1]);
+    assert_eq!(finished_images(&documents), [first, last]);
+}
+
+/// Returns the images that did not fail.
+fn finished_images(documents: &[Value]) -> Vec<String> {
+    let done = documents
+        .iter()
+        .filter(|document| document["error"].is_null());
+    let image = |document: &Value| document["image"].as_str().map(str::to_owned);
+    done.filter_map(image).collect()
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Setup {
             "version": 1, "image": "registry.example/app:v1", "root": root,
             "manifests": [{"descriptor": root, "plan": {"action": "index"}, "layers": []}],
         });
-        let mut document = Document::from_line(line.to_string().as_bytes()).expect("a document");
+        let mut document = serde_json::from_value::<Document>(line).expect("a document");
         document.manifests[0].index = index;
         document
     }

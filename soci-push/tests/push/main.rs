@@ -185,23 +185,23 @@ fn assert_without_credentials(registry: &Faulty) {
     assert!(sent.is_empty(), "{}", registry.log());
 }
 
-/// Asserts that a push failed with this status and these texts, and wrote no document.
+/// Asserts that a push failed with this status and these texts, and wrote only its failure.
 #[track_caller]
 fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str]) -> Finished {
     let finished = finished.ends_with(code);
     let finished = says
         .iter()
         .fold(finished, |finished, text| finished.says(text));
-    assert!(finished.stdout.is_empty(), "{}", finished.text());
+    finished.writes_only_its_failure();
     assert_sound(&sandbox.store());
     finished
 }
 
-/// Asserts that a push failed with this status, one error, and no document.
+/// Asserts that a push failed with this status and one error, and wrote only its failure.
 #[track_caller]
 fn assert_push_fails(finished: Finished, code: i32) -> Finished {
     let finished = finished.ends_with(code);
-    assert!(finished.stdout.is_empty(), "{finished:?}");
+    finished.writes_only_its_failure();
     assert_eq!(count_errors(&finished), 1, "{}", finished.stderr);
     finished
 }
@@ -214,7 +214,15 @@ fn assert_partly_pushed(finished: Finished, code: i32) -> (Finished, Value) {
     assert_eq!(count_errors(&finished), 1, "{}", finished.stderr);
     let mut documents = finished.documents();
     assert_eq!(documents.len(), 1, "{documents:?}");
-    (finished, documents.remove(0))
+    let document = documents.remove(0);
+    let error = &document["error"];
+    assert_eq!(error["exit"], code, "{document}");
+    assert_eq!(error["stage"], "soci-push", "{document}");
+    assert!(
+        finished.stderr.contains(text(&error["message"])),
+        "{document}"
+    );
+    (finished, document)
 }
 
 /// Counts the errors about the image.

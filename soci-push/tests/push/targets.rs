@@ -49,7 +49,8 @@ fn refuses_a_second_image_for_the_same_tag() {
         let to = format!("{}/{to}", registry.host());
         let push = image.push(&registry).args(["--to", &to]).stdin(lines);
         let finished = push.run().ends_with(2);
-        assert_eq!(finished.documents().len(), 1);
+        assert_eq!(finished.done().len(), 1);
+        assert_eq!(finished.documents()[1]["error"]["exit"], 2);
         let names = names.map(|name| format!("`{}/{name}`", registry.host()));
         let finished = finished.says(&names.join(" and "));
         let template = format!("`--to {}/copy:{{tag}}`", registry.host());
@@ -71,7 +72,7 @@ fn refuses_a_second_image_for_the_same_name_in_a_layout() {
     let push = image.push(&registry).args(["--to", "oci:all"]).stdin(lines);
     let finished = push.run().ends_with(2);
     let finished = finished.says("`oci:all:v1-soci` is the destination of both");
-    assert_eq!(finished.documents().len(), 2, "the others are pushed");
+    assert_eq!(finished.done().len(), 2, "the others are pushed");
 }
 
 /// Returns the document of an image whose plan asks only for version 1.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::Value;
 use soci_testkit::{
     faulty::{Faulty, Setup},
     image::{self, Image, Layer},
@@ -37,8 +38,12 @@ pub(crate) struct Outcome {
 impl Outcome {
     pub(crate) fn new(ended: &Finished, code: i32, requests: usize) -> Self {
         let mut outcome = Self::of_part(ended, code, requests);
-        let is_silent = code == 0 || ended.stdout.is_empty();
-        outcome.check(is_silent, "a tool that fails writes to stdout");
+        let line: Value = serde_json::from_slice(&ended.stdout).unwrap_or_default();
+        let tells_failure = line["error"]["exit"] == ended.code() && line["root"].is_null();
+        outcome.check(
+            code == 0 || tells_failure,
+            "a tool that fails does not write a failed image",
+        );
         outcome
     }
 

@@ -2,8 +2,9 @@
 //! injects the faults.
 //!
 //! After each fault the exit status must be right and the message must name what failed. Stdout
-//! must be empty or complete, the layouts must be sound, and the next run must give the same bytes
-//! as a run without faults.
+//! must be complete, or tell the failure, or be empty if the tool was killed or stdout itself
+//! failed. The layouts must be sound, and the next run must give the same bytes as a run without
+//! faults.
 
 mod calls;
 mod durable;

@@ -184,9 +184,17 @@ pub(crate) fn comparable(stdout: &[u8]) -> String {
     document.to_string()
 }
 
-/// Returns whether stdout is empty or complete.
+/// Returns whether stdout is empty, complete, or the line of a failed image.
 pub(crate) fn is_whole(ended: &Finished, baseline: &Baseline) -> bool {
-    ended.stdout.is_empty() || comparable(&ended.stdout) == comparable(&baseline.stdout)
+    ended.stdout.is_empty()
+        || is_failure(ended)
+        || comparable(&ended.stdout) == comparable(&baseline.stdout)
+}
+
+/// Returns whether stdout is one line, of a failed image with the exit status of the tool.
+pub(crate) fn is_failure(ended: &Finished) -> bool {
+    let line: Result<Value, _> = serde_json::from_slice(&ended.stdout);
+    line.is_ok_and(|line| line["error"]["exit"] == ended.code())
 }
 
 /// Returns the files below a folder, except that of strace.

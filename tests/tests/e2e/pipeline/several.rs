@@ -1,9 +1,11 @@
 //! Several images in one run.
 
+use serde_json::json;
 use soci_testkit::{
     image::{self, Image},
-    process::Sandbox,
+    process::{Sandbox, Tool},
     registry::Registry,
+    workspace,
 };
 
 use super::simple;
@@ -60,9 +62,21 @@ fn pushes_the_other_images_after_a_failure() {
     let run = Stages::of(&sandbox, &references).run();
     let run = run.says(&format!("soci-pull: error: {}: ", references[0]));
     let run = run.says(&format!("soci-plan: error: {}: ", references[2]));
-    let documents = run.ends_with([80, 81, 0, 0]);
-    assert_eq!(documents.len(), 2);
-    for (document, name) in documents.iter().zip(["good", "last"]) {
+    let documents = run.ends_with([80, 80, 80, 80]);
+    let images: Vec<&str> = documents
+        .iter()
+        .map(|document| text(&document["image"]))
+        .collect();
+    assert_eq!(images, references);
+    let error = |at: usize| {
+        (
+            &documents[at]["error"]["stage"],
+            &documents[at]["error"]["exit"],
+        )
+    };
+    assert_eq!(error(0), (&json!("soci-pull"), &json!(80)));
+    assert_eq!(error(2), (&json!("soci-plan"), &json!(81)));
+    for (document, name) in [(&documents[1], "good"), (&documents[3], "last")] {
         let repository = Repository {
             registry: &registry,
             name,
@@ -70,4 +84,103 @@ fn pushes_the_other_images_after_a_failure() {
         assert_pushed(&repository, document, Some(&repository.tag("v1-soci")));
     }
     assert_sound(&sandbox.store());
+}
+
+/// Returns a command of `sh`, which knows no `pipefail`, with the tools in its search path.
+fn shell(sandbox: &Sandbox, script: &str) -> Tool {
+    let tools = workspace::bin("soci-pull");
+    let tools = tools.parent().expect("a folder").display();
+    let script = format!("PATH='{tools}':$PATH; {script}");
+    let shell = sandbox.program("sh").args(["-c", &script, "sh"]);
+    shell.env("SOCI_MIN_LAYER_SIZE", "0")
+}
+
+/// The status of the last stage is that of the pipe.
+#[test]
+fn a_failure_is_the_status_of_a_pipe_without_pipefail() {
+    let registry = Registry::distribution();
+    publish_as(&registry, &simple(1), "a:v1");
+    publish_as(&registry, &simple(2), "b:v1");
+    let references = ["a:v1", "missing:v1", "b:v1"];
+    let references = references.map(|name| format!("{}/{name}", registry.host()));
+    let pipe = |sandbox: &Sandbox, first: &str, rest: &str| {
+        let script = format!("{first} | soci-plan | {rest} soci-index | soci-push");
+        shell(sandbox, &script).args(&references).run()
+    };
+    let sandbox = Sandbox::new();
+    let ended = pipe(&sandbox, "soci-pull \"$@\"", "").ends_with(80);
+    let said = ended.stderr.matches("missing:v1").count();
+    assert_eq!(said, 1, "{}", ended.stderr);
+    let errors = ended.stderr.matches("error: ").count();
+    assert_eq!(errors, 1, "{}", ended.stderr);
+    let documents = ended.documents();
+    let images: Vec<&str> = documents
+        .iter()
+        .map(|document| text(&document["image"]))
+        .collect();
+    assert_eq!(images, references);
+    for (document, name) in [(&documents[0], "a"), (&documents[2], "b")] {
+        let registry = &registry;
+        let repository = Repository { registry, name };
+        assert_pushed(&repository, document, Some(&repository.tag("v1-soci")));
+    }
+    // jq between two stages passes failures on, and the recipes of README.md find them.
+    let ended = pipe(&sandbox, "printf '%s\\n' \"$@\" | soci-pull", "jq -c . |").ends_with(80);
+    let select = |filter: &str| {
+        let jq = sandbox.program("jq").args(["-r", filter]);
+        jq.stdin(ended.stdout.clone()).run().succeeds().stdout
+    };
+    let failed = select("select(.error) | .image");
+    assert_eq!(failed, format!("{}\n", references[1]).into_bytes());
+    let done = select("select(.error | not) | .image");
+    let expected = format!("{}\n{}\n", references[0], references[2]);
+    assert_eq!(done, expected.into_bytes());
+}
+
+/// A stage that fails as a whole, and a pipe without an image, have one message and one status.
+#[test]
+fn the_failure_of_a_stage_is_told_once() {
+    let registry = Registry::distribution();
+    publish_as(&registry, &simple(1), "a:v1");
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "");
+    let reference = format!("{}/a:v1", registry.host());
+    for (script, code) in [
+        (
+            "soci-pull \"$1\" | soci-plan | soci-index --store file | soci-push",
+            73,
+        ),
+        (
+            "soci-pull --store file \"$1\" | soci-plan | soci-index | soci-push",
+            73,
+        ),
+        (
+            "soci-pull \"$1\" | soci-plan --prefetch-files-json none | soci-index | soci-push",
+            78,
+        ),
+        (
+            "soci-pull </dev/null | soci-plan | soci-index | soci-push",
+            66,
+        ),
+        ("true | soci-plan | soci-index | soci-push", 66),
+        (
+            "soci-pull \"$1\" | soci-plan | soci-index | soci-push --to 'A B'",
+            2,
+        ),
+        (
+            "soci-pull \"$1\" | soci-plan < . | soci-index | soci-push",
+            74,
+        ),
+        (
+            "soci-pull \"$1\" | head -c 99 | soci-plan | soci-index | soci-push",
+            65,
+        ),
+    ] {
+        let ended = shell(&sandbox, script).arg(&reference).run();
+        let errors = ended.stderr.matches("error: ").count();
+        assert_eq!(errors, 1, "{script}: {}", ended.stderr);
+        let failed = ended.ends_with(code).documents();
+        assert_eq!(failed.len(), 1, "{script}: {failed:?}");
+        assert_eq!(failed[0]["error"]["exit"], code, "{script}: {failed:?}");
+    }
 }
