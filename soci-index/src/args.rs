@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, parse_count, parse_flag, print_decisions};
-use soci_registry_args::RegistryArgs;
+use soci_cli::{CommonArgs, Failure, Io, Tool, Variable, parse_count, parse_flag, print_decisions};
+use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
 
 use crate::context::{Context, Reuse, Strictness};
@@ -36,18 +36,28 @@ pub struct Args {
     jobs: Option<NonZeroUsize>,
 
     /// Build tool identifier to record in ztocs and SOCI indexes
-    #[arg(long, value_name = "NAME", env = "SOCI_BUILD_TOOL_IDENTIFIER", default_value = BUILD_TOOL_IDENTIFIER)]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "NAME",
+        env = "SOCI_BUILD_TOOL_IDENTIFIER",
+        default_value = BUILD_TOOL_IDENTIFIER
+    )]
     build_tool_identifier: String,
 
-    /// Build every ztoc anew: reuse none from the store or from SOCI indexes in a registry
+    /// Build every ztoc anew
+    ///
+    /// None is reused from the store or from SOCI indexes in a registry.
     #[arg(long, env = "SOCI_FORCE", value_parser = parse_flag)]
     force: bool,
 
-    /// Fail if a layer is not what its media type says, instead of skipping the layer with a warning
+    /// Fail if a layer is not what its media type says
+    ///
+    /// Otherwise, the layer is skipped with a warning.
     #[arg(long, env = "SOCI_STRICT", value_parser = parse_flag)]
     strict: bool,
 
-    /// Print a table of what became of each layer to stderr
+    /// Print a table of the layers and what was done to stderr
     #[arg(long, env = "SOCI_EXPLAIN", value_parser = parse_flag)]
     explain: bool,
 
@@ -59,6 +69,10 @@ pub struct Args {
 }
 
 impl Tool for Args {
+    fn variables() -> &'static [Variable] {
+        VARIABLES
+    }
+
     fn common_args(&self) -> &CommonArgs {
         &self.common
     }

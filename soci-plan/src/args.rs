@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use soci_cli::{CommonArgs, Failure, Io, SizeArgument, Tool, parse_flag, print_decisions};
+use soci_cli::{
+    CommonArgs, Failure, Io, Platforms, SizeArgument, Tool, parse_flag, print_decisions,
+};
 use soci_document::{Document, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
@@ -25,24 +27,30 @@ use crate::{prefetch, reuse, tag};
 #[command(
     name = "soci-plan",
     version,
-    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json | jq -c '(.manifests[].layers[0].plan) = {action: \"skip\", reason: \"excluded\"}' | soci-index"
+    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json",
+    after_long_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json \\\n    | jq -c '(.manifests[].layers[0].plan) = {action: \"skip\", reason: \"excluded\"}' \\\n    | soci-index"
 )]
 pub struct Args {
-    /// Platform to index, as os/arch[/variant]; may be repeated [default: linux/amd64]
+    /// Platforms to index, such as amd64,arm64 [default: linux/amd64]
+    ///
+    /// A platform is [os/]architecture[/variant]. Commas separate several; the option may also be
+    /// repeated.
     #[arg(
         long,
         value_name = "PLATFORM",
         env = "SOCI_PLATFORM",
-        value_delimiter = ',',
         conflicts_with = "all_platforms"
     )]
-    platform: Vec<Platform>,
+    platform: Vec<Platforms>,
 
     /// Index every platform of the image
     #[arg(long, env = "SOCI_ALL_PLATFORMS", value_parser = parse_flag)]
     all_platforms: bool,
 
-    /// Skip layers whose size in the manifest is smaller than this
+    /// Skip layers that are smaller than this
+    ///
+    /// A size is a number of bytes, or a number with a unit: M or MiB is 1,048,576 bytes, and MB is
+    /// 1,000,000. The size of a layer is that in the manifest.
     #[arg(
         long,
         value_name = "SIZE",
@@ -54,13 +62,14 @@ pub struct Args {
     /// Uncompressed bytes between two checkpoints of a ztoc
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "SIZE",
         env = "SOCI_SPAN_SIZE",
         default_value = "4MiB"
     )]
     span_size: SizeArgument,
 
-    /// Versions of SOCI indexes to build
+    /// SOCI indexes to build: v1, v2 or both
     #[arg(
         long,
         value_name = "VERSION",
@@ -71,12 +80,13 @@ pub struct Args {
     index_version: IndexVersions,
 
     /// Mark layers without extended attributes, so that the snapshotter need not look for any
-    #[arg(long, env = "SOCI_XATTR_OPTIMIZATION", value_parser = parse_flag)]
+    #[arg(long, hide_short_help = true, env = "SOCI_XATTR_OPTIMIZATION", value_parser = parse_flag)]
     xattr_optimization: bool,
 
     /// Path in the image of a file to fetch before the container starts; may be repeated
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "PATH",
         env = "SOCI_PREFETCH_FILE",
         value_delimiter = ','
@@ -84,11 +94,18 @@ pub struct Args {
     prefetch_file: Vec<String>,
 
     /// File with a JSON array of paths, each as for --prefetch-file
-    #[arg(long, value_name = "FILE", env = "SOCI_PREFETCH_FILES_JSON")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FILE",
+        env = "SOCI_PREFETCH_FILES_JSON"
+    )]
     prefetch_files_json: Option<PathBuf>,
 
-    /// Image whose ztocs are reused for layers that both images have, such as the previous tag; may
-    /// be repeated
+    /// Image whose ztocs to reuse
+    ///
+    /// It may be the previous tag, or an image with the same base. The ztocs are reused for layers
+    /// that both images have. The option may be repeated.
     #[arg(
         long,
         value_name = "REF",
@@ -98,10 +115,10 @@ pub struct Args {
     reuse_from: Vec<String>,
 
     /// Fail if no layer is to be indexed
-    #[arg(long, env = "SOCI_REQUIRE_LAYERS", value_parser = parse_flag)]
+    #[arg(long, hide_short_help = true, env = "SOCI_REQUIRE_LAYERS", value_parser = parse_flag)]
     require_layers: bool,
 
-    /// Print a table of the decisions to stderr [default: only if stderr is a terminal]
+    /// Print a table of the decisions [default: to a terminal]
     #[arg(long, env = "SOCI_EXPLAIN", value_parser = parse_flag)]
     explain: bool,
 
@@ -112,13 +129,17 @@ pub struct Args {
 /// Parses the versions of SOCI indexes to build, and describes them in the help text.
 fn index_versions() -> impl TypedValueParser<Value = IndexVersions> {
     let values = [
-        PossibleValue::new("v1").help("An index that readers find through the referrers API"),
-        PossibleValue::new("v2").help("A converted image that names its index"),
+        PossibleValue::new("v1")
+            .alias("1")
+            .help("An index that readers find through the referrers API"),
+        PossibleValue::new("v2")
+            .alias("2")
+            .help("A converted image that names its index"),
         PossibleValue::new("both").help("Both, over the same ztocs"),
     ];
-    PossibleValuesParser::new(values).map(|version| match version.as_str() {
-        "v1" => IndexVersions::V1,
-        "v2" => IndexVersions::V2,
+    PossibleValuesParser::new(values).map(|version| match version.to_ascii_lowercase().as_str() {
+        "v1" | "1" => IndexVersions::V1,
+        "v2" | "2" => IndexVersions::V2,
         _ => IndexVersions::Both,
     })
 }
@@ -169,7 +190,7 @@ impl Args {
         let platforms = match (self.all_platforms, self.platform) {
             (true, _) => None,
             (false, named) if named.is_empty() => Some(vec![Platform::new("linux", "amd64", "")]),
-            (false, named) => Some(named),
+            (false, named) => Some(Platforms::merge(named)),
         };
         let plan = Plan {
             platforms: platforms.as_ref().map_or_else(

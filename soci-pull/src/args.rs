@@ -1,10 +1,9 @@
 //! The command line of `soci-pull`.
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, parse_flag};
+use soci_cli::{CommonArgs, Failure, Io, Platforms, Tool, Variable, parse_flag};
 use soci_document::Exit;
-use soci_oci::Platform;
-use soci_registry_args::RegistryArgs;
+use soci_registry_args::{RegistryArgs, VARIABLES};
 
 use crate::pull::Puller;
 
@@ -19,21 +18,23 @@ use crate::pull::Puller;
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-pull oci:./layout:v1 > image.json\n  soci-pull --layers < plan.json > plan-with-layers.json"
 )]
 pub struct Args {
-    /// Image: [registry/]repository[:tag][@digest], oci:DIR[:name], oci-archive:FILE[:name] or
-    /// docker-archive:FILE[:name]
+    /// Image, such as registry.example/app:v1
+    ///
+    /// It is [registry/]repository[:tag][@digest], oci:DIR[:name], oci-archive:FILE[:name] or
+    /// docker-archive:FILE[:name].
     #[arg(value_name = "REF")]
     references: Vec<String>,
 
-    /// Platform to fetch, as os/arch[/variant]; may be repeated [default: all of the image]
-    #[arg(
-        long,
-        value_name = "PLATFORM",
-        env = "SOCI_PLATFORM",
-        value_delimiter = ','
-    )]
-    platform: Vec<Platform>,
+    /// Platforms to fetch, such as amd64,arm64 [default: all]
+    ///
+    /// A platform is [os/]architecture[/variant]. Commas separate several; the option may also be
+    /// repeated.
+    #[arg(long, value_name = "PLATFORM", env = "SOCI_PLATFORM")]
+    platform: Vec<Platforms>,
 
-    /// Store the layers too; if a document has a plan, only the layers to be indexed
+    /// Store the layers as well
+    ///
+    /// If a document has a plan, only the layers to be indexed are stored.
     #[arg(long, env = "SOCI_LAYERS", value_parser = parse_flag)]
     layers: bool,
 
@@ -45,6 +46,10 @@ pub struct Args {
 }
 
 impl Tool for Args {
+    fn variables() -> &'static [Variable] {
+        VARIABLES
+    }
+
     fn common_args(&self) -> &CommonArgs {
         &self.common
     }
@@ -53,7 +58,7 @@ impl Tool for Args {
         let puller = Puller {
             session: self.registry.session(),
             store: self.common.open_store()?,
-            platforms: self.platform,
+            platforms: Platforms::merge(self.platform),
             with_layers: self.layers,
             progress: io.progress.clone(),
         };

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, parse_count, parse_flag};
-use soci_registry_args::RegistryArgs;
+use soci_cli::{CommonArgs, Failure, Io, Tool, Variable, parse_count, parse_flag};
+use soci_registry_args::{RegistryArgs, VARIABLES};
 
 use crate::claims::Claims;
 use crate::push::Pusher;
@@ -23,20 +23,23 @@ use crate::uploader::Mode;
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-push --to registry.example/lazy/app:v1 < index.json\n  soci-push --to 'registry.example/lazy/app:{tag}' < several.json\n  soci-push --tag '{tag}-soci' --tag '{tag}-soci-{arch}' < index.json\n  soci-push --dry-run < index.json | jq .push"
 )]
 pub struct Args {
-    /// Repository, layout or archive to push to: [registry/]repository[:tag], oci:DIR[:name] or
-    /// oci-archive:FILE[:name], in whose tag {tag}, {digest} and {arch} are replaced [default:
-    /// that of the image]
+    /// Destination of the push [default: that of the image]
+    ///
+    /// It is [registry/]repository[:tag], oci:DIR[:name] or oci-archive:FILE[:name]. In its tag,
+    /// {tag}, {digest} and {arch} are replaced.
     #[arg(long, value_name = "REF", env = "SOCI_TO")]
     to: Option<String>,
 
-    /// Tag of the converted image, in which {tag}, {digest} and {arch} are replaced; may be
-    /// repeated [default: {tag}-soci]
+    /// Tag of the converted image; may be repeated [default: {tag}-soci]
+    ///
+    /// In it, {tag}, {digest} and {arch} are replaced.
     #[arg(long, value_name = "TAG", env = "SOCI_TAG", value_delimiter = ',')]
     tag: Vec<String>,
 
     /// What to do if the image already has another SOCI index of version 1
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "ACTION",
         env = "SOCI_EXISTING_INDEX",
         default_value = "warn"
@@ -46,6 +49,7 @@ pub struct Args {
     /// Blobs to upload at a time
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "N",
         env = "SOCI_MAX_CONCURRENT_UPLOADS",
         default_value = "3",
@@ -65,6 +69,10 @@ pub struct Args {
 }
 
 impl Tool for Args {
+    fn variables() -> &'static [Variable] {
+        VARIABLES
+    }
+
     fn common_args(&self) -> &CommonArgs {
         &self.common
     }

@@ -19,10 +19,12 @@ fn rejects_unknown_options_and_bad_values() {
     let finished = tool().arg("--no-such-option").run().ends_with(2);
     assert!(finished.says("--no-such-option").stdout.is_empty());
     let finished = tool().args(["--log-format", "xml"]).run().ends_with(2);
-    assert!(finished.says("json").says("text").stdout.is_empty());
+    let finished =
+        finished.says("error: --log-format: invalid value `xml`: expected one of json, text");
+    assert!(finished.stdout.is_empty());
     // A value from the environment is checked in the same way.
-    let finished = tool().env("SOCI_LOG_FORMAT", "xml").run();
-    finished.ends_with(2).says("xml");
+    let finished = tool().env("SOCI_LOG_FORMAT", "xml").run().ends_with(2);
+    finished.says("error: SOCI_LOG_FORMAT: invalid value `xml`: expected one of json, text");
     assert!(!sandbox.store().exists(), "a usage error makes no store");
 }
 
@@ -49,7 +51,10 @@ fn labels_usage_errors_and_points_to_the_help() {
         (tool().args(["--log-format", "xml"]), "--log-format: "),
         (tool().args(["--log-format"]), "--log-format: "),
         (tool().args(["-q", "-v"]), "cannot be used with"),
-        (tool().args(["-q"]).env("SOCI_VERBOSE", "1"), "SOCI_VERBOSE"),
+        (
+            tool().env("SOCI_QUIET", "1").env("SOCI_VERBOSE", "1"),
+            "SOCI_VERBOSE",
+        ),
         (tool().env("SOCI_LOG_FORMAT", "xml"), "SOCI_LOG_FORMAT: "),
     ] {
         let finished = tool.run().ends_with(2).says(problem);
@@ -85,6 +90,7 @@ fn prints_usage_errors_as_json() {
     for tool in [
         tool().env("SOCI_LOG_FORMAT", "json"),
         tool().arg("--log-format=json"),
+        tool().arg("--log-format=JSON"),
         tool()
             .args(["--log-format", "json"])
             .env("SOCI_LOG_FORMAT", "text"),
@@ -104,6 +110,30 @@ fn prints_help_and_version() {
     assert!(help.text().contains("Examples:"), "{}", help.text());
     let version = crate::soci_tool(&sandbox).arg("--version").run().succeeds();
     assert!(version.text().starts_with("soci-"), "{}", version.text());
+}
+
+/// `-h` shows the main options and examples on one screen of a terminal.
+#[test]
+fn short_help_fits_a_screen() {
+    let sandbox = Sandbox::new();
+    let help = crate::soci_tool(&sandbox).arg("-h").run().succeeds();
+    let lines: Vec<&str> = help.text().lines().collect();
+    assert!(lines.len() <= 24, "{} lines:\n{}", lines.len(), help.text());
+    for line in &lines {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for text in ["Usage: ", "Examples:", "--help"] {
+        assert!(help.text().contains(text), "{}", help.text());
+    }
+    let long = crate::soci_tool(&sandbox).arg("--help").run().succeeds();
+    for line in long.text().lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    assert!(
+        long.text().contains("env: SOCI_LOG_FORMAT"),
+        "{}",
+        long.text()
+    );
 }
 
 /// H8: help that cannot be printed is an error.

@@ -9,6 +9,7 @@ mod arguments;
 mod documents;
 mod failures;
 mod output;
+mod variables;
 
 use soci_testkit::{
     faulty::Faulty,

@@ -9,24 +9,35 @@ use soci_layout::Layout;
 
 use crate::Failure;
 
+/// The heading of these arguments in the help text. It stands at each argument, because
+/// `next_help_heading` would also move the arguments after these under it.
+const HEADING: &str = "Store and messages";
+
 /// The arguments of every tool.
 #[derive(Args, Clone, Debug)]
 pub struct CommonArgs {
-    /// Directory of the store, an OCI image layout [default: soci in the user's cache directory]
-    #[arg(long, value_name = "DIR", env = "SOCI_STORE")]
+    /// Directory of the store [default: ~/.cache/soci]
+    ///
+    /// It is an OCI image layout. The default is soci in the user's cache directory, as the XDG Base
+    /// Directory Specification defines it.
+    #[arg(long, help_heading = HEADING, value_name = "DIR", env = "SOCI_STORE")]
     pub store: Option<PathBuf>,
 
     /// Print only errors
-    #[arg(short, long, env = "SOCI_QUIET", value_parser = parse_flag, conflicts_with = "verbose")]
+    #[arg(short, long, help_heading = HEADING, env = "SOCI_QUIET", value_parser = parse_flag, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Print more details (-v), and every HTTP request as well (-vv)
-    #[arg(short, long, env = "SOCI_VERBOSE", action = clap::ArgAction::Count)]
+    /// Print more details; -vv prints even more
+    ///
+    /// With -vv, every HTTP request is printed. The variable is 1 for -v and 2 for -vv.
+    #[arg(short, long, help_heading = HEADING, env = "SOCI_VERBOSE", action = clap::ArgAction::Count)]
     pub verbose: u8,
 
     /// Format of messages on stderr
     #[arg(
         long,
+        help_heading = HEADING,
+        hide_short_help = true,
         value_name = "FORMAT",
         env = "SOCI_LOG_FORMAT",
         default_value = "text"
@@ -48,17 +59,36 @@ pub enum LogFormat {
 #[error("expected true or false (also yes or no, on or off, 1 or 0)")]
 pub struct FlagError;
 
-/// Parses the value of a flag in an environment variable. An empty value means `false`.
+/// Parses a boolean: the value of a flag, in any case, with or without white space around it.
 ///
 /// # Errors
 ///
-/// Returns an error if the text is none of the spellings that [`FlagError`] lists.
+/// Returns an error if the text is none of the spellings that [`FlagError`] lists, or their first
+/// letters.
 pub fn parse_flag(text: &str) -> Result<bool, FlagError> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" | "" => Ok(false),
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
         _ => Err(FlagError),
     }
+}
+
+/// The error for a text that is not a verbosity.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("expected 0, 1 or 2 (also true or false)")]
+pub(crate) struct VerbosityError;
+
+/// Parses how often `-v` is given: a number, or a boolean for 1 and 0.
+///
+/// # Errors
+///
+/// Returns an error if the text is neither.
+pub(crate) fn parse_verbosity(text: &str) -> Result<u8, VerbosityError> {
+    let number = text.trim().parse();
+    let flag = || parse_flag(text).map(u8::from);
+    number
+        .or_else(|_not_a_number| flag())
+        .or(Err(VerbosityError))
 }
 
 /// The error for a text that is not a count.
@@ -72,7 +102,7 @@ pub struct CountError;
 ///
 /// Returns an error if the text is not a whole number, or is 0.
 pub fn parse_count(text: &str) -> Result<NonZeroUsize, CountError> {
-    text.parse().ok().ok_or(CountError)
+    text.trim().parse().ok().ok_or(CountError)
 }
 
 impl CommonArgs {

@@ -5,26 +5,38 @@
 //! the failure, and returns the exit status. Nothing else prints or exits.
 
 mod args;
+mod command_line;
+mod decimal;
 mod decisions;
+mod duration;
+mod empty_variables;
 mod failure;
+mod help;
 mod io;
 mod log;
+mod option_table;
+mod platforms;
 mod progress;
 mod reference;
 mod run;
 mod signals;
 mod size;
+mod unknown_variables;
 mod usage;
 mod workers;
 
 pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};
 pub use decisions::print_decisions;
+pub use duration::{Seconds, SecondsError};
 pub use failure::Failure;
 pub use io::{DownstreamGone, Io, Output, Processed};
 pub use log::replace_control_characters;
+pub use option_table::{OptionDescription, Variable, describe_options};
+pub use platforms::{Platforms, PlatformsError};
 pub use progress::{Bar, Progress};
 pub use reference::parse_reference;
 pub use run::{Tool, run_tool};
 pub use signals::on_signal;
 pub use size::{ByteSize, ByteSizeError, SizeArgument};
+pub use unknown_variables::known_variables;
 pub use workers::run_parallel;

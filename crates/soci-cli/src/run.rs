@@ -9,14 +9,20 @@ use clap::Parser;
 use soci_document::Exit;
 use tracing::Level;
 
+use crate::command_line::{self, Stopped};
 use crate::io::{Io, Output};
 use crate::log::{Fields, LineFormat};
 use crate::progress::Progress;
-use crate::usage::{self, UsageError};
-use crate::{CommonArgs, Failure, log, signals};
+use crate::usage;
+use crate::{CommonArgs, Failure, Variable, empty_variables, log, signals, unknown_variables};
 
 /// The arguments of a tool, and what the tool does with them.
 pub trait Tool: Parser {
+    /// Returns the environment variables that the tool reads and that no option sets.
+    fn variables() -> &'static [Variable] {
+        &[]
+    }
+
     /// Returns the arguments that every tool has.
     fn common_args(&self) -> &CommonArgs;
 
@@ -36,10 +42,11 @@ pub trait Tool: Parser {
 
 /// Parses the command line, runs the tool, prints its failure, and returns its exit status.
 pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
+    empty_variables::restart_without_empty_variables(name);
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let tool = match T::try_parse_from(&arguments) {
+    let tool = match command_line::parse::<T>(&arguments) {
         Ok(tool) => tool,
-        Err(error) => return end_before_run::<T>(name, &arguments, &error),
+        Err(stopped) => return end_before_run(name, &arguments, stopped),
     };
     let quiet = tool.common_args().quiet;
     let progress = if quiet {
@@ -65,6 +72,7 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
         // The tool works without, but a signal would leave temporary files behind.
         tracing::warn!("cannot handle signals: {error}");
     }
+    unknown_variables::warn_of_unknown_variables();
     let mut io = Io::from_process(name, tool.output(), progress);
     let result = panic::catch_unwind(AssertUnwindSafe(|| tool.run(&mut io)));
     signals::wait_if_terminating();
@@ -77,24 +85,20 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
 }
 
 /// Prints the help or the version that was asked for, or else the error in the command line.
-fn end_before_run<T: Tool>(
-    name: &'static str,
-    arguments: &[OsString],
-    error: &clap::Error,
-) -> ExitCode {
-    if error.use_stderr() {
-        let format = LineFormat {
-            tool: name,
-            format: usage::requested_format(arguments),
-        };
-        let mut command = T::command();
-        // Fills in how the options are displayed.
-        command.build();
-        let usage = UsageError::new(error, &command, arguments);
-        log::write_line(format, Level::ERROR, usage.into_fields());
-        return ExitCode::from(Exit::Usage.code());
-    }
-    match error.print() {
+fn end_before_run(name: &'static str, arguments: &[OsString], stopped: Stopped) -> ExitCode {
+    let text = match stopped {
+        Stopped::Shown(text) => text,
+        Stopped::Usage(error) => {
+            let format = LineFormat {
+                tool: name,
+                format: usage::requested_format(arguments),
+            };
+            let fields = error.into_fields(name);
+            log::write_line(format, Level::ERROR, fields);
+            return ExitCode::from(Exit::Usage.code());
+        }
+    };
+    match text.print() {
         // `tool --help | head` succeeds although `head` closes the pipe early.
         Err(failed) if failed.kind() != ErrorKind::BrokenPipe => ExitCode::from(Exit::Io.code()),
         _ => ExitCode::from(Exit::Done.code()),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::decimal::Decimal;
+
 /// A size in bytes, at most `i64::MAX`: OCI descriptors and ztocs hold sizes as signed 64-bit
 /// numbers.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -11,35 +13,32 @@ pub struct ByteSize(pub u64);
 /// The error for a text that is not a size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "expected a whole number with an optional unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), below 8 EiB"
+    "expected a number of bytes, or a number with a unit, below 8 EiB: K, M, G, T or KiB, MiB, GiB, TiB (powers of 1024), or kB, MB, GB, TB (powers of 1000)"
 )]
 pub struct ByteSizeError;
 
 impl FromStr for ByteSize {
     type Err = ByteSizeError;
 
+    /// Parses a number with an optional unit, in any case and with optional white space between
+    /// them. `10M` is `10MiB`, as for `docker run --memory`; `10MB` is 10,000,000 bytes, as in SI.
+    /// A fraction of a byte is cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unit_start = text
-            .find(|character: char| !character.is_ascii_digit())
-            .unwrap_or(text.len());
-        let (digits, unit) = text.split_at(unit_start);
-        let unit: u64 = match unit {
-            "" | "B" => 1,
-            "kB" | "KB" => 1000,
-            "MB" => 1000 * 1000,
-            "GB" => 1000 * 1000 * 1000,
-            "TB" => 1000 * 1000 * 1000 * 1000,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            "TiB" => 1 << 40,
+        let (number, unit) = Decimal::parse_prefix(text.trim()).ok_or(ByteSizeError)?;
+        let unit: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
+            "" | "b" if number.is_whole() => 1,
+            "kb" => 1000,
+            "mb" => 1000 * 1000,
+            "gb" => 1000 * 1000 * 1000,
+            "tb" => 1000 * 1000 * 1000 * 1000,
+            "k" | "ki" | "kib" => 1 << 10,
+            "m" | "mi" | "mib" => 1 << 20,
+            "g" | "gi" | "gib" => 1 << 30,
+            "t" | "ti" | "tib" => 1 << 40,
             _ => return Err(ByteSizeError),
         };
-        let bytes = digits
-            .parse::<u64>()
-            .ok()
-            .and_then(|count| count.checked_mul(unit));
-        bytes
+        number
+            .times(unit)
             .filter(|bytes| i64::try_from(*bytes).is_ok())
             .map(Self)
             .ok_or(ByteSizeError)
@@ -83,7 +82,9 @@ impl FromStr for SizeArgument {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self {
             size: text.parse()?,
-            has_unit: text.ends_with('B'),
+            has_unit: text
+                .trim_end()
+                .ends_with(|last: char| last.is_ascii_alphabetic()),
         })
     }
 }
@@ -99,9 +100,20 @@ mod tests {
             ("10485760", 10_485_760),
             ("10MiB", 10_485_760),
             ("10MB", 10_000_000),
+            ("10mb", 10_000_000),
+            ("10M", 10_485_760),
+            ("10 MiB", 10_485_760),
+            (" 10Mi\n", 10_485_760),
+            ("1.5MiB", 1_572_864),
+            ("0.1MB", 100_000),
             ("1kB", 1000),
+            ("10k", 10_240),
+            ("1G", 1 << 30),
+            ("1.0", 1),
+            ("512B", 512),
+            ("9223372036854775807", i64::MAX as u64),
         ] {
-            assert_eq!(text.parse(), Ok(ByteSize(bytes)));
+            assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
     }
 
@@ -111,11 +123,22 @@ mod tests {
             "",
             "MiB",
             "-1",
-            "1.5MiB",
-            "10M",
-            "10 MiB",
+            "-1MiB",
+            "+1",
+            "1.5",
+            "1.5B",
+            ".5MiB",
+            "1.MiB",
+            "1,5MiB",
+            "1e6",
+            "NaN",
+            "inf",
+            "10 apples",
+            "10MiBs",
             "9223372036854775808",
             "8388608TiB",
+            "99999999999999999999TiB",
+            "999999999999999999999",
             "0x10",
         ] {
             let error = text.parse::<ByteSize>().expect_err(text);

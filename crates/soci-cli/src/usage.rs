@@ -1,9 +1,10 @@
 //! Errors in the command line, and in the variables that stand for its options.
 
+use std::error::Error;
 use std::ffi::OsString;
 
+use clap::ValueEnum as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, ValueEnum as _};
 use soci_document::Exit;
 
 use crate::LogFormat;
@@ -15,55 +16,84 @@ const LONGEST_VALUE: usize = 100;
 /// An error in the command line or in a variable, in the words of all other errors.
 #[derive(Debug)]
 pub(crate) struct UsageError {
-    /// What is wrong, after the name of the option or variable.
-    message: String,
-    /// The variable whose value is wrong.
-    variable: Option<String>,
-    /// The option whose value is wrong, if it was given on the command line.
-    option: Option<String>,
-    hint: String,
+    subject: Option<Subject>,
+    /// What is wrong with the subject.
+    problem: String,
+    /// The option that the user may have meant.
+    similar: Option<String>,
+}
+
+/// What a wrong value was given for.
+#[derive(Debug)]
+enum Subject {
+    Option(String),
+    Variable(String),
 }
 
 impl UsageError {
-    /// Describes an error of the parser for the command line `arguments` of `command`.
-    pub(crate) fn new(error: &clap::Error, command: &Command, arguments: &[OsString]) -> Self {
-        let parsed = CommandLine { command, arguments };
-        let name = command.get_name();
-        let help = format!("see {name} --help");
-        let subject = text(error, ContextKind::InvalidArg)
-            .filter(|_| is_about_value(error.kind()))
-            .map(|argument| parsed.subject(&argument));
-        let problem = describe(error, &parsed);
-        let message = match &subject {
-            Some(Subject::Option(name) | Subject::Variable(name)) => format!("{name}: {problem}"),
-            None => problem,
+    /// Returns an error of the command line as a whole.
+    pub(crate) fn new(problem: String) -> Self {
+        Self {
+            subject: None,
+            problem,
+            similar: None,
+        }
+    }
+
+    /// Returns the error for the value of a variable.
+    pub(crate) fn of_variable(variable: &str, value: &str, error: &dyn Error) -> Self {
+        Self {
+            subject: Some(Subject::Variable(variable.to_owned())),
+            ..Self::new(format!("invalid value `{}`: {error}", shorten(value)))
+        }
+    }
+
+    /// Replaces the option whose value is wrong by the variable that the value comes from.
+    pub(crate) fn in_variable(self, variable: &str) -> Self {
+        Self {
+            subject: Some(Subject::Variable(variable.to_owned())),
+            ..self
+        }
+    }
+
+    /// Returns the fields of the message of a tool.
+    pub(crate) fn into_fields(self, tool: &str) -> Fields {
+        let message = match &self.subject {
+            Some(Subject::Option(name) | Subject::Variable(name)) => {
+                format!("{name}: {}", self.problem)
+            }
+            None => self.problem,
         };
-        let (option, variable) = match subject {
+        let (option, variable) = match self.subject {
             Some(Subject::Option(name)) => (Some(name), None),
             Some(Subject::Variable(name)) => (None, Some(name)),
             None => (None, None),
         };
-        let similar = text(error, ContextKind::SuggestedArg)
-            .or_else(|| text(error, ContextKind::SuggestedValue));
-        let hint = match similar {
+        let help = format!("see {tool} --help");
+        let hint = match self.similar {
             Some(similar) => format!("did you mean `{similar}`? {help}"),
             None => help,
         };
-        Self {
-            message,
-            variable,
-            option,
-            hint,
-        }
-    }
-
-    /// Returns the fields of the message.
-    pub(crate) fn into_fields(self) -> Fields {
-        Fields::new(self.message)
+        Fields::new(message)
             .with("exit", Some(Exit::Usage.code()))
-            .with("variable", self.variable)
-            .with("option", self.option)
-            .with("hint", Some(self.hint))
+            .with("variable", variable)
+            .with("option", option)
+            .with("hint", Some(hint))
+    }
+}
+
+impl From<&clap::Error> for UsageError {
+    /// Describes an error of the parser.
+    fn from(error: &clap::Error) -> Self {
+        let argument =
+            text(error, ContextKind::InvalidArg).filter(|_| is_about_value(error.kind()));
+        let similar = text(error, ContextKind::SuggestedArg)
+            .or_else(|| text(error, ContextKind::SuggestedValue));
+        Self {
+            subject: argument.map(|argument| Subject::Option(option_name(&argument).to_owned())),
+            problem: describe(error),
+            similar,
+        }
     }
 }
 
@@ -87,70 +117,15 @@ pub(crate) fn requested_format(arguments: &[OsString]) -> LogFormat {
     };
     requested
         .or_else(variable)
-        .and_then(|format| LogFormat::from_str(&format, false).ok())
+        .and_then(|format| LogFormat::from_str(format.trim(), true).ok())
         .unwrap_or(LogFormat::Text)
 }
 
-/// What a wrong value was given for.
-enum Subject {
-    Option(String),
-    Variable(String),
-}
-
-/// The command line as it was written.
-struct CommandLine<'a> {
-    command: &'a Command,
-    arguments: &'a [OsString],
-}
-
-impl CommandLine<'_> {
-    /// Returns the option that the parser calls `argument`, such as `--to <REF>`, or the variable
-    /// that its value comes from.
-    fn subject(&self, argument: &str) -> Subject {
-        let found = self.command.get_arguments();
-        let found = found
-            .into_iter()
-            .find(|found| found.to_string() == argument);
-        let variable = found
-            .filter(|found| !self.is_given(found))
-            .and_then(|found| found.get_env())
-            .filter(|variable| std::env::var_os(variable).is_some());
-        match variable {
-            Some(variable) => Subject::Variable(variable.to_string_lossy().into_owned()),
-            None => Subject::Option(option_name(argument)),
-        }
-    }
-
-    /// Returns the name of the option or variable that the parser calls `argument`.
-    fn name(&self, argument: &str) -> String {
-        match self.subject(argument) {
-            Subject::Option(name) | Subject::Variable(name) => name,
-        }
-    }
-
-    /// Returns whether an option is on the command line, and not only in the environment.
-    fn is_given(&self, option: &Arg) -> bool {
-        let options = self
-            .arguments
-            .iter()
-            .map(|argument| argument.to_string_lossy());
-        let mut options = options.take_while(|argument| argument != "--");
-        options.any(|argument| match argument.strip_prefix("--") {
-            Some(long) => {
-                let name = long.split_once('=').map_or(long, |(name, _)| name);
-                option.get_long() == Some(name)
-            }
-            None => option
-                .get_short()
-                .is_some_and(|short| argument.starts_with('-') && argument.contains(short)),
-        })
-    }
-}
-
-/// Returns the name of an option without the name of its value: `--to` for `--to <REF>`.
-fn option_name(argument: &str) -> String {
-    let name = argument.split(' ').next().unwrap_or(argument);
-    name.trim_end_matches("...").to_owned()
+/// Returns the name of an option without the name of its value: `--to` for `--to <REF>`, and
+/// `--plain-http` for `--plain-http[=<BOOL>]`.
+fn option_name(argument: &str) -> &str {
+    let name = argument.split([' ', '=']).next().unwrap_or(argument);
+    name.trim_end_matches("...").trim_end_matches('[')
 }
 
 /// Returns whether an error is about the value of one option.
@@ -167,7 +142,7 @@ const fn is_about_value(kind: ErrorKind) -> bool {
 }
 
 /// Describes an error, without the name of the option or variable whose value is wrong.
-fn describe(error: &clap::Error, parsed: &CommandLine<'_>) -> String {
+fn describe(error: &clap::Error) -> String {
     let argument = text(error, ContextKind::InvalidArg);
     let value = text(error, ContextKind::InvalidValue).map(|value| shorten(&value));
     match (error.kind(), argument, value) {
@@ -178,7 +153,7 @@ fn describe(error: &clap::Error, parsed: &CommandLine<'_>) -> String {
             let valid = text(error, ContextKind::ValidValue).unwrap_or_default();
             format!("invalid value `{value}`: expected one of {valid}")
         }
-        (ErrorKind::ValueValidation, _, Some(value)) => match std::error::Error::source(error) {
+        (ErrorKind::ValueValidation, _, Some(value)) => match error.source() {
             Some(source) => format!("invalid value `{value}`: {source}"),
             None => format!("invalid value `{value}`"),
         },
@@ -190,11 +165,11 @@ fn describe(error: &clap::Error, parsed: &CommandLine<'_>) -> String {
         }
         (ErrorKind::ArgumentConflict, Some(argument), _) => {
             let other = text(error, ContextKind::PriorArg).unwrap_or_default();
-            match parsed.name(&argument) {
+            match option_name(&argument) {
                 name if other.is_empty() || other == argument => {
                     format!("{name} is given more than once")
                 }
-                name => format!("{name} cannot be used with {}", parsed.name(&other)),
+                name => format!("{name} cannot be used with {}", option_name(&other)),
             }
         }
         (ErrorKind::MissingRequiredArgument, Some(argument), _) => {

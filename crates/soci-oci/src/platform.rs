@@ -43,7 +43,7 @@ pub struct Platform {
 
 /// The error for a text that is not a platform.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected os/architecture[/variant], such as linux/amd64 or linux/arm/v6")]
+#[error("expected [os/]architecture[/variant], such as linux/amd64, arm64 or linux/arm/v6")]
 pub struct PlatformError;
 
 impl Platform {
@@ -113,6 +113,10 @@ impl fmt::Display for Platform {
 impl FromStr for Platform {
     type Err = PlatformError;
 
+    /// Parses a platform as containerd and Docker do.
+    ///
+    /// An architecture alone is one of Linux, also with a variant (`arm/v7`). An operating system
+    /// alone is that of this machine's architecture.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parts: Vec<&str> = text.split('/').collect();
         let is_valid = |part: &&str| {
@@ -121,18 +125,99 @@ impl FromStr for Platform {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
         };
-        if !(2..=3).contains(&parts.len()) || !parts.iter().all(is_valid) {
+        if !parts.iter().all(is_valid) {
             return Err(PlatformError);
         }
+        let (os, architecture, variant) = match parts[..] {
+            [os] if is_known_os(os) => (os, host_architecture(), None),
+            [architecture] if is_known_architecture(architecture) => ("linux", architecture, None),
+            [architecture, variant]
+                if !is_known_os(architecture) && is_known_architecture(architecture) =>
+            {
+                ("linux", architecture, Some(variant))
+            }
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some(variant)),
+            _ => return Err(PlatformError),
+        };
+        let has_variant = variant.is_some();
         let (architecture, mut variant) =
-            normalize_architecture(parts[1], parts.get(2).copied().unwrap_or(""));
-        match (parts.len(), architecture.as_str()) {
-            (2, "arm") if variant == "v7" => variant.clear(),
-            (3, "arm64") if variant.is_empty() => "v8".clone_into(&mut variant),
+            normalize_architecture(architecture, variant.unwrap_or_default());
+        match (has_variant, architecture.as_str()) {
+            (false, "arm") if variant == "v7" => variant.clear(),
+            (true, "arm64") if variant.is_empty() => "v8".clone_into(&mut variant),
             _ => {}
         }
-        Ok(Self::new(&normalize_os(parts[0]), &architecture, &variant))
+        Ok(Self::new(&normalize_os(os), &architecture, &variant))
     }
+}
+
+/// The operating systems that can stand alone (containerd `platforms`, `isKnownOS`).
+const KNOWN_OS: [&str; 16] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+];
+
+/// The architectures that can stand alone (containerd `platforms`, `isKnownArch`).
+const KNOWN_ARCHITECTURES: [&str; 23] = [
+    "386",
+    "amd64",
+    "arm",
+    "armbe",
+    "arm64",
+    "arm64be",
+    "loong64",
+    "mips",
+    "mipsle",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
+    "wasm",
+];
+
+/// Returns the architecture of this machine, as a value that `normalize_architecture` knows.
+fn host_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86" => "386",
+        "powerpc" => "ppc",
+        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+        "powerpc64" => "ppc64",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
+fn is_known_os(os: &str) -> bool {
+    KNOWN_OS.contains(&normalize_os(os).as_str())
+}
+
+fn is_known_architecture(architecture: &str) -> bool {
+    let (architecture, _) = normalize_architecture(architecture, "");
+    KNOWN_ARCHITECTURES.contains(&architecture.as_str())
 }
 
 /// Returns the `GOOS` value of an operating system.
@@ -186,16 +271,37 @@ mod tests {
             ("linux/armel", "linux/arm/v6"),
             ("linux/amd64/v2", "linux/amd64/v2"),
             ("macos/arm64", "darwin/arm64"),
+            ("amd64", "linux/amd64"),
+            ("AMD64", "linux/amd64"),
+            ("x86_64", "linux/amd64"),
+            ("arm64", "linux/arm64"),
+            ("aarch64", "linux/arm64"),
+            ("arm64/v8", "linux/arm64/v8"),
+            ("arm", "linux/arm"),
+            ("arm/v7", "linux/arm/v7"),
+            ("arm/6", "linux/arm/v6"),
+            ("armhf", "linux/arm"),
+            ("i386", "linux/386"),
+            ("s390x", "linux/s390x"),
+            ("windows/amd64", "windows/amd64"),
         ] {
             assert_eq!(platform(text).to_string(), shown);
         }
     }
 
     #[test]
+    fn an_operating_system_alone_has_the_architecture_of_this_machine() {
+        let here = platform("linux");
+        assert_eq!(here.os, "linux");
+        assert_eq!(here, here.normalized());
+        assert!(is_known_architecture(&here.architecture), "{here}");
+    }
+
+    #[test]
     fn rejects_malformed_platforms() {
         for text in [
             "",
-            "linux",
+            "apples",
             "linux/",
             "/amd64",
             "linux/amd64/v1/x",

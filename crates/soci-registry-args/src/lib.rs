@@ -6,8 +6,8 @@
 
 mod network;
 mod registry;
-mod seconds;
+mod variables;
 
 pub use network::NetworkArgs;
 pub use registry::RegistryArgs;
-pub use seconds::{Seconds, SecondsError};
+pub use variables::VARIABLES;

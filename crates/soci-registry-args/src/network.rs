@@ -3,10 +3,8 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use soci_cli::parse_count;
+use soci_cli::{Seconds, parse_count};
 use soci_registry::{RetryPolicy, Timeouts};
-
-use crate::seconds::Seconds;
 
 /// The heading of these arguments in the help text. It stands at each argument, because
 /// `next_help_heading` would also move the arguments after these under it.
@@ -20,6 +18,7 @@ pub struct NetworkArgs {
     #[arg(
         long,
         help_heading = HEADING,
+        hide_short_help = true,
         value_name = "N",
         env = "SOCI_CONNECTIONS",
         default_value = "1",
@@ -31,9 +30,10 @@ pub struct NetworkArgs {
     #[arg(
         long,
         help_heading = HEADING,
-        value_name = "SECONDS",
+        hide_short_help = true,
+        value_name = "DURATION",
         env = "SOCI_CONNECT_TIMEOUT",
-        default_value = "10"
+        default_value = "10s"
     )]
     pub connect_timeout: Seconds,
 
@@ -41,9 +41,10 @@ pub struct NetworkArgs {
     #[arg(
         long,
         help_heading = HEADING,
-        value_name = "SECONDS",
+        hide_short_help = true,
+        value_name = "DURATION",
         env = "SOCI_FIRST_BYTE_TIMEOUT",
-        default_value = "30"
+        default_value = "30s"
     )]
     pub first_byte_timeout: Seconds,
 
@@ -51,9 +52,10 @@ pub struct NetworkArgs {
     #[arg(
         long,
         help_heading = HEADING,
-        value_name = "SECONDS",
+        hide_short_help = true,
+        value_name = "DURATION",
         env = "SOCI_IDLE_TIMEOUT",
-        default_value = "30"
+        default_value = "30s"
     )]
     pub idle_timeout: Seconds,
 
@@ -61,9 +63,10 @@ pub struct NetworkArgs {
     #[arg(
         long,
         help_heading = HEADING,
-        value_name = "SECONDS",
+        hide_short_help = true,
+        value_name = "DURATION",
         env = "SOCI_UPLOAD_TIMEOUT",
-        default_value = "60"
+        default_value = "60s"
     )]
     pub upload_timeout: Seconds,
 
@@ -71,9 +74,10 @@ pub struct NetworkArgs {
     #[arg(
         long,
         help_heading = HEADING,
-        value_name = "SECONDS",
+        hide_short_help = true,
+        value_name = "DURATION",
         env = "SOCI_HELPER_TIMEOUT",
-        default_value = "30"
+        default_value = "30s"
     )]
     pub helper_timeout: Seconds,
 
@@ -81,9 +85,10 @@ pub struct NetworkArgs {
     #[arg(
         long,
         help_heading = HEADING,
-        value_name = "SECONDS",
+        hide_short_help = true,
+        value_name = "DURATION",
         env = "SOCI_RETRY_WAIT",
-        default_value = "0.25"
+        default_value = "250ms"
     )]
     pub retry_wait: Seconds,
 }

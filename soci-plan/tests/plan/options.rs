@@ -12,23 +12,110 @@ use crate::{Pulled, soci_tool};
 fn names_the_units_of_a_malformed_size() {
     let sandbox = Sandbox::new();
     for size in [
-        "10mib",
         "ten",
-        "1.5MiB",
+        "1.5",
         "-1",
+        "0x10",
+        "NaN",
         "9223372036854775808",
         "8EiB",
-        "",
-        "10 MiB",
+        "10 apples",
     ] {
         for option in ["--min-layer-size", "--span-size"] {
             let tool = soci_tool(&sandbox).arg(format!("{option}={size}"));
             let finished = tool.run().ends_with(2).says(option);
-            finished.says("B, kB, MB, GB, TB, KiB, MiB, GiB, TiB");
+            finished.says("KiB, MiB, GiB, TiB").says("kB, MB, GB, TB");
         }
         let tool = soci_tool(&sandbox).env("SOCI_MIN_LAYER_SIZE", size);
-        tool.run().ends_with(2).says("MiB");
+        let finished = tool.run().ends_with(2);
+        let start = "soci-plan: error: SOCI_MIN_LAYER_SIZE: invalid";
+        finished.says(&format!("{start} value `{size}`: expected"));
     }
+    let tool = soci_tool(&sandbox).arg("--min-layer-size=");
+    tool.run().ends_with(2).says("invalid value ``");
+}
+
+/// Sizes are understood as Docker understands them, but MB is decimal.
+#[test]
+fn understands_sizes_in_the_notations_of_other_tools() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    for (size, bytes) in [
+        ("10M", 10 << 20),
+        ("10m", 10 << 20),
+        ("10MiB", 10 << 20),
+        ("10 MiB", 10 << 20),
+        ("10mb", 10_000_000),
+        ("1.5MiB", 3 << 19),
+        ("1G", 1 << 30),
+        ("10k", 10 << 10),
+    ] {
+        let document = pulled.planned(&["--min-layer-size", size]);
+        assert_eq!(document["plan"]["minLayerSize"], bytes, "{size}");
+    }
+}
+
+#[test]
+fn understands_index_versions_without_the_letter_and_in_any_case() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    for (version, planned) in [
+        ("1", "v1"),
+        ("V1", "v1"),
+        ("2", "v2"),
+        ("V2", "v2"),
+        ("Both", "both"),
+    ] {
+        let document = pulled.planned(&["--index-version", version]);
+        assert_eq!(document["plan"]["indexVersion"], planned, "{version}");
+    }
+    let finished = pulled.plan(&["--index-version", "3"]).ends_with(2);
+    finished.says("--index-version: invalid value `3`: expected one of v1, v2, both");
+}
+
+#[test]
+fn understands_platforms_as_docker_does() {
+    let images = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
+    let images = images.map(|platform| Image::new(platform).layer(random_layer(1, 3000)));
+    let pulled = Pulled::of(&images);
+    for (platforms, planned) in [
+        ("amd64", json!(["linux/amd64"])),
+        ("x86_64", json!(["linux/amd64"])),
+        ("AArch64", json!(["linux/arm64"])),
+        ("arm64/v8", json!(["linux/arm64/v8"])),
+        ("arm/v7", json!(["linux/arm/v7"])),
+        (
+            "linux/amd64, linux/arm64",
+            json!(["linux/amd64", "linux/arm64"]),
+        ),
+        ("amd64 arm64", json!(["linux/amd64", "linux/arm64"])),
+        ("amd64,linux/amd64,", json!(["linux/amd64"])),
+    ] {
+        let document = pulled.planned(&["--platform", platforms]);
+        assert_eq!(document["plan"]["platforms"], planned, "{platforms}");
+        let tool = soci_tool(&pulled.sandbox).env("SOCI_PLATFORM", platforms);
+        let tool = tool.stdin(pulled.line.clone()).run().succeeds();
+        assert_eq!(tool.documents()[0]["plan"]["platforms"], planned);
+    }
+    for platform in ["apples", "linux/", "linux/amd64/v1/x", "amd64;arm64"] {
+        let finished = pulled.plan(&["--platform", platform]).ends_with(2);
+        finished
+            .says(&format!("--platform: invalid value `{platform}`: expected"))
+            .says("such as linux/amd64");
+    }
+}
+
+/// An option wins over the variable of an option that cannot be used with it.
+#[test]
+fn the_platform_on_the_command_line_wins_over_a_variable_for_all_platforms() {
+    let images = ["linux/amd64", "linux/arm64"];
+    let images = images.map(|platform| Image::new(platform).layer(random_layer(1, 3000)));
+    let pulled = Pulled::of(&images);
+    let tool = soci_tool(&pulled.sandbox).env("SOCI_ALL_PLATFORMS", "true");
+    let tool = tool.args(["--platform", "arm64"]);
+    let document = &tool.stdin(pulled.line.clone()).run().succeeds().documents()[0];
+    assert_eq!(document["plan"]["platforms"], json!(["linux/arm64"]));
+    let tool = soci_tool(&pulled.sandbox).env("SOCI_ALL_PLATFORMS", "true");
+    let finished = tool.env("SOCI_PLATFORM", "arm64").run().ends_with(2);
+    finished.says("SOCI_PLATFORM cannot be used with SOCI_ALL_PLATFORMS");
 }
 
 /// A number of bytes that was most likely meant to have a unit is warned of.
@@ -46,7 +133,7 @@ fn warns_of_a_small_size_without_a_unit() {
             finished.says(&format!("{option} (SOCI_")).says(advice);
         }
     }
-    for size in ["0", "10B", "1kB", "65536", "10485760", "10MiB"] {
+    for size in ["0", "10B", "1kB", "1k", "65536", "10485760", "10MiB"] {
         let finished = pulled.plan(&["--min-layer-size", size]).succeeds();
         let stderr = &finished.stderr;
         assert!(!stderr.contains("did you mean"), "{size}: {stderr}");
