@@ -2,15 +2,16 @@
 //!
 //! The directory `ztocs` of the store has a file for each layer that was indexed. The file only
 //! names the ztoc, which is a blob of the store: an entry counts if that blob is there and intact.
+//! `soci-prune` reads the entries too.
 
-use soci_layout::Layout;
+use soci_layout::{Layout, ZTOC_CACHE};
 use soci_oci::{Descriptor, Digest};
 use soci_ztoc::Compression;
 
 use crate::outcome::{LayerOutcome, StoredZtoc};
 
-/// The directory of the cache in the store.
-const DIRECTORY: &str = "ztocs";
+/// The maximum size of an entry in bytes.
+const MAX_ENTRY: u64 = 64 << 10;
 
 /// The outcomes of earlier runs with the same store.
 #[derive(Clone, Copy)]
@@ -34,8 +35,9 @@ impl<'a> ZtocCache<'a> {
 
     /// Returns the outcome under `key`. An entry that cannot be read counts as absent.
     pub(crate) fn get(self, key: &CacheKey<'_>) -> Option<LayerOutcome> {
-        let file = self.0.root().join(DIRECTORY).join(key.file_name());
-        let outcome = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        let name = key.file_name();
+        let entry = self.0.read_private_file(ZTOC_CACHE, &name, MAX_ENTRY)?;
+        let outcome = serde_json::from_slice(&entry).ok()?;
         if let LayerOutcome::Ztoc(StoredZtoc { digest, size, .. }) = outcome {
             let ztoc = Descriptor::new("", digest, size);
             self.0.read_blob(&ztoc, size).ok()?;
@@ -51,7 +53,7 @@ impl<'a> ZtocCache<'a> {
         };
         if let Err(error) = self
             .0
-            .write_private_file(DIRECTORY, &key.file_name(), &entry)
+            .write_private_file(ZTOC_CACHE, &key.file_name(), &entry)
         {
             tracing::debug!(layer = %key.layer, "cannot write the entry in the cache of ztocs: {error}");
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use soci_cli::{Failure, Progress, run_parallel};
 use soci_document::{Document, Exit, Plan, ReuseOrigin};
+use soci_layout::LayoutError;
 use soci_oci::layer::LayerCompression;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source};
@@ -207,10 +208,13 @@ impl<'a> LayerBuilder<'a> {
     /// Opens a layer in the store, or else in the source of the image.
     fn open_layer(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
         let store = &self.context.store;
-        let reader = if store.has_blob(layer) {
-            BlobReader::from_file(store.open_blob(layer)?)
-        } else {
-            self.open_source()?.open_blob(layer)?
+        let stored = store.has_blob(layer).then(|| store.open_blob(layer));
+        let reader = match stored {
+            // `soci-prune` may have removed the layer meanwhile.
+            None | Some(Err(LayoutError::NoSuchBlob { .. })) => {
+                self.open_source()?.open_blob(layer)?
+            }
+            Some(blob) => BlobReader::from_file(blob?),
         };
         Ok(reader.with_budget(&self.context.memory))
     }

@@ -117,7 +117,7 @@ impl CommonArgs {
             Some(directory) => directory.clone(),
             None => default_store()?,
         };
-        Layout::open_or_create(&directory).map_err(|error| {
+        Layout::open_or_create_store(&directory).map_err(|error| {
             let failure = Failure::from(error).context("cannot open the store");
             if failure.exit == Exit::StoreUnwritable {
                 failure.hint("choose a writable directory with --store")

@@ -32,6 +32,33 @@ pub(crate) fn open(root: &Path, name: &Path) -> Result<File, LayoutError> {
     opened.context(Action::Read, &root.join(name))
 }
 
+/// Opens the file `name` of the layout `root` to lock it: for writing as well, if that is permitted,
+/// because file systems over a network lock only such files exclusively.
+///
+/// # Errors
+///
+/// Returns the same errors as [`open`].
+pub(crate) fn open_to_lock(root: &Path, name: &Path) -> Result<File, LayoutError> {
+    let path = locate(root, name)?;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = File::options();
+    let opened = options
+        .read(true)
+        .write(true)
+        .custom_flags(flags)
+        .open(path);
+    match opened {
+        Err(error) if is_read_only(&error) => open(root, name),
+        opened => opened.context(Action::Read, &root.join(name)),
+    }
+}
+
+/// Returns whether an error means that a file may be read but not written.
+pub(crate) fn is_read_only(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
 /// Reads the file `name` of the layout `root`, which must not be longer than [`MANIFEST_LIMIT`].
 ///
 /// # Errors

@@ -16,6 +16,8 @@ pub enum Action {
     Lock,
     /// Opening or reading the file.
     Read,
+    /// Removing the file.
+    Remove,
     /// Writing the file, or making it durable.
     Write,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Action {
             Self::Create => "create",
             Self::Lock => "lock",
             Self::Read => "read",
+            Self::Remove => "remove",
             Self::Write => "write",
         })
     }
@@ -72,6 +75,12 @@ pub enum LayoutError {
         path: PathBuf,
         /// What is missing or malformed.
         reason: String,
+    },
+    /// The directory is an OCI image layout, but not marked as a store of the tools.
+    #[error("`{}` is not a store of these tools: it has no file `{}`", path.display(), crate::store::MARKER)]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
     },
     /// The file is not a tar, or not one that can be read.
     #[error("`{}` cannot be read as a tar: {reason}", path.display())]
@@ -152,6 +161,12 @@ impl LayoutError {
         }
     }
 
+    pub(crate) fn not_a_store(path: &Path) -> Self {
+        Self::NotAStore {
+            path: path.to_owned(),
+        }
+    }
+
     pub(crate) fn corrupt(expected: &Descriptor, found: String, path: &Path) -> Self {
         Self::Corrupt {
             expected: Box::new(expected.digest),
@@ -182,6 +197,7 @@ impl Classify for LayoutError {
             },
             Self::NoSuchImage { .. } | Self::NoSuchBlob { .. } => Exit::NotFound,
             Self::NotALayout { .. }
+            | Self::NotAStore { .. }
             | Self::NotATar { .. }
             | Self::NotADockerArchive { .. }
             | Self::Corrupt { .. }
@@ -196,6 +212,10 @@ impl Classify for LayoutError {
                 fault: LinkFault::Outside,
                 ..
             } => Some("replace the link by what it leads to, such as with `cp -RL`".to_owned()),
+            Self::NotAStore { .. } => Some(
+                "name the directory that the tools use with --store; a layout with images of your own is never pruned"
+                    .to_owned(),
+            ),
             Self::NoSuchImage { found, .. } if found.contains('`') => {
                 Some("add the name of one of them after the path, as in `PATH:NAME`".to_owned())
             }

@@ -1,23 +1,16 @@
 //! The file `index.json` of a layout in a directory, and the lock under which it changes.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Once;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use soci_oci::Descriptor;
 
-use crate::error::{Action, IoContext as _, LayoutError};
+use crate::error::LayoutError;
 use crate::layout::Layout;
+use crate::lock::{self, LockKind, Locked};
 use crate::{beneath, index_json, marker};
-
-/// How long to wait between two attempts to take the lock.
-const LOCK_INTERVAL: Duration = Duration::from_millis(20);
-
-/// How long to wait for the lock before a warning tells the user why nothing happens.
-const LOCK_WARNING: Duration = Duration::from_secs(1);
 
 /// Limits the warning about a file system without locks to one for each process.
 static NO_LOCKS_WARNING: Once = Once::new();
@@ -72,36 +65,20 @@ impl Layout {
 
     /// Waits for the lock of `index.json`. The kernel releases it when the returned file is closed
     /// or the process ends.
-    fn lock_index(&self) -> Result<File, LayoutError> {
+    pub(crate) fn lock_index(&self) -> Result<File, LayoutError> {
         // `index.json` is replaced on each change, and a lock on a replaced file excludes no other
         // process. `oci-layout` is never replaced.
-        let path = self.root().join(marker::FILE);
-        let file = beneath::open(self.root(), Path::new(marker::FILE))?;
-        let started = Instant::now();
-        let mut has_warned = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if started.elapsed() < self.lock_timeout => {
-                    if !has_warned && started.elapsed() >= LOCK_WARNING {
-                        has_warned = true;
-                        warn_of_wait(&path, self.lock_timeout);
-                    }
-                    thread::sleep(LOCK_INTERVAL);
-                }
-                Err(TryLockError::Error(error)) if is_unsupported(&error) => {
-                    NO_LOCKS_WARNING.call_once(|| warn_of_missing_locks(&path, &error));
-                    return Ok(file);
-                }
-                Err(error) => return Err(error.into()).context(Action::Lock, &path),
+        let name = marker::FILE;
+        let exclusive = LockKind::Exclusive;
+        match lock::wait(self.root(), name, exclusive, self.lock_timeout)? {
+            Locked::Held(file) => Ok(file),
+            Locked::Unsupported(file, error) => {
+                let path = self.root().join(name);
+                NO_LOCKS_WARNING.call_once(|| warn_of_missing_locks(&path, &error));
+                Ok(file)
             }
         }
     }
-}
-
-fn warn_of_wait(path: &Path, timeout: Duration) {
-    let (path, seconds) = (path.display(), timeout.as_secs_f64());
-    tracing::warn!(target: "soci", "waiting for the lock of `{path}`, for at most {seconds} s");
 }
 
 fn warn_of_missing_locks(path: &Path, error: &io::Error) {
@@ -109,14 +86,11 @@ fn warn_of_missing_locks(path: &Path, error: &io::Error) {
     tracing::warn!(target: "soci", "`{path}` cannot be locked, so an entry that another process adds at the same time may be lost: {error}");
 }
 
-/// Returns whether the file system does not implement locks.
-fn is_unsupported(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::Unsupported
-        || error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
     use soci_document::{Classify as _, Exit};
     use soci_oci::manifest::Root;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use soci_oci::{Algorithm, Descriptor, Digest};
@@ -11,18 +12,21 @@ use soci_oci::{Algorithm, Descriptor, Digest};
 use crate::blob::{Blob, Content};
 use crate::error::{Action, IoContext as _, LayoutError};
 use crate::read_layout::ReadLayout;
+use crate::store::StoreUse;
 use crate::temporary::{self, Existing};
 use crate::{beneath, marker};
 
-/// How long to wait for the lock of `index.json`. The process that holds it writes one small file.
+/// How long to wait for a lock. The process that holds it writes or removes one file.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An OCI image layout in a directory.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
-    /// How long to wait for the lock of `index.json`.
+    /// How long to wait for a lock.
     pub(crate) lock_timeout: Duration,
+    /// Set if this is the store of this process: what is read then counts as used.
+    pub(crate) store_use: Option<Arc<StoreUse>>,
 }
 
 impl Layout {
@@ -51,7 +55,8 @@ impl Layout {
     }
 
     /// Opens the layout in the directory `root`, or creates an empty one. Temporary files that a
-    /// killed process left there are removed.
+    /// killed process left there are removed. If the layout is a store, what is read there counts as
+    /// used.
     ///
     /// # Errors
     ///
@@ -70,13 +75,14 @@ impl Layout {
         }
         layout.create_index()?;
         temporary::remove_stale(root);
-        Self::open(root)
+        Self::open(root)?.join_store()
     }
 
     fn at(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
             lock_timeout: LOCK_TIMEOUT,
+            store_use: None,
         }
     }
 
@@ -102,10 +108,16 @@ impl Layout {
     /// Returns whether a blob of the right size exists. Its content is checked when it is read.
     pub fn has_blob(&self, descriptor: &Descriptor) -> bool {
         let name = blob_name(descriptor.digest);
-        let located = beneath::locate(&self.root, Path::new(&name)).ok();
-        located
-            .and_then(|path| fs::symlink_metadata(path).ok())
-            .is_some_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
+        let Ok(path) = beneath::locate(&self.root, Path::new(&name)) else {
+            return false;
+        };
+        fs::symlink_metadata(&path).is_ok_and(|metadata| {
+            metadata.is_file()
+                && self.mark_used(&metadata, || {
+                    beneath::open(&self.root, Path::new(&name)).ok()
+                })
+                && metadata.len() == descriptor.size
+        })
     }
 
     /// Opens a blob for reading. It may be a symbolic link to another file of the layout.
@@ -116,12 +128,14 @@ impl Layout {
     /// if it is a link that leads out of the layout.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
         let corrupt = |found: String| LayoutError::corrupt(descriptor, found, &self.root);
-        let file = match beneath::open(&self.root, Path::new(&blob_name(descriptor.digest))) {
+        let absent = || LayoutError::NoSuchBlob {
+            digest: descriptor.digest,
+            path: self.root.clone(),
+        };
+        let open = || beneath::open(&self.root, Path::new(&blob_name(descriptor.digest)));
+        let file = match open() {
             Err(LayoutError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Err(LayoutError::NoSuchBlob {
-                    digest: descriptor.digest,
-                    path: self.root.clone(),
-                });
+                return Err(absent());
             }
             other => other?,
         };
@@ -132,6 +146,9 @@ impl Layout {
         }
         if metadata.len() != descriptor.size {
             return Err(corrupt(format!("{} bytes", metadata.len())));
+        }
+        if !self.mark_used(&metadata, || open().ok()) {
+            return Err(absent());
         }
         Ok(Blob::new(Content::File(file), path, descriptor.size))
     }

@@ -7,8 +7,11 @@
 //! without locks, because their names follow from their content; only `index.json` is changed under
 //! a lock.
 //!
-//! The lock is `flock(2)`. On a file system without it, the tools work as well, but if two
-//! processes add a manifest at the same time, one of the two entries may be lost.
+//! The store is a layout with a marker. `soci-prune` removes files from it that no tool has used for
+//! long; the modification time of a file is that of its last use.
+//!
+//! The locks are those of `flock(2)`. On a file system without them, the tools work as well, but if
+//! two processes add a manifest at the same time, one of the two entries may be lost.
 
 mod archive;
 mod archive_writer;
@@ -20,9 +23,14 @@ mod error;
 mod first_bytes;
 mod index_file;
 mod index_json;
+mod last_use;
 mod layout;
+mod lock;
 mod marker;
+mod private_file;
+mod prunable_store;
 mod read_layout;
+mod store;
 mod tar_file;
 mod temporary;
 mod write;
@@ -34,6 +42,8 @@ pub use docker_archive::DockerArchive;
 pub use error::{Action, LayoutError, LinkFault};
 pub use index_json::{REF_NAME, Selected, select_image};
 pub use layout::Layout;
+pub use prunable_store::{PrunableStore, Removal, RemoveWhen, StoreFile, StoredFile};
 pub use read_layout::ReadLayout;
+pub use store::ZTOC_CACHE;
 pub use temporary::remove_unfinished;
 pub use write::BlobWriter;

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Action, IoContext as _, LayoutError};
 
 /// What the names of temporary files start with.
-const PREFIX: &str = ".unfinished-";
+pub(crate) const PREFIX: &str = ".unfinished-";
 
 /// The age at which a temporary file that no process has locked is removed.
 const STALE_AGE: Duration = Duration::from_hours(24);

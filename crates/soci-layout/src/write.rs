@@ -1,4 +1,4 @@
-//! Writing blobs and private files to a layout in a directory.
+//! Writing blobs to a layout in a directory.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -87,23 +87,6 @@ impl Layout {
             path,
             check: ContentCheck::new(expected),
         })
-    }
-
-    /// Replaces the file `name` in `directory`, which is relative to the layout and not part of the
-    /// OCI image layout: readers of layouts ignore it.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the file cannot be written and made durable.
-    pub fn write_private_file(
-        &self,
-        directory: &str,
-        name: &str,
-        content: &[u8],
-    ) -> Result<(), LayoutError> {
-        let directory = self.root().join(directory);
-        temporary::create_directory(&directory)?;
-        self.replace_file(&directory.join(name), content)
     }
 
     /// Replaces a file of the layout atomically.
