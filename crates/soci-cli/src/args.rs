@@ -106,6 +106,18 @@ pub fn parse_count(text: &str) -> Result<NonZeroUsize, CountError> {
 }
 
 impl CommonArgs {
+    /// Returns the directory of the store, whether or not it exists.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the user names no directory, and there is no default.
+    pub fn store_directory(&self) -> Result<PathBuf, Failure> {
+        match &self.store {
+            Some(directory) => Ok(directory.clone()),
+            None => default_store(),
+        }
+    }
+
     /// Opens the store, and creates it if it does not exist.
     ///
     /// # Errors
@@ -113,10 +125,7 @@ impl CommonArgs {
     /// Returns an error if there is no default directory for the store, or if the store cannot be
     /// created or written.
     pub fn open_store(&self) -> Result<Layout, Failure> {
-        let directory = match &self.store {
-            Some(directory) => directory.clone(),
-            None => default_store()?,
-        };
+        let directory = self.store_directory()?;
         Layout::open_or_create_store(&directory).map_err(|error| {
             let failure = Failure::from(error).context("cannot open the store");
             if failure.exit == Exit::StoreUnwritable {

@@ -246,16 +246,23 @@ impl Folder {
 
     /// Removes a file, unless it was used since it was listed.
     fn remove(&mut self, name: &str, listed: &StoredFile) -> io::Result<Removal> {
-        let stat = match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
+        let file = match self.open(name) {
+            Ok(file) => file,
             Err(Errno::NOENT) => return Ok(Removal::Absent),
+            // Something else has taken the place of the file.
+            Err(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => return Ok(Removal::InUse),
             Err(error) => return Err(error.into()),
         };
+        let stat = rustix::fs::fstat(&file)?;
         if !is_regular(&stat) || modification_time(&stat) != listed.last_use {
             return Ok(Removal::InUse);
         }
-        if self.content == FolderContent::Unfinished && self.is_being_written(name)? {
-            return Ok(Removal::InUse);
+        if self.content == FolderContent::Unfinished {
+            // Without locks, the caller relies on the age of the file.
+            let attempt = lock::attempt(&file, LockKind::Exclusive);
+            if matches!(attempt, Err(TryLockError::WouldBlock)) {
+                return Ok(Removal::InUse);
+            }
         }
         match unlinkat(&self.directory, name, AtFlags::empty()) {
             Ok(()) => {
@@ -267,18 +274,17 @@ impl Folder {
         }
     }
 
-    /// Returns whether a process holds the lock of an unfinished file. Without locks, the caller
-    /// relies on its age.
-    fn is_being_written(&self, name: &str) -> io::Result<bool> {
-        // A file must be open for writing to be locked over NFS.
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&self.directory, name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(false),
-            Err(error) => return Err(error.into()),
+    /// Opens a file. This also makes an NFS client ask the server for the file's modification time,
+    /// which it would otherwise keep for up to a minute (`nfs(5)`, "Close-to-open cache
+    /// consistency").
+    fn open(&self, name: &str) -> Result<File, Errno> {
+        // An unfinished file is locked, for which it must be open for writing over NFS.
+        let access = match self.content {
+            FolderContent::Unfinished => OFlags::RDWR,
+            FolderContent::Blobs(_) | FolderContent::CacheEntries => OFlags::RDONLY,
         };
-        let attempt = lock::attempt(&file, LockKind::Exclusive);
-        Ok(matches!(attempt, Err(TryLockError::WouldBlock)))
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        openat(&self.directory, name, flags, Mode::empty()).map(File::from)
     }
 }
 

@@ -115,6 +115,8 @@ impl<'a> DocumentBuilder<'a> {
         fs::write(self.sandbox.store().join("oci-layout"), marker).expect("a writable sandbox");
         let index = r#"{"schemaVersion":2,"manifests":[]}"#;
         fs::write(self.sandbox.store().join("index.json"), index).expect("a writable sandbox");
+        let marker = "{\"version\":1}\n";
+        fs::write(self.sandbox.store().join("soci-store"), marker).expect("a writable sandbox");
         let root = source.root();
         let content = self.copy(source, &root);
         let manifests = match content["manifests"].as_array() {

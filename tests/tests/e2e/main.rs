@@ -10,6 +10,7 @@ mod goldens;
 mod layouts;
 mod memory;
 mod pipeline;
+mod prune;
 mod read_back;
 mod reliability;
 mod reuse;

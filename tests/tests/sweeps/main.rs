@@ -9,6 +9,7 @@
 mod calls;
 mod durable;
 mod fault;
+mod prune;
 mod sound;
 mod stage;
 

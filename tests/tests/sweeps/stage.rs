@@ -217,7 +217,7 @@ fn add_files(root: &Path, folder: &Path, found: &mut Files) {
     }
 }
 
-fn copy_files(from: &Path, to: &Path) {
+pub(crate) fn copy_files(from: &Path, to: &Path) {
     for (name, content) in files(from) {
         let path = to.join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a writable sandbox");
