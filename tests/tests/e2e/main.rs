@@ -9,6 +9,7 @@ mod ecr;
 mod goldens;
 mod layouts;
 mod memory;
+mod messages;
 mod pipeline;
 mod prune;
 mod read_back;

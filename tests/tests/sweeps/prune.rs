@@ -54,8 +54,11 @@ fn run_pipeline(sandbox: &Sandbox) -> Value {
         tool("soci-plan"),
         tool("soci-index"),
     ]);
-    let last = ended.into_iter().map(Finished::succeeds).last();
-    let mut document = last.expect("a stage").documents().remove(0);
+    let mut last = Vec::new();
+    for finished in ended {
+        last = finished.succeeds().documents();
+    }
+    let mut document = last.remove(0);
     document
         .as_object_mut()
         .expect("a document")
