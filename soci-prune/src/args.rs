@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser};
-use soci_cli::{CommonArgs, Failure, Io, Output, SizeArgument, Tool, parse_flag};
+use clap::{ArgGroup, Parser, ValueEnum};
+use soci_cli::{CommonArgs, Failure, Io, Output, Seconds, SizeArgument, Tool, parse_flag};
 
 use crate::choice::Limits;
 use crate::prune::{Format, Mode, Pruner};
@@ -34,25 +34,57 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", env = "SOCI_MAX_SIZE")]
     max_size: Option<SizeArgument>,
 
-    /// Keep what was used within this time, except layers that no running tool may need
+    /// Keep what was used within this time, except layers
+    ///
+    /// A document in a file may name it. A layer is removed at any time if no tool runs, because the
+    /// tools can download it again. While a tool runs, layers stay for an hour, and all other files
+    /// for 24 hours.
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "DURATION",
         env = "SOCI_MIN_AGE",
-        default_value = "86400"
+        default_value = "24h"
     )]
-    min_age: u64,
+    min_age: Seconds,
 
     /// Remove nothing, but print what would be removed
     #[arg(long, env = "SOCI_DRY_RUN", value_parser = parse_flag)]
     dry_run: bool,
 
-    /// Format of the output [default: text on a terminal, else json]
-    #[arg(long, value_name = "FORMAT", env = "SOCI_PRUNE_FORMAT")]
-    format: Option<Format>,
+    /// Format of stdout
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FORMAT",
+        env = "SOCI_FORMAT",
+        default_value = "auto"
+    )]
+    format: FormatArgument,
 
     #[command(flatten)]
     common: CommonArgs,
+}
+
+/// The format of stdout, as the user asks for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum FormatArgument {
+    /// text if stdout is a terminal, else json
+    Auto,
+    /// One JSON object for each file, and one for the store
+    Json,
+    /// A summary
+    Text,
+}
+
+impl FormatArgument {
+    fn resolve(self) -> Format {
+        match self {
+            Self::Auto if std::io::stdout().is_terminal() => Format::Text,
+            Self::Auto | Self::Json => Format::Json,
+            Self::Text => Format::Text,
+        }
+    }
 }
 
 impl Tool for Args {
@@ -69,25 +101,18 @@ impl Tool for Args {
         if let Some(max_size) = self.max_size {
             max_size.warn_if_implausible("--max-size (SOCI_MAX_SIZE)");
         }
-        let default_format = || {
-            if std::io::stdout().is_terminal() {
-                Format::Text
-            } else {
-                Format::Json
-            }
-        };
         let pruner = Pruner {
             limits: Limits {
                 keep: self.keep_days.map(keep),
                 max_size: self.max_size.map(|max_size| max_size.size.0),
-                min_age: Duration::from_secs(self.min_age),
+                min_age: self.min_age.0,
             },
             mode: if self.dry_run {
                 Mode::DryRun
             } else {
                 Mode::Remove
             },
-            format: self.format.unwrap_or_else(default_format),
+            format: self.format.resolve(),
         };
         pruner.prune(io, &self.common.store_directory()?)
     }

@@ -14,11 +14,11 @@ use crate::inventory::read_files;
 use crate::output::{Count, Counts, RemovedFile, Summary};
 
 /// The form of what is printed to stdout.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Format {
-    /// One JSON object for each file, and one for the store
+    /// One JSON object for each file, and one for the store.
     Json,
-    /// A summary
+    /// A summary.
     Text,
 }
 

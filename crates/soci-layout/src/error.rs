@@ -213,7 +213,7 @@ impl Classify for LayoutError {
                 ..
             } => Some("replace the link by what it leads to, such as with `cp -RL`".to_owned()),
             Self::NotAStore { .. } => Some(
-                "name the directory that the tools use with --store; a layout with images of your own is never pruned"
+                "name the directory that the tools use with --store; they make that file there, but never in a layout with images of yours"
                     .to_owned(),
             ),
             Self::NoSuchImage { found, .. } if found.contains('`') => {
