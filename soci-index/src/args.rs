@@ -3,7 +3,10 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, Variable, parse_count, parse_flag, print_decisions};
+use soci_cli::{
+    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Tool, Variable, parse_count, parse_flag,
+    print_decisions,
+};
 use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
 
@@ -24,7 +27,7 @@ const CHUNK_MEMORY: usize = 4 << 20;
 #[command(
     name = "soci-index",
     version,
-    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-index --jobs 4 < plan.json > index.json\n  soci-index < plan.json | jq '.manifests[].layers[].ztoc.digest'"
+    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-index --jobs 4 < plan.json > index.json\n  soci-index < plan.json | jq -r '.manifests[]?.layers[].ztoc.digest // empty'"
 )]
 #[expect(
     clippy::struct_excessive_bools,
@@ -65,6 +68,9 @@ pub struct Args {
     registry: RegistryArgs,
 
     #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -75,6 +81,10 @@ impl Tool for Args {
 
     fn common_args(&self) -> &CommonArgs {
         &self.common
+    }
+
+    fn output_format(&self) -> OutputFormat {
+        self.output.format
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
@@ -96,7 +106,7 @@ impl Tool for Args {
                 Strictness::Lenient
             },
         };
-        let explain = self.explain && !self.common.quiet;
+        let explain = self.explain;
         io.for_each_document(|document, progress| {
             let document = index_image(&context, document, progress)?;
             if explain {

@@ -12,6 +12,7 @@ use soci_transport::parse_manifest;
 use crate::context::Context;
 use crate::conversion::convert_image;
 use crate::layers::{LayerBuilder, LayerKey, LayerOutcomes, planned_layers};
+use crate::skipped::warn_of_skipped;
 use crate::soci_index::IndexWriter;
 use crate::strictness::check_layers;
 
@@ -33,6 +34,7 @@ pub(crate) fn index_image(
     let layers = planned_layers(&document);
     let outcomes = LayerBuilder::new(context, &document, &plan, progress).build_all(&layers)?;
     check_layers(context.strictness, &layers, &outcomes)?;
+    warn_of_skipped(document.image.as_str(), &layers, &outcomes);
     let writer = IndexWriter {
         context,
         plan: &plan,

@@ -143,9 +143,9 @@ impl ZtocBuild<'_> {
         self.store_ztoc(&ztoc)
     }
 
-    /// Warns that the layer is skipped.
+    /// Logs that the layer is skipped.
     fn skip(&self, skipped: SkippedLayer) -> LayerOutcome {
-        skipped.warn(self.layer.digest);
+        skipped.log(self.layer.digest);
         LayerOutcome::Skipped(skipped)
     }
 

@@ -135,7 +135,7 @@ impl<'a> LayerBuilder<'a> {
                 LayerOutcome::Ztoc(_) => {
                     tracing::info!(layer = %key.digest, "ztoc found in the cache");
                 }
-                LayerOutcome::Skipped(skipped) => skipped.warn(key.digest),
+                LayerOutcome::Skipped(skipped) => skipped.log(key.digest),
             }
             let reused = Some(ReuseOrigin::Store);
             outcomes.insert(key, LayerResult { outcome, reused });

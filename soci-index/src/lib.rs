@@ -17,6 +17,7 @@ mod outcome;
 mod prefetch;
 mod priority;
 mod reuse;
+mod skipped;
 mod soci_index;
 mod strictness;
 mod violations;

@@ -33,10 +33,9 @@ pub(crate) struct SkippedLayer {
 }
 
 impl SkippedLayer {
-    /// Warns that the layer is skipped, and names the reason, the cause and the cure.
-    pub(crate) fn warn(&self, layer: Digest) {
-        let hint = self.reason.explain().cure;
-        tracing::warn!(layer = %layer, hint, "no ztoc: {self}");
+    /// Logs that the layer is skipped, and names the reason and the cause.
+    pub(crate) fn log(&self, layer: Digest) {
+        tracing::debug!(layer = %layer, "no ztoc: {self}");
     }
 }
 

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use soci_cli::{
-    CommonArgs, Failure, Io, Platforms, SizeArgument, Tool, parse_flag, print_decisions,
+    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Platforms, SizeArgument, Tool, parse_flag,
+    print_decisions,
 };
 use soci_document::{Document, IndexVersions, Optimization, Plan, UnknownFields};
 use soci_oci::Platform;
 
 use crate::nothing::NothingToIndex;
 use crate::plan::{PlanRequest, plan_document};
+use crate::skipped::tell_skipped;
 use crate::{prefetch, reuse, tag};
 
 /// Decide which manifests and layers of an image are indexed
@@ -28,7 +30,7 @@ use crate::{prefetch, reuse, tag};
     name = "soci-plan",
     version,
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json",
-    after_long_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json \\\n    | jq -c '(.manifests[].layers[0].plan) = {action: \"skip\", reason: \"excluded\"}' \\\n    | soci-index"
+    after_long_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json \\\n    | jq -c '(.manifests[]?.layers[] | select(.descriptor.size > 1e9)).plan = {action: \"skip\", reason: \"excluded\"}' \\\n    | soci-index"
 )]
 pub struct Args {
     /// Platforms to index, such as amd64,arm64 [default: linux/amd64]
@@ -123,6 +125,9 @@ pub struct Args {
     explain: bool,
 
     #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -149,8 +154,13 @@ impl Tool for Args {
         &self.common
     }
 
+    fn output_format(&self) -> OutputFormat {
+        self.output.format
+    }
+
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let explain = !self.common.quiet && (self.explain || std::io::stderr().is_terminal());
+        let is_shown = !self.common.quiet && std::io::stderr().is_terminal();
+        let explain = self.explain || is_shown;
         let require_layers = self.require_layers;
         self.min_layer_size
             .warn_if_implausible("--min-layer-size (SOCI_MIN_LAYER_SIZE)");
@@ -164,6 +174,8 @@ impl Tool for Args {
             tracing::info!(image = document.image.as_str(), layers, "planned");
             if explain {
                 print_decisions(&document, progress);
+            } else if layers > 0 {
+                tell_skipped(&document);
             }
             if layers == 0 {
                 match NothingToIndex::explain(&document) {

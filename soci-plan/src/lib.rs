@@ -8,6 +8,7 @@ mod nothing;
 mod plan;
 mod prefetch;
 mod reuse;
+mod skipped;
 mod tag;
 
 pub use args::Args;

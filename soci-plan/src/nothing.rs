@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use soci_cli::Failure;
 use soci_document::{
-    Document, Exit, Explanation, LayerDecision, LayerReason, ManifestDecision, ManifestEntry,
-    ManifestReason,
+    Document, Exit, Explanation, HumanSize, ManifestDecision, ManifestEntry, ManifestReason,
+    SkippedLayers, Summary,
 };
 
 /// Why no layer of an image is to be indexed.
@@ -72,22 +72,29 @@ fn skip_reason(entry: &ManifestEntry) -> Option<ManifestReason> {
     }
 }
 
-/// Describes why no layer of the planned manifests is to be indexed. Returns the reasons, and what
-/// the user can do.
+/// Describes why no layer of the planned manifests is to be indexed. Returns the reasons with the
+/// number and size of the layers, and what the user can do.
 fn describe_layers(document: &Document) -> (String, Option<String>) {
-    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
-    let layers = planned.flat_map(|entry| &entry.layers);
-    let reasons = layers.filter_map(|layer| match layer.plan {
-        Some(LayerDecision::Skip { reason }) => reason,
-        _ => None,
-    });
-    let reasons: Vec<(LayerReason, usize)> = count_each(reasons);
+    let skipped = Summary::of(document).skipped;
+    let reasons: Vec<String> = skipped.iter().map(describe_group).collect();
     let cause = match reasons.as_slice() {
         [] => "the image has no layers".to_owned(),
-        reasons => list_reasons(reasons),
+        reasons => reasons.join(", "),
     };
-    let cures = list_cures(reasons.iter().map(|(reason, _)| reason.explain()));
+    let cures = list_cures(skipped.iter().map(|group| group.reason.explain()));
     (format!("no layer is to be indexed: {cause}"), cures)
+}
+
+/// Formats a reason and its layers, such as `unsupported-compression (2 layers, 30 MiB, zstd)`.
+fn describe_group(group: &SkippedLayers) -> String {
+    let SkippedLayers {
+        reason,
+        compressions,
+        layers,
+    } = group;
+    let mut details = vec![layers.count_layers(), HumanSize(layers.bytes).to_string()];
+    details.extend(compressions.iter().cloned());
+    format!("{reason} ({})", details.join(", "))
 }
 
 /// Counts how often each reason occurs, in the order in which they occur first.
@@ -102,7 +109,7 @@ fn count_each<R: PartialEq>(reasons: impl Iterator<Item = R>) -> Vec<(R, usize)>
     counts
 }
 
-/// Formats reasons, such as `below-min-layer-size (3), unsupported-compression (1)`.
+/// Formats reasons, such as `platform (3), attestation (1)`.
 fn list_reasons<R: Display>(reasons: &[(R, usize)]) -> String {
     let reasons = reasons
         .iter()

@@ -1,7 +1,9 @@
 //! The command line of `soci-pull`.
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Platforms, Tool, Variable, parse_flag};
+use soci_cli::{
+    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Platforms, Tool, Variable, parse_flag,
+};
 use soci_document::Exit;
 use soci_registry_args::{RegistryArgs, VARIABLES};
 
@@ -42,6 +44,9 @@ pub struct Args {
     registry: RegistryArgs,
 
     #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -52,6 +57,10 @@ impl Tool for Args {
 
     fn common_args(&self) -> &CommonArgs {
         &self.common
+    }
+
+    fn output_format(&self) -> OutputFormat {
+        self.output.format
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {

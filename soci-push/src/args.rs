@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use soci_cli::{CommonArgs, Failure, Io, Tool, Variable, parse_count, parse_flag};
+use soci_cli::{
+    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Tool, Variable, parse_count, parse_flag,
+};
 use soci_registry_args::{RegistryArgs, VARIABLES};
 
 use crate::claims::Claims;
@@ -20,7 +22,7 @@ use crate::uploader::Mode;
 #[command(
     name = "soci-push",
     version,
-    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-push --to registry.example/lazy/app:v1 < index.json\n  soci-push --to 'registry.example/lazy/app:{tag}' < several.json\n  soci-push --tag '{tag}-soci' --tag '{tag}-soci-{arch}' < index.json\n  soci-push --dry-run < index.json | jq .push"
+    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-push\n  soci-push --to registry.example/lazy/app:v1 < index.json\n  soci-push --to 'registry.example/lazy/app:{tag}' < several.json\n  soci-push --tag '{tag}-soci' --tag '{tag}-soci-{arch}' < index.json\n  soci-push --dry-run < index.json | jq '.push // empty'"
 )]
 pub struct Args {
     /// Destination of the push [default: that of the image]
@@ -65,6 +67,9 @@ pub struct Args {
     registry: RegistryArgs,
 
     #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -75,6 +80,10 @@ impl Tool for Args {
 
     fn common_args(&self) -> &CommonArgs {
         &self.common
+    }
+
+    fn output_format(&self) -> OutputFormat {
+        self.output.format
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use soci_cli::{Failure, Processed, Progress};
-use soci_document::{Document, Exit, Push, PushedTag, ReferrersVia, Timing};
+use soci_document::{Document, Exit, Push, PushedTag, ReferrersVia, Summary, Timing};
 use soci_layout::Layout;
 use soci_oci::Reference;
 use soci_transport::{Destination, Session, Source};
@@ -64,13 +64,11 @@ impl Pusher {
             bytes: counts.bytes.into_inner(),
             dry_run: self.mode == Mode::DryRun,
         };
-        if published.is_useful {
-            log_push(&document, &push);
-        }
         record(&mut document, push, started);
         Ok(Processed {
             document: published.is_useful.then_some(document),
             failures: published.failures,
+            result: Some(describe_result),
         })
     }
 
@@ -144,20 +142,18 @@ impl Pusher {
             bytes: 0,
             dry_run: self.mode == Mode::DryRun,
         };
-        let image = document.image.as_str();
         if targets.source.is_some() {
             tracing::warn!(
-                image,
+                image = document.image.as_str(),
                 "unchanged: not copied, because no manifest is to be indexed"
             );
-        } else {
-            tracing::info!(image, "unchanged: nothing to push");
         }
         document.unchanged = true;
         record(&mut document, push, started);
         Processed {
             document: Some(document),
             failures: Vec::new(),
+            result: Some(describe_result),
         }
     }
 
@@ -222,15 +218,7 @@ fn record(document: &mut Document, push: Push, started: Instant) {
     document.timing.insert("push".to_owned(), timing);
 }
 
-/// Logs what was pushed, or what a dry run would push.
-fn log_push(document: &Document, push: &Push) {
-    let Push {
-        uploaded,
-        existing,
-        bytes,
-        ..
-    } = push;
-    let action = if push.dry_run { "would push" } else { "pushed" };
-    let image = document.image.as_str();
-    tracing::info!(image, uploaded, existing, bytes, "{action}");
+/// Describes what was pushed, and what to deploy.
+fn describe_result(document: &Document) -> String {
+    Summary::of(document).describe_result()
 }

@@ -9,6 +9,7 @@ mod arguments;
 mod documents;
 mod failures;
 mod output;
+mod terminal;
 mod variables;
 
 use soci_testkit::{

@@ -8,6 +8,7 @@ use soci_document::{
 };
 
 use crate::failure::to_document_text;
+use crate::output::Style;
 use crate::progress::Progress;
 use crate::{Failure, log, signals};
 
@@ -39,6 +40,8 @@ pub struct Processed {
     pub document: Option<Document>,
     /// What failed although the rest was done.
     pub failures: Vec<Failure>,
+    /// Describes the result for the last message about the image.
+    pub result: Option<fn(&Document) -> String>,
 }
 
 impl From<Document> for Processed {
@@ -46,6 +49,7 @@ impl From<Document> for Processed {
         Self {
             document: Some(document),
             failures: Vec::new(),
+            result: None,
         }
     }
 }
@@ -55,6 +59,7 @@ impl From<Failure> for Processed {
         Self {
             document: None,
             failures: vec![failure],
+            result: None,
         }
     }
 }
@@ -68,6 +73,7 @@ pub struct Io {
     output_kind: Output,
     input: Box<dyn BufRead>,
     output: Box<dyn Write>,
+    style: Style,
     /// The image that the tool works on.
     current_image: Option<String>,
     first_failure: Option<NonZeroU8>,
@@ -80,6 +86,7 @@ impl Io {
     pub(crate) fn from_process(
         stage: &'static str,
         output_kind: Output,
+        style: Style,
         progress: Progress,
     ) -> Self {
         Self {
@@ -88,6 +95,7 @@ impl Io {
             output_kind,
             input: Box::new(io::stdin().lock()),
             output: Box::new(io::stdout().lock()),
+            style,
             current_image: None,
             first_failure: None,
             reads_terminal: io::stdin().is_terminal(),
@@ -189,7 +197,8 @@ impl Io {
         match (processed.document, first_error) {
             (Some(mut document), error) => {
                 document.error = error;
-                self.write(&document.to_line())
+                self.tell_result(&document, processed.result);
+                self.write(&self.style.format_document(&document))
             }
             (None, Some(error)) => self.write_failed_image(Some(image), error),
             (None, None) => Ok(()),
@@ -223,8 +232,7 @@ impl Io {
         if self.output_kind == Output::Other {
             return Ok(());
         }
-        let line_end: &[u8] = if line.ends_with(b"\n") { b"" } else { b"\n" };
-        self.write(&[line, line_end].concat())
+        self.write(&self.style.format_passed_on(line, failed))
     }
 
     /// Reads all lines, for a tool that writes no documents. A line that is malformed is printed as
@@ -297,6 +305,16 @@ impl Io {
         self.first_failure.map_or(Exit::Done.code(), NonZeroU8::get)
     }
 
+    /// Tells the result of an image, unless its summary does so on the same terminal.
+    fn tell_result(&self, document: &Document, describe: Option<fn(&Document) -> String>) {
+        if let Some(describe) = describe
+            && !self.style.is_read_with_messages()
+        {
+            let result = describe(document);
+            tracing::info!(target: log::NOTICE, image = document.image.as_str(), "{result}");
+        }
+    }
+
     /// Prints a failure, and records its exit status.
     fn report_failure(&mut self, image: Option<&str>, failure: &Failure) -> StageError {
         let message = format!("{:#}", failure.error);
@@ -317,7 +335,10 @@ impl Io {
         error: StageError,
     ) -> Result<(), Failure> {
         match self.output_kind {
-            Output::Documents => self.write(&failed_image(image, error).to_line()),
+            Output::Documents => {
+                let failed = failed_image(image, error);
+                self.write(&self.style.format_failed(&failed))
+            }
             Output::Other => Ok(()),
         }
     }
@@ -331,11 +352,9 @@ impl Io {
     /// Writes to stdout. A signal that arrives meanwhile ends the tool only after all is written.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let _deferred = signals::defer_termination();
-        match self
-            .output
-            .write_all(bytes)
-            .and_then(|()| self.output.flush())
-        {
+        let output = &mut self.output;
+        let written = || output.write_all(bytes).and_then(|()| output.flush());
+        match self.progress.suspend(written) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(Exit::DownstreamGone, DownstreamGone))
             }

@@ -12,6 +12,7 @@ use tracing::Level;
 use crate::command_line::{self, Stopped};
 use crate::io::{Io, Output};
 use crate::log::{Fields, LineFormat};
+use crate::output::OutputFormat;
 use crate::progress::Progress;
 use crate::usage;
 use crate::{CommonArgs, Failure, Variable, empty_variables, log, signals, unknown_variables};
@@ -29,6 +30,11 @@ pub trait Tool: Parser {
     /// Returns what the tool writes to stdout.
     fn output(&self) -> Output {
         Output::Documents
+    }
+
+    /// Returns the format of stdout that the user asks for, if the tool writes documents.
+    fn output_format(&self) -> OutputFormat {
+        OutputFormat::Json
     }
 
     /// Does the work of the tool.
@@ -73,7 +79,8 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
         tracing::warn!("cannot handle signals: {error}");
     }
     unknown_variables::warn_of_unknown_variables();
-    let mut io = Io::from_process(name, tool.output(), progress);
+    let style = tool.output_format().resolve(&arguments);
+    let mut io = Io::from_process(name, tool.output(), style, progress);
     let result = panic::catch_unwind(AssertUnwindSafe(|| tool.run(&mut io)));
     signals::wait_if_terminating();
     let status = match result {

@@ -58,6 +58,12 @@ pub struct LayerTotal {
 }
 
 impl LayerTotal {
+    /// Returns the number of layers in words, such as `1 layer` or `6 layers`.
+    pub fn count_layers(&self) -> String {
+        let plural = if self.count == 1 { "" } else { "s" };
+        format!("{} layer{plural}", self.count)
+    }
+
     /// Adds a layer. Sizes in a document may be wrong, so that their sum may exceed the type.
     const fn add(&mut self, layer: &LayerEntry) {
         self.count += 1;
@@ -148,6 +154,11 @@ impl<'a> Summary<'a> {
     /// Returns whether the image was only shown by a dry run of `soci-push`.
     pub fn is_dry_run(&self) -> bool {
         self.push().is_some_and(|push| push.dry_run)
+    }
+
+    /// Returns whether only a part of the image was pushed.
+    pub const fn is_partial(&self) -> bool {
+        self.push().is_some() && self.document.error.is_some()
     }
 
     /// Returns whether a converted image was made, which the tags name. Otherwise they name the

@@ -49,6 +49,8 @@ pub mod running;
 mod server;
 /// Checks of a store.
 pub mod store;
+/// Tools at a terminal.
+pub mod terminal;
 /// A proxy that records the bytes of connections.
 pub mod wiretap;
 /// The workspace and its binaries.

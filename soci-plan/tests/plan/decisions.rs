@@ -118,8 +118,39 @@ fn explains_every_decision() {
     let explanation = "\n  unsupported-compression: the layer has a compression that a ztoc cannot \
         describe, such as zstd; rebuild with `docker buildx build --output ";
     assert_eq!(stderr.matches(explanation).count(), 1, "{stderr}");
+    // The user asked for the table, so that --quiet leaves it.
     let quiet = pulled.plan(&[&arguments[..], &["--quiet"]].concat());
+    let quiet = quiet.succeeds().stderr;
+    assert!(quiet.starts_with("oci:image\n"), "{quiet}");
+    assert!(stderr.ends_with(&quiet), "{stderr}");
+    let quiet = pulled.plan(&["--min-layer-size", "0", "--quiet"]);
     assert_eq!(quiet.succeeds().stderr, "");
+}
+
+/// Without `--explain`, one line for each reason tells the number and size of the layers, and the
+/// cure. Only what the builder of the image should change is a warning.
+#[test]
+fn tells_skipped_layers_once_for_each_reason() {
+    let content = vec![7; 30_000];
+    let pulled = Pulled::of(&[Image::new("linux/amd64")
+        .layer(Layer::zstd(&[("app", &content)]))
+        .layer(Layer::zstd(&[("other", &content)]))
+        .layer(random_layer(1, 3000))
+        .layer(Layer::stored(&[("app", &content)]))]);
+    let finished = pulled.plan(&["--min-layer-size", "10KiB"]).succeeds();
+    let skipped = |line: &&str| line.contains(" skipped ");
+    let lines: Vec<&str> = finished.stderr.lines().filter(skipped).collect();
+    let [zstd, small] = lines[..] else {
+        panic!("{}", finished.stderr);
+    };
+    let start = "soci-plan: warning: oci:image: skipped 2 layers, 6";
+    assert!(zstd.starts_with(start), "{zstd}");
+    let end = " KiB: unsupported-compression (zstd); rebuild with `docker buildx build ";
+    assert!(zstd.contains(end), "{zstd}");
+    let start = "soci-plan: oci:image: skipped 1 layer, 3.";
+    assert!(small.starts_with(start), "{small}");
+    let end = " KiB: below-min-layer-size; lower `--min-layer-size`";
+    assert!(small.ends_with(end), "{small}");
 }
 
 /// A8: a foreign layer is indexed if the registry holds it.
@@ -155,13 +186,15 @@ fn names_the_cause_and_the_cure_if_no_layer_is_to_be_indexed() {
     let finished = pulled
         .plan(&[])
         .succeeds()
-        .says("unsupported-compression (1)");
+        .says("unsupported-compression (1 layer, ")
+        .says(" KiB, zstd); ");
     let finished = finished.says("compression=gzip,force-compression=true,oci-mediatypes=true");
     assert!(!finished.text().contains("--min-layer-size"));
     let both = Image::new("linux/amd64").layer(random_layer(1, 3000));
     let pulled = Pulled::of(&[both.layer(zstd()).layer(random_layer(2, 3000))]);
     let finished = pulled.plan(&["--min-layer-size", "10MiB"]).succeeds();
-    let finished = finished.says("below-min-layer-size (2), unsupported-compression (1)");
+    let finished = finished.says("below-min-layer-size (2 layers, 6.");
+    let finished = finished.says(" KiB), unsupported-compression (1 layer, ");
     finished.says("lower `--min-layer-size`");
     let pulled = Pulled::of(&[Image::new("linux/amd64")]);
     pulled.plan(&[]).succeeds().says("the image has no layers");

@@ -17,6 +17,7 @@ mod races;
 mod referrers;
 #[path = "../../../tests/registry_access/suite.rs"]
 mod registry_access;
+mod result;
 mod roots;
 mod sha512;
 mod signals;
@@ -92,14 +93,29 @@ impl IndexedImage {
 
     /// Indexes an image with the name of a build tool.
     fn by(build_tool: &str, images: &[Image]) -> Self {
+        Self::build(images, |sandbox, reference, registry| {
+            let document = DocumentBuilder::new(sandbox, reference);
+            document.build_tool_identifier(build_tool).indexed(registry)
+        })
+    }
+
+    /// Indexes every platform of an image.
+    fn of_all_platforms(images: &[Image]) -> Self {
+        Self::build(images, |sandbox, reference, registry| {
+            let document = DocumentBuilder::new(sandbox, reference);
+            document.all_platforms().indexed(registry)
+        })
+    }
+
+    fn build(images: &[Image], index: impl FnOnce(&Sandbox, &str, &Faulty) -> Vec<u8>) -> Self {
         let sandbox = Sandbox::new();
         let layout = sandbox.path().join("image");
         image::write_layout(&layout, images);
         let reference = format!("{ANY_REGISTRY}/app:v1");
-        let document = DocumentBuilder::new(&sandbox, &reference).build_tool_identifier(build_tool);
         let registry = Faulty::start();
         registry.push(&layout, "app:v1");
-        let line = String::from_utf8(document.indexed(&registry)).expect("text");
+        let line = index(&sandbox, &reference, &registry);
+        let line = String::from_utf8(line).expect("text");
         Self { sandbox, line }
     }
 

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod documents;
+mod earlier_documents;
 mod ecr;
 mod goldens;
 mod layouts;
@@ -13,6 +14,7 @@ mod messages;
 mod pipeline;
 mod prune;
 mod read_back;
+mod recipes;
 mod reliability;
 mod reuse;
 mod roots;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Explanation, LayerDecision, LayerEntry, LayerReason, LayerTotal, UnindexableReason};
+use crate::{
+    Explanation, HumanSize, LayerDecision, LayerEntry, LayerReason, LayerTotal, UnindexableReason,
+};
 
 /// Why a layer has no ztoc.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,6 +78,15 @@ impl SkippedLayers {
         {
             self.compressions.push(compression);
         }
+    }
+}
+
+impl SkippedLayers {
+    /// Describes the layers and the reason, such as `2 layers, 30 MiB: unsupported-compression
+    /// (zstd)`.
+    pub fn describe(&self) -> String {
+        let size = HumanSize(self.layers.bytes);
+        format!("{}, {size}: {self}", self.layers.count_layers())
     }
 }
 
