@@ -29,13 +29,10 @@ const QUEUE_LENGTH: usize = 4;
 /// Why a layer that was to be indexed has no ztoc.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayerError {
-    #[error("cannot read the layer")]
+    #[error(transparent)]
     Read(#[from] TransportError),
-    #[error("the layer is not the one that the manifest names: expected {expected}, found {found}")]
-    Digest {
-        expected: Box<Digest>,
-        found: Box<Digest>,
-    },
+    #[error("the layer is not the one that the manifest names: its digest is `{found}`")]
+    Digest { found: Box<Digest> },
     #[error("cannot scan the layer")]
     Scan(#[from] ScanError),
     #[error("cannot encode the ztoc")]
@@ -59,6 +56,10 @@ impl Classify for LayerError {
             Self::Thread(_) => Exit::Io,
             Self::Assemble(_) | Self::Stopped => Exit::Internal,
         }
+    }
+
+    fn names_object(&self) -> bool {
+        matches!(self, Self::Read(error) if error.names_object())
     }
 
     fn hint(&self) -> Option<String> {
@@ -124,7 +125,6 @@ impl ZtocBuild<'_> {
         let found = hashed.layer;
         if found != self.layer.digest {
             return Err(LayerError::Digest {
-                expected: Box::new(self.layer.digest),
                 found: Box::new(found),
             });
         }

@@ -116,7 +116,9 @@ impl<'a> LayerBuilder<'a> {
                 Priority::Background
             };
             self.reuse_or_build(layer, &candidates, priority, stop)
-                .map_err(|failure| failure.context(format!("layer `{}`", layer.digest)))
+                .map_err(|failure| {
+                    failure.context_unless_named(format!("layer `{}`", layer.digest))
+                })
         })?;
         outcomes.extend(built);
         Ok(outcomes)

@@ -23,7 +23,7 @@ impl Puller {
                 continue;
             }
             self.store_layer(&source, layer).map_err(|error| {
-                Failure::from(error).context(format!("layer `{}`", layer.digest))
+                Failure::from(error).context_unless_named(format!("layer `{}`", layer.digest))
             })?;
             tracing::info!(layer = %layer.digest, bytes = layer.size, "stored");
             bytes += layer.size;

@@ -183,8 +183,11 @@ fn explain_version_2(failure: Failure, tags: &[PushedTag]) -> Failure {
     let hint = match tags {
         [] => hint,
         tags => {
-            let names: Vec<&str> = tags.iter().map(|tag| tag.tag.as_str()).collect();
-            format!("{} is complete; {hint}", names.join(", "))
+            let names: Vec<&str> = tags
+                .iter()
+                .filter_map(|tag| tag.tag.rsplit(':').next())
+                .collect();
+            format!("the tag {} is complete; {hint}", names.join(", "))
         }
     };
     failure

@@ -36,23 +36,38 @@ impl Pusher {
     /// returned together with failures if only a part of it was pushed.
     pub(crate) fn push(
         &mut self,
-        mut document: Document,
+        document: Document,
         progress: &Progress,
     ) -> Result<Processed, Failure> {
         let started = Instant::now();
         check_is_indexed(&document)?;
         let targets = self.resolve_targets(&document)?;
-        if !document.has_planned_manifests() && !has_work(&document, &targets) {
-            return Ok(self.pass_through(document, &targets, started));
+        let name = |failure| targets.name_destination(failure);
+        let pushed = self.push_to(document, &targets, started, progress);
+        let mut pushed = pushed.map_err(name)?;
+        pushed.failures = pushed.failures.into_iter().map(name).collect();
+        Ok(pushed)
+    }
+
+    /// Pushes what a document names to its targets.
+    fn push_to(
+        &self,
+        mut document: Document,
+        targets: &Targets,
+        started: Instant,
+        progress: &Progress,
+    ) -> Result<Processed, Failure> {
+        if !document.has_planned_manifests() && !has_work(&document, targets) {
+            return Ok(self.pass_through(document, targets, started));
         }
-        let mut content = gather(&document, &self.store, &targets)?;
+        let mut content = gather(&document, &self.store, targets)?;
         let blobs = std::mem::take(&mut content.blobs);
-        let uploader = self.open_uploader(&targets, blobs, progress)?;
+        let uploader = self.open_uploader(targets, blobs, progress)?;
         if uploader.has_any_tag(&targets.original_tags)? {
-            return Ok(self.pass_through(document, &targets, started));
+            return Ok(self.pass_through(document, targets, started));
         }
         uploader.upload_blobs()?;
-        let published = publish(&uploader, &content, &targets, self.existing_index);
+        let published = publish(&uploader, &content, targets, self.existing_index);
         let counts = uploader.finish()?;
         let push = Push {
             repository: targets.repository(),

@@ -43,7 +43,8 @@ pub(crate) fn push_referrer(
     let mut listed = None;
     if existing == ExistingIndex::Skip {
         listed = list_indexes(uploader, subject).map_err(|failure| {
-            failure.context(format!("cannot list the referrers of `{}`", subject.digest))
+            failure
+                .context_unless_named(format!("cannot list the referrers of `{}`", subject.digest))
         })?;
         if let Some(other) = find_existing(uploader, listed.as_ref(), index)? {
             warn_of_existing(subject, other, "left as it is");
@@ -54,8 +55,8 @@ pub(crate) fn push_referrer(
     let index = &index.descriptor;
     let unlisted = |failure: Failure| {
         failure.context(format!(
-            "pushed the index `{}`, but cannot list it as a referrer of `{}`",
-            index.digest, subject.digest
+            "pushed the index `{}`, but cannot list it as a referrer",
+            index.digest
         ))
     };
     // The list is read after the push, so that a registry without a readable list still gets the

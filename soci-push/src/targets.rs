@@ -1,5 +1,6 @@
 //! Where an image is pushed.
 
+use soci_cli::Failure;
 use soci_oci::{Digest, Reference};
 use soci_transport::Source;
 
@@ -23,6 +24,25 @@ impl Targets {
     /// Returns a tag of the destination as a full reference.
     pub(crate) fn full_tag(&self, tag: &str) -> String {
         format!("{}:{tag}", self.repository())
+    }
+
+    /// Puts the destination in front of a failure, unless it is the repository of the image, whose
+    /// reference stands there already, or a layout or archive, whose errors name its path.
+    pub(crate) fn name_destination(&self, failure: Failure) -> Failure {
+        let Some(source) = &self.source else {
+            return failure;
+        };
+        match (&self.destination, source.reference()) {
+            (Reference::Registry(to), Reference::Registry(from))
+                if to.registry == from.registry =>
+            {
+                failure.context(format!("cannot push to the repository `{}`", to.repository))
+            }
+            (Reference::Registry(_), _) => {
+                failure.context(format!("cannot push to `{}`", self.repository()))
+            }
+            _ => failure,
+        }
     }
 
     /// Returns the repository, layout or archive, without tag and digest.

@@ -96,8 +96,9 @@ impl Uploader<'_> {
         let mut blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest, blob)).collect();
         blobs.sort_by_key(|(_, blob)| Reverse(blob.size));
         run_parallel(&blobs, self.max_concurrent, |blob, _| {
-            self.send_blob(blob, from, counts)
-                .map_err(|failure| failure.context(format!("cannot push blob `{}`", blob.digest)))
+            self.send_blob(blob, from, counts).map_err(|failure| {
+                failure.context_unless_named(format!("cannot push blob `{}`", blob.digest))
+            })
         })
         .map(drop)
     }
@@ -143,7 +144,7 @@ impl Uploader<'_> {
     ) -> Result<Option<PutOutcome>, Failure> {
         let Manifest { descriptor, bytes } = manifest;
         let context = |failure: Failure| {
-            failure.context(format!("cannot push manifest `{}`", descriptor.digest))
+            failure.context_unless_named(format!("cannot push manifest `{}`", descriptor.digest))
         };
         if self.has_manifest(descriptor).map_err(context)? {
             self.counts.add_existing();
@@ -169,7 +170,7 @@ impl Uploader<'_> {
         };
         for tag in tags {
             let found = destination.resolve_tag(tag).map_err(|error| {
-                Failure::from(error).context(format!("cannot look up the tag `{tag}`"))
+                Failure::from(error).context_unless_named(format!("cannot look up the tag `{tag}`"))
             })?;
             if found.is_some() {
                 return Ok(true);
@@ -187,7 +188,8 @@ impl Uploader<'_> {
         expected: Option<Digest>,
     ) -> Result<(), Failure> {
         let Manifest { descriptor, bytes } = manifest;
-        let context = |failure: Failure| failure.context(format!("cannot set the tag `{tag}`"));
+        let context =
+            |failure: Failure| failure.context_unless_named(format!("cannot set the tag `{tag}`"));
         let current = match &self.destination {
             Some(destination) => destination
                 .resolve_tag(tag)

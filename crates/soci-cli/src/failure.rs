@@ -22,6 +22,8 @@ pub struct Failure {
     pub error: anyhow::Error,
     /// What the user can do about it.
     pub hint: Option<String>,
+    /// Whether the error names the object that the operation was about.
+    pub names_object: bool,
 }
 
 impl Failure {
@@ -31,6 +33,7 @@ impl Failure {
             exit,
             error: error.into(),
             hint: None,
+            names_object: false,
         }
     }
 
@@ -44,6 +47,17 @@ impl Failure {
     pub fn context(mut self, context: impl Display + Send + Sync + 'static) -> Self {
         self.error = self.error.context(context);
         self
+    }
+
+    /// Puts `context`, which names an object such as a layer, in front of the message, unless the
+    /// error names its object itself ([`Classify::names_object`]).
+    #[must_use]
+    pub fn context_unless_named(self, context: impl Display + Send + Sync + 'static) -> Self {
+        if self.names_object {
+            self
+        } else {
+            self.context(context)
+        }
     }
 
     /// Replaces the hint.
@@ -81,6 +95,7 @@ impl<E: Classify + Send + Sync + 'static> From<E> for Failure {
         Self {
             exit: error.exit(),
             hint: error.hint(),
+            names_object: error.names_object(),
             error: error.into(),
         }
     }

@@ -58,4 +58,10 @@ pub trait Classify: std::error::Error {
     fn hint(&self) -> Option<String> {
         None
     }
+
+    /// Returns whether the text names the object that the operation was about, such as the digest
+    /// of a blob, so that the caller need not name it.
+    fn names_object(&self) -> bool {
+        false
+    }
 }

@@ -206,6 +206,10 @@ impl Classify for LayoutError {
         }
     }
 
+    fn names_object(&self) -> bool {
+        true
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Link {

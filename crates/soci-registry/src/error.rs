@@ -16,10 +16,14 @@ pub use fault::{Fault, TlsFailure, Tries};
 pub use violation::{Damage, Violation};
 
 /// Why an operation on a registry failed.
+///
+/// The text names what was done and on which object, but not the registry and the repository: the
+/// caller puts the image's reference before it, which does. A host stands in the text only if it is
+/// not the registry's own.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The registry or its token server denies access.
-    #[error("{operation}: denied: {denial}")]
+    #[error("{}: {}", operation.brief(), self.reason())]
     Denied {
         /// The operation.
         operation: Box<Operation>,
@@ -29,7 +33,7 @@ pub enum RegistryError {
         hint: Option<String>,
     },
     /// The registry does not have the object.
-    #[error("{operation}: not found: {refusal}")]
+    #[error("{}: {}", operation.brief(), self.reason())]
     NotFound {
         /// The operation.
         operation: Box<Operation>,
@@ -37,7 +41,7 @@ pub enum RegistryError {
         refusal: Refusal,
     },
     /// The registry could not be reached, or failed, in every try.
-    #[error("{operation}: {fault} ({tries})")]
+    #[error("{}: {}", operation.brief(), self.reason())]
     Unavailable {
         /// The operation.
         operation: Box<Operation>,
@@ -47,7 +51,7 @@ pub enum RegistryError {
         tries: Tries,
     },
     /// The registry throttled the request in every try.
-    #[error("{operation}: throttled: {refusal} ({tries})")]
+    #[error("{}: {}", operation.brief(), self.reason())]
     Throttled {
         /// The operation.
         operation: Box<Operation>,
@@ -59,7 +63,7 @@ pub enum RegistryError {
         tries: Tries,
     },
     /// The registry broke the protocol, pointed to an unsafe URL, or refused a valid request.
-    #[error("{operation}: {violation}")]
+    #[error("{}: {}", operation.brief(), self.reason())]
     Protocol {
         /// The operation.
         operation: Box<Operation>,
@@ -67,7 +71,7 @@ pub enum RegistryError {
         violation: Violation,
     },
     /// The content does not match its descriptor or its digest.
-    #[error("{operation}: {damage}")]
+    #[error("{}: {}", operation.brief(), self.reason())]
     BadData {
         /// The operation.
         operation: Box<Operation>,
@@ -93,6 +97,8 @@ pub struct Operation {
     pub registry: String,
     /// The repository's name.
     pub repository: String,
+    /// Whether the object is the one that the reference of the image names.
+    pub is_implied: bool,
 }
 
 /// The status and the text of a response that refuses a request. The text is escaped and cut to 300
@@ -129,7 +135,7 @@ pub enum Denial {
     #[error("{0}")]
     Refused(Refusal),
     /// The token server refused the request.
-    #[error("token server `{server}`: {refusal}")]
+    #[error("the token server `{server}` answered {refusal}")]
     Token {
         /// The server's host, with its port.
         server: String,
@@ -156,6 +162,10 @@ impl Classify for RegistryError {
         }
     }
 
+    fn names_object(&self) -> bool {
+        !matches!(self, Self::Configuration(_) | Self::Content(_))
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Denied { hint, .. } => hint.clone(),
@@ -164,11 +174,8 @@ impl Classify for RegistryError {
                  to a file of certificates"
                     .to_owned(),
             ),
-            Self::NotFound { refusal, operation } if refusal.code == "NAME_UNKNOWN" => {
-                Some(format!(
-                    "create the repository `{}/{}`, or check its name",
-                    operation.registry, operation.repository
-                ))
+            Self::NotFound { refusal, .. } if refusal.code == "NAME_UNKNOWN" => {
+                Some("create the repository, or check its name".to_owned())
             }
             Self::Unavailable {
                 fault: Fault::Tls { failure, .. },
@@ -187,9 +194,7 @@ fn tls_hint(failure: TlsFailure) -> Option<String> {
              that certificate with --ca-file"
         }
         TlsFailure::OutsideValidity => return Some(clock_hint()),
-        TlsFailure::PeerSpeaksPlainText => {
-            "the server does not speak TLS; if it is meant to speak plain HTTP, pass --plain-http"
-        }
+        TlsFailure::PeerSpeaksPlainText => "if it is meant to speak plain HTTP, pass --plain-http",
         TlsFailure::PeerRefusesPlainHttp => {
             "omit --plain-http, or pass --plain-http=false for a registry on this machine"
         }
@@ -209,7 +214,57 @@ pub(crate) fn clock_hint() -> String {
     format!("the clock of this machine says {now}; set it if that is wrong")
 }
 
+impl RegistryError {
+    /// Returns the cause of the failure, without the operation.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Denied {
+                operation, denial, ..
+            } => format!("denied: {}", denial.describe(operation)),
+            Self::NotFound { refusal, .. } => format!("not found: {refusal}"),
+            Self::Unavailable {
+                operation,
+                fault,
+                tries,
+            } => format!("{} ({tries})", fault.describe(operation)),
+            Self::Throttled { refusal, tries, .. } => format!("throttled: {refusal} ({tries})"),
+            Self::Protocol {
+                operation,
+                violation,
+            } => violation.describe(operation),
+            Self::BadData { operation, damage } => damage.describe(operation),
+            Self::Configuration(_) | Self::Content(_) => self.to_string(),
+        }
+    }
+}
+
+impl Denial {
+    /// Describes the denial of an operation, without the name of its registry.
+    fn describe(&self, operation: &Operation) -> String {
+        match self {
+            Self::Token { server, refusal } if operation.is_registry(server) => {
+                format!("the token server answered {refusal}")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
 impl Operation {
+    /// Returns what was done and on which object, without the registry and the repository.
+    pub(crate) fn brief(&self) -> String {
+        if self.is_implied {
+            self.action.to_owned()
+        } else {
+            format!("{} `{}`", self.action, self.object)
+        }
+    }
+
+    /// Returns whether `host`, a host with its port, is the registry itself as users write it.
+    pub(crate) fn is_registry(&self, host: &str) -> bool {
+        self.registry.eq_ignore_ascii_case(host)
+    }
+
     /// Returns the error for a violation of this operation.
     pub(crate) fn protocol(&self, violation: Violation) -> RegistryError {
         RegistryError::Protocol {

@@ -8,6 +8,7 @@ pub(crate) mod rate_limit;
 pub(crate) mod redirect;
 pub(crate) mod rejection;
 pub(crate) mod request;
+pub(crate) mod request_log;
 pub(crate) mod resolver;
 pub(crate) mod response;
 pub(crate) mod retry;

@@ -13,7 +13,7 @@ pub(crate) fn open_as_none<T>(
 ) -> Result<Option<T>, RegistryError> {
     match found {
         Err(error) if leaves_open(&error) => {
-            tracing::debug!("{operation}: {error}; it counts as missing");
+            tracing::debug!("{operation}: {}; it counts as missing", error.reason());
             Ok(None)
         }
         found => found,

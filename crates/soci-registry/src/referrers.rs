@@ -57,6 +57,10 @@ impl Repository {
         // A repository that does not exist shows nothing about the API.
         if may_exist && !matches!(index, Err(RegistryError::NotFound { .. })) {
             support.record_unsupported();
+            tracing::debug!(
+                "{operation}: the registry has no referrers API; using the tag `{}`",
+                tag.name()
+            );
         }
         let Some(index) = index? else {
             return Ok(Referrers {

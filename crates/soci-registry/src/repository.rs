@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use soci_oci::reference::RegistryReference;
 use url::Url;
 
@@ -15,7 +15,7 @@ use crate::ecr;
 use crate::error::{Damage, Denial, Fault, Operation, Refusal, RegistryError, Tries, Violation};
 use crate::http::egress::display_host;
 use crate::http::request::Request;
-use crate::http::response::{Outcome, ReadError, read_body};
+use crate::http::response::{Outcome, ReadError, Response, read_body};
 use crate::http::retry::{FailureKind, wait_before_retry};
 use crate::http::transport::HttpTransport;
 use crate::options::ClientOptions;
@@ -108,9 +108,14 @@ impl Repository {
 
     /// Returns an operation on an object of this repository, for error messages.
     pub(crate) fn operation(&self, action: &'static str, object: impl fmt::Display) -> Operation {
+        let object = object.to_string();
+        let RegistryReference { tag, digest, .. } = &*self.reference;
+        let is_implied = tag.as_ref() == Some(&object)
+            || digest.is_some_and(|digest| digest.to_string() == object);
         Operation {
             action,
-            object: object.to_string(),
+            object,
+            is_implied,
             registry: self.reference.registry.clone(),
             repository: self.reference.repository.clone(),
         }
@@ -179,7 +184,8 @@ impl Repository {
             };
             match backoff.next_delay(FailureKind::Transient) {
                 Some(delay) => {
-                    wait_before_retry(operation, &fault.to_string(), backoff.tries(), delay).await;
+                    let reason = fault.describe(operation);
+                    wait_before_retry(operation, &reason, backoff.tries(), delay).await;
                 }
                 None => return Err(operation.unavailable(fault, backoff.tries())),
             }
@@ -246,10 +252,7 @@ impl Repository {
             return hint;
         }
         let action = ecr::action(&request.method, request.url.path())?;
-        let name = self.name();
-        Some(format!(
-            "the caller needs {action} on the repository `{name}`"
-        ))
+        Some(format!("the caller needs {action} on the repository"))
     }
 }
 

@@ -32,6 +32,8 @@ pub mod golden;
 pub mod http;
 /// Small images.
 pub mod image;
+/// The form of error messages.
+pub mod message;
 /// The AWS mock `moto_server`.
 pub mod moto;
 /// Tests in a network namespace.

@@ -24,9 +24,10 @@ pub enum TransportError {
         source: ManifestError,
     },
     /// The image does not exist.
-    #[error("{what} not found")]
+    #[error("{what} not found in the repository")]
     NotFound {
-        /// What was looked for, such as ``tag `v1` of registry.example/app``.
+        /// What was looked for, such as ``tag `v1` ``. Without its name if the reference of the
+        /// image names it.
         what: String,
     },
     /// Archives of Docker are not written.
@@ -60,6 +61,15 @@ impl Classify for TransportError {
             Self::NotFound { .. } => Exit::NotFound,
             Self::ReadOnly => Exit::Usage,
             Self::Runtime(_) => Exit::Io,
+        }
+    }
+
+    fn names_object(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.names_object(),
+            Self::Layout(error) => error.names_object(),
+            Self::Manifest { .. } | Self::NotFound { .. } => true,
+            Self::ReadOnly | Self::Runtime(_) => false,
         }
     }
 

@@ -61,14 +61,20 @@ impl RegistryBackend {
         })
     }
 
-    fn not_found(&self, what: &str) -> TransportError {
-        let RegistryReference {
-            registry,
-            repository,
-            ..
-        } = self.repository.reference();
+    /// Returns the error for a manifest that does not exist. The tag or digest that the reference
+    /// of the image names is not repeated.
+    fn not_found(&self, name: ManifestName<'_>) -> TransportError {
+        let RegistryReference { tag, digest, .. } = self.repository.reference();
         TransportError::NotFound {
-            what: format!("{what} of {registry}/{repository}"),
+            what: match name {
+                // The reference may leave out the default tag.
+                ManifestName::Tag(name) if tag.as_deref() == Some(name) && name != DEFAULT_TAG => {
+                    "tag".to_owned()
+                }
+                ManifestName::Tag(name) => format!("tag `{name}`"),
+                ManifestName::Digest(name) if *digest == Some(name) => "digest".to_owned(),
+                ManifestName::Digest(name) => format!("manifest `{name}`"),
+            },
         }
     }
 }
@@ -82,10 +88,7 @@ impl ReadImage for RegistryBackend {
         };
         let manifest = self
             .call(self.repository.fetch_manifest(name))?
-            .ok_or_else(|| match name {
-                ManifestName::Tag(tag) => self.not_found(&format!("tag `{tag}`")),
-                ManifestName::Digest(digest) => self.not_found(&format!("digest `{digest}`")),
-            })?;
+            .ok_or_else(|| self.not_found(name))?;
         Ok((manifest.descriptor, manifest.bytes.into()))
     }
 

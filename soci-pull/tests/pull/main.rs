@@ -14,6 +14,7 @@ mod helpers;
 mod layouts;
 mod links;
 mod manifests;
+mod messages;
 mod network;
 mod references;
 #[path = "../../../tests/registry_access/suite.rs"]
@@ -24,6 +25,7 @@ mod sharing;
 mod signals;
 #[path = "../../../tests/every_tool/stores.rs"]
 mod stores;
+mod verbosity;
 
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;

@@ -60,9 +60,7 @@ fn sends_a_manifest_at_most_three_times_while_blobs_are_unknown() {
         registry.fault("PUT", "*/manifests/*", fault);
         let ended = indexed.push(&registry).run().ends_with(76);
         ended.writes_only_its_failure();
-        ended
-            .says("BLOB_UNKNOWN")
-            .says("cannot push manifest `sha256:");
+        ended.says("BLOB_UNKNOWN").says("push manifest `sha256:");
         // Each version of the index, three times.
         assert_eq!(registry.count("PUT", "*/manifests/*"), 2 * 3);
         assert_eq!(Contents::of(&registry).tags, before.tags);
@@ -145,7 +143,7 @@ fn reports_an_immutable_tag_with_another_digest() {
         registry.tag("app", "v1-soci", &other);
         registry.fault("PUT", TAG, fault);
         let (ended, _) = assert_partly_pushed(indexed.push(&registry).run(), 76);
-        ended.says("cannot set the tag `v1-soci`");
+        ended.says("set tag `v1-soci`: refused");
         assert_eq!(registry.count("PUT", TAG), 1);
         assert_eq!(registry.tags("app")["v1-soci"], other);
         Contents::of(&registry);
@@ -294,8 +292,7 @@ fn pushes_the_same_content_to_ecr() {
         .args(["--to", &to])
         .run()
         .ends_with(80);
-    ended.says(&format!(
-        "create the repository `{}/nowhere`",
-        registry.host()
-    ));
+    ended
+        .says("cannot push to the repository `nowhere`")
+        .says("create the repository");
 }

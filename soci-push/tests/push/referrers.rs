@@ -38,11 +38,11 @@ fn assert_tag_unchanged(indexed: &IndexedImage, registry: &Faulty, existing: &st
     );
     if existing == "skip" {
         // The tool cannot know whether to skip the image.
-        ended.says("cannot list the referrers of");
+        ended.says("list referrers ");
         assert!(registry.manifest("app", &index).is_none());
     } else {
         ended.says(&format!(
-            "pushed the index `{index}`, but cannot list it as a referrer of"
+            "pushed the index `{index}`, but cannot list it as a referrer: "
         ));
         assert!(registry.manifest("app", &index).is_some());
     }

@@ -69,9 +69,7 @@ fn gives_up_when_every_upload_session_is_unknown() {
         .push(&registry)
         .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
     let ended = assert_push_fails(push.run(), 76);
-    ended
-        .says("BLOB_UPLOAD_UNKNOWN")
-        .says("cannot push blob `sha256:");
+    ended.says("BLOB_UPLOAD_UNKNOWN").says("push blob `sha256:");
     assert_eq!(registry.count("PUT", UPLOADS), 4);
     assert_fresh_sessions(&registry);
     assert_eq!(Contents::of(&registry), before);
@@ -301,7 +299,7 @@ fn fails_when_the_registry_stored_another_digest() {
             .push(&registry)
             .env("SOCI_MAX_CONCURRENT_UPLOADS", "1");
         let ended = push.run().ends_with(76);
-        ended.says(&format!("stored as `{other}`, expected `sha256:"));
+        ended.says("stored ").says(&other);
         assert_eq!(registry.count("PUT", glob), puts, "{}", registry.log());
     }
 }

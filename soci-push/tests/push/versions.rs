@@ -175,7 +175,7 @@ fn sets_the_other_tags_if_one_fails() {
             .start();
         let push = indexed.push(&registry).args(["--tag", "a,b,c"]);
         let (ended, document) = assert_partly_pushed(push.run(), code);
-        ended.says("cannot set the tag `b`");
+        ended.says("error: ").says("set tag `b`: ");
         let tags = ["a", "c"].map(|tag| format!("{}/app:{tag}", registry.host()));
         assert_eq!(tag_names(&document), json!(tags));
         assert_eq!(document["push"]["referrers"], "api");

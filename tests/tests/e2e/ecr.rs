@@ -178,7 +178,7 @@ fn names_the_option_for_an_unknown_authority() {
             .run()
             .ends_with(69)
             .says("--ca-file")
-            .says("UnknownIssuer");
+            .says("not signed by an authority");
         assert_secret(&sandbox, &[ended.stderr.as_bytes()], &[PASSWORD, TOKEN]);
     });
 }

@@ -1,8 +1,8 @@
 //! Fetches tokens from a token server (distribution's "Token Authentication Specification"): in
 //! exchange for a user name and password, for an identity token, or without any credential.
 
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Method, Response};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
@@ -13,7 +13,7 @@ use crate::credentials::Credential;
 use crate::error::{Denial, Fault, Refusal, RegistryError, Tries, Violation};
 use crate::http::egress::display_host;
 use crate::http::request::{Body, Request};
-use crate::http::response::{Outcome, ReadError, read_body};
+use crate::http::response::{Outcome, ReadError, Response, read_body};
 use crate::secret::Secret;
 
 /// The parameters of a Bearer challenge, with the scope to request.

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use reqwest::header::{CONTENT_RANGE, RANGE};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use soci_oci::{Descriptor, Digest};
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::error::{Damage, Fault, Operation, RegistryError, Tries, Violation};
 use crate::http::egress::display_host;
 use crate::http::error::describe_causes;
 use crate::http::request::Request;
-use crate::http::response::{Outcome, describe_stall};
+use crate::http::response::{Outcome, Response, describe_stall};
 use crate::http::retry::{resume_delay, wait_before_retry};
 use crate::repository::Repository;
 
@@ -195,7 +195,8 @@ impl Download {
             return Err(self.operation.unavailable(fault, tries));
         }
         let delay = resume_delay(policy, self.fruitless_interruptions);
-        wait_before_retry(&self.operation, &fault.to_string(), tries, delay).await;
+        let reason = fault.describe(&self.operation);
+        wait_before_retry(&self.operation, &reason, tries, delay).await;
         Ok(())
     }
 
@@ -203,7 +204,7 @@ impl Download {
     /// the whole blob.
     pub(super) async fn open_first(&mut self) -> Result<(), RegistryError> {
         self.open().await?;
-        let status = self.response.as_ref().map(Response::status);
+        let status = self.response.as_ref().map(|response| response.status());
         if status.is_some_and(|status| status != StatusCode::PARTIAL_CONTENT) {
             self.end = self.size;
         }
@@ -218,11 +219,15 @@ impl Download {
             other => return other,
         };
         let delay = resume_delay(&self.repository.transport().retries, 1);
-        wait_before_retry(&self.operation, &error.to_string(), Tries::once(), delay).await;
+        wait_before_retry(&self.operation, &error.reason(), Tries::once(), delay).await;
         self.send_request().await
     }
 
     async fn send_request(&mut self) -> Result<(), RegistryError> {
+        if self.interrupted_at > 0 && self.position == self.interrupted_at {
+            let (operation, position, size) = (&self.operation, self.position, self.size);
+            tracing::debug!("{operation}: resuming at byte {position} of {size}");
+        }
         let url = self.repository.url(&format!("blobs/{}", self.digest));
         let whole = Request::new(Method::GET, url.clone());
         let range = match (self.position, self.is_last()) {

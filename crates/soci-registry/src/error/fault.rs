@@ -3,13 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Refusal;
+use super::{Operation, Refusal};
 
 /// How the last try of a request failed.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+///
+/// The text names the host. [`RegistryError`](super::RegistryError) leaves it out if it is that of
+/// the registry.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// The connection could not be made, or broke.
-    #[error("connection to `{host}` failed: {reason}")]
     Connection {
         /// The host, with its port.
         host: String,
@@ -17,7 +19,6 @@ pub enum Fault {
         reason: String,
     },
     /// The connection broke or stalled within a body.
-    #[error("`{host}` broke off after {received} of {expected} bytes: {reason}")]
     Interrupted {
         /// The host, with its port.
         host: String,
@@ -29,7 +30,6 @@ pub enum Fault {
         reason: String,
     },
     /// The host name could not be resolved.
-    #[error("host name `{host}` could not be resolved: {reason}")]
     Name {
         /// The host, with its port.
         host: String,
@@ -37,7 +37,6 @@ pub enum Fault {
         reason: String,
     },
     /// The server answered with an error.
-    #[error("`{host}` answered {refusal}")]
     Status {
         /// The host, with its port.
         host: String,
@@ -45,7 +44,6 @@ pub enum Fault {
         refusal: Refusal,
     },
     /// The server sent nothing for too long.
-    #[error("`{host}` gave no {phase} within {} s", limit.as_secs_f64())]
     Timeout {
         /// The host, with its port.
         host: String,
@@ -55,7 +53,6 @@ pub enum Fault {
         limit: Duration,
     },
     /// TLS failed. The request is not tried again.
-    #[error("no secure connection to `{host}`: {reason}")]
     Tls {
         /// The host, with its port.
         host: String,
@@ -90,7 +87,62 @@ pub struct Tries {
     pub elapsed: Duration,
 }
 
+impl std::error::Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(&format!("`{}`", self.host())))
+    }
+}
+
 impl Fault {
+    /// Describes the fault of an operation, without the name of its registry.
+    pub(crate) fn describe(&self, operation: &Operation) -> String {
+        if operation.is_registry(self.host()) {
+            self.text("the registry")
+        } else {
+            self.to_string()
+        }
+    }
+
+    /// Describes the fault without the name of the host, beside a URL that holds it.
+    pub(crate) fn describe_without_host(&self) -> String {
+        self.text("the server")
+    }
+
+    /// Returns the host with its port, or the name of a service.
+    fn host(&self) -> &str {
+        match self {
+            Self::Connection { host, .. }
+            | Self::Interrupted { host, .. }
+            | Self::Name { host, .. }
+            | Self::Status { host, .. }
+            | Self::Timeout { host, .. }
+            | Self::Tls { host, .. } => host,
+        }
+    }
+
+    /// Returns the text, which calls the host `server`.
+    fn text(&self, server: &str) -> String {
+        match self {
+            Self::Connection { reason, .. } => format!("connection to {server} failed: {reason}"),
+            Self::Interrupted {
+                received,
+                expected,
+                reason,
+                ..
+            } => format!("{server} broke off after {received} of {expected} bytes: {reason}"),
+            Self::Name { reason, .. } => {
+                format!("the name of {server} could not be resolved: {reason}")
+            }
+            Self::Status { refusal, .. } => format!("{server} answered {refusal}"),
+            Self::Timeout { phase, limit, .. } => {
+                format!("{server} gave no {phase} within {} s", limit.as_secs_f64())
+            }
+            Self::Tls { reason, .. } => format!("no secure connection to {server}: {reason}"),
+        }
+    }
+
     /// Returns the fault of a server that does not answer plain HTTP.
     pub(crate) fn not_plain_http(host: String) -> Self {
         Self::Tls {

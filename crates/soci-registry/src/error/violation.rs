@@ -2,7 +2,10 @@
 
 use soci_oci::Digest;
 
-use super::Refusal;
+use url::Url;
+
+use super::{Operation, Refusal};
+use crate::http::egress::display_host;
 
 /// How a registry broke the protocol or refused a request.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -56,7 +59,7 @@ pub enum Violation {
         limit: u64,
     },
     /// Other clients changed the same tag in every round.
-    #[error("tag `{tag}` was changed by others in each of {rounds} rounds")]
+    #[error("other clients changed the fallback tag in each of {rounds} rounds")]
     Lost {
         /// The tag.
         tag: String,
@@ -79,6 +82,42 @@ pub enum Violation {
         /// Why the client does not use it.
         reason: &'static str,
     },
+}
+
+impl Violation {
+    /// Describes the violation in an operation, without the name of its registry and its object.
+    pub(super) fn describe(&self, operation: &Operation) -> String {
+        match self {
+            Self::Digest { expected, found } if operation.object == expected.to_string() => {
+                format!("stored under another digest, `{found}`")
+            }
+            Self::Target {
+                what,
+                target,
+                reason,
+            } if is_at_registry(target, operation) => {
+                format!("{what} at the registry itself refused: {reason}")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Returns whether a URL leads to the registry of an operation.
+fn is_at_registry(url: &str, operation: &Operation) -> bool {
+    Url::parse(url).is_ok_and(|url| operation.is_registry(&display_host(&url)))
+}
+
+impl Damage {
+    /// Describes the damage of the object of an operation, without its name.
+    pub(super) fn describe(&self, operation: &Operation) -> String {
+        match self {
+            Self::Digest { expected, found } if operation.object == expected.to_string() => {
+                format!("the content has another digest, `{found}`")
+            }
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// How content differs from its descriptor.

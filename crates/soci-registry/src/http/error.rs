@@ -24,6 +24,18 @@ pub(super) enum TransportFailure {
     ProxyDenied,
 }
 
+impl TransportFailure {
+    /// Describes the failure for the log.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Fault(fault, _) => fault.describe_without_host(),
+            Self::Violation(violation) => violation.to_string(),
+            Self::Content(error) => error.to_string(),
+            Self::ProxyDenied => "the proxy asks for credentials".to_owned(),
+        }
+    }
+}
+
 impl From<Violation> for TransportFailure {
     fn from(violation: Violation) -> Self {
         Self::Violation(violation)
@@ -36,6 +48,7 @@ pub(super) fn classify_error(url: &Url, error: &reqwest::Error) -> TransportFail
     let reason = describe_causes(error);
     if let Some(tls) = find_cause::<rustls::Error>(error) {
         let failure = classify_tls_error(tls);
+        let reason = describe_tls_error(tls, failure).unwrap_or(reason);
         let fault = Fault::Tls {
             host,
             failure,
@@ -86,6 +99,54 @@ fn classify_tls_error(error: &rustls::Error) -> TlsFailure {
         }
         _ => TlsFailure::Other,
     }
+}
+
+/// Describes the TLS errors that users meet. The text of rustls itself would name its own types.
+fn describe_tls_error(error: &rustls::Error, failure: TlsFailure) -> Option<String> {
+    let text = match (failure, error) {
+        (TlsFailure::UntrustedIssuer, _) => {
+            "its certificate is not signed by an authority that this machine trusts"
+        }
+        (TlsFailure::PeerSpeaksPlainText, _) => "it does not speak TLS",
+        (_, rustls::Error::InvalidCertificate(certificate)) => match certificate {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet"
+            }
+            CertificateError::NotValidForName => "its certificate is for another host name",
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                return Some(describe_other_names(presented));
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Describes a certificate for other names. rustls gives each name as `DnsName("registry.example")`
+/// or the like.
+fn describe_other_names(presented: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let names = presented.iter().take(SHOWN).map(|name| {
+        let name = name.split_once('(').map_or(name.as_str(), |(_, name)| name);
+        format!("`{}`", sanitize(name.trim_matches(['"', ')'])))
+    });
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        return "its certificate names no host".to_owned();
+    }
+    let more = if presented.len() > SHOWN {
+        " and others"
+    } else {
+        ""
+    };
+    format!(
+        "its certificate is for {}{more}, not for this host name",
+        names.join(", ")
+    )
 }
 
 /// Returns whether a server uses the certificate of an authority as its own, as many self-signed

@@ -31,6 +31,13 @@ impl RateLimiter {
             *next = Some(slot + self.interval);
             slot
         };
+        let wait = slot.saturating_duration_since(Instant::now());
+        if !wait.is_zero() {
+            let seconds = wait.as_secs_f64();
+            tracing::debug!(
+                "waiting {seconds:.1} s, because the registry limits the rate of pushed manifests"
+            );
+        }
         tokio::time::sleep_until(slot).await;
     }
 }

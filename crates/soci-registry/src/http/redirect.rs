@@ -3,11 +3,12 @@
 //! Redirects are not left to the HTTP library, because every target is checked against the
 //! [`EgressPolicy`] first.
 
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::egress::{EgressPolicy, redact};
+use super::response::Response;
 use crate::error::Violation;
 
 /// Number of redirects that one request follows.

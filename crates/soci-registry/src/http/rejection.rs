@@ -2,14 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 use super::egress::display_host;
+use super::response::Response;
 use super::retry::FailureKind;
-use crate::error::Refusal;
 use crate::error::sanitize::sanitize;
+use crate::error::{Fault, Refusal};
 
 /// A response that rejects a request.
 #[derive(Debug)]
@@ -19,6 +20,16 @@ pub(crate) struct Rejection {
     pub(crate) responder: Responder,
     /// The host with its port, for messages.
     pub(crate) host: String,
+}
+
+impl Rejection {
+    /// Returns the rejection as a fault of the server.
+    pub(super) fn into_fault(self) -> Fault {
+        Fault::Status {
+            host: self.host,
+            refusal: self.refusal,
+        }
+    }
 }
 
 /// The server that answers a request.

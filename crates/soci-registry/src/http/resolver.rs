@@ -195,6 +195,7 @@ mod tests {
         let operation = Operation {
             action: "fetch manifest",
             object: "v1".to_owned(),
+            is_implied: true,
             registry: "registry.example".to_owned(),
             repository: "app".to_owned(),
         };

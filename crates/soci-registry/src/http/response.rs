@@ -1,12 +1,47 @@
 //! The outcomes of requests, and their bodies.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Response;
 
 use super::error::describe_causes;
 use super::rejection::Rejection;
+use super::request_log::RequestLog;
+
+/// A response whose body may not have been read yet. The request is logged when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Response {
+    response: reqwest::Response,
+    log: Box<RequestLog>,
+}
+
+impl Response {
+    /// Returns a response of which only the head has been read.
+    pub(super) fn new(response: reqwest::Response, mut log: RequestLog) -> Self {
+        log.record_head(&response);
+        Self {
+            response,
+            log: Box::new(log),
+        }
+    }
+
+    /// Returns the next bytes of the body, or `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> reqwest::Result<Option<Bytes>> {
+        let chunk = self.response.chunk().await?;
+        let received = chunk.as_ref().map_or(0, Bytes::len);
+        self.log.record_bytes(received as u64);
+        Ok(chunk)
+    }
+}
+
+impl Deref for Response {
+    type Target = reqwest::Response;
+
+    fn deref(&self) -> &Self::Target {
+        &self.response
+    }
+}
 
 /// The outcome of a request that got a response.
 #[derive(Debug)]

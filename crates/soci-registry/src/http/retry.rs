@@ -128,7 +128,7 @@ impl<'a> Backoff<'a> {
             }
         };
         if !self.budget.try_spend(cost) {
-            tracing::debug!("the retry budget of the run is spent");
+            tracing::debug!("not tried again: the run has spent its budget of retries");
             return None;
         }
         self.spent += cost;

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
-use reqwest::{Method, Response};
 use url::Url;
 
 use super::clients::RegistryClients;
@@ -16,7 +16,8 @@ use super::error::{TransportFailure, classify_error};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::rejection::{Rejection, Responder, classify_rejection, read_rejection};
 use super::request::{Body, RedirectPolicy, Request};
-use super::response::Outcome;
+use super::request_log::RequestLog;
+use super::response::{Outcome, Response};
 use super::retry::{Backoff, FailureKind, RetryBudget, wait_before_retry};
 use super::upload_body;
 use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
@@ -61,9 +62,13 @@ impl HttpTransport {
     ) -> Result<Outcome, RegistryError> {
         let mut backoff = self.backoff();
         loop {
-            let sent = self
-                .send_through_redirects(clients, operation, request, authorization)
-                .await;
+            let attempt = Attempt {
+                operation,
+                request,
+                authorization,
+                number: backoff.tries().count + 1,
+            };
+            let sent = self.send_through_redirects(clients, attempt).await;
             let (kind, failure) = match sent {
                 Ok(Outcome::Rejected(rejection)) => (classify_rejection(&rejection), Ok(rejection)),
                 Ok(outcome) => {
@@ -85,11 +90,10 @@ impl HttpTransport {
             match (delay, failure) {
                 (Some(delay), failure) => {
                     let reason = match failure {
-                        Ok(rejection) => {
-                            format!("`{}` answered {}", rejection.host, rejection.refusal)
-                        }
-                        Err(fault) => fault.to_string(),
+                        Ok(rejection) => rejection.into_fault(),
+                        Err(fault) => fault,
                     };
+                    let reason = reason.describe(operation);
                     wait_before_retry(operation, &reason, backoff.tries(), delay).await;
                 }
                 (None, Ok(rejection)) => {
@@ -104,10 +108,11 @@ impl HttpTransport {
     async fn send_through_redirects(
         &self,
         clients: &RegistryClients,
-        operation: &Operation,
-        request: &Request,
-        authorization: Option<&HeaderValue>,
+        attempt: Attempt<'_>,
     ) -> Result<Outcome, TransportFailure> {
+        let Attempt {
+            operation, request, ..
+        } = attempt;
         let policy = clients.policy();
         let mut url = request.url.clone();
         // Once a redirect leaves the origin, credentials are never sent again, even if a later one
@@ -118,8 +123,8 @@ impl HttpTransport {
             let builder = clients
                 .client_for(&url)
                 .request(request.method.clone(), url.clone())
-                .headers(request_headers(request, authorization, responder));
-            let response = self.send_once(builder, operation, request, &url).await?;
+                .headers(request_headers(request, attempt.authorization, responder));
+            let response = self.send_logged(builder, attempt, &url).await?;
             let peer = response.remote_addr().map(|address| address.ip());
             policy.observe_peer(&url, peer)?;
             let status = response.status();
@@ -131,6 +136,7 @@ impl HttpTransport {
                 return Ok(Outcome::Rejected(Box::new(rejection)));
             }
             let next = redirect::resolve_location("redirect", &response, policy)?;
+            tracing::debug!("{operation}: redirected to `{}`", display_host(&next));
             if !is_same_origin(&url, &next) {
                 responder = Responder::RedirectTarget;
             }
@@ -164,6 +170,32 @@ impl HttpTransport {
         Ok(())
     }
 
+    /// Sends a request once, to one URL, logs it, and returns the head of the response.
+    async fn send_logged(
+        &self,
+        builder: reqwest::RequestBuilder,
+        attempt: Attempt<'_>,
+        url: &Url,
+    ) -> Result<Response, TransportFailure> {
+        let request = attempt.request;
+        let mut log = RequestLog::start(&request.method, url, Some(attempt.number));
+        match &request.body {
+            Body::Empty => {}
+            Body::Bytes(bytes) => log.record_body(bytes.len() as u64),
+            Body::Upload { size, .. } => log.record_body(*size),
+        }
+        match self
+            .send_once(builder, attempt.operation, request, url)
+            .await
+        {
+            Ok(response) => Ok(Response::new(response, log)),
+            Err(failure) => {
+                log.record_failure(failure.describe());
+                Err(failure)
+            }
+        }
+    }
+
     /// Sends a request once, to one URL, and returns the head of the response.
     async fn send_once(
         &self,
@@ -171,7 +203,7 @@ impl HttpTransport {
         operation: &Operation,
         request: &Request,
         url: &Url,
-    ) -> Result<Response, TransportFailure> {
+    ) -> Result<reqwest::Response, TransportFailure> {
         let (content, size) = match &request.body {
             Body::Empty => {
                 let limit = self.timeouts.first_byte;
@@ -196,6 +228,16 @@ impl HttpTransport {
             None => classify_error(url, &error),
         })
     }
+}
+
+/// One try of a request.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    operation: &'a Operation,
+    request: &'a Request,
+    authorization: Option<&'a HeaderValue>,
+    /// Its number, counted from 1.
+    number: u32,
 }
 
 /// Returns the headers of a request. Only its own origin gets the `Authorization` header.
@@ -234,8 +276,7 @@ fn exhausted(
             tries,
         }),
         FailureKind::NameResolution | FailureKind::ExpiredRedirect | FailureKind::Transient => {
-            let Rejection { refusal, host, .. } = *rejection;
-            Err(operation.unavailable(Fault::Status { host, refusal }, tries))
+            Err(operation.unavailable(rejection.into_fault(), tries))
         }
     }
 }

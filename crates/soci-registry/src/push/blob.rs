@@ -74,7 +74,10 @@ impl Repository {
         let scope = Scope::push(self.name()).and_pull(from);
         match self.send_for(&operation, &request, &scope).await {
             Ok(Outcome::Success(response)) => Ok(match response.status().as_u16() {
-                201 => MountOutcome::Mounted,
+                201 => {
+                    tracing::debug!("{operation}: mounted from the repository `{from}`");
+                    MountOutcome::Mounted
+                }
                 202 => MountOutcome::SessionOpened(self.session_url(&operation, &response)?),
                 _ => MountOutcome::Rejected,
             }),
@@ -155,6 +158,9 @@ impl Repository {
                 break;
             };
             if mode == UploadMode::Put && counts_only_patches(&error) {
+                tracing::debug!(
+                    "{operation}: the registry counts only the content of a PATCH, and is sent one"
+                );
                 mode = UploadMode::Patch;
                 continue;
             }
@@ -163,7 +169,7 @@ impl Repository {
             let Some(wait) = cause.and_then(|cause| backoff.next_delay(cause)) else {
                 return Err(session_unknown(error));
             };
-            wait_before_retry(operation, &error.to_string(), backoff.tries(), wait).await;
+            wait_before_retry(operation, &error.reason(), backoff.tries(), wait).await;
             // The registry may have stored the blob although its response was lost.
             if self.blob_exists(descriptor.digest).await? {
                 break;

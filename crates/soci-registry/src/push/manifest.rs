@@ -47,7 +47,11 @@ impl Repository {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<PushedManifest, RegistryError> {
-        let operation = self.operation("push manifest", name);
+        let action = match name {
+            ManifestName::Digest(_) => "push manifest",
+            ManifestName::Tag(_) => "set tag",
+        };
+        let operation = self.operation(action, name);
         let request = self.put_request(&operation, name, media_type, &bytes)?;
         let refusal = match self.send_put(&operation, &request, &bytes).await? {
             PutOutcome::Stored(pushed) => return Ok(pushed),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::{Method, Response};
 use soci_oci::{Descriptor, media_type};
 use url::Url;
 
@@ -13,7 +13,7 @@ use super::stored_digest::check_stored_digest;
 use crate::error::{Operation, RegistryError, Violation};
 use crate::http::redirect;
 use crate::http::request::{Body, Content, Request};
-use crate::http::response::Outcome;
+use crate::http::response::{Outcome, Response};
 use crate::repository::Repository;
 
 /// One blob to upload.

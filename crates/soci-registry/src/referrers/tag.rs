@@ -133,6 +133,11 @@ fn tag_name(subject: Digest) -> String {
 }
 
 impl<'a> FallbackTag<'a> {
+    /// Returns the name of the tag.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the fallback tag of `subject` (OCI distribution-spec, "Referrers Tag Schema").
     pub(super) fn new(
         repository: &'a Repository,
@@ -148,13 +153,7 @@ impl<'a> FallbackTag<'a> {
 
     /// Reads the index under the tag. Returns `None` if the tag does not exist.
     pub(super) async fn read_index(&self) -> Result<Option<TaggedIndex>, RegistryError> {
-        let malformed = |reason: &str| {
-            let tag = &self.name;
-            Err(malformed_list(
-                self.operation,
-                format!("tag `{tag}`: {reason}"),
-            ))
-        };
+        let malformed = |reason: &str| Err(malformed_list(self.operation, reason));
         let name = ManifestName::Tag(&self.name);
         let response = match self.repository.fetch_manifest_response(name).await {
             Ok(Some(response)) => response,

@@ -72,14 +72,14 @@ fn reports_a_name_that_does_not_resolve() {
             let sandbox = Sandbox::new();
             let line = indexed(&sandbox, &app(&open));
             let reference = format!("{name}/app:v1");
-            let said = format!("host name `{name}` could not be resolved");
-            let says = [said.as_str(), &format!("({tries} tries")];
+            let said = "could not be resolved";
+            let says = [said, &format!("({tries} tries")];
             assert_fails(&sandbox, pull(&sandbox, &reference).run(), 69, &says);
             assert_eq!(dns.count(name), tries, "{name}");
             if tries == 2 {
                 let push = stage(&sandbox, "soci-push").args(["--to", &reference]);
                 let ended = with_short_waits(push).stdin(line).run();
-                assert_fails(&sandbox, ended, 69, &[&said]);
+                assert_fails(&sandbox, ended, 69, &[said]);
             }
         }
     });
@@ -146,7 +146,7 @@ fn retries_when_packets_vanish() {
             &sandbox,
             ended,
             69,
-            &["connection to `registry.example:5000` failed", "(6 tries"],
+            &["connection to the registry failed", "(6 tries"],
         );
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
         assert!(registry.requests().is_empty());

@@ -57,6 +57,7 @@ fn operation() -> Operation {
     Operation {
         action: "fetch manifest",
         object: "v1".to_owned(),
+        is_implied: true,
         registry: PRIVATE.to_owned(),
         repository: "app".to_owned(),
     }
