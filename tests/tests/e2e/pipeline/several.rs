@@ -95,7 +95,7 @@ fn shell(sandbox: &Sandbox, script: &str) -> Tool {
     shell.env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
-/// The status of the last stage is that of the pipe.
+/// H9: the status of the last stage is that of the pipe.
 #[test]
 fn a_failure_is_the_status_of_a_pipe_without_pipefail() {
     let registry = Registry::distribution();
@@ -137,7 +137,7 @@ fn a_failure_is_the_status_of_a_pipe_without_pipefail() {
     assert_eq!(done, expected.into_bytes());
 }
 
-/// A stage that fails as a whole, and a pipe without an image, have one message and one status.
+/// H1, H9: a stage that fails as a whole, and a pipe without an image, have one message and one status.
 #[test]
 fn the_failure_of_a_stage_is_told_once() {
     let registry = Registry::distribution();
