@@ -3,14 +3,13 @@
 use serde_json::json;
 use soci_testkit::{
     image::{self, Image},
-    process::{Sandbox, Tool},
+    process::Sandbox,
     registry::Registry,
-    workspace,
 };
 
 use super::simple;
 use crate::read_back::{Repository, assert_pushed, text};
-use crate::stages::{Stages, assert_sound, layer};
+use crate::stages::{Stages, assert_sound, layer, shell};
 
 fn publish_as(registry: &Registry, images: &[Image], name: &str) {
     let sandbox = Sandbox::new();
@@ -84,15 +83,6 @@ fn pushes_the_other_images_after_a_failure() {
         assert_pushed(&repository, document, Some(&repository.tag("v1-soci")));
     }
     assert_sound(&sandbox.store());
-}
-
-/// Returns a command of `sh`, which knows no `pipefail`, with the tools in its search path.
-fn shell(sandbox: &Sandbox, script: &str) -> Tool {
-    let tools = workspace::bin("soci-pull");
-    let tools = tools.parent().expect("a folder").display();
-    let script = format!("PATH='{tools}':$PATH; {script}");
-    let shell = sandbox.program("sh").args(["-c", &script, "sh"]);
-    shell.env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
 /// H9: the status of the last stage is that of the pipe.
