@@ -46,6 +46,7 @@ fn io(input: &str, output_kind: Output, output: &Written) -> Io {
         output_kind,
         input: Box::new(io::Cursor::new(input.as_bytes().to_vec())),
         output: Box::new(output.clone()),
+        style: Style::Json,
         current_image: None,
         first_failure: None,
         reads_terminal: false,
