@@ -3,14 +3,25 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 use soci_cli::{CommonArgs, Failure, Io, Output, Seconds, SizeArgument, Tool, parse_flag};
+use soci_document::Exit;
 
 use crate::choice::Limits;
 use crate::prune::{Format, Mode, Pruner};
 
-/// The seconds of a day.
-const DAY: u64 = 24 * 60 * 60;
+/// The error for a text that is not a number of days.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("expected a whole number of days, such as 30")]
+struct DaysError;
+
+/// Parses a number of days, which may have the unit `d`.
+fn parse_days(text: &str) -> Result<Duration, DaysError> {
+    let text = text.trim();
+    let days = text.strip_suffix('d').unwrap_or(text).parse::<u32>().ok();
+    days.map(|days| Duration::from_hours(24 * u64::from(days)))
+        .ok_or(DaysError)
+}
 
 /// Remove from the store what no recent index needs
 ///
@@ -22,13 +33,12 @@ const DAY: u64 = 24 * 60 * 60;
 #[command(
     name = "soci-prune",
     version,
-    group = ArgGroup::new("limit").required(true).multiple(true).args(["keep_days", "max_size"]),
     after_help = "Examples:\n  soci-prune --keep-days 30\n  soci-prune --max-size 10GiB --dry-run\n  soci-prune --keep-days 30 --max-size 10GiB --format json | jq 'select(.store)'"
 )]
 pub struct Args {
     /// Remove what was not used for this many days
-    #[arg(long, value_name = "DAYS", env = "SOCI_KEEP_DAYS")]
-    keep_days: Option<u32>,
+    #[arg(long, value_name = "DAYS", env = "SOCI_KEEP_DAYS", value_parser = parse_days)]
+    keep_days: Option<Duration>,
 
     /// Remove what was not used for the longest time, until the store has at most this size
     #[arg(long, value_name = "SIZE", env = "SOCI_MAX_SIZE")]
@@ -97,13 +107,17 @@ impl Tool for Args {
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let keep = |days| Duration::from_secs(u64::from(days) * DAY);
+        if self.keep_days.is_none() && self.max_size.is_none() {
+            let message = "neither --keep-days nor --max-size is given";
+            let hint = "for example, `soci-prune --keep-days 30` removes what was not used for 30 days, and `soci-prune --max-size 10GiB` what does not fit";
+            return Err(Failure::message(Exit::Usage, message).hint(hint));
+        }
         if let Some(max_size) = self.max_size {
             max_size.warn_if_implausible("--max-size (SOCI_MAX_SIZE)");
         }
         let pruner = Pruner {
             limits: Limits {
-                keep: self.keep_days.map(keep),
+                keep: self.keep_days,
                 max_size: self.max_size.map(|max_size| max_size.size.0),
                 min_age: self.min_age.0,
             },

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
-use soci_cli::ByteSize;
+use soci_document::HumanSize;
 use soci_layout::StoreFile;
 use soci_oci::Digest;
 
@@ -143,13 +143,17 @@ impl Summary<'_> {
 
     /// Logs what was removed and kept, and warns if the store is still too large.
     pub(crate) fn log(&self) {
-        let Count { files, bytes } = self.removed.total();
-        let (kept, kept_bytes) = (self.kept.files, self.kept.bytes);
-        tracing::info!(files, bytes, kept, kept_bytes, "{}", self.verb());
+        let total = self.removed.total();
+        let removed = describe(total, plural(total));
+        let kept = describe(self.kept, plural(self.kept));
+        tracing::info!("{} {removed}; kept {kept}", self.verb());
         if self.fits == Some(false) {
-            let hint = "the rest was used in the last hours (see --min-age in --help), or belongs to an image that `index.json` of the store lists";
-            let size = ByteSize(kept_bytes);
-            tracing::warn!(hint, "the store has {size}, which is more than --max-size");
+            let hint = "the rest was used in the last hours (see --min-age), or belongs to an image that `index.json` of the store lists";
+            let size = HumanSize(self.kept.bytes);
+            tracing::warn!(
+                hint,
+                "the store still has {size}, which is more than --max-size"
+            );
         }
     }
 }
@@ -158,7 +162,7 @@ const fn plural(count: Count) -> &'static str {
     if count.files == 1 { "file" } else { "files" }
 }
 
-/// Formats a count, such as `12 layers, 1.20 GiB`.
+/// Formats a count, such as `12 layers, 1.2 GiB`.
 fn describe(count: Count, name: &str) -> String {
-    format!("{} {name}, {}", count.files, ByteSize(count.bytes))
+    format!("{} {name}, {}", count.files, HumanSize(count.bytes))
 }

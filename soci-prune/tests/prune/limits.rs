@@ -12,8 +12,22 @@ fn requires_a_limit() {
     let store = Store::new();
     let before = store.files();
     let finished = store.prune(&[]).ends_with(2);
-    finished.says("--keep-days").says("--max-size");
+    finished.says("error: neither --keep-days nor --max-size is given");
     assert_eq!(store.files(), before);
+    // An empty variable counts as unset.
+    let tool = store.tool().env("SOCI_KEEP_DAYS", "");
+    tool.run().ends_with(2).says("--keep-days");
+}
+
+#[test]
+fn refuses_limits_that_are_no_numbers() {
+    let store = Store::new();
+    for days in ["-1", "1.5", "week", "4294967296"] {
+        let finished = store.prune(&[&format!("--keep-days={days}")]).ends_with(2);
+        finished.says("a whole number of days");
+    }
+    store.prune(&["--max-size", "big"]).ends_with(2).says("MiB");
+    store.prune(&["--keep-days", "30d"]).succeeds();
 }
 
 #[test]

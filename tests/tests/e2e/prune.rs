@@ -143,7 +143,8 @@ fn keeps_what_a_document_in_a_file_names() {
     }
     let document: Value = serde_json::from_slice(&line).expect("a document");
     assert_eq!(document["converted"], expected["converted"]);
-    assert_eq!(document["manifests"], expected["manifests"]);
+    let index = |document: &Value| document["manifests"][0]["index"].clone();
+    assert_eq!(index(&document), index(&expected));
     images.assert_complete(&document);
 }
 
