@@ -77,7 +77,7 @@ pub enum LayoutError {
         reason: String,
     },
     /// The directory is an OCI image layout, but not marked as a store of the tools.
-    #[error("`{}` is not a store of these tools: it has no file `{}`", path.display(), crate::store::MARKER)]
+    #[error("`{}` is not a store of these tools: it has no file `{}`", path.display(), crate::store_use::MARKER)]
     NotAStore {
         /// The directory.
         path: PathBuf,

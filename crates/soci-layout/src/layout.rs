@@ -12,7 +12,7 @@ use soci_oci::{Algorithm, Descriptor, Digest};
 use crate::blob::{Blob, Content};
 use crate::error::{Action, IoContext as _, LayoutError};
 use crate::read_layout::ReadLayout;
-use crate::store::StoreUse;
+use crate::store_use::StoreUse;
 use crate::temporary::{self, Existing};
 use crate::{beneath, marker};
 

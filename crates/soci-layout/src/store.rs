@@ -4,7 +4,6 @@
 //! directory, and in a layout that lists no image. Each tool holds a shared lock of it while the
 //! tool runs, so that `soci-prune` knows whether a tool may be at work.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,26 +15,11 @@ use crate::beneath;
 use crate::error::{Action, IoContext as _, LayoutError};
 use crate::layout::Layout;
 use crate::lock::{self, LockKind, Locked};
+use crate::store_use::{MARKER, StoreUse};
 use crate::temporary::{self, Existing};
-
-/// The name of the file that marks a layout as a store.
-pub(crate) const MARKER: &str = "soci-store";
 
 /// The content of the file.
 const MARKER_CONTENT: &str = "{\"version\":1}\n";
-
-/// The directory of a store that has a file for each layer that was indexed.
-///
-/// The name of such a file is chosen by `soci-index`. Its content is JSON; if there is a ztoc, the
-/// field `ztoc.digest` names the blob.
-pub const ZTOC_CACHE: &str = "ztocs";
-
-/// What a process holds while it uses a store.
-#[derive(Debug)]
-pub(crate) struct StoreUse {
-    /// The file [`MARKER`] with a shared lock, if the file system has locks.
-    _lock: File,
-}
 
 impl Layout {
     /// Opens the store in the directory `root`, or creates an empty one, and marks what is read
