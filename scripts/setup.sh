@@ -8,6 +8,7 @@
 #   setup.sh check            what `make check` needs in addition
 #   setup.sh bench            what `make bench` needs in addition to `setup.sh test`
 #   setup.sh builders         the image builders of `make builders`, and what the images are tested with
+#   setup.sh screenshots      what `scripts/screenshots.sh` needs in addition
 #   setup.sh image            what building and running the container needs
 #   setup.sh olareg | moto    builds this test server if it does not exist, and prints its path
 set -euo pipefail
@@ -184,10 +185,11 @@ for part in "${@:-build}"; do
   builders) builders ;;
   bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
   check) check ;;
+  screenshots) need chromium chromium pngquant pngquant ;;
   dist) dist ;;
   olareg | moto) "$part" ;;
   *)
-    say "unknown part \`$part\`: expected build, dist, test, bench, builders, image, check, olareg or moto"
+    say "unknown part \`$part\`: expected build, dist, test, bench, builders, image, check, screenshots, olareg or moto"
     exit 2
     ;;
   esac

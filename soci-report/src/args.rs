@@ -1,18 +1,24 @@
 //! The command line of `soci-report`.
 
+use std::fmt;
+
 use clap::{Parser, ValueEnum};
 use soci_cli::{CommonArgs, Failure, Io, Output, Tool};
+use soci_document::Exit;
 
-use crate::text;
+use crate::read::report_on;
+use crate::report::Report;
+use crate::{html, markdown, text};
 
 /// Report on documents: what is indexed, what is skipped and why, what to deploy
 ///
-/// Reads the documents of any stage from stdin and writes one report on all of them to stdout.
+/// Reads the documents of any stage from stdin, also those of failed images, and writes one report
+/// on all of them to stdout. The exit status is that of the first image that failed.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-report",
     version,
-    after_help = "Examples:\n  soci-report < pushed.json"
+    after_help = "Examples:\n  soci-report < pushed.json\n  soci-report --format html < pushed.json > report.html\n  soci-report --format markdown < pushed.json >> \"$GITHUB_STEP_SUMMARY\"\n  soci-pull registry.example/app:v1 | soci-plan | soci-report"
 )]
 pub struct Args {
     /// Format of the report
@@ -31,7 +37,11 @@ pub struct Args {
 /// The format of a report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Format {
-    /// Text for a terminal
+    /// One page that needs no network
+    Html,
+    /// For GitHub's step summary; less than 1 MiB
+    Markdown,
+    /// For a terminal or a log
     Text,
 }
 
@@ -45,10 +55,20 @@ impl Tool for Args {
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let lines = io.read_all()?;
-        let report = match self.format {
-            Format::Text => text::render(&lines),
-        };
-        io.write_text(&report)
+        let report = report_on(io.read_all()?);
+        let mut text = String::new();
+        let written = self.format.write(&mut text, &report);
+        written.map_err(|error| Failure::new(Exit::Internal, error))?;
+        io.write_text(&text)
+    }
+}
+
+impl Format {
+    fn write(self, out: &mut String, report: &Report) -> fmt::Result {
+        match self {
+            Self::Html => html::write(out, report),
+            Self::Markdown => markdown::write(out, report),
+            Self::Text => text::write(out, report),
+        }
     }
 }

@@ -4,6 +4,13 @@
 //! layer, and sends no request.
 
 mod args;
+mod clean;
+mod html;
+mod markdown;
+mod read;
+mod report;
 mod text;
+mod units;
+mod wording;
 
 pub use args::Args;

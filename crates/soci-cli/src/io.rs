@@ -376,6 +376,3 @@ fn no_input() -> Failure {
         "no document on stdin: the previous stage may have failed",
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,6 @@ mod messages;
 mod pipeline;
 mod prune;
 mod read_back;
-mod readme;
 mod recipes;
 mod reliability;
 mod reuse;
