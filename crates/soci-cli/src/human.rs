@@ -93,11 +93,70 @@ fn describe_state(summary: &Summary<'_>) -> &'static str {
     }
 }
 
-/// Describes what was sent, such as `9 blobs and manifests, 4.1 MiB; 3 were there before`.
+/// Describes what was sent, such as `9 blobs, manifests and tags, 4.1 MiB; 3 were there before`.
 fn describe_traffic(push: &Push) -> String {
-    let size = HumanSize(push.bytes);
-    let Push {
-        uploaded, existing, ..
-    } = push;
-    format!("{uploaded} blobs, manifests and tags, {size}; {existing} were there before")
+    let (uploaded, size) = (push.uploaded, HumanSize(push.bytes));
+    let sent = match uploaded {
+        0 => "nothing".to_owned(),
+        _ => format!("{uploaded} blobs, manifests and tags, {size}"),
+    };
+    match push.existing {
+        0 => sent,
+        existing => format!("{sent}; {existing} were there before"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn example() -> Value {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let descriptor = json!({"mediaType": "m", "digest": digest, "size": 3 << 20});
+        json!({"version": 1, "image": "app:v1", "root": descriptor, "manifests": [
+            {"descriptor": descriptor, "platform": {"os": "linux", "architecture": "amd64"},
+                "layers": [{"descriptor": descriptor}]}]})
+    }
+
+    fn summary(document: &Value) -> String {
+        let line = document.to_string();
+        format_document(&Document::from_line(line.as_bytes()).expect("a document"))
+    }
+
+    #[test]
+    fn a_pulled_image_has_its_digest_platform_and_layers() {
+        let text = summary(&example());
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let expected = format!(
+            "app:v1: pulled\n  digest    {digest}\n  platform  linux/amd64\n  layers    1 layer, \
+             3.0 MiB\n"
+        );
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_planned_image_says_what_is_skipped() {
+        let mut document = example();
+        document["plan"] = json!({"platforms": ["all"], "minLayerSize": 0, "spanSize": 1,
+            "indexVersion": "v2"});
+        let entry = &mut document["manifests"][0];
+        entry["plan"] = json!({"action": "index"});
+        entry["layers"][0]["plan"] = json!({"action": "skip", "reason": "below-min-layer-size"});
+        let text = summary(&document);
+        let expected = "app:v1: planned, nothing to index\n  platform  linux/amd64\n  layers    0 of \
+             1 layer, 0 of 3.0 MiB\n  skipped   1 layer, 3.0 MiB: below-min-layer-size\n";
+        assert_eq!(text, expected);
+    }
+
+    /// What an image says of itself adds no row, and sends no escape sequence.
+    #[test]
+    fn text_of_an_image_cannot_forge_a_row() {
+        let mut document = example();
+        document["manifests"][0]["platform"]["os"] = "linux\n  deploy    evil\u{1b}[2J".into();
+        let text = summary(&document);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
 }

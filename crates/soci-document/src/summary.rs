@@ -13,8 +13,8 @@ pub use skipped::{SkipReason, SkippedLayers};
 
 /// What a document says of its image, in numbers. Nothing is read besides the document.
 ///
-/// Layers are those of the manifests that the plan is to index, or of all manifests before
-/// `soci-plan`. A layer that occurs more than once counts once.
+/// Layers are those of the manifests that the plan is to index. Before `soci-plan`, they are those
+/// of all manifests except attestations. A layer that occurs more than once counts once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary<'a> {
     /// The document.
@@ -103,7 +103,12 @@ impl<'a> Summary<'a> {
         };
         let mut seen = BTreeSet::new();
         for entry in &document.manifests {
-            if stage > Stage::Pulled && !entry.is_planned() {
+            let is_counted = match stage {
+                // Attestations have an unknown platform.
+                Stage::Pulled => !entry.platform().is_some_and(Platform::is_unknown),
+                Stage::Planned | Stage::Indexed | Stage::Pushed => entry.is_planned(),
+            };
+            if !is_counted {
                 continue;
             }
             summary.platforms.extend(entry.platform());

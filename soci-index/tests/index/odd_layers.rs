@@ -356,7 +356,34 @@ fn explains_what_became_of_each_layer() {
         let line = lines.find(|line| line.contains(&digest) && line.ends_with(action));
         assert!(line.is_some(), "layer {index}: {}", finished.stderr);
     }
-    finished.says("  mislabelled: the media type names another format");
+    let finished = finished.says("  mislabelled: the media type names another format");
+    // The user asked for the table, so that --quiet leaves it.
     let quiet = planned.tool().args(["--explain", "--quiet"]).run();
-    assert!(!quiet.succeeds().stderr.contains("skip:"));
+    let quiet = quiet.succeeds().stderr;
+    assert!(quiet.starts_with("oci:image\n"), "{quiet}");
+    assert!(finished.stderr.contains(&quiet), "{}", finished.stderr);
+    assert_eq!(planned.tool().arg("--quiet").run().succeeds().stderr, "");
+}
+
+/// Layers that are skipped for one reason have one line, which names the largest of them.
+#[test]
+fn tells_skipped_layers_once_for_each_reason() {
+    let small = Layer::gzip(&[("small", b"1")]).labelled_tar();
+    let large = random_layer(3, 9000).labelled_tar();
+    let image = Image::new("linux/amd64").layer(small).layer(large);
+    let planned = Planned::of(&image.layer(Layer::from_bytes([])));
+    let finished = planned.tool().run().succeeds();
+    let skipped = |line: &&str| line.contains(": skipped ");
+    let lines: Vec<&str> = finished.stderr.lines().filter(skipped).collect();
+    let [empty, mislabelled] = lines[..] else {
+        panic!("{}", finished.stderr);
+    };
+    assert!(empty.contains(": skipped 1 layer, 0 B: empty: "), "{empty}");
+    let large = layer_digest(&planned.document(), 1);
+    let such = format!(": mislabelled: such as `{large}`: the media type is ");
+    assert!(
+        mislabelled.contains(": skipped 2 layers, "),
+        "{mislabelled}"
+    );
+    assert!(mislabelled.contains(&such), "{mislabelled}");
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use soci_testkit::{
+    document::remove_reuse,
     image::{self, Image, Layer},
     process::{Sandbox, Tool},
     registry::Registry,
@@ -49,9 +50,14 @@ fn without_force(tool: Tool) -> Tool {
     tool
 }
 
-/// Asserts that two documents have the same result.
+/// Asserts that two documents have the same result, whether or not ztocs were reused.
 #[track_caller]
 fn assert_same_result(one: &Value, other: &Value) {
+    let [one, other] = [one, other].map(|document| {
+        let mut document = document.clone();
+        remove_reuse(&mut document);
+        document
+    });
     for field in ["image", "root", "plan", "manifests", "converted"] {
         assert_eq!(one[field], other[field], "{field}");
     }
@@ -89,7 +95,12 @@ fn with_sizes(document: &Value, positions: &[usize]) -> Vec<(usize, u64)> {
 /// Asserts which layers the run has read, by their positions, and that it reused the others.
 #[track_caller]
 fn assert_built(stderr: &str, document: &Value, positions: &[usize]) {
+    let (mut read, mut reused) = (0, 0);
     for (at, layer) in layers(document).into_iter().enumerate() {
+        let is_built = positions.contains(&at);
+        let count = if is_built { &mut read } else { &mut reused };
+        *count += layer["descriptor"]["size"].as_u64().expect("a size");
+        assert_eq!(layer["reused"] == "soci-index", !is_built, "{layer}");
         let layer = layer["descriptor"]["digest"].as_str().expect("a digest");
         let says = |what: &str| {
             let line =
@@ -107,6 +118,11 @@ fn assert_built(stderr: &str, document: &Value, positions: &[usize]) {
             "layer {at}:\n{stderr}"
         );
     }
+    let timing = &document["timing"]["index"];
+    assert_eq!(
+        (&timing["bytes"], &timing["reused"]),
+        (&read.into(), &reused.into())
+    );
 }
 
 #[test]

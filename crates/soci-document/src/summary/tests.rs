@@ -151,10 +151,18 @@ fn counts_what_is_to_be_indexed_before_soci_index() {
     assert_eq!(summary.stage, Stage::Planned);
     assert_eq!(summary.describe_layers(), "1 of 1 layer, 1.0 of 1.0 MiB");
     planned.as_object_mut().expect("fields").remove("plan");
+    let mut attestation = manifest("unknown", &[layer("statement", 200, &json!({}))]);
+    attestation["platform"]["os"] = "unknown".into();
+    let manifests = planned["manifests"].as_array_mut().expect("manifests");
+    manifests.push(attestation);
+    for entry in manifests {
+        entry.as_object_mut().expect("fields").remove("index");
+    }
     let parsed = parse(&planned);
     let summary = Summary::of(&parsed);
     assert_eq!(summary.stage, Stage::Pulled);
     assert_eq!((summary.indexed.count, summary.all.count), (0, 1));
+    assert_eq!(summary.platforms.len(), 1);
 }
 
 #[test]
