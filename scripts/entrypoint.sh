@@ -11,9 +11,9 @@ usage: docker run --rm [--user "$(id -u):$(id -g)"] [-e NAME=VALUE…] [-v ~/.aw
 
 Builds the SOCI index of each image REF and pushes it beside the image.
 
-  MIN_LAYER_SIZE   skip layers smaller than this many MiB (a whole number; default 10)
+  MIN_LAYER_SIZE   skip layers smaller than this many MiB, or than a size such as 10MB (default 10)
   IMAGE_ARCH       platforms, such as linux/amd64,linux/arm64, or all (default linux/amd64)
-  AWS_REGION       the region, if the registry's host name does not contain it
+  AWS_REGION       not needed: the host name of an ECR registry contains its region
   SOCI_…           any option of the tools: see `IMAGE soci-index --help`
 END
 }
@@ -21,7 +21,7 @@ END
 # Prints an error in the format of the tools' messages, and exits.
 refuse() {
   local message=$1 status=${2:-2}
-  if [[ ${SOCI_LOG_FORMAT-} == json ]]; then
+  if [[ ${SOCI_LOG_FORMAT-} == [jJ][sS][oO][nN] ]]; then
     message=${message//\\/\\\\} message=${message//\"/\\\"} message=${message//[[:cntrl:]]/ }
     printf '{"level":"error","tool":"soci","message":"%s","exit":%d}\n' "$message" "$status" >&2
   else
@@ -80,22 +80,25 @@ find_store() {
   refuse 'no directory for the store can be written: add a volume at /var/lib/soci, or set SOCI_STORE' 73
 }
 
-# Fills `plan` with the options for MIN_LAYER_SIZE and IMAGE_ARCH. For an unset variable, the tool's
-# default applies.
+# Fills `plan` with the options for MIN_LAYER_SIZE and IMAGE_ARCH. For an unset or empty variable,
+# the tool's default applies.
 plan=()
 read_environment() {
-  local platform platforms
-  if [[ -n ${MIN_LAYER_SIZE-} ]]; then
-    [[ $MIN_LAYER_SIZE =~ ^[0-9]{1,12}$ ]] ||
-      refuse "MIN_LAYER_SIZE: expected a whole number of MiB, found \`$MIN_LAYER_SIZE\`"
-    plan+=(--min-layer-size "$((10#$MIN_LAYER_SIZE))MiB")
+  local size=${MIN_LAYER_SIZE-} list=${IMAGE_ARCH-} platform platforms
+  read -r size <<<"${size//[[:space:]]/ }"
+  if [[ $size =~ ^[0-9]{1,12}$ ]]; then
+    plan+=(--min-layer-size "$((10#$size))MiB")
+  elif [[ ${size,,} =~ ^[0-9]{1,12}(\.[0-9]+)?\ *([kmgt]i?b?|b)$ ]]; then
+    plan+=(--min-layer-size "$size")
+  elif [[ -n $size ]]; then
+    refuse "MIN_LAYER_SIZE: expected a whole number of MiB, or a number with a unit such as 10MB, found \`$size\`"
   fi
-  if [[ ${IMAGE_ARCH-} == all ]]; then
+  read -r -a platforms <<<"${list//[[:space:],]/ }"
+  if [[ ${platforms[*]-} == [aA][lL][lL] ]]; then
     plan+=(--all-platforms)
-  elif [[ -n ${IMAGE_ARCH-} ]]; then
-    IFS=, read -r -a platforms <<<"$IMAGE_ARCH,"
-    for platform in "${platforms[@]}"; do
-      [[ $platform =~ ^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$ ]] ||
+  else
+    for platform in ${platforms[@]+"${platforms[@]}"}; do
+      [[ $platform =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+){0,2}$ && ${platform,,} != all ]] ||
         refuse "IMAGE_ARCH: expected \`all\` or platforms such as linux/amd64, found \`$platform\`"
       plan+=(--platform "$platform")
     done
@@ -103,11 +106,13 @@ read_environment() {
 }
 
 # Runs a tool without input, and exits if the tool refuses its options or a variable, whose name its
-# message begins with: before any tool sends a request.
+# message begins with: before any tool sends a request. The options in `plan` stand for variables.
 check_options() {
   local message status=0
   message=$("$@" </dev/null 2>&1 >/dev/null) || status=$?
   ((status == 2)) || return 0
+  message=${message//--min-layer-size/MIN_LAYER_SIZE}
+  message=${message//--platform/IMAGE_ARCH}
   printf '%s\n' "$message" >&2
   exit 2
 }

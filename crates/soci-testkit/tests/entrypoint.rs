@@ -140,24 +140,51 @@ fn turns_variables_into_options() {
     run("MIN_LAYER_SIZE", "").says("plan: \n");
     run("MIN_LAYER_SIZE", "0").says("plan: --min-layer-size 0MiB\n");
     run("MIN_LAYER_SIZE", "010").says("plan: --min-layer-size 10MiB\n");
-    run("IMAGE_ARCH", "").says("plan: \n");
+    run("MIN_LAYER_SIZE", " 10\n").says("plan: --min-layer-size 10MiB\n");
+    for size in ["10MB", "10MiB", "10m", "1.5GiB", "10 MiB", "512B"] {
+        run("MIN_LAYER_SIZE", size).says(&format!("plan: --min-layer-size {size}\n"));
+    }
+    for nothing in ["", " ", ",", "\n"] {
+        run("IMAGE_ARCH", nothing).says("plan: \n");
+    }
     run("IMAGE_ARCH", "all").says("plan: --all-platforms\n");
+    run("IMAGE_ARCH", "All").says("plan: --all-platforms\n");
+    run("IMAGE_ARCH", "arm64").says("plan: --platform arm64\n");
     run("IMAGE_ARCH", "linux/amd64,linux/arm/v7")
         .says("plan: --platform linux/amd64 --platform linux/arm/v7\n");
+    for list in [
+        "amd64, arm64",
+        "amd64 arm64",
+        "amd64,arm64,",
+        " amd64\narm64\n",
+    ] {
+        run("IMAGE_ARCH", list).says("plan: --platform amd64 --platform arm64\n");
+    }
 }
 
 #[test]
 fn rejects_invalid_variables_before_any_request() {
-    for size in ["-1", "1.5", "10MB", "0x10", " 10", "99999999999999999999"] {
+    for size in [
+        "-1",
+        "1.5",
+        "0x10",
+        "10 apples",
+        "10MiBs",
+        "1e3",
+        "NaN",
+        "--explain",
+        "99999999999999999999",
+    ] {
         assert_rejected("MIN_LAYER_SIZE", size).says(size);
     }
     for platforms in [
-        "amd64",
         "linux/",
-        "linux/amd64,",
-        "linux/amd64 linux/arm64",
+        "linux/amd64/v1/x",
+        "linux/*",
         "--all",
+        "-v",
         "all,linux/amd64",
+        "amd64;arm64",
     ] {
         assert_rejected("IMAGE_ARCH", platforms);
     }
