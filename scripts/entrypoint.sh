@@ -13,7 +13,7 @@ Builds the SOCI index of each image REF and pushes it beside the image.
 
   MIN_LAYER_SIZE   skip layers smaller than this many MiB, or than a size such as 10MB (default 10)
   IMAGE_ARCH       platforms, such as linux/amd64,linux/arm64, or all (default linux/amd64)
-  AWS_REGION       not needed: the host name of an ECR registry contains its region
+  AWS_REGION       the region, if the registry's host name does not contain it
   SOCI_…           any option of the tools: see `IMAGE soci-index --help`
 END
 }

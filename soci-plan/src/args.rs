@@ -30,7 +30,7 @@ use crate::{prefetch, reuse, tag};
     name = "soci-plan",
     version,
     after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json",
-    after_long_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json \\\n    | jq -c '(.manifests[]?.layers[] | select(.descriptor.size > 1e9)).plan = {action: \"skip\", reason: \"excluded\"}' \\\n    | soci-index"
+    after_long_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan --platform linux/amd64,linux/arm64 > plan.json\n  soci-plan --min-layer-size 50MB --explain < image.json > plan.json\n  soci-plan --reuse-from registry.example/app:v0 < image.json > plan.json\n  soci-plan < image.json \\\n    | jq -c '(.manifests[]?.layers[] | select(.descriptor.size > 1e9)).plan\n        = {action: \"skip\", reason: \"excluded\"}' \\\n    | soci-index"
 )]
 pub struct Args {
     /// Platforms to index, such as amd64,arm64 [default: linux/amd64]

@@ -9,6 +9,11 @@ pub const VARIABLES: &[Variable] = &[
         help: "User name and password for the registry",
     },
     Variable {
+        name: "SOCI_REGISTRY",
+        help: "Registry that SOCI_USERNAME and SOCI_PASSWORD are for, such as registry.example:5000; if \
+               not set, that of the image, and for soci-push that of the destination",
+    },
+    Variable {
         name: "REGISTRY_AUTH_FILE",
         help: "File with credentials, as for --authfile, which wins",
     },
@@ -22,7 +27,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY",
-        help: "URL of the proxy for https, for http, or for both, such as http://proxy.example:3128",
+        help: "URL of the proxy for HTTPS, for HTTP, or for both, such as http://proxy.example:3128",
     },
     Variable {
         name: "NO_PROXY",
@@ -34,7 +39,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "AWS_REGION",
-        help: "Not needed: the host name of an ECR registry contains its region",
+        help: "Region, if the registry's host name does not contain it; those of ECR do",
     },
     Variable {
         name: "AWS_PROFILE",

@@ -284,3 +284,39 @@ fn reports_an_aws_api_that_is_unavailable() {
         assert_fails(&sandbox, ended, 69, &["AWS"]);
     });
 }
+
+/// CI systems set a variable to the empty text if a user gives no value.
+#[test]
+fn empty_variables_count_as_not_set() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr(ECR);
+        let api = api();
+        let instance = service(INSTANCE, aws::instance_metadata);
+        assert_pulls(&registry, |tool| {
+            let empty = [
+                "AWS_ACCESS_KEY_ID",
+                "AWS_CONFIG_FILE",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "AWS_PROFILE",
+                "AWS_REGION",
+                "AWS_ROLE_ARN",
+                "AWS_SECRET_ACCESS_KEY",
+                "AWS_SESSION_TOKEN",
+                "AWS_SHARED_CREDENTIALS_FILE",
+                "AWS_WEB_IDENTITY_TOKEN_FILE",
+                "DOCKER_CONFIG",
+                "HTTPS_PROXY",
+                "NO_PROXY",
+                "REGISTRY_AUTH_FILE",
+                "SOCI_PASSWORD",
+                "SOCI_PLAIN_HTTP",
+                "SOCI_USERNAME",
+            ];
+            let tool = tokens_from(tool, &api);
+            empty.iter().fold(tool, |tool, name| tool.env(name, ""))
+        });
+        assert!(!instance.requests().is_empty(), "{}", instance.log());
+    });
+}
