@@ -64,6 +64,25 @@ fn refuses_a_second_image_for_the_same_tag() {
     }
 }
 
+/// An image that failed in an earlier stage takes no tag.
+#[test]
+fn gives_the_tag_of_a_failed_image_to_the_next_one() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    let lines = several(&image, &registry, &["app:v1", "app:v2"]);
+    let (first, second) = lines.split_once('\n').expect("two lines");
+    let mut failed: Value = serde_json::from_str(first).expect("a document");
+    failed["error"] = json!({"stage": "soci-index", "exit": 65, "message": "damaged"});
+    let to = format!("{}/copy:fast", registry.host());
+    let push = image.push(&registry).args(["--to", &to]);
+    let finished = push
+        .stdin(format!("{failed}\n{second}"))
+        .run()
+        .ends_with(65);
+    assert_eq!(finished.documents()[0], failed);
+    assert_eq!(finished.done()[0]["push"]["tags"][0]["tag"], to);
+}
+
 #[test]
 fn refuses_a_second_image_for_the_same_name_in_a_layout() {
     let image = IndexedImage::of(&two_layers());
