@@ -62,7 +62,11 @@ impl Sample {
     /// holds all of it.
     #[track_caller]
     pub(super) fn assert_indexed(&self, registry: &Faulty, last: &Finished) {
-        let document = only_document(last.documents());
+        let mut document = only_document(last.documents());
+        // A pipeline after one that failed finds ztocs in the store.
+        for layer in layers_mut(&mut document) {
+            layer.as_object_mut().expect("a layer").remove("reused");
+        }
         let same = document["manifests"] == self.expected["manifests"];
         assert!(same, "{document}\nis not\n{}", self.expected);
         assert_eq!(document["converted"], self.expected["converted"]);
@@ -90,6 +94,14 @@ impl Sample {
             );
         }
     }
+}
+
+/// Returns the layers of all manifests of a document.
+fn layers_mut(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let manifests = document["manifests"].as_array_mut().into_iter().flatten();
+    manifests
+        .filter_map(|manifest| manifest["layers"].as_array_mut())
+        .flatten()
 }
 
 /// Asserts that after a failure every manifest in the registry names only content that the registry

@@ -48,9 +48,9 @@ fn names_the_clock_for_an_expired_certificate() {
         let sandbox = Sandbox::new();
         let ended = secure(tool_with_clock(&sandbox, "soci-pull", offset)).run();
         let fault = if offset.starts_with('+') {
-            "certificate expired"
+            "certificate has expired"
         } else {
-            "certificate not valid yet"
+            "certificate is not valid yet"
         };
         assert_fails(
             &sandbox,
