@@ -98,7 +98,7 @@ impl IndexWriter<'_> {
         let mut spans = find_prefetch_spans(&layers, paths)
             .map_err(|error| Failure::new(Exit::BadData, error))?;
         for path in spans.not_found {
-            tracing::warn!(path, "the file to prefetch is in no indexed layer");
+            tracing::warn!(path, "no indexed layer has the file to prefetch");
         }
         let mut lists = Vec::new();
         for (layer, _) in &layers {

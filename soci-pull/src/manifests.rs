@@ -229,7 +229,7 @@ impl<'a> ManifestFetcher<'a> {
         let mut entry = describe_manifest(descriptor, &manifest);
         match self.complete_image(&mut entry, &manifest) {
             Err(failure) if failure.exit == Exit::BadData => {
-                tracing::warn!(manifest = %descriptor.digest, "not usable: {:#}", failure.error);
+                tracing::warn!(manifest = %descriptor.digest, "cannot use this manifest: {:#}", failure.error);
                 entry.config = None;
                 self.damage.get_or_insert(failure);
             }

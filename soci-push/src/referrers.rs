@@ -47,7 +47,7 @@ pub(crate) fn push_referrer(
                 .context_unless_named(format!("cannot list the referrers of `{}`", subject.digest))
         })?;
         if let Some(other) = find_existing(uploader, listed.as_ref(), index)? {
-            warn_of_existing(subject, other, "left as it is");
+            warn_of_existing(subject, other, "it is kept, and no other one is pushed");
             return Ok(ReferrerOutcome::LeftOut);
         }
     }
@@ -64,7 +64,7 @@ pub(crate) fn push_referrer(
     if existing == ExistingIndex::Warn {
         listed = list_indexes(uploader, subject).map_err(unlisted)?;
         if let Some(other) = other_indexes(listed.as_ref(), index).next() {
-            warn_of_existing(subject, other, "another one is pushed beside it");
+            warn_of_existing(subject, other, "the new one is pushed beside it");
         }
     }
     // Some registries send `OCI-Subject` and have no referrers API. If the list cannot be read, the
@@ -114,5 +114,5 @@ fn other_indexes<'a>(
 
 /// Warns that the image has another index of version 1, and what is done about it.
 fn warn_of_existing(subject: &Descriptor, other: &Descriptor, action: &str) {
-    tracing::warn!(manifest = %subject.digest, index = %other.digest, "the image has an index of version 1; {action}");
+    tracing::warn!(manifest = %subject.digest, index = %other.digest, "the image already has another SOCI index of version 1; {action}");
 }

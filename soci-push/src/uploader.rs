@@ -203,7 +203,9 @@ impl Uploader<'_> {
         if let (Some(expected), Some(current)) = (expected, current)
             && current != expected
         {
-            let message = format!("it names `{current}` by now, expected `{expected}`");
+            let message = format!(
+                "another run has pointed it to `{current}` meanwhile, expected `{expected}`"
+            );
             let moved = Failure::message(Exit::TryAgain, message);
             return Err(context(moved.hint("run the tools again")));
         }

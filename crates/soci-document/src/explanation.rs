@@ -32,7 +32,10 @@ impl ManifestReason {
                 "the manifest has a SOCI index of version 2 from an earlier conversion, or is itself a SOCI index",
                 NOTHING,
             ),
-            Self::Attestation => ("the manifest attests another manifest", NOTHING),
+            Self::Attestation => (
+                "the manifest is an attestation of another one, such as its provenance or its SBOM",
+                NOTHING,
+            ),
             Self::Missing => (
                 "the image's index lists the manifest, but the source does not hold it",
                 "copy all platforms of the image, such as with `skopeo copy --all`",
@@ -54,7 +57,10 @@ impl LayerReason {
     /// Returns the explanation of the reason.
     pub const fn explain(self) -> Explanation {
         let (cause, cure) = match self {
-            Self::AlreadyIndexed => ("an index in the registry has the ztoc", NOTHING),
+            Self::AlreadyIndexed => (
+                "a SOCI index in the registry already has a ztoc of the layer",
+                NOTHING,
+            ),
             Self::BelowMinLayerSize => (
                 "the layer is smaller than the minimum layer size",
                 "lower `--min-layer-size`",
@@ -69,7 +75,7 @@ impl LayerReason {
                 "push the image with its foreign layers",
             ),
             Self::UnknownMediaType => (
-                "the media type is not that of a layer, or of an unknown version",
+                "the media type is unknown, or is not that of a layer",
                 NOTHING,
             ),
             Self::UnsupportedCompression => (
@@ -106,7 +112,7 @@ impl UnindexableReason {
                 "rebuild the image, since the layer was broken before it was pushed",
             ),
             Self::UnreadableBySnapshotter => (
-                "the readers of ztocs would refuse the ztoc, or would show a file with wrong content, such as a sparse file",
+                "a container would fail to read the layer through its ztoc, or would read wrong content, as with a sparse file",
                 "pack the files anew, without sparse files (`tar` without `--sparse`)",
             ),
         };

@@ -16,7 +16,7 @@ pub enum DocumentError {
     #[error("document has more than {MAX_LINE} bytes")]
     TooLong,
     /// The line starts with a byte order mark.
-    #[error("document starts with a byte order mark; write it as plain UTF-8")]
+    #[error("document starts with a byte order mark; write it as UTF-8 without one")]
     ByteOrderMark,
     /// The line is not JSON, or it was cut off.
     #[error("document is not valid JSON at byte {offset}")]
@@ -27,10 +27,10 @@ pub enum DocumentError {
         source: serde_json::Error,
     },
     /// A field is missing, duplicate, of the wrong type, or has an invalid value.
-    #[error("document has a field that is missing or malformed")]
+    #[error("a field of the document is missing or malformed")]
     Field(#[source] serde_json::Error),
     /// The field `error`, or another field of a failed image, is malformed.
-    #[error("document of a failed image has a field that is missing or malformed")]
+    #[error("a field of the document of a failed image is missing or malformed")]
     FailedImage(#[source] serde_json::Error),
     /// The document has another version.
     #[error(

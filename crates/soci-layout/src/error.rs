@@ -49,8 +49,8 @@ impl fmt::Display for LinkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Absent => "which does not exist",
-            Self::Loop => "which leads back to it",
-            Self::Outside => "which is outside of it",
+            Self::Loop => "which leads back to the link",
+            Self::Outside => "which is outside",
         })
     }
 }

@@ -51,7 +51,7 @@ enum Rejection {
     Provenance(#[from] ProvenanceError),
     #[error("it cannot be encoded again")]
     Encode(#[from] EncodeError),
-    #[error("its bytes differ from those that this tool writes for its content")]
+    #[error("this tool would write other bytes for its content")]
     Encoding,
     #[error("readers would fail on it: {0}")]
     Violation(ReaderViolation),

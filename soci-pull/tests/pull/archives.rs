@@ -81,11 +81,11 @@ fn names_a_link_of_an_archive_that_cannot_be_followed() {
     let (sandbox, _registry) = layout_and_registry();
     let members = layout_members(&sandbox.path().join("image"));
     for (target, says) in [
-        ("../image/index.json", "outside of it"),
-        ("/etc/passwd", "outside of it"),
+        ("../image/index.json", "which is outside"),
+        ("/etc/passwd", "which is outside"),
         ("nowhere/index.json", "does not exist"),
-        ("index.json", "back to it"),
-        ("two", "back to it"),
+        ("index.json", "back to the link"),
+        ("two", "back to the link"),
     ] {
         let others = members.iter().filter(|member| member.name != "index.json");
         let links = [

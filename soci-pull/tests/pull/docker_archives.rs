@@ -190,7 +190,7 @@ fn names_what_is_wrong_with_an_archive() {
         (json!([{"Layers": []}]), "`Config`"),
         (
             entry_with("Config", json!("../../etc/passwd")),
-            "outside of it",
+            "which is outside",
         ),
         (entry_with("Config", json!("/absent")), "`/absent`"),
         (

@@ -132,8 +132,12 @@ fn obeys_existing_index_with_few_requests() {
     let setups: [fn() -> Setup; 2] = [Faulty::setup, || Faulty::setup().without_referrers()];
     for setup in setups {
         for (existing, says, pushes) in [
-            ("warn", Some("another one is pushed beside it"), true),
-            ("skip", Some("left as it is"), false),
+            ("warn", Some("the new one is pushed beside it"), true),
+            (
+                "skip",
+                Some("it is kept, and no other one is pushed"),
+                false,
+            ),
             ("allow", None, true),
         ] {
             let registry = setup().start();

@@ -36,7 +36,7 @@ fn warns_of_an_existing_index_by_default() {
     for (registry, _) in registries() {
         let (first, second) = push_twice(&registry, &[]);
         let second =
-            second.says("the image has an index of version 1; another one is pushed beside it");
+            second.says("the image already has another SOCI index of version 1; the new one is pushed beside it");
         let second = second.succeeds_for_one();
         let mut found = referrers(&registry, &second);
         let digest = |document: &Value| document["manifests"][0]["index"]["v1"]["digest"].clone();
@@ -52,7 +52,9 @@ fn warns_of_an_existing_index_by_default() {
 fn skips_an_image_with_an_existing_index() {
     for (registry, _) in registries() {
         let (first, second) = push_twice(&registry, &["--existing-index", "skip"]);
-        let second = second.says("left as it is").succeeds_for_one();
+        let second = second
+            .says("it is kept, and no other one is pushed")
+            .succeeds_for_one();
         let kept = first["manifests"][0]["index"]["v1"]["digest"].clone();
         assert_eq!(referrers(&registry, &second), [kept]);
         assert_eq!(second["push"]["referrers"], "none");
