@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "N", env = "SOCI_JOBS", value_parser = parse_count)]
     jobs: Option<NonZeroUsize>,
 
-    /// Build tool identifier to record in ztocs and SOCI indexes
+    /// Name of the builder that ztocs and SOCI indexes record
     #[arg(
         long,
         hide_short_help = true,
@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long, env = "SOCI_STRICT", value_parser = parse_flag)]
     strict: bool,
 
-    /// Print a table of the layers and what was done to stderr
+    /// Print to stderr, as a table, what was done with each layer
     #[arg(long, env = "SOCI_EXPLAIN", value_parser = parse_flag)]
     explain: bool,
 

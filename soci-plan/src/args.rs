@@ -120,7 +120,7 @@ pub struct Args {
     #[arg(long, hide_short_help = true, env = "SOCI_REQUIRE_LAYERS", value_parser = parse_flag)]
     require_layers: bool,
 
-    /// Print a table of the decisions [default: to a terminal]
+    /// Print the decisions to stderr, as a table [default: only to a terminal]
     #[arg(long, env = "SOCI_EXPLAIN", value_parser = parse_flag)]
     explain: bool,
 

@@ -27,13 +27,13 @@ fn parse_days(text: &str) -> Result<Duration, DaysError> {
 ///
 /// Layers go first, because the tools can download them again; then what no index needs; then the
 /// indexes that were not used for the longest time, with their ztocs. Other tools may use the store
-/// at the same time. An image that `index.json` of the store lists is never removed, nor is anything
-/// in a directory that the tools have not made.
+/// at the same time. The images that `index.json` of the store lists stay, with their layers. A
+/// directory that is not the store of the tools is refused.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-prune",
     version,
-    after_help = "Examples:\n  soci-prune --keep-days 30\n  soci-prune --max-size 10GiB --dry-run\n  soci-prune --keep-days 30 --max-size 10GiB --format json | jq 'select(.store)'"
+    after_help = "Examples:\n  soci-prune --keep-days 30\n  soci-prune --max-size 10GiB --dry-run\n  soci-prune --keep-days 30 --max-size 10GiB | jq 'select(.store)'"
 )]
 pub struct Args {
     /// Remove what was not used for this many days

@@ -59,7 +59,7 @@ pub struct Args {
     )]
     max_concurrent_uploads: NonZeroUsize,
 
-    /// Show what would be pushed without pushing
+    /// Push nothing, but print what would be pushed
     #[arg(long, env = "SOCI_DRY_RUN", value_parser = parse_flag)]
     dry_run: bool,
 

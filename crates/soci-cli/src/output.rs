@@ -33,7 +33,7 @@ pub enum OutputFormat {
     Auto,
     /// One document per line, which the next tool reads
     Json,
-    /// A summary of each image; a pipe gets it only by the option, never by the variable
+    /// A summary of each image; in a pipe, only the option selects it, not the variable
     Text,
 }
 

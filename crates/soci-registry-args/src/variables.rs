@@ -15,7 +15,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "REGISTRY_AUTH_FILE",
-        help: "File with credentials, as for --authfile, which wins",
+        help: "File with credentials, if --authfile names none",
     },
     Variable {
         name: "XDG_RUNTIME_DIR",
