@@ -101,7 +101,7 @@ The index was pushed beside the image, and the converted image under the tag tha
 
 To look at it, with jq and skopeo:
   jq .push $demo/pushed.json                 what was pushed, and where
-  skopeo inspect --raw docker://\$(jq -r '.push.tags[0].tag' $demo/pushed.json) | jq .
+  skopeo inspect --raw docker://\$(jq -r '.push.tags[0].tag // empty' $demo/pushed.json) | jq .
   ls -l $demo/store/blobs/sha256             the store: ztocs and indexes, but no layers
 END
 else

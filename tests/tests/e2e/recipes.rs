@@ -51,7 +51,14 @@ fn texts(sandbox: &Sandbox) -> Vec<String> {
             texts.push(fs::read_to_string(page).expect("a page"));
         }
     }
-    for tool in ["soci-pull", "soci-plan", "soci-index", "soci-push"] {
+    for tool in [
+        "soci-pull",
+        "soci-plan",
+        "soci-index",
+        "soci-push",
+        "soci-report",
+        "soci-prune",
+    ] {
         let help = sandbox.tool(tool).arg("--help").run().succeeds();
         texts.push(help.text().to_owned());
     }
