@@ -177,7 +177,7 @@ for part in "${@:-build}"; do
   test)
     build
     need docker-registry docker-registry skopeo skopeo jq jq ip iproute2 unshare util-linux python3 python3 git git \
-      dockerd docker.io debootstrap debootstrap strip binutils strace strace iptables iptables faketime faketime
+      dockerd docker.io debootstrap debootstrap strip binutils strace strace iptables iptables faketime faketime tmux tmux
     (olareg >/dev/null)
     (moto >/dev/null)
     ;;

@@ -32,7 +32,11 @@ pub(crate) fn index_image(
     }
     let manifests = read_manifests(context, &document)?;
     let layers = planned_layers(&document);
-    let outcomes = LayerBuilder::new(context, &document, &plan, progress).build_all(&layers)?;
+    let bytes = layers.iter().map(|(_, layer)| layer.size);
+    let bytes = bytes.fold(0, u64::saturating_add);
+    let image = progress.start_image(document.image.as_str(), "layers", layers.len(), bytes);
+    let outcomes = LayerBuilder::new(context, &document, &plan, &image).build_all(&layers)?;
+    image.finish();
     check_layers(context.strictness, &layers, &outcomes)?;
     warn_of_skipped(document.image.as_str(), &layers, &outcomes);
     let writer = IndexWriter {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use soci_cli::{Failure, Progress, run_parallel};
+use soci_cli::{Failure, ImageProgress, run_parallel};
 use soci_document::{Document, Exit, Plan, ReuseOrigin};
 use soci_layout::LayoutError;
 use soci_oci::layer::LayerCompression;
@@ -72,7 +72,7 @@ pub(crate) struct LayerBuilder<'a> {
     context: &'a Context,
     document: &'a Document,
     plan: &'a Plan,
-    progress: &'a Progress,
+    progress: &'a ImageProgress,
     /// The source of the image, opened when the first layer is read from it.
     source: OnceLock<Source>,
 }
@@ -83,7 +83,7 @@ impl<'a> LayerBuilder<'a> {
         context: &'a Context,
         document: &'a Document,
         plan: &'a Plan,
-        progress: &'a Progress,
+        progress: &'a ImageProgress,
     ) -> Self {
         Self {
             context,
@@ -141,6 +141,9 @@ impl<'a> LayerBuilder<'a> {
             }
             let reused = Some(ReuseOrigin::Store);
             outcomes.insert(key, LayerResult { outcome, reused });
+            let layer = layers.iter().find(|(found, _)| *found == key);
+            self.progress
+                .skip_part(layer.map_or(0, |(_, layer)| layer.size));
         }
         Ok(outcomes)
     }
@@ -169,10 +172,13 @@ impl<'a> LayerBuilder<'a> {
         let store = &self.context.store;
         let key = self.cache_key(layer);
         let result = match candidates.reuse(layer, &key, store)? {
-            Some(ztoc) => LayerResult {
-                outcome: LayerOutcome::Ztoc(ztoc),
-                reused: Some(ReuseOrigin::SociIndex),
-            },
+            Some(ztoc) => {
+                self.progress.skip_part(layer.size);
+                LayerResult {
+                    outcome: LayerOutcome::Ztoc(ztoc),
+                    reused: Some(ReuseOrigin::SociIndex),
+                }
+            }
             None => LayerResult {
                 outcome: self.build(&ZtocBuild {
                     layer,
@@ -193,8 +199,10 @@ impl<'a> LayerBuilder<'a> {
     fn build(&self, build: &ZtocBuild<'_>) -> Result<LayerOutcome, Failure> {
         let layer = build.layer;
         let read = |reader| {
-            let bar = self.progress.add_bar(&layer.digest.short(), layer.size);
-            build.run(reader, &bar)
+            let bar = self.progress.start_part(&layer.digest.short(), layer.size);
+            let outcome = build.run(reader, &bar)?;
+            bar.finish();
+            Ok(outcome)
         };
         let reader = self.open_layer(layer)?;
         let is_remote = reader.is_remote();

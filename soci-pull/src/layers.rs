@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use soci_cli::Failure;
+use soci_cli::{Failure, ImageProgress};
 use soci_document::{Document, LayerEntry, ManifestEntry};
 use soci_layout::LayoutError;
 use soci_oci::{Descriptor, Digest};
@@ -18,16 +18,26 @@ impl Puller {
         let started = Instant::now();
         let source = Source::open(&self.session, document.image.reference())?;
         let mut bytes = 0;
-        for layer in select_layers(document).values() {
+        let layers = select_layers(document);
+        let total = layers.values().map(|layer| layer.size);
+        let total = total.fold(0, u64::saturating_add);
+        let name = document.image.as_str();
+        let image = self
+            .progress
+            .start_image(name, "layers", layers.len(), total);
+        for layer in layers.values() {
             if self.is_intact(layer) {
+                tracing::debug!(layer = %layer.digest, "the store has the layer already");
+                image.skip_part(layer.size);
                 continue;
             }
-            self.store_layer(&source, layer).map_err(|error| {
+            self.store_layer(&source, layer, &image).map_err(|error| {
                 Failure::from(error).context_unless_named(format!("layer `{}`", layer.digest))
             })?;
             tracing::info!(layer = %layer.digest, bytes = layer.size, "stored");
             bytes += layer.size;
         }
+        image.finish();
         let timing = document.timing.entry("pull".to_owned()).or_default();
         timing.seconds += started.elapsed().as_secs_f64();
         timing.bytes += bytes;
@@ -48,27 +58,39 @@ impl Puller {
 
     /// Stores one layer. A layer that arrives damaged over a network is fetched once more, because
     /// caches between here and the registry may serve damaged content.
-    fn store_layer(&self, source: &Source, layer: &Descriptor) -> Result<(), TransportError> {
+    fn store_layer(
+        &self,
+        source: &Source,
+        layer: &Descriptor,
+        image: &ImageProgress,
+    ) -> Result<(), TransportError> {
         let reader = source.open_blob(layer)?;
         let is_remote = reader.is_remote();
-        match self.copy_layer(reader, layer) {
+        match self.copy_layer(reader, layer, image) {
             Err(TransportError::Layout(error @ LayoutError::Corrupt { .. })) if is_remote => {
                 tracing::warn!(layer = %layer.digest, "{error}; fetching it once more");
-                self.copy_layer(source.open_blob(layer)?, layer)
+                self.copy_layer(source.open_blob(layer)?, layer, image)
             }
             copied => copied,
         }
     }
 
     /// Copies the bytes of a layer into the store, which checks their digest.
-    fn copy_layer(&self, mut reader: BlobReader, layer: &Descriptor) -> Result<(), TransportError> {
-        let bar = self.progress.add_bar(&layer.digest.short(), layer.size);
+    fn copy_layer(
+        &self,
+        mut reader: BlobReader,
+        layer: &Descriptor,
+        image: &ImageProgress,
+    ) -> Result<(), TransportError> {
+        let bar = image.start_part(&layer.digest.short(), layer.size);
         let mut writer = self.store.blob_writer(layer)?;
         while let Some(chunk) = reader.next_chunk()? {
             bar.advance(chunk.len() as u64);
             writer.write(&chunk)?;
         }
-        Ok(writer.commit()?)
+        writer.commit()?;
+        bar.finish();
+        Ok(())
     }
 }
 

@@ -40,6 +40,23 @@ pub(crate) struct BlobSet {
     pub(crate) configs: Vec<Descriptor>,
 }
 
+impl BlobSet {
+    /// Returns the number of blobs.
+    pub(crate) fn count(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Returns the sum of their sizes, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let sizes = self.iter().map(|blob| blob.size);
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Descriptor> {
+        self.image.iter().chain(&self.ztocs).chain(&self.configs)
+    }
+}
+
 /// A manifest or image index.
 #[derive(Clone)]
 pub(crate) struct Manifest {

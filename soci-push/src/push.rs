@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use soci_cli::{Failure, Processed, Progress};
+use soci_cli::{Failure, ImageProgress, Processed, Progress};
 use soci_document::{Document, Exit, Push, PushedTag, ReferrersVia, Summary, Timing};
 use soci_layout::Layout;
 use soci_oci::Reference;
@@ -62,7 +62,9 @@ impl Pusher {
         }
         let mut content = gather(&document, &self.store, targets)?;
         let blobs = std::mem::take(&mut content.blobs);
-        let uploader = self.open_uploader(targets, blobs, progress)?;
+        let name = document.image.as_str();
+        let image = progress.start_image(name, "blobs", blobs.count(), blobs.bytes());
+        let uploader = self.open_uploader(targets, blobs, image)?;
         if uploader.has_any_tag(&targets.original_tags)? {
             return Ok(self.pass_through(document, targets, started));
         }
@@ -177,7 +179,7 @@ impl Pusher {
         &'a self,
         targets: &'a Targets,
         blobs: BlobSet,
-        progress: &'a Progress,
+        image: ImageProgress,
     ) -> Result<Uploader<'a>, Failure> {
         Ok(Uploader {
             destination: self.open_destination(&targets.destination)?,
@@ -186,7 +188,7 @@ impl Pusher {
             store: &self.store,
             source: targets.source.as_ref(),
             max_concurrent: self.max_concurrent_uploads,
-            progress,
+            image,
             counts: Counts::default(),
         })
     }

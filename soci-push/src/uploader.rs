@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use soci_cli::{Failure, Progress, run_parallel};
+use soci_cli::{Failure, ImageProgress, run_parallel};
 use soci_document::{Exit, ReferrersVia};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
-use soci_transport::{Destination, PutOutcome, Referrers, Source, TransportError};
+use soci_transport::{ByteCounter, Destination, PutOutcome, Referrers, Source, TransportError};
 
 use crate::content::{BlobSet, Manifest};
 
@@ -60,8 +60,15 @@ pub(crate) struct Uploader<'a> {
     /// The source of the image, if its blobs are copied.
     pub(crate) source: Option<&'a Source>,
     pub(crate) max_concurrent: NonZeroUsize,
-    pub(crate) progress: &'a Progress,
+    pub(crate) image: ImageProgress,
     pub(crate) counts: Counts,
+}
+
+/// What counts the blobs that are sent.
+#[derive(Clone, Copy)]
+struct Tally<'a> {
+    counts: &'a Counts,
+    image: &'a ImageProgress,
 }
 
 /// Where a blob is read from.
@@ -74,16 +81,19 @@ enum BlobSource<'a> {
 impl Uploader<'_> {
     /// Sends the blobs that the destination does not hold.
     pub(crate) fn upload_blobs(&self) -> Result<(), Failure> {
-        self.send_blobs(&self.counts)
+        self.send_blobs(Tally {
+            counts: &self.counts,
+            image: &self.image,
+        })
     }
 
-    fn send_blobs(&self, counts: &Counts) -> Result<(), Failure> {
+    fn send_blobs(&self, tally: Tally<'_>) -> Result<(), Failure> {
         if let Some(source) = self.source {
-            self.send_each(&self.blobs.image, BlobSource::Source(source), counts)?;
+            self.send_each(&self.blobs.image, BlobSource::Source(source), tally)?;
         }
         let store = BlobSource::Store(self.store);
-        self.send_each(&self.blobs.ztocs, store, counts)?;
-        self.send_each(&self.blobs.configs, store, counts)
+        self.send_each(&self.blobs.ztocs, store, tally)?;
+        self.send_each(&self.blobs.configs, store, tally)
     }
 
     /// Sends blobs in parallel, the largest first, since it takes the longest.
@@ -91,12 +101,12 @@ impl Uploader<'_> {
         &self,
         blobs: &[Descriptor],
         from: BlobSource<'_>,
-        counts: &Counts,
+        tally: Tally<'_>,
     ) -> Result<(), Failure> {
         let mut blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest, blob)).collect();
         blobs.sort_by_key(|(_, blob)| Reverse(blob.size));
         run_parallel(&blobs, self.max_concurrent, |blob, _| {
-            self.send_blob(blob, from, counts).map_err(|failure| {
+            self.send_blob(blob, from, tally).map_err(|failure| {
                 failure.context_unless_named(format!("cannot push blob `{}`", blob.digest))
             })
         })
@@ -108,19 +118,21 @@ impl Uploader<'_> {
         &self,
         blob: &Descriptor,
         from: BlobSource<'_>,
-        counts: &Counts,
+        Tally { counts, image }: Tally<'_>,
     ) -> Result<(), Failure> {
         if let Some(destination) = &self.destination
             && destination.has_blob(blob)?
         {
+            tracing::debug!(blob = %blob.digest, "the destination has the blob already");
             counts.add_existing();
+            image.skip_part(blob.size);
             return Ok(());
         }
         let bytes = match self.writable() {
             Some(destination) => {
-                let bar = self.progress.add_bar(&blob.digest.short(), blob.size);
-                let bytes = from.send(blob, destination)?;
-                bar.advance(blob.size);
+                let bar = image.start_part(&blob.digest.short(), blob.size);
+                let bytes = from.send(blob, destination, bar.counter())?;
+                bar.finish();
                 bytes
             }
             None => blob.size,
@@ -235,7 +247,10 @@ impl Uploader<'_> {
             }
             destination.wait_for_blobs(manifest, attempt);
             // These blobs have been counted before.
-            self.send_blobs(&Counts::default())?;
+            self.send_blobs(Tally {
+                counts: &Counts::default(),
+                image: &ImageProgress::hidden(),
+            })?;
         }
         Ok(put()?)
     }
@@ -272,6 +287,7 @@ impl Uploader<'_> {
         if let (Mode::Write, Some(destination)) = (self.mode, self.destination) {
             destination.finish()?;
         }
+        self.image.finish();
         Ok(self.counts)
     }
 
@@ -287,12 +303,17 @@ impl Uploader<'_> {
 impl BlobSource<'_> {
     /// Sends a blob to the destination. Returns the number of bytes that were sent: none if the
     /// registry has mounted the blob from another repository.
-    fn send(self, blob: &Descriptor, destination: &Destination) -> Result<u64, Failure> {
+    fn send(
+        self,
+        blob: &Descriptor,
+        destination: &Destination,
+        counter: &ByteCounter,
+    ) -> Result<u64, Failure> {
         match self {
-            Self::Source(source) => Ok(destination.copy_blob(blob, source)?),
+            Self::Source(source) => Ok(destination.copy_blob(blob, source, counter)?),
             Self::Store(store) => {
                 let bytes = store.read_blob(blob, blob.size)?;
-                destination.put_blob(blob, bytes)?;
+                destination.put_blob(blob, bytes, counter)?;
                 Ok(blob.size)
             }
         }

@@ -353,8 +353,14 @@ impl Io {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let _deferred = signals::defer_termination();
         let output = &mut self.output;
-        let written = || output.write_all(bytes).and_then(|()| output.flush());
-        match self.progress.suspend(written) {
+        let mut written = || output.write_all(bytes).and_then(|()| output.flush());
+        // Only a terminal may show progress, and a pipe may be full for a long time.
+        let written = if io::stdout().is_terminal() {
+            self.progress.suspend(written)
+        } else {
+            written()
+        };
+        match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(Exit::DownstreamGone, DownstreamGone))
             }

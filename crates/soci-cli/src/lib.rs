@@ -36,7 +36,7 @@ pub use log::replace_control_characters;
 pub use option_table::{OptionDescription, Variable, describe_options};
 pub use output::{OutputArgs, OutputFormat};
 pub use platforms::{Platforms, PlatformsError};
-pub use progress::{Bar, Progress};
+pub use progress::{Bar, ImageProgress, Progress};
 pub use reference::parse_reference;
 pub use run::{Tool, run_tool};
 pub use signals::on_signal;

@@ -105,10 +105,7 @@ impl io::Write for StderrLine<'_> {
             return Ok(bytes.len());
         }
         // If stderr is closed, the message is lost and the work goes on.
-        drop(
-            self.0
-                .suspend(|| io::Write::write_all(&mut io::stderr(), bytes)),
-        );
+        drop(self.0.print(bytes));
         Ok(bytes.len())
     }
 

@@ -1,66 +1,407 @@
-//! Progress bars on a terminal.
+//! Progress on a terminal: one line for each image, and below it one for each layer or blob in
+//! work.
+//!
+//! The tools of a pipeline share a terminal. One of them draws at a time: the one that holds the
+//! lock of the terminal (see [`terminal`]). The others draw nothing until the lock is free, which
+//! it is when the drawing tool has no work or ends.
+//!
+//! The cursor rests at the start of an empty line above the drawing. So a message of any tool is
+//! printed after a code that erases all below the cursor, and does not mix with the drawing of
+//! another process; the drawing tool then draws again below the message.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+mod lines;
+mod terminal;
 
-/// All progress bars of a tool. Nothing is drawn if stderr is not a terminal, or with `--quiet`.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    bars: MultiProgress,
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::log::replace_control_characters;
+use lines::{ImageView, Outcome, PartView};
+use terminal::Terminal;
+
+/// The time between two drawings.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// How many images that are done are remembered.
+const REMEMBERED_IMAGES: usize = 50;
+
+/// The progress of a tool. Cheap to clone.
+///
+/// Nothing is drawn if stderr is not a terminal, or with `--quiet`.
+#[derive(Clone)]
+pub struct Progress(Arc<Shared>);
+
+/// The progress of one image. Dropping it takes the image away, unless it was ended by
+/// [`ImageProgress::finish`].
+#[derive(Debug)]
+pub struct ImageProgress {
+    progress: Progress,
+    id: u64,
 }
 
-/// The progress bar of one transfer, such as that of a layer. Dropping it clears it.
+/// The progress of one layer or blob. Dropping it takes it away; its bytes count only after
+/// [`Bar::finish`].
 #[derive(Debug)]
-pub struct Bar(ProgressBar);
+pub struct Bar {
+    progress: Progress,
+    image: u64,
+    id: u64,
+    position: Arc<AtomicU64>,
+}
+
+struct Shared {
+    /// The terminal, if stderr is one.
+    terminal: Option<Terminal>,
+    /// Whether the user wants no progress.
+    is_quiet: bool,
+    state: Mutex<State>,
+    /// Notified when there is something to draw.
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    images: BTreeMap<u64, ImageState>,
+    next_id: u64,
+    /// The drawing thread, once it was started.
+    thread: Option<JoinHandle<()>>,
+    /// Whether the terminal shows a drawing of this process.
+    is_drawn: bool,
+    /// Set once a signal ends the process: nothing is drawn any more.
+    is_closed: bool,
+}
+
+/// One image. The counts are those of its layers or blobs.
+struct ImageState {
+    name: String,
+    unit: &'static str,
+    started: Instant,
+    outcome: Outcome,
+    total_count: u64,
+    total_bytes: u64,
+    done_count: u64,
+    done_bytes: u64,
+    /// The part of `done_bytes` that was read or sent.
+    moved_bytes: u64,
+    parts: BTreeMap<u64, PartState>,
+}
+
+struct PartState {
+    label: String,
+    size: u64,
+    position: Arc<AtomicU64>,
+}
 
 impl Progress {
-    /// Returns progress bars that are drawn on stderr if that is a terminal.
+    /// Returns the progress that is drawn on stderr if that is a terminal.
     pub(crate) fn on_stderr() -> Self {
-        Self {
-            bars: MultiProgress::new(),
-        }
+        Self(Arc::new(Shared::new(Terminal::of_stderr())))
     }
 
-    /// Returns progress bars that are never drawn.
+    /// Returns a progress that is never drawn.
     pub fn hidden() -> Self {
-        Self {
-            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+        Self(Arc::new(Shared {
+            is_quiet: true,
+            ..Shared::new(Terminal::of_stderr())
+        }))
+    }
+
+    /// Starts the progress of an image with `count` parts of `bytes` bytes in all. `unit` is what
+    /// the parts are called, such as `layers`.
+    pub fn start_image(
+        &self,
+        name: &str,
+        unit: &'static str,
+        count: usize,
+        bytes: u64,
+    ) -> ImageProgress {
+        let mut state = self.lock();
+        state.forget_old_images();
+        let id = state.take_id();
+        let image = ImageState {
+            name: replace_control_characters(name),
+            unit,
+            started: Instant::now(),
+            outcome: Outcome::InWork,
+            total_count: count as u64,
+            total_bytes: bytes,
+            done_count: 0,
+            done_bytes: 0,
+            moved_bytes: 0,
+            parts: BTreeMap::new(),
+        };
+        state.images.insert(id, image);
+        self.start_drawing(&mut state);
+        ImageProgress {
+            progress: self.clone(),
+            id,
         }
     }
 
-    /// Adds a bar with the text `label` for a transfer of `total` bytes.
-    pub fn add_bar(&self, label: &str, total: u64) -> Bar {
-        const LINE: &str = "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        let style =
-            ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self
-            .bars
-            .add(ProgressBar::new(total).with_style(style.progress_chars("=> ")));
-        bar.set_message(label.to_owned());
-        Bar(bar)
-    }
-
-    /// Clears all bars. Later changes are not drawn.
+    /// Clears the drawing and frees the terminal. Nothing is drawn any more.
     pub(crate) fn clear(&self) {
-        // If the terminal is gone, there is nothing to clear.
-        drop(self.bars.clear());
-        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.erase_drawing();
+        self.release();
     }
 
-    /// Runs `write` while the bars are cleared from the terminal, and draws them again.
+    /// Runs `write`, which prints to the terminal, while no drawing is there. It is drawn again
+    /// soon after.
     pub(crate) fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
-        self.bars.suspend(write)
+        let mut state = self.lock();
+        if self.0.terminal.is_some() {
+            // Another tool's drawing is below the cursor, too.
+            drop(io::stderr().write_all(terminal::ERASE_BELOW.as_bytes()));
+            state.is_drawn = false;
+        }
+        write()
+    }
+
+    /// Writes a message to stderr, in one piece together with the code that erases the drawing.
+    pub(crate) fn print(&self, message: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        if self.0.terminal.is_none() {
+            return io::stderr().write_all(message);
+        }
+        state.is_drawn = false;
+        let erase = terminal::ERASE_BELOW.as_bytes();
+        io::stderr().write_all(&[erase, message].concat())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the drawing thread, or wakes it. If it cannot be started, nothing is drawn.
+    fn start_drawing(&self, state: &mut State) {
+        if self.0.is_quiet || self.0.terminal.is_none() {
+            return;
+        }
+        if state.thread.is_none() {
+            let progress = self.clone();
+            let drawing = thread::Builder::new().name("progress".to_owned());
+            state.thread = drawing.spawn(move || progress.draw_forever()).ok();
+        }
+        self.0.work.notify_all();
+    }
+
+    fn draw_forever(&self) {
+        let mut state = self.lock();
+        loop {
+            while !state.is_working() || state.is_closed {
+                let waited = self.0.work.wait(state);
+                state = waited.unwrap_or_else(PoisonError::into_inner);
+            }
+            let waited = self.0.work.wait_timeout(state, INTERVAL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.is_working() && !state.is_closed {
+                self.draw(&mut state);
+            }
+        }
+    }
+
+    /// Draws all images, if no other tool draws.
+    fn draw(&self, state: &mut State) {
+        let Some(terminal) = &self.0.terminal else {
+            return;
+        };
+        if !terminal.try_lock() {
+            return;
+        }
+        let Some(size) = terminal::size() else { return };
+        let views: Vec<ImageView<'_>> = state.images.values().map(ImageState::view).collect();
+        let frame = terminal::frame(&lines::format(&views, size));
+        // If the terminal is gone, there is nothing to draw on.
+        drop(io::stderr().write_all(frame.as_bytes()));
+        state.is_drawn = true;
+    }
+
+    fn release(&self) {
+        if let Some(terminal) = &self.0.terminal {
+            terminal.unlock();
+        }
+    }
+}
+
+impl Shared {
+    fn new(terminal: Option<Terminal>) -> Self {
+        Self {
+            terminal,
+            is_quiet: false,
+            state: Mutex::default(),
+            work: Condvar::new(),
+        }
+    }
+}
+
+impl State {
+    fn take_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Erases the drawing, if the terminal shows one.
+    fn erase_drawing(&mut self) {
+        if std::mem::take(&mut self.is_drawn) {
+            drop(io::stderr().write_all(terminal::ERASE_DRAWING.as_bytes()));
+        }
+    }
+
+    /// Returns whether an image is in work.
+    fn is_working(&self) -> bool {
+        let mut images = self.images.values();
+        images.any(|image| image.outcome == Outcome::InWork)
+    }
+
+    fn forget_old_images(&mut self) {
+        while self.images.len() >= REMEMBERED_IMAGES {
+            let done = self.images.iter();
+            let mut done = done.filter(|(_, image)| image.outcome != Outcome::InWork);
+            let Some((&oldest, _)) = done.next() else {
+                break;
+            };
+            self.images.remove(&oldest);
+        }
+    }
+}
+
+impl ImageState {
+    fn view(&self) -> ImageView<'_> {
+        let parts: Vec<PartView<'_>> = self.parts.values().map(PartState::view).collect();
+        let active: u64 = parts.iter().map(|part| part.done).sum();
+        let seconds = self.started.elapsed().as_secs_f64();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rate is shown with two digits"
+        )]
+        let rate = (self.moved_bytes + active) as f64 / seconds.max(0.001);
+        ImageView {
+            name: &self.name,
+            unit: self.unit,
+            outcome: self.outcome,
+            done_count: self.done_count,
+            total_count: self.total_count,
+            done_bytes: (self.done_bytes + active).min(self.total_bytes),
+            total_bytes: self.total_bytes,
+            rate,
+            parts,
+        }
+    }
+}
+
+impl PartState {
+    fn view(&self) -> PartView<'_> {
+        PartView {
+            label: &self.label,
+            done: self.position.load(Ordering::Relaxed).min(self.size),
+            total: self.size,
+        }
+    }
+}
+
+impl ImageProgress {
+    /// Returns the progress of an image that is never drawn.
+    pub fn hidden() -> Self {
+        Progress(Arc::new(Shared::new(None))).start_image("", "", 0, 0)
+    }
+
+    /// Counts a part of `bytes` bytes as done that needed no work.
+    pub fn skip_part(&self, bytes: u64) {
+        self.update(|image| {
+            image.done_count += 1;
+            image.done_bytes += bytes;
+        });
+    }
+
+    /// Starts a part with the name `label` and `size` bytes.
+    pub fn start_part(&self, label: &str, size: u64) -> Bar {
+        let position = Arc::<AtomicU64>::default();
+        let part = PartState {
+            label: label.to_owned(),
+            size,
+            position: Arc::clone(&position),
+        };
+        let id = self.progress.lock().take_id();
+        self.update(|image| drop(image.parts.insert(id, part)));
+        Bar {
+            progress: self.progress.clone(),
+            image: self.id,
+            id,
+            position,
+        }
+    }
+
+    /// Ends the image, which is done.
+    pub fn finish(self) {
+        self.update(|image| image.outcome = Outcome::Done);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut ImageState)) {
+        let mut state = self.progress.lock();
+        state.images.get_mut(&self.id).map(change);
+    }
+}
+
+impl Drop for ImageProgress {
+    fn drop(&mut self) {
+        let mut state = self.progress.lock();
+        let images = &mut state.images;
+        if images
+            .get(&self.id)
+            .is_some_and(|image| image.outcome == Outcome::InWork)
+        {
+            images.remove(&self.id);
+        }
+        // Another tool may draw as long as this one has no work.
+        if !state.is_working() {
+            state.erase_drawing();
+            self.progress.release();
+        }
     }
 }
 
 impl Bar {
     /// Adds `bytes` to the bytes that are done.
     pub fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
+        self.position.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns the number of bytes that are done, for a transfer that counts them itself.
+    pub fn counter(&self) -> &Arc<AtomicU64> {
+        &self.position
+    }
+
+    /// Ends the part, which is done.
+    pub fn finish(self) {
+        let mut state = self.progress.lock();
+        let Some(image) = state.images.get_mut(&self.image) else {
+            return;
+        };
+        if let Some(part) = image.parts.remove(&self.id) {
+            image.done_count += 1;
+            image.done_bytes += part.size;
+            image.moved_bytes += self.position.load(Ordering::Relaxed).min(part.size);
+        }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        let mut state = self.progress.lock();
+        if let Some(image) = state.images.get_mut(&self.image) {
+            image.parts.remove(&self.id);
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
     }
 }

@@ -1,13 +1,14 @@
 //! The backend that writes OCI image layouts in tars.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use soci_document::ReferrersVia;
 use soci_layout::ArchiveWriter;
 use soci_oci::{Descriptor, Digest};
 
-use crate::backend::{ReadImage, Referrers, WriteImage};
+use crate::backend::{ByteCounter, ReadImage, Referrers, WriteImage};
 use crate::error::TransportError;
 use crate::index_json;
 
@@ -37,7 +38,12 @@ impl WriteImage for ArchiveWriterBackend {
         Ok(self.lock().has_blob(descriptor))
     }
 
-    fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
+    fn put_blob(
+        &self,
+        descriptor: &Descriptor,
+        bytes: Vec<u8>,
+        _counter: &ByteCounter,
+    ) -> Result<(), TransportError> {
         let mut writer = self.lock();
         let mut blob = writer.blob_writer(descriptor)?;
         blob.write(&bytes)?;
@@ -48,12 +54,14 @@ impl WriteImage for ArchiveWriterBackend {
         &self,
         descriptor: &Descriptor,
         source: &Arc<dyn ReadImage>,
+        counter: &ByteCounter,
     ) -> Result<u64, TransportError> {
         let mut reader = source.open_blob(descriptor)?;
         let mut writer = self.lock();
         let mut blob = writer.blob_writer(descriptor)?;
         while let Some(chunk) = reader.next_chunk()? {
             blob.write(&chunk)?;
+            counter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         }
         blob.commit()?;
         Ok(descriptor.size)

@@ -1,6 +1,7 @@
 //! What a backend must provide, so that images can be read from it and written to it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use soci_document::ReferrersVia;
 use soci_oci::manifest::MANIFEST_LIMIT;
@@ -10,6 +11,10 @@ use soci_registry::BlobStream;
 
 use crate::blob_reader::{self, BlobReader};
 use crate::error::TransportError;
+
+/// The number of bytes of a blob that were written so far, for a progress display. It returns to 0
+/// if an upload starts over.
+pub type ByteCounter = Arc<AtomicU64>;
 
 /// Reads from one repository, layout or archive.
 ///
@@ -107,14 +112,20 @@ pub trait WriteImage: Send + Sync {
         self.has_blob(descriptor)
     }
 
-    /// Writes a blob from memory.
+    /// Writes a blob from memory. `counter` counts the bytes as they are written.
     ///
     /// # Errors
     ///
     /// Returns an error if the blob cannot be written, or if `bytes` differ from the descriptor.
-    fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError>;
+    fn put_blob(
+        &self,
+        descriptor: &Descriptor,
+        bytes: Vec<u8>,
+        counter: &ByteCounter,
+    ) -> Result<(), TransportError>;
 
-    /// Copies a blob from `source` and returns how many bytes were sent.
+    /// Copies a blob from `source` and returns how many bytes were sent. `counter` counts the bytes
+    /// as they are sent.
     ///
     /// # Errors
     ///
@@ -124,6 +135,7 @@ pub trait WriteImage: Send + Sync {
         &self,
         descriptor: &Descriptor,
         source: &Arc<dyn ReadImage>,
+        counter: &ByteCounter,
     ) -> Result<u64, TransportError>;
 
     /// Writes a manifest under its digest.
@@ -136,7 +148,7 @@ pub trait WriteImage: Send + Sync {
         descriptor: &Descriptor,
         bytes: &[u8],
     ) -> Result<PutOutcome, TransportError> {
-        self.put_blob(descriptor, bytes.to_vec())
+        self.put_blob(descriptor, bytes.to_vec(), &ByteCounter::default())
             .map(|()| PutOutcome::Stored)
     }
 

@@ -4,7 +4,7 @@ use soci_document::ReferrersVia;
 use soci_oci::{Descriptor, Digest, Reference};
 
 use crate::archive::ArchiveWriterBackend;
-use crate::backend::{PutOutcome, Referrers, WriteImage};
+use crate::backend::{ByteCounter, PutOutcome, Referrers, WriteImage};
 use crate::error::TransportError;
 use crate::layout::LayoutBackend;
 use crate::registry::RegistryBackend;
@@ -56,17 +56,22 @@ impl Destination {
         self.0.has_manifest(descriptor)
     }
 
-    /// Writes a blob from memory.
+    /// Writes a blob from memory. `counter` counts the bytes as they are written.
     ///
     /// # Errors
     ///
     /// Returns an error if the blob cannot be written, or if `bytes` differ from the descriptor.
-    pub fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
-        self.0.put_blob(descriptor, bytes)
+    pub fn put_blob(
+        &self,
+        descriptor: &Descriptor,
+        bytes: Vec<u8>,
+        counter: &ByteCounter,
+    ) -> Result<(), TransportError> {
+        self.0.put_blob(descriptor, bytes, counter)
     }
 
     /// Copies a blob from `source` and returns how many bytes were sent: 0 if the registry mounted
-    /// the blob from another of its repositories.
+    /// the blob from another of its repositories. `counter` counts the bytes as they are sent.
     ///
     /// # Errors
     ///
@@ -76,8 +81,9 @@ impl Destination {
         &self,
         descriptor: &Descriptor,
         source: &Source,
+        counter: &ByteCounter,
     ) -> Result<u64, TransportError> {
-        self.0.copy_blob(descriptor, source.backend())
+        self.0.copy_blob(descriptor, source.backend(), counter)
     }
 
     /// Writes a manifest under its digest.

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use soci_document::ReferrersVia;
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 
-use crate::backend::{ReadImage, Referrers, WriteImage};
+use crate::backend::{ByteCounter, ReadImage, Referrers, WriteImage};
 use crate::error::TransportError;
 use crate::index_json;
 
@@ -26,7 +27,12 @@ impl WriteImage for LayoutBackend {
         Ok(self.0.has_blob(descriptor) && self.0.verify_blob(descriptor).is_ok())
     }
 
-    fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
+    fn put_blob(
+        &self,
+        descriptor: &Descriptor,
+        bytes: Vec<u8>,
+        _counter: &ByteCounter,
+    ) -> Result<(), TransportError> {
         let mut writer = self.0.blob_writer(descriptor)?;
         writer.write(&bytes)?;
         Ok(writer.commit()?)
@@ -36,11 +42,13 @@ impl WriteImage for LayoutBackend {
         &self,
         descriptor: &Descriptor,
         source: &Arc<dyn ReadImage>,
+        counter: &ByteCounter,
     ) -> Result<u64, TransportError> {
         let mut writer = self.0.blob_writer(descriptor)?;
         let mut reader = source.open_blob(descriptor)?;
         while let Some(chunk) = reader.next_chunk()? {
             writer.write(&chunk)?;
+            counter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         }
         writer.commit()?;
         Ok(descriptor.size)

@@ -9,7 +9,7 @@ use soci_oci::{Descriptor, Digest};
 use soci_registry::{BlobStream, Content, ManifestName, PushedBlob, RegistryError, Repository};
 use tokio::runtime::Runtime;
 
-use crate::backend::{PutOutcome, ReadImage, Referrers, WriteImage};
+use crate::backend::{ByteCounter, PutOutcome, ReadImage, Referrers, WriteImage};
 use crate::blob_reader::{BlobReader, ReadChunks};
 use crate::error::TransportError;
 use crate::memory_budget::MemoryBudget;
@@ -147,19 +147,32 @@ impl WriteImage for RegistryBackend {
         Ok(found.is_some())
     }
 
-    fn put_blob(&self, descriptor: &Descriptor, bytes: Vec<u8>) -> Result<(), TransportError> {
-        self.call(self.repository.push_blob(descriptor, bytes.into()))
+    fn put_blob(
+        &self,
+        descriptor: &Descriptor,
+        bytes: Vec<u8>,
+        counter: &ByteCounter,
+    ) -> Result<(), TransportError> {
+        let pushed = self
+            .repository
+            .push_blob(descriptor, bytes.into(), Arc::clone(counter));
+        self.call(pushed)
     }
 
     fn copy_blob(
         &self,
         descriptor: &Descriptor,
         source: &Arc<dyn ReadImage>,
+        counter: &ByteCounter,
     ) -> Result<u64, TransportError> {
         // The upload may have to be repeated, so it gets a way to open the blob again.
         let content: Content = {
             let (source, descriptor) = (Arc::clone(source), descriptor.clone());
-            Arc::new(move || source.open_upload_stream(&descriptor))
+            let counter = Arc::clone(counter);
+            Arc::new(move || {
+                let stream = source.open_upload_stream(&descriptor);
+                stream.count_bytes(Arc::clone(&counter))
+            })
         };
         let registry = &self.repository.reference().registry;
         let origin = source

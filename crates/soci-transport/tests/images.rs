@@ -7,7 +7,7 @@ use soci_document::{Classify as _, Exit, ReferrersVia};
 use soci_oci::media_type::{OCI_MANIFEST, SOCI_INDEX_V1};
 use soci_oci::{Descriptor, Digest, Reference};
 use soci_registry::ClientOptions;
-use soci_transport::{Destination, MemoryImage, PutOutcome, Session, Source};
+use soci_transport::{ByteCounter, Destination, MemoryImage, PutOutcome, Session, Source};
 
 /// Returns an image manifest whose bytes differ for each `config`.
 fn manifest_bytes(config: &[u8]) -> Vec<u8> {
@@ -110,7 +110,9 @@ fn layouts_and_archives_return_what_was_copied_to_them() {
     for reference in references_in(folder.path()) {
         let destination = open_destination(&reference);
         assert!(!destination.has_blob(&layer).expect("an answer"));
-        let sent = destination.copy_blob(&layer, &source).expect("copied");
+        let sent = destination
+            .copy_blob(&layer, &source, &ByteCounter::default())
+            .expect("copied");
         assert_eq!(sent, layer.size);
         assert!(destination.has_blob(&layer).expect("an answer"));
         let manifest = Descriptor::of(OCI_MANIFEST, &content);
@@ -172,7 +174,9 @@ fn a_copy_that_differs_from_its_descriptor_is_rejected() {
     let source = memory_source("registry.example/app", image);
     for reference in references_in(folder.path()) {
         let destination = open_destination(&reference);
-        let error = destination.copy_blob(&layer, &source).expect_err("damaged");
+        let error = destination
+            .copy_blob(&layer, &source, &ByteCounter::default())
+            .expect_err("damaged");
         assert_eq!(error.exit(), Exit::BadData, "{reference}");
         assert!(!destination.has_blob(&layer).expect("an answer"));
     }

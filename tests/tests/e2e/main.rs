@@ -21,3 +21,4 @@ mod roots;
 mod soak;
 mod stages;
 mod streams;
+mod terminal;

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::RegistryError;
 
@@ -32,6 +34,15 @@ impl BlobStream {
         Self(Box::pin(
             content.map(|chunk| chunk.map_err(RegistryError::Content)),
         ))
+    }
+
+    /// Counts the bytes of the stream in `counter`, from 0 on.
+    #[must_use]
+    pub fn count_bytes(self, counter: Arc<AtomicU64>) -> Self {
+        counter.store(0, Ordering::Relaxed);
+        Self(Box::pin(self.0.inspect_ok(move |chunk| {
+            counter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        })))
     }
 
     pub(super) fn empty() -> Self {

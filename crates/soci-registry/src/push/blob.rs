@@ -2,6 +2,7 @@
 //! distribution-spec, "Pushing Blobs").
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -88,7 +89,7 @@ impl Repository {
         }
     }
 
-    /// Uploads a blob from memory.
+    /// Uploads a blob from memory. `counter` counts the bytes as they are sent.
     ///
     /// # Errors
     ///
@@ -98,6 +99,7 @@ impl Repository {
         &self,
         descriptor: &Descriptor,
         content: Bytes,
+        counter: Arc<AtomicU64>,
     ) -> Result<(), RegistryError> {
         let operation = self.operation("push blob", descriptor.digest);
         let found = content.len() as u64;
@@ -105,7 +107,9 @@ impl Repository {
         if found != expected {
             return Err(operation.bad_data(Damage::Size { expected, found }));
         }
-        let content: Content = Arc::new(move || upload_body::stream_bytes(content.clone()));
+        let content: Content = Arc::new(move || {
+            upload_body::stream_bytes(content.clone()).count_bytes(Arc::clone(&counter))
+        });
         self.upload_blob(&operation, descriptor, None, &content)
             .await
     }

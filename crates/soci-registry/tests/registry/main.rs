@@ -81,7 +81,7 @@ fn futures_can_move_between_threads() {
     check(&repository.blob_bytes(&blob, 0));
     check(&repository.blob_exists(blob.digest));
     check(&repository.mount_or_push_blob(&blob, NAME, &content));
-    check(&repository.push_blob(&blob, Bytes::new()));
+    check(&repository.push_blob(&blob, Bytes::new(), Arc::default()));
     check(&repository.push_blob_stream(&blob, &content));
     check(&repository.push_manifest(name, "x", Bytes::new()));
     check(&repository.list_referrers(blob.digest, "x"));

@@ -27,7 +27,7 @@ async fn pushes_a_blob_with_one_post_and_one_put() {
     let (descriptor, content) = blob();
     let repository = repository(&fake);
     repository
-        .push_blob(&descriptor, content.clone())
+        .push_blob(&descriptor, content.clone(), Arc::default())
         .await
         .expect("an upload");
     let halves = [content.slice(..9), content.slice(9..)];
@@ -63,7 +63,9 @@ async fn opens_a_new_session_if_one_fails() {
         },
     });
     let (descriptor, content) = blob();
-    let pushed = repository(&fake).push_blob(&descriptor, content).await;
+    let pushed = repository(&fake)
+        .push_blob(&descriptor, content, Arc::default())
+        .await;
     pushed.expect("an upload");
     let seen = fake.seen();
     let puts = seen.iter().filter(|seen| seen.method == "PUT");
@@ -79,7 +81,9 @@ async fn does_not_upload_again_if_only_the_reply_was_lost() {
         _ => Reply::new(503),
     });
     let (descriptor, content) = blob();
-    let pushed = repository(&fake).push_blob(&descriptor, content).await;
+    let pushed = repository(&fake)
+        .push_blob(&descriptor, content, Arc::default())
+        .await;
     pushed.expect("an upload");
     assert_eq!(fake.count("POST", &path("blobs/uploads/")), 1);
 }
@@ -110,7 +114,9 @@ async fn sends_no_content_to_an_unsafe_upload_location() {
     for location in ["http://169.254.169.254/x", "ftp://127.0.0.1/x"] {
         let fake = Fake::start(move |_, _| Reply::new(202).header("Location", location));
         let (descriptor, content) = blob();
-        let error = repository(&fake).push_blob(&descriptor, content).await;
+        let error = repository(&fake)
+            .push_blob(&descriptor, content, Arc::default())
+            .await;
         assert_eq!(error.expect_err("an error").exit(), Exit::Protocol);
     }
 }
@@ -213,7 +219,7 @@ async fn sends_a_blob_again_if_its_credentials_have_expired() {
     let (_folder, options) = crate::auth::logged_in(&fake, "u", "p");
     let (descriptor, content) = blob();
     crate::repository_with(&fake, options)
-        .push_blob(&descriptor, content.clone())
+        .push_blob(&descriptor, content.clone(), Arc::default())
         .await
         .expect("an upload");
     let seen = fake.seen();
