@@ -82,14 +82,17 @@ fn without_requirements(command: Command) -> Command {
 }
 
 /// Removes the variable and the conflicts from an argument, as [`parse_from`] handles both. Lets
-/// a flag take a value, such as `--dry-run=false`.
+/// a flag take a value, such as `--dry-run=false`, and ignores the case of values such as `json`.
 fn strip_variable(argument: Arg) -> Arg {
     let argument = argument
         .env(None::<&'static str>)
         .conflicts_with(Resettable::<Id>::Reset);
     match argument.get_action() {
         ArgAction::SetTrue => {}
-        ArgAction::Set | ArgAction::Append => return argument.ignore_case(true),
+        ArgAction::Set | ArgAction::Append => {
+            // A negative number is a wrong value, and not an unknown option.
+            return argument.ignore_case(true).allow_negative_numbers(true);
+        }
         _ => return argument,
     }
     argument

@@ -78,7 +78,7 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
         // The tool works without, but a signal would leave temporary files behind.
         tracing::warn!("cannot handle signals: {error}");
     }
-    unknown_variables::warn_of_unknown_variables();
+    let claims = unknown_variables::warn_of_unknown_variables();
     let style = tool.output_format().resolve(&arguments);
     let mut io = Io::from_process(name, tool.output(), style, progress);
     let result = panic::catch_unwind(AssertUnwindSafe(|| tool.run(&mut io)));
@@ -88,6 +88,7 @@ pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
         Ok(Err(failure)) => io.fail_run(&failure),
         Err(_) => io.fail_by_panic(),
     };
+    claims.end();
     ExitCode::from(status)
 }
 

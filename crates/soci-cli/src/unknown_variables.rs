@@ -4,7 +4,7 @@ mod claim;
 
 use std::env;
 
-use self::claim::claim;
+pub(crate) use self::claim::Claims;
 
 /// The variables that the tools read, one a line. `docs/options.md` describes them. The test that
 /// compares that page with the tools compares this list as well.
@@ -21,13 +21,14 @@ const TESTS: [&str; 3] = ["SOCI_BIN", "SOCI_SOAK_", "SOCI_TEST_"];
 /// Warns of each variable of the environment that looks like one of the tools', and is none.
 ///
 /// The variables of all tools are known to each tool. Of several tools in a pipe that see the same
-/// unknown variable, only one warns.
-pub(crate) fn warn_of_unknown_variables() {
+/// unknown variable, only one warns: the one that has the returned claim.
+pub(crate) fn warn_of_unknown_variables() -> Claims {
+    let mut claims = Claims::new();
     for (name, value) in env::vars_os() {
         let Some(name) = name.to_str().filter(|_| !value.is_empty()) else {
             continue;
         };
-        if is_known(name) || !claim(name) {
+        if is_known(name) || !claims.claim(name) {
             continue;
         }
         let hint = match find_nearest(name) {
@@ -36,6 +37,7 @@ pub(crate) fn warn_of_unknown_variables() {
         };
         tracing::warn!(variable = name, hint, "unknown variable {name}");
     }
+    claims
 }
 
 /// Returns whether a variable is one of the tools', or does not look like one.

@@ -31,6 +31,8 @@ fn names_the_units_of_a_malformed_size() {
         let start = "soci-plan: error: SOCI_MIN_LAYER_SIZE: invalid";
         finished.says(&format!("{start} value `{size}`: expected"));
     }
+    let tool = soci_tool(&sandbox).args(["--min-layer-size", "-1"]);
+    tool.run().ends_with(2).says("MiB");
     let tool = soci_tool(&sandbox).arg("--min-layer-size=");
     tool.run().ends_with(2).says("invalid value ``");
 }

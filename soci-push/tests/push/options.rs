@@ -120,3 +120,55 @@ fn copies_the_whole_image_to_another_registry() {
     let again = pushed(image.push(&from).args(["--to", &target]).run());
     assert_eq!(again["push"]["uploaded"], 0);
 }
+
+/// The misspelled variable of a dry run pushes, so it must at least be warned of.
+#[test]
+fn warns_of_a_misspelled_dry_run_and_obeys_every_spelling_of_a_boolean() {
+    let image = IndexedImage::of(&two_layers());
+    for value in ["1", "true", "TRUE", "yes", "on"] {
+        let registry = Faulty::start();
+        let push = image.push(&registry).env("SOCI_DRY_RUN", value);
+        assert_eq!(pushed(push.run())["push"]["dryRun"], true, "{value}");
+        assert_eq!(registry.count("POST|PUT|PATCH|DELETE", "*"), 0);
+    }
+    for value in ["", "0", "false", "no"] {
+        let registry = Faulty::start();
+        let push = image.push(&registry).env("SOCI_DRY_RUN", value);
+        assert!(
+            pushed(push.run())["push"].get("dryRun").is_none(),
+            "{value}"
+        );
+    }
+    let registry = Faulty::start();
+    let push = image.push(&registry).env("SOCI_DRYRUN", "1").run();
+    let push = push.says("unknown variable SOCI_DRYRUN; did you mean SOCI_DRY_RUN?");
+    assert!(pushed(push)["push"].get("dryRun").is_none());
+}
+
+#[test]
+fn understands_durations_with_units_and_names_in_any_case() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    for duration in ["30", "30s", "2m", "1.5", "500ms", "1h", "1m30s", "2M"] {
+        let push = image.push(&registry).args(["--idle-timeout", duration]);
+        pushed(push.args(["--existing-index", "SKIP", "--dry-run"]).run());
+        let push = image.push(&registry).env("SOCI_RETRY_WAIT", duration);
+        pushed(push.arg("--dry-run").run());
+    }
+    for duration in [
+        "0",
+        "-1",
+        "1e3",
+        "inf",
+        "0x10",
+        "25h",
+        "99999999999999999999h",
+    ] {
+        let push = image.push(&registry).args(["--idle-timeout", duration]);
+        let finished = push.run().ends_with(2);
+        finished.says(&format!("--idle-timeout: invalid value `{duration}`"));
+        let push = image.push(&registry).env("SOCI_IDLE_TIMEOUT", duration);
+        let finished = push.run().ends_with(2).says("such as 500ms or 2m");
+        finished.says(&format!("SOCI_IDLE_TIMEOUT: invalid value `{duration}`"));
+    }
+}
