@@ -16,7 +16,7 @@ fn failed(image: &str, exit: u8) -> String {
     )
 }
 
-/// Failed images are passed on as they came, without a word, and the others are done.
+/// H9: failed images are passed on as they came, without a word, and the others are done.
 #[test]
 fn passes_on_what_failed_before() {
     let prepared = Prepared::new();
@@ -33,7 +33,7 @@ fn passes_on_what_failed_before() {
     assert!(!said.contains("error") && !said.contains("b:v1"), "{said}");
 }
 
-/// A document with an error is not worked on, although it is whole: a part of it was pushed.
+/// H9: a document with an error is not worked on, although it is whole: a part of it was pushed.
 #[test]
 fn passes_on_a_part_of_an_image() {
     let prepared = Prepared::new();
@@ -46,7 +46,7 @@ fn passes_on_a_part_of_an_image() {
     assert_eq!(prepared.registry.requests().len(), requests);
 }
 
-/// The status is that of the first failed image in the order of the lines, whichever stage it
+/// H9: the status is that of the first failed image in the order of the lines, whichever stage it
 /// failed in.
 #[test]
 fn ends_with_the_status_of_the_first_failed_image() {
@@ -68,7 +68,7 @@ fn ends_with_the_status_of_the_first_failed_image() {
     }
 }
 
-/// A failure that is malformed is bad data, and stays a failure.
+/// H9: a failure that is malformed is bad data, and stays a failure.
 #[test]
 fn rejects_a_malformed_failure() {
     let prepared = Prepared::new();
@@ -108,7 +108,7 @@ fn names_the_image_of_a_malformed_document() {
     assert!(finished.documents()[0].get("image").is_none());
 }
 
-/// A failure of the whole run goes in band as well, so that the last stage of a pipe ends with its
+/// H9: a failure of the whole run goes in band as well, so that the last stage of a pipe ends with its
 /// status.
 #[test]
 fn passes_on_the_failure_of_a_whole_stage() {
@@ -128,7 +128,7 @@ fn passes_on_the_failure_of_a_whole_stage() {
     assert_eq!(next.ends_with(74).stderr, "");
 }
 
-/// The first stage with an empty input says so; those after it only pass that on.
+/// H1: the first stage with an empty input says so; those after it only pass that on.
 #[test]
 fn says_once_that_there_is_no_input() {
     let sandbox = Sandbox::new();

@@ -203,14 +203,16 @@ fn arguments_are_references_or_one_tool() {
     assert!(help.text().contains("--min-layer-size"), "{}", help.text());
 }
 
-/// H9: a stage of the pipeline in the container fails.
+/// H9: an image in the container fails.
 #[test]
-fn the_exit_status_is_that_of_the_stage_that_failed() {
+fn the_exit_status_is_that_of_the_image_that_failed() {
     let (registry, reference) = registry();
     let missing = format!("{}/app:v2", registry.host());
-    run(&[], &[&missing, &reference])
-        .ends_with(80)
-        .says("app:v2");
+    let ended = run(&["MIN_LAYER_SIZE=0"], &[&missing, &reference]);
+    let ended = ended.ends_with(80).says("app:v2");
+    assert_eq!(ended.documents()[0]["image"], missing);
+    assert_eq!(ended.done().len(), 1);
+    assert_eq!(registry.manifest("app", "v1-soci").status, 200);
 }
 
 #[test]

@@ -382,3 +382,6 @@ fn no_input() -> Failure {
         "no document on stdin: the previous stage may have failed",
     )
 }
+
+#[cfg(test)]
+mod tests;

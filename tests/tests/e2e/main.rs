@@ -14,6 +14,7 @@ mod messages;
 mod pipeline;
 mod prune;
 mod read_back;
+mod readme;
 mod recipes;
 mod reliability;
 mod reuse;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use soci_testkit::process::{Finished, Sandbox, Tool, pipeline};
+use soci_testkit::workspace;
 pub(crate) use soci_testkit::{
     image::{noise, random_layer as layer},
     store::{assert_sound, blob_file, blob_json, files_below},
@@ -107,6 +108,15 @@ fn to_strings<S: AsRef<str>>(texts: &[S]) -> Vec<String> {
 /// Returns one of the tools, which indexes layers of every size.
 pub(crate) fn stage(sandbox: &Sandbox, name: &str) -> Tool {
     sandbox.tool(name).env("SOCI_MIN_LAYER_SIZE", "0")
+}
+
+/// Returns a command of `sh`, which knows no `pipefail`, with the tools in its search path.
+pub(crate) fn shell(sandbox: &Sandbox, script: &str) -> Tool {
+    let tools = workspace::bin("soci-pull");
+    let tools = tools.parent().expect("a folder").display();
+    let script = format!("PATH='{tools}':$PATH; {script}");
+    let shell = sandbox.program("sh").args(["-c", &script, "sh"]);
+    shell.env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
 /// Asserts that there is one document, and returns it.

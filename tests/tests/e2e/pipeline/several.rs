@@ -3,14 +3,13 @@
 use serde_json::json;
 use soci_testkit::{
     image::{self, Image},
-    process::{Sandbox, Tool},
+    process::Sandbox,
     registry::Registry,
-    workspace,
 };
 
 use super::simple;
 use crate::read_back::{Repository, assert_pushed, text};
-use crate::stages::{Stages, assert_sound, layer};
+use crate::stages::{Stages, assert_sound, layer, shell};
 
 fn publish_as(registry: &Registry, images: &[Image], name: &str) {
     let sandbox = Sandbox::new();
@@ -86,16 +85,7 @@ fn pushes_the_other_images_after_a_failure() {
     assert_sound(&sandbox.store());
 }
 
-/// Returns a command of `sh`, which knows no `pipefail`, with the tools in its search path.
-fn shell(sandbox: &Sandbox, script: &str) -> Tool {
-    let tools = workspace::bin("soci-pull");
-    let tools = tools.parent().expect("a folder").display();
-    let script = format!("PATH='{tools}':$PATH; {script}");
-    let shell = sandbox.program("sh").args(["-c", &script, "sh"]);
-    shell.env("SOCI_MIN_LAYER_SIZE", "0")
-}
-
-/// The status of the last stage is that of the pipe.
+/// H9: the status of the last stage is that of the pipe.
 #[test]
 fn a_failure_is_the_status_of_a_pipe_without_pipefail() {
     let registry = Registry::distribution();
@@ -137,7 +127,7 @@ fn a_failure_is_the_status_of_a_pipe_without_pipefail() {
     assert_eq!(done, expected.into_bytes());
 }
 
-/// A stage that fails as a whole, and a pipe without an image, have one message and one status.
+/// H1, H9: a stage that fails as a whole, and a pipe without an image, have one message and one status.
 #[test]
 fn the_failure_of_a_stage_is_told_once() {
     let registry = Registry::distribution();
