@@ -16,7 +16,7 @@ fn failed(image: &str, exit: u8) -> String {
     )
 }
 
-/// H9: failed images are passed on as they came, without a word, and the others are done.
+/// H9: failed images are passed on as they came, without a message, and the others are processed.
 #[test]
 fn passes_on_what_failed_before() {
     let prepared = Prepared::new();
@@ -128,9 +128,10 @@ fn passes_on_the_failure_of_a_whole_stage() {
     assert_eq!(next.ends_with(74).stderr, "");
 }
 
-/// H1: the first stage with an empty input says so; those after it only pass that on.
+/// H1: the first stage with an empty input prints an error; the stages after it pass that on and print
+/// nothing.
 #[test]
-fn says_once_that_there_is_no_input() {
+fn prints_once_that_there_is_no_input() {
     let sandbox = Sandbox::new();
     let first = crate::soci_tool(&sandbox).run().ends_with(66);
     assert_eq!(first.stderr.lines().count(), 1, "{}", first.stderr);

@@ -53,7 +53,8 @@ impl Classify for DocumentError {
 pub enum Line {
     /// The document of an image.
     Document(Box<Document>),
-    /// An image that failed in an earlier stage: a line with `error`, whatever else it has.
+    /// An image that failed in an earlier stage: a line with `error`. Its other fields are not
+    /// checked, except for `version` and `image`.
     Failed(Box<FailedImage>),
 }
 
