@@ -36,6 +36,8 @@ for my $file (@ARGV) {
             my $kind = kind_of($code);
             $text =~ s/\\\n\s*//g;
             $text =~ s/\s*\n\s*/ /g;
+            # Of a page, the text is read and not its tags.
+            $text =~ s/\s*<[^<>]*>\s*/ /g if $text =~ /<\/?[a-z]/;
             my $is_sentence = $text =~ /[[:alpha:]]{2}.*\s.*[[:alpha:]]{2}/;
             # A single word may be the message of an event or an error.
             my $is_word = defined $kind && $kind =~ /^(error|warn|info|debug|trace|message)$/ && $text =~ /[[:alpha:]]{2}/;

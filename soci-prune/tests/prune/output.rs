@@ -84,3 +84,20 @@ fn fails_when_standard_output_is_full_or_closed() {
     assert_eq!(output.status.code(), Some(141));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// The main options fit a screen, and the rest has its variables.
+#[test]
+fn short_help_fits_a_screen() {
+    let store = Store::new();
+    let short = store.prune(&["-h"]).succeeds();
+    assert!(short.text().lines().count() <= 24, "{}", short.text());
+    let widest = short.text().lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{}", short.text());
+    for text in ["--keep-days", "--max-size", "--dry-run", "Examples:"] {
+        assert!(short.text().contains(text), "{}", short.text());
+    }
+    let long = store.prune(&["--help"]).succeeds();
+    for text in ["--min-age", "SOCI_KEEP_DAYS", "SOCI_MIN_AGE"] {
+        assert!(long.text().contains(text), "{}", long.text());
+    }
+}

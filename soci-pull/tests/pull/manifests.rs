@@ -272,7 +272,7 @@ fn rejects_redirects_to_unusable_locations() {
         (missing, "without a usable `Location`"),
         (file, "refused: it is not HTTP"),
         (ftp, "refused: it is not HTTP"),
-        (login, "refused: it carries credentials"),
+        (login, "refused: its URL contains credentials"),
     ] {
         for glob in [MANIFESTS, "*/blobs/*"] {
             fixture.reset();

@@ -165,7 +165,7 @@ fn gives_up_after_five_overwritten_referrers() {
     let tag = indexed.fallback_tag();
     let registry = start_with_rival(&tag, usize::MAX, None);
     let (ended, _) = assert_partly_pushed(indexed.push(&registry).run(), 75);
-    let ended = ended.says("other clients changed the fallback tag in each of 5 rounds");
+    let ended = ended.says("other clients changed the fallback tag each time, in 5 tries");
     ended.says(&indexed.version_1());
     assert_eq!(registry.count("PUT", &format!("*/manifests/{tag}")), 5);
     // The index itself is there, and nothing else of it is lost.

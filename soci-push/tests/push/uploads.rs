@@ -253,7 +253,10 @@ fn refuses_upload_locations_that_are_internal_or_not_http() {
         ("http://[fe80::1]{}", "internal"),
         ("ftp://127.0.0.1{}", "it is not HTTP"),
         ("file:///etc/passwd", "it is not HTTP"),
-        ("http://user:canary@127.0.0.1{}", "it carries credentials"),
+        (
+            "http://user:canary@127.0.0.1{}",
+            "its URL contains credentials",
+        ),
         ("http://", "without a usable `Location` header"),
     ] {
         let registry = Faulty::setup().rule(location(form)).start();

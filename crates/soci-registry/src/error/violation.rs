@@ -14,7 +14,7 @@ pub enum Violation {
     #[error("refused: {0}")]
     BlobUnknown(Refusal),
     /// The registry sent no authentication challenge that this client supports.
-    #[error("no authentication challenge that is understood, expected Basic or Bearer")]
+    #[error("the response names no way to log in that the tools know, expected Basic or Bearer")]
     Challenge,
     /// The `Content-Range` header of a partial response does not match the request.
     #[error("asked for bytes {expected} of {size}, got `{found}`")]
@@ -59,7 +59,7 @@ pub enum Violation {
         limit: u64,
     },
     /// Other clients changed the same tag in every round.
-    #[error("other clients changed the fallback tag in each of {rounds} rounds")]
+    #[error("other clients changed the fallback tag each time, in {rounds} tries")]
     Lost {
         /// The tag.
         tag: String,
@@ -67,7 +67,7 @@ pub enum Violation {
         rounds: u32,
     },
     /// The registry redirected a request that must stay with it to another host.
-    #[error("redirected to another host, where that is not allowed")]
+    #[error("redirected to another host, although this request may not leave the registry")]
     Redirected,
     /// The registry refused the request, and another try would not help.
     #[error("refused: {0}")]

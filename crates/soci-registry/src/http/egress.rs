@@ -64,7 +64,7 @@ impl EgressPolicy {
             _ => return refuse("it is not HTTP"),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("it carries credentials");
+            return refuse("its URL contains credentials");
         }
         match zone_of_host(url) {
             Some(zone) if !self.allows_zone(zone) && !self.is_registry_origin(url) => {
@@ -124,7 +124,7 @@ impl EgressPolicy {
     }
 }
 
-const INTERNAL: &str = "the address is internal, the registry is not";
+const INTERNAL: &str = "the address is internal, but that of the registry is not";
 
 /// Returns the violation for a URL whose host has an address in a zone that is not allowed.
 pub(super) fn internal_address(url: &Url) -> Violation {

@@ -57,7 +57,7 @@ fn check_location(
         return Err(Violation::Target {
             what,
             target: redact(to),
-            reason: "it leaves TLS",
+            reason: "it goes from HTTPS to plain HTTP",
         });
     }
     Ok(())

@@ -28,7 +28,7 @@ pub(crate) enum ResolveError {
     #[error("lookup failed: {0}")]
     Failed(io::Error),
     /// An address of the name is in a zone that the registry may not point to.
-    #[error("the address of `{name}` is internal, the registry is not")]
+    #[error("the address of `{name}` is internal, but that of the registry is not")]
     Forbidden {
         /// The host name.
         name: String,

@@ -105,5 +105,5 @@ pub(crate) async fn read_body(
 
 /// Returns the reason of an interruption by a body that sent nothing for `idle`.
 pub(crate) fn describe_stall(idle: Duration) -> String {
-    format!("nothing for {} s", idle.as_secs_f64())
+    format!("no byte for {} s", idle.as_secs_f64())
 }

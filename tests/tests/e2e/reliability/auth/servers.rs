@@ -51,7 +51,7 @@ const REALMS: [(&str, &str); 15] = [
     ("ftp://registry.example/token", "it is not HTTP"),
     (
         "https://u:p@registry.example/token",
-        "it carries credentials",
+        "its URL contains credentials",
     ),
     ("nowhere", "the token server's URL is malformed"),
 ];
@@ -63,7 +63,7 @@ fn challenges() -> Vec<(String, &'static str)> {
         (challenge, reason)
     };
     let mut challenges: Vec<_> = REALMS.into_iter().map(realm).collect();
-    let not_understood = "no authentication challenge that is understood";
+    let not_understood = "the response names no way to log in that the tools know";
     let long = format!("https://{NAME}/token?{}", "x".repeat(64 << 10));
     challenges.push(realm((&long, not_understood)));
     // A header that ends within the realm, and another header that would begin there.
