@@ -30,6 +30,10 @@ pub(crate) fn index_image(
     if !document.has_planned_manifests() {
         return Ok(pass_through(document, plan.index_version));
     }
+    // Not to the registries of other images, whose ztocs are reused.
+    context
+        .session
+        .claim_password_for(document.image.reference())?;
     let manifests = read_manifests(context, &document)?;
     let layers = planned_layers(&document);
     let bytes = layers.iter().map(|(_, layer)| layer.size);

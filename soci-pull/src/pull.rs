@@ -29,6 +29,7 @@ impl Puller {
     /// Pulls the image that a reference names.
     pub(crate) fn pull_reference(&self, text: &str) -> Result<Document, Failure> {
         let image = parse_reference(text)?;
+        self.session.claim_password_for(image.reference())?;
         let source = Source::open(&self.session, image.reference())?;
         let mut document = self.fetch(&image, source)?;
         if self.with_layers {
@@ -39,6 +40,8 @@ impl Puller {
 
     /// Puts what an existing document names into the store, if it is not there.
     pub(crate) fn complete(&self, mut document: Document) -> Result<Document, Failure> {
+        self.session
+            .claim_password_for(document.image.reference())?;
         let is_stored = |entry: &ManifestEntry| {
             entry.missing || entry.config.is_none() || self.store.has_blob(&entry.descriptor)
         };

@@ -97,6 +97,9 @@ impl Pusher {
             Some(to) => parse_destination(to, document)?,
             None => image.clone(),
         };
+        // The destination comes first. The source gets the password only if that is no registry.
+        self.session.claim_password_for(&destination)?;
+        self.session.claim_password_for(image)?;
         let naming = TagNaming {
             templates: &self.tag_templates,
             to: self.to.as_deref(),

@@ -48,7 +48,7 @@ fn tries_a_wrong_password_once() {
         let sandbox = Sandbox::new();
         let tool = logged_in(access(&sandbox, &registry, &app(&registry)));
         let finished = tool.env("SOCI_PASSWORD", "canary-wrong").run();
-        let says = ["denied", "authentication required"];
+        let says = ["denied: ", "SOCI_USERNAME and SOCI_PASSWORD: rejected"];
         assert_fails(&sandbox, finished, 77, &says);
         let entries = registry.requests().into_iter();
         let shown = entries.filter(|entry| entry.request.header("authorization").is_some());

@@ -13,7 +13,7 @@ use crate::{access, app, assert_fails, registry_with_layers};
 
 /// Helpers that fail: the name, the script if there is one, and what the error says.
 const FAILURES: [(&str, Option<&str>, &str); 10] = [
-    ("missing", None, "docker-credential-missing"),
+    ("missing", None, "`docker-credential-missing`"),
     (
         "broken",
         Some("echo the keychain is locked; exit 1"),
@@ -68,7 +68,8 @@ fn names_a_credential_helper_that_fails() {
         let finished = tool.env("SOCI_HELPER_TIMEOUT", limit).run();
         let elapsed = started.elapsed();
         assert!(elapsed < Duration::from_secs(25), "{name}: {elapsed:?}");
-        assert_fails(&sandbox, finished, 78, &["credential helper", said]);
+        let says = ["credential helper", said, "/home/.docker/config.json"];
+        assert_fails(&sandbox, finished, 78, &says);
     }
     for entry in registry.requests() {
         assert_eq!(entry.request.header("authorization"), None);

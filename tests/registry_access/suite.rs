@@ -7,6 +7,7 @@
 
 mod credentials;
 mod helpers;
+mod sources;
 mod tls;
 
 use soci_testkit::process::Tool;

@@ -8,7 +8,9 @@ use soci_oci::reference::RegistryReference;
 use url::Url;
 
 use crate::auth::Authenticator;
+use crate::auth::notes::Warnings;
 use crate::credentials::environment::Environment;
+use crate::credentials::password_registry::PasswordRegistry;
 use crate::credentials::{CredentialChain, EcrSource};
 use crate::ecr::{self, EcrHost};
 use crate::error::sanitize::sanitize;
@@ -37,6 +39,9 @@ struct Shared {
 /// The registries that were used so far, and what new ones are made from.
 struct Registries {
     environment: Environment,
+    password_registry: Arc<PasswordRegistry>,
+    /// The warnings about credential sources that were given.
+    warnings: Arc<Warnings>,
     settings: ClientSettings,
     /// By the host's name with its port.
     known: Mutex<BTreeMap<String, Arc<Registry>>>,
@@ -48,8 +53,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns [`RegistryError::Configuration`] if a certificate file cannot be read, or if a
-    /// variable does not hold the URL of a proxy.
+    /// Returns [`RegistryError::Configuration`] if a certificate file cannot be read, if a variable
+    /// does not hold the URL of a proxy, or if `SOCI_REGISTRY` is not the name of a registry.
     pub fn new(options: ClientOptions) -> Result<Self, RegistryError> {
         Self::with_lookup(options, Environment::read(), system_lookup())
     }
@@ -62,11 +67,14 @@ impl Client {
     ) -> Result<Self, RegistryError> {
         let certificates = read_certificates(&options.ca_files)?;
         let settings = ClientSettings::new(&options, certificates, &environment.proxies, lookup)?;
+        let password_registry = PasswordRegistry::from_variable(environment.registry.as_deref())?;
         Ok(Self(Arc::new(Shared {
             run: Arc::new(RunContext::new(&options)),
             options,
             registries: Arc::new(Registries {
                 environment,
+                password_registry: Arc::new(password_registry),
+                warnings: Arc::default(),
                 settings,
                 known: Mutex::default(),
             }),
@@ -91,6 +99,14 @@ impl Client {
             options,
             registries: Arc::clone(registries),
         }))
+    }
+
+    /// Makes a registry the only one that gets `SOCI_USERNAME` and `SOCI_PASSWORD`, unless
+    /// `SOCI_REGISTRY` or an earlier call has named another one. Without either, no registry gets
+    /// them.
+    pub fn claim_password_for(&self, reference: &RegistryReference) {
+        let registries = &self.0.registries;
+        registries.password_registry.claim(&reference.registry);
     }
 
     /// Returns the repository that a reference names. Nothing is sent yet.
@@ -133,11 +149,13 @@ impl Client {
     ) -> Result<Registry, ConfigurationError> {
         let Registries {
             environment,
+            password_registry,
+            warnings,
             settings,
             ..
         } = &*self.0.registries;
         let policy = EgressPolicy::new(self.origin_of(reference)?);
-        let ecr = EcrHost::parse(reference.host())
+        let ecr = EcrHost::parse(&reference.host().to_ascii_lowercase())
             .map(|host| {
                 let clients = settings.build_for_aws()?;
                 let retries = self.0.options.retries.clone();
@@ -153,12 +171,12 @@ impl Client {
             &reference.registry,
             &self.0.options,
             environment.clone(),
+            Arc::clone(password_registry),
             ecr,
         );
         Ok(Registry {
             clients: settings.build_for(policy)?,
-            authenticator: Authenticator::new(chain),
-            is_ecr,
+            authenticator: Authenticator::new(chain, Arc::clone(warnings)),
             manifest_rate: is_ecr.then(|| RateLimiter::new(ecr::MANIFESTS_PER_SECOND)),
             referrers_support: ApiSupport::default(),
             upload_mode: KnownMode::default(),

@@ -1,12 +1,15 @@
 //! Amazon ECR: its host names, its tokens, and the permission that a denied request needs.
 
 mod action;
+mod advice;
 mod api;
 mod host;
 pub(crate) mod http;
+mod profile;
+mod refusal;
 mod token;
 
-pub(crate) use action::action;
+pub(crate) use action::{denied_action, required_action};
 pub(crate) use api::ApiCaller;
 pub(crate) use host::EcrHost;
 
@@ -16,11 +19,12 @@ use crate::error::Refusal;
 /// quotas).
 pub(crate) const MANIFESTS_PER_SECOND: u32 = 10;
 
-/// Returns whether ECR refused an expired token, which it does with status 403 and without a
+/// Returns whether ECR refused an expired token, which it does with status 403 or 400 and without a
 /// challenge.
 pub(crate) fn is_expired_token(refusal: &Refusal) -> bool {
-    refusal
-        .message
-        .to_ascii_lowercase()
-        .contains("authorization token has expired")
+    matches!(refusal.status, 400 | 401 | 403)
+        && refusal
+            .message
+            .to_ascii_lowercase()
+            .contains("authorization token has expired")
 }

@@ -9,8 +9,6 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use soci_document::{Classify, Exit};
-
 pub use configuration::ConfigurationError;
 pub use fault::{Fault, TlsFailure, Tries};
 pub use violation::{Damage, Violation};
@@ -116,14 +114,8 @@ pub struct Refusal {
 /// Why access is denied.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Denial {
-    /// AWS has no credentials or gave no ECR token for them.
-    #[error("no ECR token from AWS: {reason}")]
-    Aws {
-        /// The cause, as the AWS SDK describes it.
-        reason: String,
-    },
     /// The registry asks for credentials, and no source has any.
-    #[error("credentials are needed, and none were found ({})", tried.join("; "))]
+    #[error("credentials are needed, and none were found{}", describe_tried(tried))]
     NoCredentials {
         /// The sources, each with the result of its lookup.
         tried: Vec<String>,
@@ -132,75 +124,36 @@ pub enum Denial {
     #[error("the proxy asks for a user name and password, or rejects those in its URL")]
     Proxy,
     /// The registry refused the request.
-    #[error("{0}")]
-    Refused(Refusal),
+    #[error("{refusal}{}", describe_tried(tried))]
+    Refused {
+        /// The response.
+        refusal: Refusal,
+        /// The sources of credentials, each with its result. Empty if the credentials are not the
+        /// reason.
+        tried: Vec<String>,
+    },
     /// The token server refused the request.
-    #[error("the token server `{server}` answered {refusal}")]
+    #[error(
+        "the token server `{server}` answered {refusal}{}",
+        describe_tried(tried)
+    )]
     Token {
         /// The server's host, with its port.
         server: String,
         /// The response.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
+        /// The sources of credentials, each with its result.
+        tried: Vec<String>,
     },
 }
 
-impl Classify for RegistryError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Denied { .. } => Exit::Denied,
-            Self::NotFound { .. } => Exit::NotFound,
-            Self::Unavailable { .. } => Exit::Unavailable,
-            Self::Throttled { .. }
-            | Self::Protocol {
-                violation: Violation::Lost { .. },
-                ..
-            } => Exit::TryAgain,
-            Self::Protocol { .. } => Exit::Protocol,
-            Self::BadData { .. } => Exit::BadData,
-            Self::Configuration(_) => Exit::Configuration,
-            Self::Content(_) => Exit::Io,
-        }
+/// Returns the list of credential sources for the end of a message.
+pub(crate) fn describe_tried(tried: &[String]) -> String {
+    if tried.is_empty() {
+        String::new()
+    } else {
+        format!(" (tried: {})", tried.join("; "))
     }
-
-    fn names_object(&self) -> bool {
-        !matches!(self, Self::Configuration(_) | Self::Content(_))
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Denied { hint, .. } => hint.clone(),
-            Self::Configuration(ConfigurationError::SystemCertificates { .. }) => Some(
-                "install the system's certificates (package ca-certificates), or set SSL_CERT_FILE \
-                 to a file of certificates"
-                    .to_owned(),
-            ),
-            Self::NotFound { refusal, .. } if refusal.code == "NAME_UNKNOWN" => {
-                Some("create the repository, or check its name".to_owned())
-            }
-            Self::Unavailable {
-                fault: Fault::Tls { failure, .. },
-                ..
-            } => tls_hint(*failure),
-            _ => None,
-        }
-    }
-}
-
-/// Returns the hint for a TLS failure.
-fn tls_hint(failure: TlsFailure) -> Option<String> {
-    let hint = match failure {
-        TlsFailure::UntrustedIssuer => {
-            "if the registry has a private certificate authority or a self-signed certificate, pass \
-             that certificate with --ca-file"
-        }
-        TlsFailure::OutsideValidity => return Some(clock_hint()),
-        TlsFailure::PeerSpeaksPlainText => "if it is meant to speak plain HTTP, pass --plain-http",
-        TlsFailure::PeerRefusesPlainHttp => {
-            "omit --plain-http, or pass --plain-http=false for a registry on this machine"
-        }
-        TlsFailure::Other => return None,
-    };
-    Some(hint.to_owned())
 }
 
 /// Returns the hint for a certificate or a signature that is not valid at this time.
@@ -242,8 +195,13 @@ impl Denial {
     /// Describes the denial of an operation, without the name of its registry.
     fn describe(&self, operation: &Operation) -> String {
         match self {
-            Self::Token { server, refusal } if operation.is_registry(server) => {
-                format!("the token server answered {refusal}")
+            Self::Token {
+                server,
+                refusal,
+                tried,
+            } if operation.is_registry(server) => {
+                let tried = describe_tried(tried);
+                format!("the token server answered {refusal}{tried}")
             }
             _ => self.to_string(),
         }

@@ -28,6 +28,7 @@
 
 mod auth;
 mod blob;
+mod classify;
 mod client;
 mod credentials;
 mod ecr;

@@ -25,7 +25,7 @@ pub(crate) fn open_as_none<T>(
 /// either, and a target that the client must not use is always an error.
 pub(crate) const fn leaves_open(error: &RegistryError) -> bool {
     match error {
-        RegistryError::Denied { denial, .. } => matches!(denial, Denial::Refused(_)),
+        RegistryError::Denied { denial, .. } => matches!(denial, Denial::Refused { .. }),
         RegistryError::Unavailable { fault, .. } => matches!(fault, Fault::Status { .. }),
         RegistryError::Protocol { violation, .. } => {
             !matches!(violation, Violation::Challenge | Violation::Target { .. })

@@ -19,7 +19,6 @@ use crate::referrers::support::ApiSupport;
 pub(crate) struct Registry {
     pub(crate) clients: RegistryClients,
     pub(crate) authenticator: Authenticator,
-    pub(crate) is_ecr: bool,
     /// The rate limit for writing manifests, if it is known.
     pub(crate) manifest_rate: Option<RateLimiter>,
     pub(crate) referrers_support: ApiSupport,

@@ -11,8 +11,7 @@ use soci_oci::reference::RegistryReference;
 use url::Url;
 
 use crate::auth::scope::Scope;
-use crate::ecr;
-use crate::error::{Damage, Denial, Fault, Operation, Refusal, RegistryError, Tries, Violation};
+use crate::error::{Damage, Fault, Operation, Refusal, RegistryError, Tries, Violation};
 use crate::http::egress::display_host;
 use crate::http::request::Request;
 use crate::http::response::{Outcome, ReadError, Response, read_body};
@@ -235,7 +234,8 @@ impl Repository {
                 operation.unavailable(fault, Tries::once())
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                operation.denied(Denial::Refused(refusal), self.denial_hint(request))
+                let authenticator = &self.registry.authenticator;
+                authenticator.denied_error(operation, request, refusal)
             }
             StatusCode::NOT_FOUND => RegistryError::NotFound {
                 operation: Box::new(operation.clone()),
@@ -243,16 +243,6 @@ impl Repository {
             },
             _ => operation.protocol(Violation::Refused(refusal)),
         }
-    }
-
-    /// Returns what the user can do about a denied request, if that is known.
-    fn denial_hint(&self, request: &Request) -> Option<String> {
-        let hint = self.registry.authenticator.missing_credentials_hint();
-        if hint.is_some() || !self.registry.is_ecr {
-            return hint;
-        }
-        let action = ecr::action(&request.method, request.url.path())?;
-        Some(format!("the caller needs {action} on the repository"))
     }
 }
 

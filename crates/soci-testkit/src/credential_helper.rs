@@ -12,10 +12,15 @@ pub fn write_credential_helper(sandbox: &Sandbox, name: &str, script: Option<&st
     let config = json!({"credsStore": name}).to_string();
     sandbox.write("home/.docker/config.json", config);
     if let Some(script) = script {
-        let file = format!("bin/docker-credential-{name}");
-        let file = sandbox.write(&file, format!("#!/bin/sh\n{script}\n"));
-        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("the sandbox's file");
+        write_helper_script(sandbox, name, script);
     }
+}
+
+/// Writes the script of a helper, which no configuration names yet.
+pub fn write_helper_script(sandbox: &Sandbox, name: &str, script: &str) {
+    let file = format!("bin/docker-credential-{name}");
+    let file = sandbox.write(&file, format!("#!/bin/sh\n{script}\n"));
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("the sandbox's file");
 }
 
 /// Puts the sandbox's helpers on the tool's `PATH`.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use soci_oci::Reference;
 use soci_registry::{Client, ClientOptions, RetryPolicy};
 use tokio::runtime::{Builder, Runtime};
 
@@ -65,6 +66,20 @@ impl Session {
             archives: ArchiveCache::default(),
             docker_archives: ArchiveCache::default(),
         })))
+    }
+
+    /// Makes the registry of a reference the only one that gets `SOCI_USERNAME` and
+    /// `SOCI_PASSWORD`, unless `SOCI_REGISTRY` or an earlier call has named another one. A reference
+    /// to a layout or archive changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the options of the registry client, or variables for it, are malformed.
+    pub fn claim_password_for(&self, reference: &Reference) -> Result<(), TransportError> {
+        if let Reference::Registry(reference) = reference {
+            self.network()?.client.claim_password_for(reference);
+        }
+        Ok(())
     }
 
     /// Cancels the uploads that are open, so that the registry need not keep their sessions. For a

@@ -59,3 +59,29 @@ fn shares_a_new_token_among_requests() {
     assert_no_secret(&sandbox, &[&finished]);
     assert_eq!(registry.tokens_given(), 2, "{}", registry.log());
 }
+
+/// A1: a registry whose ztocs are reused does not get the password of the image's registry.
+#[test]
+fn sends_no_password_to_the_registry_of_another_image() {
+    for setup in [
+        Faulty::setup().basic(USER, PASSWORD),
+        Faulty::setup().bearer(USER, PASSWORD),
+    ] {
+        let registry = registry_with_layers(setup.clone(), &[300_000]);
+        let other = registry_with_layers(setup, &[300_000]);
+        let sandbox = Sandbox::new();
+        let line = input(&sandbox, &registry);
+        let mut document: serde_json::Value = serde_json::from_slice(&line).expect("a document");
+        document["plan"]["reuseFrom"] = serde_json::json!([format!("{}/app:v1", other.host())]);
+        other.clear_requests();
+        let finished = index(&sandbox, &registry)
+            .stdin(format!("{document}\n"))
+            .run()
+            .succeeds();
+        assert_no_secret(&sandbox, &[&finished]);
+        assert!(!other.requests().is_empty());
+        for entry in other.requests() {
+            assert_eq!(entry.request.header("authorization"), None);
+        }
+    }
+}

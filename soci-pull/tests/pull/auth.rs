@@ -168,3 +168,39 @@ fn refuses_a_redirect_from_https_to_plain_http() {
     assert_fails(&sandbox, finished, 76, &["it is plain HTTP"]);
     assert!(plain.requests().is_empty(), "{}", plain.log());
 }
+
+/// Returns the servers that were shown a password or token.
+fn shown_to(registries: &[&Faulty]) -> Vec<bool> {
+    let shown = |registry: &&Faulty| {
+        let requests = registry.requests();
+        let mut requests = requests.iter();
+        requests.any(|entry| entry.request.header("authorization").is_some())
+    };
+    registries.iter().map(shown).collect()
+}
+
+/// A1: of two registries, only the first one gets the password, or the one that is named.
+#[test]
+fn sends_the_password_to_one_of_two_registries() {
+    for setup in [
+        Faulty::setup().basic(USER, PASSWORD),
+        Faulty::setup().bearer(USER, PASSWORD),
+    ] {
+        let registries = [
+            registry_with_layers(setup.clone(), &[3000]),
+            registry_with_layers(setup, &[4000]),
+        ];
+        let [one, two] = &registries;
+        for (name, expected) in [("", [true, false]), (&two.host(), [false, true])] {
+            let sandbox = Sandbox::new();
+            let tool = soci_tool(&sandbox).args([app(one), app(two)]);
+            let tool = logged_in(tool).env("SOCI_REGISTRY", name);
+            registries.iter().for_each(Faulty::clear_requests);
+            let finished = tool.env("SOCI_VERBOSE", "2").run().ends_with(77);
+            assert_no_secret(&sandbox, &[&finished]);
+            let finished = finished.says("name it in SOCI_REGISTRY");
+            assert!(finished.stdout.len() > 100, "{}", finished.text());
+            assert_eq!(shown_to(&[one, two]), expected);
+        }
+    }
+}

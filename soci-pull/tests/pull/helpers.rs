@@ -54,7 +54,7 @@ fn accepts_a_helper_without_credentials() {
             &sandbox,
             finished,
             77,
-            &["helper `e2e`: no credentials for"],
+            &["`docker-credential-e2e`", "no credentials for"],
         );
     }
 }

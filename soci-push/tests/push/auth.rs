@@ -91,3 +91,57 @@ fn writes_to_an_ipv4_or_ipv6_address() {
         assert_eq!(registry.tags("app").len(), 2);
     }
 }
+
+/// A1: a push to another registry shows the password to the destination, and not to the source.
+#[test]
+fn sends_the_password_to_the_destination_only() {
+    const SOURCE: &str = "canary-source";
+    for (source, destination) in [
+        (
+            Faulty::setup().basic(USER, SOURCE),
+            Faulty::setup().basic(USER, PASSWORD),
+        ),
+        (
+            Faulty::setup().bearer(USER, SOURCE),
+            Faulty::setup().bearer(USER, PASSWORD),
+        ),
+    ] {
+        let image = IndexedImage::of(&two_layers());
+        let (source, destination) = (source.start(), destination.start());
+        image.publish(&source);
+        let to = format!("{}/copy:v1", destination.host());
+        let push = || logged_in(image.push_to(&source.host())).args(["--to", &to]);
+        let finished = push().run().ends_with(77);
+        assert_no_secret(&image.sandbox, &[&finished]);
+        finished.says("name it in SOCI_REGISTRY");
+        for entry in source.requests() {
+            assert_eq!(entry.request.header("authorization"), None);
+        }
+        // The source has a source of credentials of its own.
+        let config = serde_json::json!({"auths": {
+            source.host(): {"username": USER, "password": SOURCE}
+        }});
+        let folder = image.sandbox.path().join("docker");
+        image
+            .sandbox
+            .write("docker/config.json", config.to_string());
+        let finished = push().env("DOCKER_CONFIG", folder).run().succeeds();
+        assert_no_secret(&image.sandbox, &[&finished]);
+        assert!(!source.requests_to("GET", "*/blobs/*").is_empty());
+        // Header values with either password: only the own one is shown to each.
+        for (registry, other) in [(&source, PASSWORD), (&destination, SOURCE)] {
+            let header = basic(other);
+            for entry in registry.requests() {
+                assert_ne!(entry.request.header("authorization"), Some(&*header));
+            }
+        }
+    }
+}
+
+/// Returns the header that shows a password with the name [`USER`].
+fn basic(password: &str) -> String {
+    match password {
+        PASSWORD => "Basic QVdTOmNhbmFyeS1wYXNzd29yZA==".to_owned(),
+        _ => "Basic QVdTOmNhbmFyeS1zb3VyY2U=".to_owned(),
+    }
+}

@@ -59,8 +59,8 @@ const NO_INPUT: &str = "no document on stdin";
 /// sent.
 const MOST_DENIED_REQUESTS: usize = 6;
 
-/// How often a push shows a wrong password at most: once to read, and twice for each of two blobs.
-const MOST_WRONG_PASSWORDS: usize = 1 + 2 * 2;
+/// How often a push shows a wrong password at most.
+const MOST_WRONG_PASSWORDS: usize = 1;
 
 /// Returns `soci-push`.
 fn soci_tool(sandbox: &Sandbox) -> Tool {

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::scope::Scope;
 use crate::credentials::Credential;
-use crate::error::{ConfigurationError, Denial, Operation, RegistryError};
+use crate::error::{ConfigurationError, Operation, RegistryError};
 use crate::http::clients::RegistryClients;
 use crate::http::egress::{display_host, is_loopback};
 use crate::http::request::Request;
@@ -34,27 +34,15 @@ impl AuthContext<'_> {
             .send_with_retries(self.clients, self.operation, request, authorization)
             .await
     }
-
-    /// Returns the error for a denial. If no credentials were found, its hint says how to log in.
-    pub(super) fn denied(&self, denial: Denial) -> RegistryError {
-        let hint = matches!(denial, Denial::NoCredentials { .. }).then(|| {
-            format!(
-                "log in to `{}` with docker login, or set SOCI_USERNAME and SOCI_PASSWORD",
-                self.operation.registry
-            )
-        });
-        self.operation.denied(denial, hint)
-    }
 }
 
-/// Returns an error if `credential` holds a secret and `url` would send it unencrypted to another
+/// Returns an error if there is a `credential` and `url` would send it unencrypted to another
 /// machine. Plain HTTP is accepted only for loopback addresses.
 pub(super) fn forbid_plain_http(
-    credential: &Credential,
+    credential: Option<&Credential>,
     url: &Url,
 ) -> Result<(), ConfigurationError> {
-    let has_secret = !matches!(credential, Credential::Anonymous { .. });
-    if has_secret && url.scheme() == "http" && !is_loopback(url) {
+    if credential.is_some() && url.scheme() == "http" && !is_loopback(url) {
         return Err(ConfigurationError::PlainHttp {
             host: display_host(url),
         });

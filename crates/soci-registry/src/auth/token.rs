@@ -48,7 +48,7 @@ struct TokenResponse {
 pub(super) async fn fetch_token(
     context: &AuthContext<'_>,
     parameters: &TokenParameters<'_>,
-    credential: &Credential,
+    credential: Option<&Credential>,
 ) -> Result<Secret, RegistryError> {
     let realm = check_realm(context, parameters.realm)?;
     forbid_plain_http(credential, &realm)?;
@@ -60,12 +60,7 @@ pub(super) async fn fetch_token(
             return Err(context.operation.protocol(Violation::Redirected));
         }
         Outcome::Rejected(rejection) => {
-            return Err(refusal_error(
-                context,
-                credential,
-                server,
-                rejection.refusal,
-            ));
+            return Err(refusal_error(context, server, rejection.refusal));
         }
     };
     read_token(context, response, server).await
@@ -90,13 +85,15 @@ fn check_realm(context: &AuthContext<'_>, text: &str) -> Result<Url, RegistryErr
 }
 
 /// Returns the request for a token. A credential travels in it, never in its URL.
-fn token_request(realm: Url, parameters: &TokenParameters<'_>, credential: &Credential) -> Request {
+fn token_request(
+    realm: Url,
+    parameters: &TokenParameters<'_>,
+    credential: Option<&Credential>,
+) -> Request {
     match credential {
-        Credential::IdentityToken { token, .. } => refresh_request(realm, parameters, token),
-        Credential::Anonymous { .. } => query_request(realm, parameters),
-        Credential::Password {
-            username, password, ..
-        } => {
+        None => query_request(realm, parameters),
+        Some(Credential::IdentityToken(token)) => refresh_request(realm, parameters, token),
+        Some(Credential::Password { username, password }) => {
             query_request(realm, parameters).header(AUTHORIZATION, basic_header(username, password))
         }
     }
@@ -133,22 +130,16 @@ fn refresh_request(realm: Url, parameters: &TokenParameters<'_>, token: &Secret)
 }
 
 /// Returns the error for a refusal by the token server.
-fn refusal_error(
-    context: &AuthContext<'_>,
-    credential: &Credential,
-    server: String,
-    refusal: Refusal,
-) -> RegistryError {
-    let is_denied = matches!(refusal.status, 400 | 401 | 403);
-    match credential {
-        _ if !is_denied => context.operation.protocol(Violation::Refused(refusal)),
-        Credential::Anonymous { tried } => context.denied(Denial::NoCredentials {
-            tried: tried.clone(),
-        }),
-        Credential::IdentityToken { .. } | Credential::Password { .. } => {
-            context.denied(Denial::Token { server, refusal })
-        }
+fn refusal_error(context: &AuthContext<'_>, server: String, refusal: Refusal) -> RegistryError {
+    if !matches!(refusal.status, 400 | 401 | 403) {
+        return context.operation.protocol(Violation::Refused(refusal));
     }
+    let denial = Denial::Token {
+        server,
+        refusal: Box::new(refusal),
+        tried: Vec::new(),
+    };
+    context.operation.denied(denial, None)
 }
 
 /// Reads the token from the response of the token server with the host name `server`.

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::{Credential, Renewal};
+use super::Credential;
 use crate::error::ConfigurationError;
 use crate::secret::Secret;
 
@@ -73,14 +73,18 @@ impl DockerConfig {
         })
     }
 
-    /// Returns the credential helper for a registry: its own one, or else the default one.
-    pub(super) fn helper_for(&self, registry: &str) -> Option<&str> {
+    /// Returns the credential helper that is named for this registry only (`credHelpers`).
+    pub(super) fn host_helper(&self, registry: &str) -> Option<&str> {
         let mut helpers = self.helpers.iter();
-        let own = helpers.find(|(key, _)| is_key_of(key, registry));
-        own.map(|(_, helper)| helper)
-            .or(self.default_helper.as_ref())
-            .map(String::as_str)
-            .filter(|helper| !helper.is_empty())
+        let (_, helper) = helpers.find(|(key, _)| is_key_of(key, registry))?;
+        Some(helper.as_str()).filter(|helper| !helper.is_empty())
+    }
+
+    /// Returns the credential helper for the registries that have no own one (`credsStore`).
+    pub(super) fn default_helper(&self, registry: &str) -> Option<&str> {
+        let has_own = self.helpers.keys().any(|key| is_key_of(key, registry));
+        let helper = self.default_helper.as_deref();
+        helper.filter(|helper| !helper.is_empty() && !has_own)
     }
 
     /// Returns the credential that the file itself holds for a registry. `path` is for messages.
@@ -119,12 +123,10 @@ impl AuthEntry {
     }
 
     fn to_credential(&self) -> Option<Credential> {
-        let renewal = Renewal::Fixed;
         if let Some(token) = &self.identitytoken
             && !token.reveal().is_empty()
         {
-            let token = token.clone();
-            return Some(Credential::IdentityToken { token, renewal });
+            return Some(Credential::IdentityToken(token.clone()));
         }
         if let Some(auth) = &self.auth
             && !auth.reveal().is_empty()
@@ -133,15 +135,11 @@ impl AuthEntry {
             let plain = String::from_utf8(plain).ok()?;
             let (username, password) = plain.split_once(':')?;
             let password = Secret::new(password.trim_end_matches('\0').to_owned());
-            return Some(Credential::from_pair(
-                username.to_owned(),
-                password,
-                renewal,
-            ));
+            return Some(Credential::from_pair(username.to_owned(), password));
         }
         let username = self.username.clone()?;
         let password = self.password.clone()?;
-        Some(Credential::from_pair(username, password, renewal))
+        Some(Credential::from_pair(username, password))
     }
 }
 
@@ -167,22 +165,23 @@ fn is_key_of(key: &str, registry: &str) -> bool {
     canonical_host(key) == canonical_host(registry)
 }
 
-/// Returns the host of a key. All names of Docker Hub become `docker.io`.
-fn canonical_host(key: &str) -> &str {
+/// Returns the host of a key, in lower case. All names of Docker Hub become `docker.io`.
+pub(super) fn canonical_host(key: &str) -> String {
     let host = key
         .strip_prefix("https://")
         .or_else(|| key.strip_prefix("http://"))
         .unwrap_or(key);
-    match host.split('/').next().unwrap_or_default() {
-        "docker.io" | "index.docker.io" | "registry-1.docker.io" => "docker.io",
-        host => host,
+    let host = host.split('/').next().unwrap_or_default();
+    match host.to_ascii_lowercase().as_str() {
+        "docker.io" | "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+        host => host.to_owned(),
     }
 }
 
 /// Returns the name that credential helpers know a registry by: for Docker Hub the URL of its first
 /// API, for others the host.
 pub(super) fn server_address(registry: &str) -> &str {
-    match canonical_host(registry) {
+    match canonical_host(registry).as_str() {
         "docker.io" => "https://index.docker.io/v1/",
         _ => registry,
     }
@@ -205,13 +204,12 @@ mod tests {
     /// Returns user name and secret. An identity token has the user name `<token>`.
     fn reveal_pair(credential: Option<Credential>) -> Option<(String, String)> {
         match credential? {
-            Credential::Password {
-                username, password, ..
-            } => Some((username, password.reveal().to_owned())),
-            Credential::IdentityToken { token, .. } => {
+            Credential::Password { username, password } => {
+                Some((username, password.reveal().to_owned()))
+            }
+            Credential::IdentityToken(token) => {
                 Some(("<token>".to_owned(), token.reveal().to_owned()))
             }
-            Credential::Anonymous { .. } => None,
         }
     }
 
@@ -240,8 +238,10 @@ mod tests {
     #[test]
     fn finds_helpers_by_host() {
         let config = parse_config(r#"{"credsStore":"all","credHelpers":{"r.example":"own"}}"#);
-        assert_eq!(config.helper_for("r.example"), Some("own"));
-        assert_eq!(config.helper_for("docker.io"), Some("all"));
+        assert_eq!(config.host_helper("R.example"), Some("own"));
+        assert_eq!(config.default_helper("r.example"), None);
+        assert_eq!(config.host_helper("docker.io"), None);
+        assert_eq!(config.default_helper("docker.io"), Some("all"));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) struct Environment {
     pub(crate) username: Option<String>,
     /// `SOCI_PASSWORD`.
     pub(crate) password: Option<Secret>,
+    /// `SOCI_REGISTRY`: the registry that gets user name and password.
+    pub(crate) registry: Option<String>,
     /// `DOCKER_CONFIG`: the directory of Docker's `config.json`.
     pub(crate) docker_config: Option<PathBuf>,
     /// `HOME`.
@@ -40,6 +42,7 @@ impl Environment {
             authfile: read_variable("REGISTRY_AUTH_FILE").map(PathBuf::from),
             username: read_variable("SOCI_USERNAME"),
             password: read_variable("SOCI_PASSWORD").map(Secret::new),
+            registry: read_variable("SOCI_REGISTRY"),
             docker_config: read_variable("DOCKER_CONFIG").map(PathBuf::from),
             home: read_variable("HOME").map(PathBuf::from),
             runtime: read_variable("XDG_RUNTIME_DIR").map(PathBuf::from),

@@ -2,8 +2,24 @@
 
 use reqwest::Method;
 
+/// Returns the IAM action that an answer of AWS names as denied, such as `ecr:PutImage` of `User:
+/// … is not authorized to perform: ecr:PutImage on resource: …`.
+pub(crate) fn denied_action(message: &str) -> Option<&str> {
+    const BEFORE: &str = "not authorized to perform";
+    let start = message.to_ascii_lowercase().find(BEFORE)? + BEFORE.len();
+    let rest = message.get(start..)?.trim_start_matches([':', ' ']);
+    let end = rest.find(|character: char| !is_action_character(character));
+    let action = rest.get(..end.unwrap_or(rest.len()))?;
+    let (service, name) = action.split_once(':')?;
+    (!service.is_empty() && !name.is_empty()).then_some(action)
+}
+
+const fn is_action_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, ':' | '-')
+}
+
 /// Returns the IAM action that a request to an ECR registry needs, if it is known.
-pub(crate) fn action(method: &Method, path: &str) -> Option<&'static str> {
+pub(crate) fn required_action(method: &Method, path: &str) -> Option<&'static str> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     if path.contains("/blobs/uploads/") {
         return match *method {
@@ -55,7 +71,32 @@ mod tests {
             ),
             (Method::GET, "/v2/", None),
         ] {
-            assert_eq!(action(&method, path), expected, "{method} {path}");
+            assert_eq!(required_action(&method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn finds_the_action_that_an_answer_names() {
+        for (message, expected) in [
+            (
+                "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:PutImage on resource: arn:aws:ecr:r:1:repository/a because no identity-based policy allows the ecr:PutImage action",
+                Some("ecr:PutImage"),
+            ),
+            (
+                "not authorized to perform: sts:GetServiceBearerToken",
+                Some("sts:GetServiceBearerToken"),
+            ),
+            (
+                "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+                Some("sts:AssumeRoleWithWebIdentity"),
+            ),
+            ("is not authorized to perform: ", None),
+            ("is not authorized to perform: this", None),
+            ("is not authorized to perform: :x", None),
+            ("Your authorization token has expired.", None),
+            ("", None),
+        ] {
+            assert_eq!(denied_action(message), expected, "{message}");
         }
     }
 }

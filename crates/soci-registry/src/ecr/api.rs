@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::host::{EcrHost, EndpointKind};
 use super::http::read_body;
+use super::refusal::parse_refusal;
 use crate::error::sanitize::sanitize;
 use crate::error::{Fault, Operation, Refusal, Tries};
 use crate::http::clients::Clients;
@@ -213,8 +214,7 @@ impl TokenCall<'_> {
         if status == 200 {
             return parse_token(&body);
         }
-        let code = headers.get("x-amzn-errortype");
-        let refusal = parse_refusal(status, code, &body);
+        let refusal = parse_refusal(status, &headers, &body);
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         let server_time = date.and_then(|date| httpdate::parse_http_date(date).ok());
         Err(classify(refusal, server_time, tries))
@@ -302,31 +302,6 @@ fn parse_token(body: &[u8]) -> Result<Secret, ApiError> {
     };
     data.and_then(|data| data.authorization_token)
         .ok_or_else(|| ApiError::Malformed("the response holds no token".to_owned()))
-}
-
-/// The body of an error of the AWS JSON protocol.
-#[derive(Default, Deserialize)]
-struct ErrorBody {
-    #[serde(default, rename = "__type")]
-    kind: String,
-    #[serde(default, alias = "Message")]
-    message: String,
-}
-
-/// Reads an error of the AWS JSON protocol: its code stands in a header or in the body, between an
-/// optional name space and an optional address.
-fn parse_refusal(status: u16, header: Option<&HeaderValue>, body: &[u8]) -> Refusal {
-    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
-    let code = header
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or(&body.kind);
-    let code = code.split(':').next().unwrap_or_default();
-    let code = code.rsplit('#').next().unwrap_or_default();
-    Refusal {
-        status,
-        code: sanitize(code),
-        message: sanitize(&body.message),
-    }
 }
 
 /// Returns whether `text` is the code or the message of a refusal because of the time for which a

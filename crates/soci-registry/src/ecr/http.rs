@@ -17,7 +17,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use reqwest::Url;
 
+use super::refusal::{LastRefusal, ServiceRefusal, parse_refusal};
 use crate::http::clients::Clients;
+use crate::http::egress::display_host;
 
 /// Sends the SDK's requests with the clients of the registry.
 #[derive(Clone, Debug)]
@@ -25,13 +27,16 @@ struct AwsClient {
     clients: Clients,
     /// How long one request may take. `None` leaves it to the SDK's retries.
     timeout: Option<Duration>,
+    refusals: LastRefusal,
 }
 
-/// Returns an HTTP client for the AWS SDK that sends its requests with `clients`.
-pub(crate) fn client(clients: &Clients) -> SharedHttpClient {
+/// Returns an HTTP client for the AWS SDK that sends its requests with `clients`, and records
+/// whether the last one was refused.
+pub(crate) fn client(clients: &Clients, refusals: &LastRefusal) -> SharedHttpClient {
     SharedHttpClient::new(AwsClient {
         clients: clients.clone(),
         timeout: None,
+        refusals: refusals.clone(),
     })
 }
 
@@ -49,6 +54,7 @@ impl HttpClient for AwsClient {
         SharedHttpConnector::new(Self {
             clients: self.clients.clone(),
             timeout,
+            refusals: self.refusals.clone(),
         })
     }
 }
@@ -56,10 +62,12 @@ impl HttpClient for AwsClient {
 impl HttpConnector for AwsClient {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (clients, timeout) = (self.clients.clone(), self.timeout);
+        let refusals = self.refusals.clone();
         HttpConnectorFuture::new(async move {
+            refusals.record(None);
             let (client, request) = to_reqwest(&clients, request, timeout)?;
             let response = client.execute(request).await.map_err(to_connector_error)?;
-            from_reqwest(response).await
+            from_reqwest(response, &refusals).await
         })
     }
 }
@@ -101,10 +109,18 @@ fn to_reqwest(
     Ok((client, request))
 }
 
-/// Reads a response and translates it.
-async fn from_reqwest(mut response: reqwest::Response) -> Result<HttpResponse, ConnectorError> {
+/// Reads a response, records whether it is a refusal, and translates it.
+async fn from_reqwest(
+    mut response: reqwest::Response,
+    refusals: &LastRefusal,
+) -> Result<HttpResponse, ConnectorError> {
     let (status, headers) = (response.status(), response.headers().clone());
+    let host = display_host(response.url());
     let body = read_body(&mut response).await.map_err(to_connector_error)?;
+    if !status.is_success() {
+        let refusal = parse_refusal(status.as_u16(), &headers, &body);
+        refusals.record(Some(ServiceRefusal { host, refusal }));
+    }
     let status = status
         .as_u16()
         .try_into()

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::describe_tried;
+
 /// What is wrong with the user's settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
@@ -26,13 +28,27 @@ pub enum ConfigurationError {
         /// What is wrong with the content.
         reason: String,
     },
-    /// A credential helper failed.
-    #[error("credential helper `{program}`: {reason}")]
-    Helper {
-        /// The program's name.
-        program: String,
-        /// How it failed.
-        reason: String,
+    /// The registry asks for credentials, a source that is set up cannot be used, and no other one
+    /// has a credential that is accepted.
+    #[error(
+        "the registry asks for credentials, and none were found{}",
+        describe_tried(tried)
+    )]
+    NoCredentials {
+        /// The sources, each with its result.
+        tried: Vec<String>,
+        /// What the user can do.
+        hint: String,
+    },
+    /// A variable does not name a registry.
+    #[error(
+        "`{variable}` is `{value}`, expected the host name of a registry with an optional port, such as registry.example:5000"
+    )]
+    RegistryName {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
     },
     /// The HTTP client cannot be set up.
     #[error("cannot set up the HTTP client: {reason}")]

@@ -137,7 +137,7 @@ fn parse_error_body(body: &[u8]) -> (String, String) {
 }
 
 /// Returns the text of the first XML element with the given name.
-fn element_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn element_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (inner, _) = rest.split_once(&format!("</{name}>"))?;
     Some(inner)

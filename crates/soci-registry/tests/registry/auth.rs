@@ -94,7 +94,7 @@ async fn renews_a_token_after_the_403_that_ecr_sends_for_an_expired_one() {
         let host = seen.header("host").expect("a host");
         match (seen.target.starts_with("/token"), seen.header("authorization")) {
             (true, _) => Reply::new(200).body(format!(r#"{{"token":"t{before}"}}"#)),
-            (_, Some("Bearer t2")) => short_manifest_reply(),
+            (_, Some("Bearer t1")) => short_manifest_reply(),
             (_, Some(_)) => Reply::new(403).body(
                 r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#,
             ),
@@ -106,21 +106,9 @@ async fn renews_a_token_after_the_403_that_ecr_sends_for_an_expired_one() {
     });
     let repository = repository(&fake);
     let name = ManifestName::Tag("v1");
-    let error = repository
-        .fetch_manifest(name)
-        .await
-        .expect_err("two rejected tokens");
-    assert_eq!(error.exit(), Exit::Denied);
-    let hint = error.hint().expect("a hint");
-    assert!(hint.contains("no credentials were found"), "{hint}");
-    assert!(
-        repository
-            .fetch_manifest(name)
-            .await
-            .expect("a third token")
-            .is_some()
-    );
-    assert_eq!(fake.seen().len(), 8);
+    let found = repository.fetch_manifest(name).await;
+    assert!(found.expect("a second token").is_some());
+    assert_eq!(fake.seen().len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,6 +213,8 @@ async fn an_error_names_the_missing_helper() {
             .expect_err("an error");
         assert_eq!(error.exit(), Exit::Configuration);
         assert!(error.to_string().contains(name), "{error}");
+        assert!(error.to_string().contains("config.json"), "{error}");
+        assert!(error.hint().expect("a hint").contains("config.json"));
     }
 }
 

@@ -1,13 +1,12 @@
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use soci_document::Classify as _;
-
 use super::*;
+use crate::ecr::profile::ProfileKind;
 use crate::fake::{Fake, Reply};
 use crate::http::clients::ClientSettings;
 use crate::http::resolver::system_lookup;
 use crate::options::{ClientOptions, RetryPolicy};
+use aws_credential_types::Credentials;
 
 const PRIVATE: &str = "123456789012.dkr.ecr.eu-west-3.amazonaws.com";
 
@@ -20,19 +19,16 @@ enum Keys {
 }
 
 /// Fetches a token for `host` from a server in the place of the API.
-async fn fetch(
-    host: &str,
-    fake: &Fake,
-    keys: Keys,
-) -> (Result<Option<Credential>, TokenError>, Vec<String>) {
+async fn fetch(host: &str, fake: &Fake, keys: Keys) -> Result<Credential, TokenError> {
     let host = EcrHost::parse(host).expect("a host of ECR");
     let settings = ClientSettings::new(&ClientOptions::default(), Vec::new(), &[], system_lookup());
     let clients = settings
         .and_then(|settings| settings.build_for_aws())
         .expect("clients without certificates and proxies");
+    let refusals = LastRefusal::default();
     let loader = host
         .loader()
-        .http_client(http::client(&clients))
+        .http_client(http::client(&clients, &refusals))
         .endpoint_url(format!("http://{}", fake.address));
     let loader = match keys {
         Keys::Good => {
@@ -40,7 +36,6 @@ async fn fetch(
         }
         Keys::None => loader.no_credentials(),
     };
-    let mut tried = Vec::new();
     let config = loader.load().await;
     let operation = operation();
     let retries = RetryPolicy::from_first_wait(Duration::from_millis(2));
@@ -49,8 +44,7 @@ async fn fetch(
         clients: &clients,
         retries: &retries,
     };
-    let token = host.fetch_token(&config, caller, &mut tried).await;
-    (token, tried)
+    host.fetch_token(&config, caller, &refusals).await
 }
 
 fn operation() -> Operation {
@@ -68,11 +62,8 @@ fn encoded_token() -> String {
 }
 
 #[track_caller]
-fn assert_token(result: &Result<Option<Credential>, TokenError>) {
-    let Ok(Some(Credential::Password {
-        username, password, ..
-    })) = result
-    else {
+fn assert_token(result: &Result<Credential, TokenError>) {
+    let Ok(Credential::Password { username, password }) = result else {
         panic!("no token: {result:?}");
     };
     assert_eq!((username.as_str(), password.reveal()), ("AWS", "p:w"));
@@ -88,7 +79,7 @@ async fn signs_the_request_for_the_region_of_the_host() {
         ))
     });
     for host in [PRIVATE, "123456789012.dkr-ecr-fips.eu-west-3.on.aws"] {
-        assert_token(&fetch(host, &fake, Keys::Good).await.0);
+        assert_token(&fetch(host, &fake, Keys::Good).await);
     }
     for seen in fake.seen() {
         let signature = &seen.headers["authorization"];
@@ -108,7 +99,7 @@ async fn reads_the_single_token_of_the_public_api() {
             encoded_token()
         ))
     });
-    assert_token(&fetch(PUBLIC, &fake, Keys::Good).await.0);
+    assert_token(&fetch(PUBLIC, &fake, Keys::Good).await);
     let seen = fake.seen();
     let signature = &seen[0].headers["authorization"];
     assert!(
@@ -121,19 +112,66 @@ async fn reads_the_single_token_of_the_public_api() {
     );
 }
 
+/// Returns the answer of the source for a failure, if nothing is configured.
+fn answer(host: &str, error: TokenError) -> Answer {
+    let profile = SelectedProfile {
+        name: "default".to_owned(),
+        is_named: false,
+        kind: ProfileKind::Undefined,
+        defined: Vec::new(),
+        files: Vec::new(),
+    };
+    let host = EcrHost::parse(host).expect("a host of ECR");
+    host.explain(&operation(), error, &profile)
+}
+
+#[track_caller]
+fn problem(answer: Answer) -> Problem {
+    let Answer::Failed(problem) = answer else {
+        panic!("no problem: {answer:?}");
+    };
+    problem
+}
+
 #[tokio::test]
 async fn names_the_action_that_aws_denies() {
+    for (message, expected) in [
+        (
+            "User: x is not authorized to perform: ecr:GetAuthorizationToken on resource: *",
+            Some("the caller needs ecr:GetAuthorizationToken"),
+        ),
+        ("not you", None),
+    ] {
+        let fake = Fake::start(move |_, _| {
+            Reply::new(400).body(format!(
+                r#"{{"__type":"com.amazon#AccessDeniedException","message":"{message}"}}"#
+            ))
+        });
+        let error = fetch(PRIVATE, &fake, Keys::Good).await;
+        let problem = problem(answer(PRIVATE, error.expect_err("a denial")));
+        assert_eq!(
+            problem.line,
+            format!("AWS: status 400 AccessDeniedException: {message}")
+        );
+        assert_eq!(problem.hint.as_deref(), expected);
+        assert_eq!(fake.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn says_that_keys_have_expired() {
     let fake = Fake::start(|_, _| {
-        Reply::new(400).body(r#"{"__type":"com.amazon#AccessDeniedException","message":"not you"}"#)
+        Reply::new(400).body(
+            r#"{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}"#,
+        )
     });
-    let (token, _) = fetch(PRIVATE, &fake, Keys::Good).await;
-    let error = token.expect_err("a denial");
-    let text = error.to_string();
-    assert_eq!(text, "status 400 AccessDeniedException: not you");
-    let host = EcrHost::parse(PRIVATE).expect("a host of ECR");
-    let error = host.registry_error(&operation(), error);
-    let hint = error.hint().expect("a hint");
-    assert!(hint.contains("ecr:GetAuthorizationToken"), "{hint}");
+    let error = fetch(PRIVATE, &fake, Keys::Good).await;
+    let problem = problem(answer(PRIVATE, error.expect_err("a denial")));
+    assert!(problem.line.contains("have expired"), "{}", problem.line);
+    let hint = problem.hint.expect("a hint");
+    assert!(hint.contains("AWS_SESSION_TOKEN"), "{hint}");
+    assert!(!hint.contains("needs"), "{hint}");
+    assert_eq!(fake.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -146,7 +184,7 @@ async fn tries_again_when_the_api_is_throttled_or_down() {
             encoded_token()
         )),
     });
-    assert_token(&fetch(PRIVATE, &fake, Keys::Good).await.0);
+    assert_token(&fetch(PRIVATE, &fake, Keys::Good).await);
     assert_eq!(fake.seen().len(), 3);
 }
 
@@ -166,7 +204,7 @@ async fn signs_again_with_the_time_of_the_server() {
                 .body(SKEWED)
         }
     });
-    assert_token(&fetch(PRIVATE, &fake, Keys::Good).await.0);
+    assert_token(&fetch(PRIVATE, &fake, Keys::Good).await);
     assert_eq!(fake.seen().len(), 2);
 }
 
@@ -177,7 +215,7 @@ async fn signs_again_only_once() {
             .header("Date", "Sun, 02 Jan 2000 03:04:05 GMT")
             .body(r#"{"__type":"RequestExpired","message":"too late"}"#)
     });
-    let (token, _) = fetch(PRIVATE, &fake, Keys::Good).await;
+    let token = fetch(PRIVATE, &fake, Keys::Good).await;
     token.expect_err("a refusal");
     assert_eq!(fake.seen().len(), 2);
 }
@@ -185,8 +223,8 @@ async fn signs_again_only_once() {
 #[tokio::test]
 async fn gives_up_after_three_tries() {
     let fake = Fake::start(|_, _| Reply::new(500));
-    let (token, _) = fetch(PRIVATE, &fake, Keys::Good).await;
-    let Err(TokenError::Api(ApiError::Unavailable(_, tries))) = token else {
+    let token = fetch(PRIVATE, &fake, Keys::Good).await;
+    let Err(TokenError::Api(ApiError::Unavailable(_, tries), _)) = token else {
         panic!("{token:?}");
     };
     assert_eq!(tries.count, 3);
@@ -203,12 +241,9 @@ async fn refuses_a_reply_without_a_token() {
         r#"{"authorizationData":[{}]}"#,
     ] {
         let fake = Fake::start(move |_, _| Reply::new(200).body(body));
-        let (token, _) = fetch(PRIVATE, &fake, Keys::Good).await;
-        assert_eq!(
-            token.expect_err(body).to_string(),
-            "the response holds no token",
-            "{body}"
-        );
+        let token = fetch(PRIVATE, &fake, Keys::Good).await;
+        let problem = problem(answer(PRIVATE, token.expect_err(body)));
+        assert_eq!(problem.line, "AWS: the response holds no token", "{body}");
     }
 }
 
@@ -216,9 +251,12 @@ async fn refuses_a_reply_without_a_token() {
 async fn needs_no_request_without_aws_credentials() {
     let fake = Fake::start(|_, _| Reply::new(500));
     for host in [PRIVATE, PUBLIC] {
-        let (token, tried) = fetch(host, &fake, Keys::None).await;
-        assert!(token.expect("no error").is_none());
-        assert_eq!(tried.len(), 1);
+        let token = fetch(host, &fake, Keys::None).await;
+        let answer = answer(host, token.expect_err("no credentials"));
+        let Answer::Nothing(Some(line)) = answer else {
+            panic!("{answer:?}");
+        };
+        assert!(line.starts_with("AWS: no credentials found"), "{line}");
     }
     assert!(fake.seen().is_empty());
 }

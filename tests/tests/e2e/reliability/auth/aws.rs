@@ -2,6 +2,7 @@
 
 mod chain;
 mod gallery;
+mod order;
 
 use soci_testkit::{
     aws,

@@ -77,8 +77,7 @@ fn gives_up_on_a_missing_metadata_service_within_seconds() {
         add_addresses(&[INSTANCE]);
         drop_packets_to(INSTANCE);
         let started = Instant::now();
-        let says =
-            ["AWS: no credentials in environment, profile, web identity, container or instance"];
+        let says = ["AWS: no credentials found in environment, profile `default`, web identity,"];
         assert_denied(&registry, &says, |tool| tool);
         let elapsed = started.elapsed();
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
@@ -117,7 +116,10 @@ fn names_a_metadata_service_that_refuses() {
         let registry = ecr(ECR);
         for status in [401, 403] {
             let instance = service(INSTANCE, move |_| Reply::new(status));
-            let says = ["no ECR token from AWS", "IMDS"];
+            let says = [
+                "AWS: the metadata service of the instance (IMDS)",
+                "answered status",
+            ];
             assert_denied(&registry, &says, |tool| tool);
             assert!(instance.requests().len() <= 4, "{}", instance.log());
         }
@@ -143,7 +145,11 @@ fn uses_the_credentials_of_a_container() {
             tokens_from(tool, &api).env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/task/1")
         };
         let broken = service(CONTAINER, |_| Reply::new(500));
-        assert_denied(&registry, &["no ECR token from AWS"], relative);
+        assert_denied(
+            &registry,
+            &["AWS: the credentials of the container", "status 500"],
+            relative,
+        );
         assert!(broken.requests().len() <= 4, "{}", broken.log());
         drop(broken);
         let container = service(CONTAINER, |_| aws::temporary_credentials());
@@ -175,14 +181,18 @@ fn requests_no_credentials_from_public_hosts_over_plain_http() {
         add_host("credentials.example", &[public]);
         let world = service(public, |_| aws::temporary_credentials());
         for host in [public, "credentials.example"] {
-            assert_denied(&registry, &["no ECR token from AWS"], |tool| {
-                tokens_from(tool, &api)
-                    .env(
-                        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                        format!("http://{host}/"),
-                    )
-                    .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-pod-token")
-            });
+            assert_denied(
+                &registry,
+                &["AWS: the credentials of the container"],
+                |tool| {
+                    tokens_from(tool, &api)
+                        .env(
+                            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                            format!("http://{host}/"),
+                        )
+                        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-pod-token")
+                },
+            );
         }
         assert!(world.requests().is_empty(), "{}", world.log());
         assert_eq!(api.requests().len(), requests);
@@ -206,7 +216,7 @@ fn uses_a_web_identity() {
                 .env("AWS_WEB_IDENTITY_TOKEN_FILE", file)
         };
         let sts = aws::start_with_handler(Faulty::setup(), |_| aws::assumed_role());
-        let says = ["no ECR token from AWS", "No such file"];
+        let says = ["AWS: web identity", "No such file"];
         assert_denied(&registry, &says, |tool| identity(tool, &missing, &sts));
         assert!(sts.requests().is_empty(), "{}", sts.log());
         let expired = aws::start_with_handler(Faulty::setup(), |_| {
@@ -215,7 +225,11 @@ fn uses_a_web_identity() {
                 "Token expired: current date/time 1 must be before 0",
             )
         });
-        let says = ["no ECR token from AWS", "Token expired"];
+        let says = [
+            "identity token has expired",
+            "Token expired",
+            "in the same job",
+        ];
         assert_denied(&registry, &says, |tool| identity(tool, &file, &expired));
         assert!(expired.requests().len() <= 3, "{}", expired.log());
         assert_pulls(&registry, |tool| identity(tool, &file, &sts));
@@ -260,7 +274,7 @@ fn names_the_missing_iam_action() {
         let denial = "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:GetAuthorizationToken";
         let api = refusing(usize::MAX, 400, "AccessDeniedException", denial);
         let says = [
-            "no ECR token from AWS",
+            "AWS: status 400 AccessDeniedException",
             denial,
             "the caller needs ecr:GetAuthorizationToken",
         ];

@@ -83,8 +83,15 @@ fn reads_ecr_public_without_credentials() {
         let tool = with_ca_file(pull(&sandbox, &reference), &registry);
         let ended = aws::use_endpoint(tool, &api).run().succeeds();
         let ended = ended
-            .says("without AWS credentials")
+            .says("accessed without credentials")
             .says("sts:GetServiceBearerToken");
+        assert_no_secret(&sandbox, &[&ended]);
+        // The `config.json` of a workstation is mounted, where another helper is installed.
+        let config = r#"{"credsStore": "desktop", "auths": {"public.ecr.aws": {}}}"#;
+        sandbox.write("home/.docker/config.json", config);
+        let tool = with_ca_file(pull(&sandbox, &reference), &registry);
+        let ended = tool.run().succeeds();
+        let ended = ended.says("warning: credential helper `docker-credential-desktop` of");
         assert_no_secret(&sandbox, &[&ended]);
         for asked in registry.requests_to("GET", "/token/") {
             assert_eq!(asked.request.header("authorization"), None);
