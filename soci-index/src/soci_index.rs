@@ -1,7 +1,7 @@
 //! Writes the SOCI indexes of an image manifest.
 
 use soci_cli::Failure;
-use soci_document::{Exit, Indexes, Indexing, ManifestEntry, Optimization, Plan};
+use soci_document::{Exit, Indexes, Indexing, LayerEntry, ManifestEntry, Optimization, Plan};
 use soci_oci::convert::Indexed;
 use soci_oci::media_type::OCI_MANIFEST;
 use soci_oci::soci::{
@@ -33,7 +33,12 @@ impl IndexWriter<'_> {
         let mut blobs = self.enter_ztocs(entry)?;
         if blobs.is_empty() {
             let manifest = entry.descriptor.digest;
-            tracing::warn!(%manifest, "no layer has a ztoc, so there is no SOCI index");
+            // If the plan skips all layers, soci-plan has warned of it.
+            if entry.layers.iter().any(LayerEntry::is_planned) {
+                tracing::warn!(%manifest, "no layer has a ztoc, so there is no SOCI index");
+            } else {
+                tracing::debug!(%manifest, "the plan skips all layers, so there is no SOCI index");
+            }
             entry.index = Indexing::Empty;
             return Ok(None);
         }

@@ -7,7 +7,7 @@ use soci_testkit::{
     store::{assert_sound, cached_ztocs},
 };
 
-use crate::{app, every_tool::Prepared, input, registry_with_layers, soci_tool};
+use crate::{app, every_tool::Prepared, input, only_document, registry_with_layers, soci_tool};
 
 #[test]
 fn asks_for_a_plan() {
@@ -118,4 +118,18 @@ fn rejects_bad_values_of_options() {
     let finished = soci_tool(&sandbox).args(["--jobs", "0"]).run();
     finished.ends_with(2).says("--jobs");
     assert!(!sandbox.store().exists(), "a usage error makes no store");
+}
+
+/// What the plan skips was told by `soci-plan`, and is not told again.
+#[test]
+fn does_not_repeat_what_the_plan_skips() {
+    let prepared = Prepared::new();
+    let mut document = prepared.document();
+    let layers = document["manifests"][0]["layers"].as_array_mut();
+    for layer in layers.expect("layers") {
+        layer["plan"] = json!({"action": "skip", "reason": "below-min-layer-size"});
+    }
+    let finished = prepared.tool().stdin(document.to_string()).run();
+    assert!(!finished.stderr.contains("warning"), "{}", finished.stderr);
+    assert_eq!(only_document(&finished)["converted"], Value::Null);
 }

@@ -7,11 +7,19 @@ use soci_testkit::{document::tag_names, golden, process::Sandbox, workspace};
 
 use crate::stages::stage;
 
-/// Returns the documents that a stage wrote for the images of the goldens.
-fn lines_of_goldens(stage: &str) -> String {
+/// The file of the documents of each stage.
+const STAGES: [&str; 4] = ["pulled", "planned", "indexed", "pushed"];
+
+/// Returns the documents that a stage wrote.
+fn lines(stage: &str) -> String {
     let path = workspace::root().join("tests/documents/baaa73f");
     let text = fs::read_to_string(path.join(stage).with_extension("jsonl"));
-    let text = text.expect("the documents of a stage");
+    text.expect("the documents of a stage")
+}
+
+/// Returns the documents that a stage wrote for the images of the goldens.
+fn lines_of_goldens(stage: &str) -> String {
+    let text = lines(stage);
     let is_golden = |line: &&str| {
         // The nested image was made for these documents.
         line.contains(r#""image":"oci:images/"#) && !line.contains(r#""image":"oci:images/nested/"#)
@@ -33,8 +41,7 @@ fn run(sandbox: &Sandbox, tool: &str, lines: &str) -> Vec<Value> {
 fn every_tool_reads_the_documents_of_earlier_builds() {
     let sandbox = Sandbox::new();
     golden::unpack_images(sandbox.path());
-    let [pulled, planned, indexed, pushed] =
-        ["pulled", "planned", "indexed", "pushed"].map(lines_of_goldens);
+    let [pulled, planned, indexed, pushed] = STAGES.map(lines_of_goldens);
     // The first of the stages puts the manifests into the store, and the third the ztocs.
     run(&sandbox, "soci-pull", &pulled);
     run(&sandbox, "soci-plan", &pulled);
@@ -56,6 +63,21 @@ fn every_tool_reads_the_documents_of_earlier_builds() {
                 let listed = &manifest["descriptor"]["platform"];
                 assert!(listed.is_null() || *listed == manifest["platform"]);
             }
+        }
+    }
+}
+
+/// The tools that need nothing but the documents also read those of images in a registry.
+#[test]
+fn documents_of_earlier_builds_are_planned_and_reported() {
+    let sandbox = Sandbox::new();
+    for stage in STAGES {
+        let lines = lines(stage);
+        run(&sandbox, "soci-plan", &lines);
+        for format in ["text", "markdown", "html"] {
+            let report = sandbox.tool("soci-report").args(["--format", format]);
+            let report = report.stdin(lines.clone()).run().succeeds();
+            assert!(report.text().contains("registry.example"), "{stage}");
         }
     }
 }
