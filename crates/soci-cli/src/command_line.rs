@@ -1,8 +1,7 @@
 //! The command line of a tool, and the environment variables that stand for its options.
 //!
-//! Each option has a variable, which clap only declares here: the variables are read by
-//! [`parse`], so that the same rules hold for every option of every tool. An empty variable counts
-//! as not set. An option on the command line wins over its own variable, and over the variables of
+//! The options declare their variables with clap, and [`parse`] reads them, so that the same rules
+//! hold for every option of every tool. An empty variable counts as not set. An option on the command line wins over its own variable, and over the variables of
 //! options that cannot be used with it.
 
 mod setting;
@@ -11,13 +10,11 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
-use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Id, Parser};
 
-use self::setting::Setting;
+use self::setting::{Setting, is_set};
 use crate::args::parse_flag;
 use crate::usage::UsageError;
-use crate::{help, run::Tool};
 
 /// Why a tool does not start.
 #[derive(Debug)]
@@ -28,13 +25,12 @@ pub(crate) enum Stopped {
     Usage(UsageError),
 }
 
-/// Parses `arguments` and the variables of this process.
+/// Parses `arguments` and the variables of this process for `command`, which is that of the tool `T`.
 ///
 /// # Errors
 ///
 /// Returns an error if they are malformed, or ask for the help text.
-pub(crate) fn parse<T: Tool>(arguments: &[OsString]) -> Result<T, Stopped> {
-    let command = help::add_help(T::command(), T::variables());
+pub(crate) fn parse<T: Parser>(command: Command, arguments: &[OsString]) -> Result<T, Stopped> {
     parse_from(command, arguments, |name| env::var_os(name))
 }
 
@@ -136,12 +132,6 @@ fn refuse_conflicts(
         }
     }
     Ok(())
-}
-
-/// Returns whether an option was given, other than as a flag that is false.
-fn is_set(matches: &ArgMatches, id: &Id) -> bool {
-    matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
-        && !matches!(matches.try_get_one::<bool>(id.as_str()), Ok(Some(false)))
 }
 
 /// Returns whether a value is empty or white space.

@@ -12,70 +12,76 @@ const LONG_WIDTH: usize = 100;
 /// The widest option that has its text on the same line, in columns.
 const WIDEST_NAME: usize = 34;
 
+/// What holds for all variables.
+const NOTES: &str = "An option on the command line wins over its variable. An empty variable counts as not \
+    set. A boolean is true or false; yes or no, on or off, 1 or 0 are understood as well.";
+
 /// Makes the command print the help texts of this module. `variables` are those that no option
 /// sets.
 pub(crate) fn add_help(command: Command, variables: &[Variable]) -> Command {
-    let name = command.get_name().to_owned();
-    let usage = command.clone().render_usage().to_string();
     let options = describe_options(&command);
-    let text = |text: Option<&StyledStr>| text.map(ToString::to_string).unwrap_or_default();
-    let about = text(command.get_about());
-    let long_about = text(command.get_long_about().or_else(|| command.get_about()));
-    let examples = text(command.get_after_help());
-    let long_examples = text(
-        command
-            .get_after_long_help()
-            .or_else(|| command.get_after_help()),
-    );
-
-    let mut short = Page::new(SHORT_WIDTH);
-    short.paragraph(&about);
-    short.paragraph(&usage);
-    let main: Vec<_> = options.iter().filter(|option| option.is_main).collect();
-    short.options(&main, OptionDescription::short_text);
-    short.verbatim(&examples);
-    short.paragraph(&format!(
-        "`{name} --help` describes all options and variables."
-    ));
-
-    let mut long = Page::new(LONG_WIDTH);
-    for paragraph in long_about.split("\n\n") {
-        long.paragraph(paragraph);
-    }
-    long.paragraph(&usage);
-    for heading in headings(&options) {
-        let group = options.iter().filter(|option| option.heading == heading);
-        long.heading(heading);
-        long.options(&group.collect::<Vec<_>>(), OptionDescription::long_text);
-    }
-    long.heading("Help");
-    for (name, text) in [
-        ("-h", "Print the main options and examples"),
-        ("    --help", "Print this text"),
-        ("-V, --version", "Print the version"),
-    ] {
-        long.entry(name, text, "-V, --version".len());
-    }
-    long.end_paragraph();
-    if !variables.is_empty() {
-        long.heading("Variables that no option sets");
-        for variable in variables {
-            long.entry(variable.name, variable.help, WIDEST_NAME);
-        }
-        long.end_paragraph();
-    }
-    long.paragraph(
-        "An option on the command line wins over its variable. An empty variable counts as not \
-         set. A boolean is true or false; yes or no, on or off, 1 or 0 are understood as well.",
-    );
-    long.verbatim(&long_examples);
-
+    let short = short_help(&command, &options);
+    let long = long_help(&command, &options, variables);
     // clap decides which of the two to print. The texts are wrapped already.
     command
         .help_template("{before-help}")
         .term_width(0)
-        .before_help(short.text)
-        .before_long_help(long.text)
+        .before_help(short)
+        .before_long_help(long)
+}
+
+fn short_help(command: &Command, options: &[OptionDescription]) -> String {
+    let mut page = Page::new(SHORT_WIDTH);
+    page.paragraph(&text(command.get_about()));
+    page.paragraph(&command.clone().render_usage().to_string());
+    let main: Vec<_> = options.iter().filter(|option| option.is_main).collect();
+    page.options(&main, OptionDescription::short_text);
+    page.verbatim(&text(command.get_after_help()));
+    page.paragraph(&format!(
+        "`{} --help` describes all options and variables.",
+        command.get_name()
+    ));
+    page.text
+}
+
+fn long_help(command: &Command, options: &[OptionDescription], variables: &[Variable]) -> String {
+    let mut page = Page::new(LONG_WIDTH);
+    let about = command.get_long_about().or_else(|| command.get_about());
+    for paragraph in text(about).split("\n\n") {
+        page.paragraph(paragraph);
+    }
+    page.paragraph(&command.clone().render_usage().to_string());
+    for heading in headings(options) {
+        let group = options.iter().filter(|option| option.heading == heading);
+        page.heading(heading);
+        page.options(&group.collect::<Vec<_>>(), OptionDescription::long_text);
+    }
+    page.heading("Help");
+    for (name, help) in [
+        ("-h", "Print the main options and examples"),
+        ("    --help", "Print this text"),
+        ("-V, --version", "Print the version"),
+    ] {
+        page.entry(name, help, "-V, --version".len());
+    }
+    page.end_paragraph();
+    if !variables.is_empty() {
+        page.heading("Variables that no option sets");
+        for variable in variables {
+            page.entry(variable.name, variable.help, WIDEST_NAME);
+        }
+        page.end_paragraph();
+    }
+    page.paragraph(NOTES);
+    let examples = command
+        .get_after_long_help()
+        .or_else(|| command.get_after_help());
+    page.verbatim(&text(examples));
+    page.text
+}
+
+fn text(text: Option<&StyledStr>) -> String {
+    text.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Returns the headings of the options in the order of their first option.

@@ -15,7 +15,9 @@ use crate::log::{Fields, LineFormat};
 use crate::output::OutputFormat;
 use crate::progress::Progress;
 use crate::usage;
-use crate::{CommonArgs, Failure, Variable, empty_variables, log, signals, unknown_variables};
+use crate::{
+    CommonArgs, Failure, Variable, empty_variables, help, log, signals, unknown_variables,
+};
 
 /// The arguments of a tool, and what the tool does with them.
 pub trait Tool: Parser {
@@ -50,7 +52,8 @@ pub trait Tool: Parser {
 pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
     empty_variables::restart_without_empty_variables(name);
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let tool = match command_line::parse::<T>(&arguments) {
+    let command = help::add_help(T::command(), T::variables());
+    let tool: T = match command_line::parse(command, &arguments) {
         Ok(tool) => tool,
         Err(stopped) => return end_before_run(name, &arguments, stopped),
     };

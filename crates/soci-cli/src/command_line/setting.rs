@@ -3,9 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Id};
 
-use super::is_set;
 use crate::args::{parse_flag, parse_verbosity};
 use crate::usage::UsageError;
 
@@ -52,7 +52,7 @@ impl Setting {
 
     /// Returns whether the command line sets this option, or one that cannot be used with it.
     pub(super) fn is_overridden(&self, given: &ArgMatches) -> bool {
-        given.value_source(self.id.as_str()) == Some(clap::parser::ValueSource::CommandLine)
+        given.value_source(self.id.as_str()) == Some(ValueSource::CommandLine)
             || self.conflicts.iter().any(|other| is_set(given, other))
     }
 
@@ -111,6 +111,12 @@ impl Kind {
             _ => Self::Value,
         }
     }
+}
+
+/// Returns whether an option was given, other than as a flag that is false.
+pub(super) fn is_set(matches: &ArgMatches, id: &Id) -> bool {
+    matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+        && !matches!(matches.try_get_one::<bool>(id.as_str()), Ok(Some(false)))
 }
 
 /// Returns the arguments that cannot be used with `argument`, whichever of the two says so.
