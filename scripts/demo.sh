@@ -51,37 +51,6 @@ make_image() {
     "${root%\}}" '{"org.opencontainers.image.ref.name":"latest"}' >"$demo/image/index.json"
 }
 
-# Prints the outcome of each layer, and the indexes, of the documents in file $1. Uses awk, since jq
-# may be missing.
-table() {
-  sed -E 's/\{"descriptor":|,"index":\{|,"converted":\{|,"push":\{/\n&/g' "$1" | awk '
-    function value(text, name) {
-      if (!match(text, "\"" name "\":\"?[^\",}]*")) return ""
-      text = substr(text, RSTART, RLENGTH)
-      sub(/^[^:]*:"?/, "", text)
-      return text
-    }
-    function after(text, name) { return match(text, "\"" name "\":[{]") ? substr(text, RSTART) : "" }
-    function short(digest) { return substr(digest, 1, 19) }
-    /^[{]"version":/ { printf "\n%s\n", value($0, "image") }
-    /^[{]"descriptor":[{]"mediaType":"[^"]*(manifest|index)/ {
-      platform = after($0, "platform")
-      printf "\n  %s/%s  %s  %s\n", value(platform, "os"), value(platform, "architecture"), short(value($0, "digest")),
-        value($0, "reason")
-    }
-    /^[{]"descriptor":[{]"mediaType":"[^"]*(layer|rootfs)/ {
-      ztoc = after($0, "ztoc")
-      printf "    layer %s %12d bytes  ", short(value($0, "digest")), value($0, "size")
-      if (ztoc) printf "ztoc %s %9d bytes\n", short(value(ztoc, "digest")), value(ztoc, "size")
-      else print "skipped: " value($0, "reason") value($0, "skipped")
-    }
-    /^,"index":[{]/ {
-      if (after($0, "v1")) printf "    index v1  %s\n", value(after($0, "v1"), "digest")
-      if (after($0, "v2")) printf "    index v2  %s\n", value(after($0, "v2"), "digest")
-    }
-    /^,"converted":[{]/ { printf "\n  image with its index (v2)  %s\n", value($0, "digest") }'
-}
-
 rm -rf "$demo"
 mkdir "$demo"
 if ((!$#)); then
@@ -92,7 +61,9 @@ fi
 printf '\n$ soci-pull %s | soci-plan | soci-index | soci-push >%s\n' "$image" "$demo/pushed.json" >&2
 soci-pull "$image" | soci-plan | soci-index | soci-push >"$demo/pushed.json"
 
-table "$demo/pushed.json"
+printf '\n$ soci-report <%s\n\n' "$demo/pushed.json" >&2
+soci-report <"$demo/pushed.json"
+soci-report --format html <"$demo/pushed.json" >"$demo/report.html"
 if (($#)); then
   cat <<END
 
@@ -102,6 +73,7 @@ The index was pushed beside the image, and the converted image under the tag tha
 To look at it, with jq and skopeo:
   jq .push $demo/pushed.json                 what was pushed, and where
   skopeo inspect --raw docker://\$(jq -r '.push.tags[0].tag // empty' $demo/pushed.json) | jq .
+  $demo/report.html                          the report above as a page, for a browser
   ls -l $demo/store/blobs/sha256             the store: ztocs and indexes, but no layers
 END
 else
@@ -113,6 +85,7 @@ To look at it, with skopeo and jq:
   jq . $demo/pushed.json                     the document that left the pipe
   jq . $demo/image/index.json                the image, its index (v1), and the image with its index (v2)
   skopeo inspect --raw oci:$demo/image:latest-soci | jq .
+  $demo/report.html                          the report above as a page, for a browser
   ls -l $demo/store/blobs/sha256             the store: ztocs and indexes, but no layers
 END
 fi

@@ -147,7 +147,7 @@ fn write_reasons(out: &mut String, reasons: &[SkippedLayers]) -> fmt::Result {
         return Ok(());
     }
     out.write_str(
-        "\n| without a ztoc | layers | size | cause | to do |\n|---|---:|---:|---|---|\n",
+        "\n| without a ztoc | layers | size | cause | cure |\n|---|---:|---:|---|---|\n",
     )?;
     for group in reasons {
         let explanation = group.reason.explain();

@@ -67,7 +67,8 @@ fn write_image(out: &mut String, image: &ImageReport) -> fmt::Result {
         let size = HumanSize(group.layers.bytes);
         let layers = wording::layers(group.layers.count);
         write_field(out, kind, &format!("{layers}, {size}: {group}"))?;
-        write_explanation(out, group.reason.explain())?;
+        let label = wording::cure_label(group.reason);
+        write_explanation(out, label, group.reason.explain())?;
     }
     for manifest in &image.skipped_manifests {
         let platform = &manifest.name();
@@ -76,7 +77,7 @@ fn write_image(out: &mut String, image: &ImageReport) -> fmt::Result {
             continue;
         };
         write_field(out, "no index", &format!("{platform}: {reason}"))?;
-        write_explanation(out, reason.explain())?;
+        write_explanation(out, "To index it", reason.explain())?;
     }
     for manifest in &image.manifests {
         writeln!(out)?;
@@ -86,11 +87,11 @@ fn write_image(out: &mut String, image: &ImageReport) -> fmt::Result {
 }
 
 /// Writes a cause, and its cure if there is anything to do.
-fn write_explanation(out: &mut String, explanation: Explanation) -> fmt::Result {
+fn write_explanation(out: &mut String, label: &str, explanation: Explanation) -> fmt::Result {
     let Explanation { cause, cure } = explanation;
     write_field(out, "", cause)?;
     if explanation.is_curable() {
-        write_field(out, "", &format!("to do: {cure}"))?;
+        write_field(out, "", &format!("{label}: {cure}"))?;
     }
     Ok(())
 }

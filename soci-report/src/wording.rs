@@ -1,8 +1,8 @@
 //! Phrases that all formats share.
 
-use soci_document::{HumanSize, HumanSizes, LayerTotal};
+use soci_document::{HumanSize, HumanSizes, LayerTotal, SkipReason};
 
-use crate::report::{ImageReport, LayerReport, PushReport, StageTime, Totals};
+use crate::report::{ImageReport, Kind, LayerReport, PushReport, StageTime, Totals};
 use crate::units::{Seconds, Share};
 
 /// What stands for a number that does not exist.
@@ -41,6 +41,15 @@ pub(crate) fn coverage(part: LayerTotal, whole: LayerTotal) -> String {
 /// Returns a number of layers, such as `2 layers`.
 pub(crate) fn layers(count: u64) -> String {
     format!("{count} layer{}", if count == 1 { "" } else { "s" })
+}
+
+/// Returns what stands before the cure of layers that are skipped for a reason. Those that are left
+/// out on purpose need none.
+pub(crate) fn cure_label(reason: SkipReason) -> &'static str {
+    match Kind::of_skipped(reason) {
+        Kind::LeftOut => "To index them",
+        _ => "To do",
+    }
 }
 
 /// Returns the size of a ztoc.

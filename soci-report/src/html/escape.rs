@@ -63,7 +63,7 @@ pub(super) struct Name<'a>(pub(super) &'a str);
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.split_once('/') {
-            Some((registry, rest)) if registry.contains('.') && !registry.starts_with("oci") => {
+            Some((registry, rest)) if is_registry(registry) => {
                 let registry = Escaped(registry);
                 write!(
                     f,
@@ -74,6 +74,16 @@ impl fmt::Display for Name<'_> {
             _ => Reference(self.0).fmt(f),
         }
     }
+}
+
+/// Returns whether the first part of a reference is the host of a registry, and not a part of a
+/// repository in Docker Hub or of a path.
+fn is_registry(part: &str) -> bool {
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
+    let is_layout = ["oci:", "oci-archive:", "docker-archive:"]
+        .iter()
+        .any(|prefix| part.starts_with(prefix));
+    part.contains(['.', ':']) && part.bytes().all(is_host) && !is_layout
 }
 
 /// A length in hundredths of a percent: 1234 is `12.34%`.
@@ -117,6 +127,21 @@ mod tests {
     fn breaks_references_after_punctuation() {
         let reference = Reference("r.example/a:v1@sha256:0").to_string();
         assert_eq!(reference, "r.example/<wbr>a:<wbr>v1@<wbr>sha256:<wbr>0");
+    }
+
+    #[test]
+    fn tells_the_registry_from_the_repository() {
+        for (name, expected) in [
+            (
+                "localhost:5000/a",
+                "<span class=\"registry\">localhost:5000/</span><wbr>a",
+            ),
+            ("library/a", "library/<wbr>a"),
+            ("oci:a.b/c", "oci:<wbr>a.b/<wbr>c"),
+            ("a b.c/d", "a b.c/<wbr>d"),
+        ] {
+            assert_eq!(Name(name).to_string(), expected);
+        }
     }
 
     #[test]

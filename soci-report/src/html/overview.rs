@@ -210,7 +210,8 @@ pub(super) fn write_reasons(out: &mut String, reasons: &[SkippedLayers]) -> fmt:
         if explanation.is_curable() {
             write!(
                 out,
-                "<p class=\"cure\"><b>To do:</b> {}</p>",
+                "<p class=\"cure\"><b>{}:</b> {}</p>",
+                wording::cure_label(group.reason),
                 Message(explanation.cure)
             )?;
         }

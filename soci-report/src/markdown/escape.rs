@@ -4,23 +4,44 @@ use std::fmt::{self, Write as _};
 
 use crate::clean::{Part, split_code};
 
-/// A text without markup: no link, mention, mathematics or HTML.
+/// A text without markup: no link, mention, mathematics or HTML. Words with `@`, such as references
+/// with a digest, are code, in which GitHub finds no mentions.
 pub(super) struct Plain<'a>(pub(super) &'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for word in self.0.split_inclusive(' ') {
+            let (text, space) = word
+                .strip_suffix(' ')
+                .map_or((word, ""), |text| (text, " "));
+            if text.contains('@') {
+                write!(f, "<code>{}</code>{space}", Escaped(text))?;
+            } else {
+                write!(f, "{}{space}", Escaped(text))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text whose characters are not markup.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before = ' ';
-        let mut characters = self.0.chars().peekable();
-        while let Some(character) = characters.next() {
+        let mut rest = self.0.chars();
+        while let Some(character) = rest.next() {
             match character {
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '&' => f.write_str("&amp;")?,
-                // A mention, and the address of an email.
+                // The comment keeps the address of an email from being a link (section 6.9).
+                '@' if rest.as_str().contains('.') => f.write_str("&#64;<!-- -->")?,
                 '@' => f.write_str("&#64;")?,
-                // A link (section 6.9), as `https://` or `www.`, is none without its punctuation, nor
-                // is the name of an emoji.
-                ':' if characters.peek().is_some_and(|next| *next != ' ') => {
+                // A link, as `https://` or `www.`, is none without its punctuation, nor is the name
+                // of an emoji.
+                ':' if !rest.as_str().is_empty() && !rest.as_str().starts_with(' ') => {
                     f.write_str("&#58;")?;
                 }
                 '.' if before == 'w' || before == 'W' => f.write_str("&#46;")?,
@@ -50,7 +71,7 @@ impl fmt::Display for Code<'_> {
         if is_simple(self.0) {
             write!(f, "`{}`", self.0)
         } else {
-            write!(f, "<code>{}</code>", Plain(self.0))
+            write!(f, "<code>{}</code>", Escaped(self.0))
         }
     }
 }
@@ -82,7 +103,9 @@ mod tests {
             ("<img src=x>", "&lt;img src=x&gt;"),
             ("`x` *y* _z_", r"\`x\` \*y\* \_z\_"),
             ("[a](b)", r"\[a\](b)"),
-            ("@user", "&#64;user"),
+            ("by @user", "by <code>&#64;user</code>"),
+            ("a@b.c", "<code>a&#64;<!-- -->b.c</code>"),
+            ("r/a@sha256:0 is", "<code>r/a&#64;sha256&#58;0</code> is"),
             ("https://x.example", "https&#58;//x.example"),
             ("www.x.example", "www&#46;x.example"),
             ("state: :smile: a:b", "state: &#58;smile: a&#58;b"),

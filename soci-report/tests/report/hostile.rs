@@ -15,7 +15,7 @@ const HOSTILE: [&str; 9] = [
     "```\n# heading\n| a |",
     "\u{1b}[2J\u{1b}]0;title\u{7}\r",
     "\u{202e}gnp.exe\u{200b}",
-    "@user #1 $x$ https://evil.example www.evil.example",
+    "@user a@b.example #1 $x$ https://evil.example www.evil.example",
 ];
 
 /// Returns the lines of a pushed image, and of one that failed, with a text wherever a document may
@@ -80,7 +80,7 @@ fn html_has_the_same_tags_with_and_without_hostile_text() {
     };
     let harmless = names("harmless");
     for text in HOSTILE {
-        assert_eq!(names(text), harmless, "{text:?}");
+        assert!(names(text) == harmless, "{text:?}");
     }
 }
 
@@ -92,7 +92,10 @@ fn markdown_has_the_same_structure_with_and_without_hostile_text() {
         let report = finished.text();
         let rows = report.lines().filter(|line| line.starts_with('|'));
         let cells = rows.map(|row| row.replace("\\|", "").matches('|').count());
-        let page = report.replace("<code>", "").replace("</code>", "");
+        let page = report
+            .replace("<code>", "")
+            .replace("</code>", "")
+            .replace("<!-- -->", "");
         let tags = tags(&page).map(str::to_owned);
         (cells.collect(), tags.collect())
     }
@@ -106,7 +109,7 @@ fn markdown_has_the_same_structure_with_and_without_hostile_text() {
 fn markdown_makes_no_links_mentions_or_formulas_of_text() {
     let finished = run("markdown", &lines(HOSTILE[8])).ends_with(76);
     let outside: String = finished.text().split('`').step_by(2).collect();
-    for forbidden in ["@user", "https://", " www.evil", " $x$"] {
+    for forbidden in ["@", "https://", " www.evil", " $x$"] {
         assert!(!outside.contains(forbidden), "{forbidden}");
     }
 }

@@ -9,6 +9,7 @@ mod hostile;
 mod input;
 mod limits;
 mod markup;
+mod output;
 
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
