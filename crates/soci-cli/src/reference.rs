@@ -53,6 +53,8 @@ fn refuse_path(text: &str, image: Option<&ImageReference>) -> Option<Failure> {
         .find(|path| !path.is_empty() && Path::new(path).exists());
     let is_directory = path.is_some_and(|path| Path::new(path).is_dir());
     let message = match path {
+        Some(path) if path == text && is_directory => "this is a folder here".to_owned(),
+        Some(path) if path == text => "this is a file here".to_owned(),
         Some(path) if is_directory => format!("`{path}` is a folder here"),
         Some(path) => format!("`{path}` is a file here"),
         None if text.starts_with(['/', '~'])

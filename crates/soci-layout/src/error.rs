@@ -117,7 +117,7 @@ pub enum LayoutError {
         path: PathBuf,
     },
     /// A blob's size or digest differs from its descriptor.
-    #[error("blob `{expected}` in `{}`: expected {size} bytes, found {found}", path.display())]
+    #[error("{}: expected {size} bytes, found {found}", name_blob(expected, path))]
     Corrupt {
         /// The blob.
         expected: Box<Digest>,
@@ -151,6 +151,19 @@ pub enum LayoutError {
         /// The limit in bytes.
         limit: u64,
     },
+}
+
+/// Names a blob and the layout or archive that holds it. The path of the blob's own file holds the
+/// digest already.
+fn name_blob(digest: &Digest, path: &Path) -> String {
+    let is_own_file = path
+        .file_name()
+        .is_some_and(|name| name == digest.hex().as_str());
+    if is_own_file {
+        format!("blob `{}`", path.display())
+    } else {
+        format!("blob `{digest}` in `{}`", path.display())
+    }
 }
 
 impl LayoutError {

@@ -33,6 +33,7 @@ use soci_testkit::{
     document::DocumentBuilder,
     faulty::{Faulty, app, registry_with_layers},
     image::{self, Image, random_layer},
+    message::assert_clear_errors,
     process::{Finished, Sandbox, Tool},
     store::assert_sound,
 };
@@ -94,6 +95,7 @@ fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str])
         .iter()
         .fold(finished, |finished, text| finished.says(text));
     finished.writes_only_its_failure();
+    assert_clear_errors(&finished);
     assert_sound(&sandbox.store());
     finished
 }

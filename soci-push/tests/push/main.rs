@@ -37,6 +37,7 @@ use soci_testkit::{
     document::DocumentBuilder,
     faulty::{Contents, Faulty, app, registry_with_layers},
     image::{self, Image, random_layer},
+    message::assert_clear_errors,
     process::{Finished, Sandbox, Tool},
     store::assert_sound,
 };
@@ -209,6 +210,7 @@ fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str])
         .iter()
         .fold(finished, |finished, text| finished.says(text));
     finished.writes_only_its_failure();
+    assert_clear_errors(&finished);
     assert_sound(&sandbox.store());
     finished
 }
@@ -217,6 +219,7 @@ fn assert_fails(sandbox: &Sandbox, finished: Finished, code: i32, says: &[&str])
 #[track_caller]
 fn assert_push_fails(finished: Finished, code: i32) -> Finished {
     let finished = finished.ends_with(code);
+    assert_clear_errors(&finished);
     finished.writes_only_its_failure();
     assert_eq!(count_errors(&finished), 1, "{}", finished.stderr);
     finished

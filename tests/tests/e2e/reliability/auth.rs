@@ -4,7 +4,10 @@ pub(crate) mod aws;
 mod servers;
 
 pub(crate) use soci_testkit::faulty::{app, registry_with_layers};
-use soci_testkit::process::{Finished, Sandbox, Tool};
+use soci_testkit::{
+    message::assert_clear_errors,
+    process::{Finished, Sandbox, Tool},
+};
 
 use crate::{
     reliability::secrets::assert_no_secret,
@@ -41,6 +44,7 @@ pub(crate) fn assert_fails(sandbox: &Sandbox, ended: Finished, code: i32, says: 
         ended = ended.says(text);
     }
     ended.writes_only_its_failure();
+    assert_clear_errors(&ended);
     assert_sound(&sandbox.store());
     assert_no_secret(sandbox, &[&ended]);
 }
