@@ -11,7 +11,11 @@ use soci_testkit::{
     proxy::Proxy,
 };
 
-use crate::{app, registry_with_layers, soci_tool};
+use crate::{
+    app,
+    registry_access::{PASSWORD, USER, logged_in},
+    registry_with_layers, soci_tool,
+};
 
 /// Returns a pull of an image with its layers, with short waits.
 fn pull(sandbox: &Sandbox, reference: &str) -> Tool {
@@ -168,6 +172,22 @@ fn a_missing_image_is_named_once() {
     ] {
         let sandbox = Sandbox::new();
         assert_clear(pull(&sandbox, &format!("{host}/{name}")).run(), 80, says);
+    }
+}
+
+#[test]
+fn errors_of_credentials_are_clear() {
+    for setup in [
+        Faulty::setup().basic(USER, PASSWORD),
+        Faulty::setup().bearer(USER, PASSWORD),
+    ] {
+        let registry = registry_with_layers(setup, &[3000]);
+        let sandbox = Sandbox::new();
+        let finished = pull(&sandbox, &app(&registry)).run();
+        assert_clear(finished, 77, "SOCI_USERNAME");
+        let tool = logged_in(pull(&sandbox, &app(&registry)));
+        let finished = tool.env("SOCI_PASSWORD", "canary-wrong").run();
+        assert_clear(finished, 77, "denied");
     }
 }
 

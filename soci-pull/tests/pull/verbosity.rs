@@ -148,6 +148,22 @@ fn tells_the_requests_for_tokens() {
 }
 
 #[test]
+fn tells_the_source_of_credentials_but_no_secret() {
+    for setup in [
+        Faulty::setup().basic(USER, PASSWORD),
+        Faulty::setup().bearer(USER, PASSWORD),
+    ] {
+        let registry = registry_with_layers(setup, &[3000]);
+        let said = messages(&registry, "-v", logged_in);
+        let source = "with SOCI_USERNAME and SOCI_PASSWORD";
+        assert_told(
+            &said,
+            &format!("`{}` is accessed {source}", registry.host()),
+        );
+    }
+}
+
+#[test]
 fn tells_neither_unless_asked() {
     let registry = registry_with_layers(Faulty::setup().basic(USER, PASSWORD), &[3000]);
     let sandbox = Sandbox::new();

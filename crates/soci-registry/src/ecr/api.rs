@@ -15,7 +15,7 @@ use reqwest::{Method, Request, Url};
 use serde::Deserialize;
 
 use super::host::{EcrHost, EndpointKind};
-use super::http::read_body;
+use super::http::{read_body, send_logged};
 use super::refusal::parse_refusal;
 use crate::error::sanitize::sanitize;
 use crate::error::{Fault, Operation, Refusal, Tries};
@@ -200,12 +200,8 @@ impl TokenCall<'_> {
             ApiError::Unavailable(Fault::Connection { host, reason }, tries)
         };
         let request = self.signed_request(url, time)?;
-        let response = self
-            .caller
-            .clients
-            .client_for_aws(url)
-            .execute(request)
-            .await;
+        let client = self.caller.clients.client_for_aws(url);
+        let response = send_logged(client, request, Some(tries.count)).await;
         let mut response = response.map_err(|error| unavailable(describe_causes(&error)))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();

@@ -20,6 +20,9 @@ use reqwest::Url;
 use super::refusal::{LastRefusal, ServiceRefusal, parse_refusal};
 use crate::http::clients::Clients;
 use crate::http::egress::display_host;
+use crate::http::error::describe_causes;
+use crate::http::request_log::RequestLog;
+use crate::http::response::Response;
 
 /// Sends the SDK's requests with the clients of the registry.
 #[derive(Clone, Debug)]
@@ -66,9 +69,26 @@ impl HttpConnector for AwsClient {
         HttpConnectorFuture::new(async move {
             refusals.record(None);
             let (client, request) = to_reqwest(&clients, request, timeout)?;
-            let response = client.execute(request).await.map_err(to_connector_error)?;
+            let response = send_logged(&client, request, None).await;
+            let response = response.map_err(to_connector_error)?;
             from_reqwest(response, &refusals).await
         })
+    }
+}
+
+/// Sends a request and logs it. `attempt` is its number if this crate counts them.
+pub(super) async fn send_logged(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+    attempt: Option<u32>,
+) -> Result<Response, reqwest::Error> {
+    let mut log = RequestLog::start(request.method(), request.url(), attempt);
+    match client.execute(request).await {
+        Ok(response) => Ok(Response::new(response, log)),
+        Err(error) => {
+            log.record_failure(describe_causes(&error));
+            Err(error)
+        }
     }
 }
 
@@ -76,7 +96,7 @@ impl HttpConnector for AwsClient {
 const RESPONSE_LIMIT: usize = 1 << 20;
 
 /// Reads the body of a response, and stops once [`RESPONSE_LIMIT`] bytes were read.
-pub(super) async fn read_body(response: &mut reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+pub(super) async fn read_body(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while body.len() < RESPONSE_LIMIT
         && let Some(chunk) = response.chunk().await?
@@ -111,7 +131,7 @@ fn to_reqwest(
 
 /// Reads a response, records whether it is a refusal, and translates it.
 async fn from_reqwest(
-    mut response: reqwest::Response,
+    mut response: Response,
     refusals: &LastRefusal,
 ) -> Result<HttpResponse, ConnectorError> {
     let (status, headers) = (response.status(), response.headers().clone());

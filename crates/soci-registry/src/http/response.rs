@@ -18,7 +18,7 @@ pub(crate) struct Response {
 
 impl Response {
     /// Returns a response of which only the head has been read.
-    pub(super) fn new(response: reqwest::Response, mut log: RequestLog) -> Self {
+    pub(crate) fn new(response: reqwest::Response, mut log: RequestLog) -> Self {
         log.record_head(&response);
         Self {
             response,

@@ -71,7 +71,13 @@ fn uses_aws_credentials_before_a_stored_login() {
         let run = stages.run_with(|tool| {
             aws::use_endpoint(with_ca_file(tool, &registry), &api).env("SOCI_VERBOSE", "2")
         });
-        crate::reliability::secrets::assert_hidden("stderr", run.stderr().as_bytes());
+        let said = run.stderr();
+        crate::reliability::secrets::assert_hidden("stderr", said.as_bytes());
+        // The most verbose log tells the request for the token.
+        assert!(
+            said.contains(&format!("POST {}/: 200, ", api.url())),
+            "{said}"
+        );
         run.succeeds();
         assert_eq!(count_stale(&registry), 0, "{}", registry.log());
         assert!(registry.tags("app").contains_key("v1-soci"));
