@@ -27,7 +27,7 @@ pub(super) async fn answer_challenge(
 ) -> Result<HeaderValue, NoAnswer> {
     let failed = |error| NoAnswer::Failed(error);
     let origin = context.clients.policy().origin();
-    forbid_plain_http(credential, origin).map_err(|error| failed(error.into()))?;
+    forbid_plain_http(context, credential, origin).map_err(|error| failed(error.into()))?;
     match challenge {
         Challenge::Basic => answer_basic(credential).map_err(NoAnswer::Rejected),
         Challenge::Bearer {

@@ -39,12 +39,14 @@ impl AuthContext<'_> {
 /// Returns an error if there is a `credential` and `url` would send it unencrypted to another
 /// machine. Plain HTTP is accepted only for loopback addresses.
 pub(super) fn forbid_plain_http(
+    context: &AuthContext<'_>,
     credential: Option<&Credential>,
     url: &Url,
 ) -> Result<(), ConfigurationError> {
     if credential.is_some() && url.scheme() == "http" && !is_loopback(url) {
         return Err(ConfigurationError::PlainHttp {
-            host: display_host(url),
+            token_server: (!context.clients.policy().is_registry_origin(url))
+                .then(|| display_host(url)),
         });
     }
     Ok(())

@@ -51,7 +51,7 @@ pub(super) async fn fetch_token(
     credential: Option<&Credential>,
 ) -> Result<Secret, RegistryError> {
     let realm = check_realm(context, parameters.realm)?;
-    forbid_plain_http(credential, &realm)?;
+    forbid_plain_http(context, credential, &realm)?;
     let server = display_host(&realm);
     let request = token_request(realm, parameters, credential);
     let response = match context.send(&request, None).await? {

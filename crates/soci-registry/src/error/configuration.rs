@@ -64,11 +64,12 @@ pub enum ConfigurationError {
     },
     /// Credentials would be sent unencrypted to another machine.
     #[error(
-        "`{host}` asks for credentials, which are not sent over plain HTTP beyond this machine"
+        "{} asks for credentials, which are not sent over plain HTTP beyond this machine",
+        name_server(token_server.as_deref())
     )]
     PlainHttp {
-        /// The host, with its port.
-        host: String,
+        /// The token server's host with its port, unless it is the registry itself.
+        token_server: Option<String>,
     },
     /// The value of a proxy variable is malformed. It is not shown, because it may hold a password.
     #[error("`{variable}` is not the URL of a proxy, such as http://proxy.example:3128: {reason}")]
@@ -92,4 +93,11 @@ pub enum ConfigurationError {
         /// The name.
         registry: String,
     },
+}
+
+fn name_server(token_server: Option<&str>) -> String {
+    match token_server {
+        Some(host) => format!("the token server `{host}`"),
+        None => "the registry".to_owned(),
+    }
 }
