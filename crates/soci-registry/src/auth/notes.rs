@@ -149,18 +149,22 @@ impl Notes {
         self.update(|results| results.refusal.clone())
     }
 
-    /// Returns the kind of the error if no credential was accepted. The first source in the order
-    /// that was set up decides.
+    /// Returns the kind of the error if no credential was accepted. If none was rejected, the first
+    /// source in the order that cannot be used decides.
     pub(super) fn outcome(&self) -> Outcome {
         self.update(|results| {
-            let decisive = results.notes.values().find_map(|note| match note {
-                Note::Nothing(_) => None,
-                Note::Failed(problem) if problem.kind == ProblemKind::Configuration => {
-                    Some(Outcome::Misconfigured)
-                }
-                Note::Failed(_) | Note::Rejected(_) => Some(Outcome::Denied),
+            let mut notes = results.notes.values();
+            if notes.any(|note| matches!(note, Note::Rejected(_))) {
+                return Outcome::Denied;
+            }
+            let kind = results.notes.values().find_map(|note| match note {
+                Note::Failed(problem) => Some(problem.kind),
+                _ => None,
             });
-            decisive.unwrap_or(Outcome::Denied)
+            match kind {
+                Some(ProblemKind::Configuration) => Outcome::Misconfigured,
+                _ => Outcome::Denied,
+            }
         })
     }
 

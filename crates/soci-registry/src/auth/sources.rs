@@ -180,7 +180,11 @@ impl Sources {
                 if entry.source != Source::Anonymous {
                     notes.set_refusal(refused);
                 }
-                let note = Some(Note::Rejected(rejected_line(entry, label, refused)));
+                let line = rejected_line(entry, label, refused);
+                let note = Some(match entry.source {
+                    Source::Anonymous => Note::Nothing(line),
+                    _ => Note::Rejected(line),
+                });
                 let rejector = match refused.token_server {
                     Some(_) => Rejector::TokenServer,
                     None => Rejector::Registry,

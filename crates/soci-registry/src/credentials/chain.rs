@@ -89,7 +89,9 @@ impl CredentialChain {
             ]);
         }
         sources.push(Source::Variables);
-        let files = self.default_files();
+        let mut files = self.default_files();
+        // A file is tried once.
+        files.retain(|path| Some(path) != self.authfile.as_ref());
         sources.extend(files.iter().cloned().map(Source::HostHelper));
         if self.ecr.is_some() {
             sources.push(Source::Aws);

@@ -137,6 +137,7 @@ fn shows_nothing_of_a_credential_helper() {
             )
             .env("SOCI_USERNAME", USER)
             .env("SOCI_PASSWORD", PASSWORD)
+            .env("SOCI_REGISTRY", "registry.example")
             .env("AWS_SECRET_ACCESS_KEY", "canary-secret-key")
             .env("HTTPS_PROXY", "http://user:canary-proxy@127.0.0.1:9")
     };
