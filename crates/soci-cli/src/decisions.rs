@@ -7,7 +7,7 @@ use soci_document::{
 };
 
 use crate::Progress;
-use crate::log::replace_control_characters;
+use crate::control_characters::replace_control_characters;
 use crate::size::ByteSize;
 
 /// Prints the table of decisions of a document to stderr. A table that cannot be printed does not

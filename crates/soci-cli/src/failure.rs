@@ -5,7 +5,7 @@ use std::num::NonZeroU8;
 
 use soci_document::{Classify, Exit, StageError, UnknownFields};
 
-use crate::log::replace_control_characters;
+use crate::control_characters::replace_control_characters;
 
 /// The longest text of a failure in a document, in characters. A registry or the user determines
 /// how long a message is, and the next stage must be able to read the line.

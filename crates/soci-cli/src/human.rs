@@ -4,7 +4,7 @@ use soci_document::{
     Document, FailedImage, HumanSize, Push, SkippedLayers, Stage, StageError, Summary,
 };
 
-use crate::log::replace_control_characters;
+use crate::control_characters::replace_control_characters;
 
 /// The width of the names in a summary.
 const NAME_WIDTH: usize = 9;

@@ -6,6 +6,7 @@
 
 mod args;
 mod command_line;
+mod control_characters;
 mod decimal;
 mod decisions;
 mod duration;
@@ -28,11 +29,11 @@ mod usage;
 mod workers;
 
 pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};
+pub use control_characters::replace_control_characters;
 pub use decisions::print_decisions;
 pub use duration::{Seconds, SecondsError};
 pub use failure::Failure;
 pub use io::{DownstreamGone, Io, Output, Processed};
-pub use log::replace_control_characters;
 pub use option_table::{OptionDescription, Variable, describe_options};
 pub use output::{OutputArgs, OutputFormat};
 pub use platforms::{Platforms, PlatformsError};

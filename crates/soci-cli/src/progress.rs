@@ -20,7 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::log::replace_control_characters;
+use crate::control_characters::replace_control_characters;
 use lines::{ImageView, Outcome, PartView};
 use terminal::Terminal;
 

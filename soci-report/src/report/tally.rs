@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use soci_document::{LayerTotal, SkipReason, SkippedLayers, Summary};
 
-use crate::report::{Kind, LayerReport};
+use super::layer::{Kind, LayerReport};
 
 /// The layers of an image, or of all images.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
-use super::replace_control_characters;
-use super::request;
+use super::request::{self, plain};
 use crate::LogFormat;
+use crate::control_characters::replace_control_characters;
 
 /// The name of the tool and the format of its messages.
 #[derive(Clone, Copy, Debug)]
@@ -105,13 +105,6 @@ impl Fields {
         line.extend(self.others);
         Value::Object(line).to_string()
     }
-}
-
-/// Returns the value as text, without quotation marks.
-pub(super) fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 impl Visit for Fields {

@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::line::plain;
-
 /// Formats the fields of a request, such as `GET https://registry.example/v2/app/manifests/v1: 200,
 /// 588 bytes, 12 ms`. Returns `None` for any other message.
 pub(super) fn format(fields: &Map<String, Value>) -> Option<String> {
@@ -19,4 +17,11 @@ pub(super) fn format(fields: &Map<String, Value>) -> Option<String> {
     let attempt = text("attempt").filter(|attempt| attempt != "1");
     parts.extend(attempt.map(|attempt| format!("attempt {attempt}")));
     Some(format!("{method} {url}: {}", parts.join(", ")))
+}
+
+/// Returns the value as text, without quotation marks.
+pub(super) fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -6,8 +6,6 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
-use super::egress::display_host;
-use super::response::Response;
 use super::retry::FailureKind;
 use crate::error::sanitize::sanitize;
 use crate::error::{Fault, Refusal};
@@ -41,45 +39,6 @@ pub(crate) enum Responder {
     RedirectTarget,
 }
 
-/// Bytes of the body of a rejection that are read.
-const MAX_ERROR_BODY: u64 = 64 << 10;
-
-/// Longest wait for the next bytes of the body of a rejection.
-const ERROR_BODY_IDLE: Duration = Duration::from_secs(5);
-
-/// Reads a rejection with the beginning of its body.
-pub(super) async fn read_rejection(
-    response: Response,
-    responder: Responder,
-    idle: Duration,
-) -> Rejection {
-    let status = response.status();
-    let headers = response.headers().clone();
-    let host = display_host(response.url());
-    let body = read_prefix(response, idle.min(ERROR_BODY_IDLE)).await;
-    Rejection {
-        refusal: parse_refusal(status, &body),
-        headers,
-        responder,
-        host,
-    }
-}
-
-/// Reads a body until it ends, breaks, stalls, or reaches [`MAX_ERROR_BODY`].
-async fn read_prefix(mut response: Response, idle: Duration) -> Vec<u8> {
-    let mut body = Vec::new();
-    let limit = usize::try_from(MAX_ERROR_BODY).unwrap_or(usize::MAX);
-    while body.len() < limit {
-        match tokio::time::timeout(idle, response.chunk()).await {
-            Ok(Ok(Some(bytes))) => {
-                body.extend_from_slice(&bytes[..bytes.len().min(limit - body.len())]);
-            }
-            _ => break,
-        }
-    }
-    body
-}
-
 /// The error document of a registry (OCI distribution-spec, "Error Codes").
 #[derive(Deserialize)]
 struct ErrorDocument {
@@ -104,7 +63,7 @@ struct TokenErrorDocument {
     error_description: Option<String>,
 }
 
-fn parse_refusal(status: StatusCode, body: &[u8]) -> Refusal {
+pub(super) fn parse_refusal(status: StatusCode, body: &[u8]) -> Refusal {
     let (code, message) = parse_error_body(body);
     Refusal {
         status: status.as_u16(),

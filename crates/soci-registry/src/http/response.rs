@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::egress::display_host;
 use super::error::describe_causes;
-use super::rejection::Rejection;
+use super::rejection::{Rejection, Responder, parse_refusal};
 use super::request_log::RequestLog;
 
 /// A response whose body may not have been read yet. The request is logged when this is dropped.
@@ -106,4 +107,43 @@ pub(crate) async fn read_body(
 /// Returns the reason of an interruption by a body that sent nothing for `idle`.
 pub(crate) fn describe_stall(idle: Duration) -> String {
     format!("no byte for {} s", idle.as_secs_f64())
+}
+
+/// Bytes of the body of a rejection that are read.
+const MAX_ERROR_BODY: u64 = 64 << 10;
+
+/// Longest wait for the next bytes of the body of a rejection.
+const ERROR_BODY_IDLE: Duration = Duration::from_secs(5);
+
+/// Reads a rejection with the beginning of its body.
+pub(super) async fn read_rejection(
+    response: Response,
+    responder: Responder,
+    idle: Duration,
+) -> Rejection {
+    let status = response.status();
+    let headers = response.headers().clone();
+    let host = display_host(response.url());
+    let body = read_prefix(response, idle.min(ERROR_BODY_IDLE)).await;
+    Rejection {
+        refusal: parse_refusal(status, &body),
+        headers,
+        responder,
+        host,
+    }
+}
+
+/// Reads a body until it ends, breaks, stalls, or reaches [`MAX_ERROR_BODY`].
+async fn read_prefix(mut response: Response, idle: Duration) -> Vec<u8> {
+    let mut body = Vec::new();
+    let limit = usize::try_from(MAX_ERROR_BODY).unwrap_or(usize::MAX);
+    while body.len() < limit {
+        match tokio::time::timeout(idle, response.chunk()).await {
+            Ok(Ok(Some(bytes))) => {
+                body.extend_from_slice(&bytes[..bytes.len().min(limit - body.len())]);
+            }
+            _ => break,
+        }
+    }
+    body
 }
