@@ -56,7 +56,7 @@ fn warns_of_unknown_variables_with_the_nearest_name() {
     let sandbox = Sandbox::new();
     for (name, nearest) in [
         ("SOCI_DRYRUN", "SOCI_DRY_RUN"),
-        ("SOCI_PLATFROM", "SOCI_PLATFORM"),
+        ("SOCI_PLATFORMM", "SOCI_PLATFORM"),
         ("SOCI_STOREE", "SOCI_STORE"),
     ] {
         let tool = crate::soci_tool(&sandbox).env(name, "canary-value");

@@ -112,7 +112,7 @@ mod tests {
     fn finds_the_nearest_name() {
         for (name, nearest) in [
             ("SOCI_DRYRUN", "SOCI_DRY_RUN"),
-            ("SOCI_PLATFROM", "SOCI_PLATFORM"),
+            ("SOCI_PLATFORMM", "SOCI_PLATFORM"),
             ("SOCI_PLATFORMS", "SOCI_PLATFORM"),
             ("SOCI_LAYER_SIZE", "SOCI_MIN_LAYER_SIZE"),
             ("SOCI_USER", "SOCI_USERNAME"),
