@@ -46,9 +46,9 @@ pub struct Args {
 
     /// Keep what was used within this time, except layers
     ///
-    /// A document in a file may name it. A layer is removed at any time if no tool runs, because the
-    /// tools can download it again. While a tool runs, layers stay for an hour, and all other files
-    /// for 24 hours.
+    /// A document in a file may name it. A layer is removed at any time if no tool runs, because
+    /// the tools can download it again. While a tool runs, layers stay for an hour, and all other
+    /// files for 24 hours.
     #[arg(
         long,
         hide_short_help = true,

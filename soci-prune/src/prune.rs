@@ -54,8 +54,8 @@ impl Pruner {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store cannot be read, if a file cannot be removed, or if stdout cannot
-    /// be written.
+    /// Returns an error if the store cannot be read, if a file cannot be removed, or if stdout
+    /// cannot be written.
     pub(crate) fn prune(&self, io: &mut Io, root: &Path) -> Result<(), Failure> {
         if !root.exists() {
             tracing::warn!("there is no store in `{}`", root.display());

@@ -67,8 +67,8 @@ impl<'a> ManifestFetcher<'a> {
     /// gets an entry without layers.
     ///
     /// In an image index, a manifest whose configuration is malformed is not an error if there is
-    /// another image, because the other platforms can do without it. `soci-plan` rejects it if it is
-    /// asked for.
+    /// another image, because the other platforms can do without it. `soci-plan` rejects it if it
+    /// is asked for.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 //! Bars are drawn by SVG attributes, so that the page may forbid styles other than its own sheet
 //! (Content Security Policy Level 3, section 6.1.14), and can be read without the sheet as well.
 
+mod badge;
 mod bars;
 mod escape;
 mod facts;

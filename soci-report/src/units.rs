@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A time in seconds: `0.8 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`. A time that is not a number, or
-/// that is negative, is displayed as `–`.
+/// A time in seconds: `0.8 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`. A time that is not a number,
+/// or that is negative, is displayed as `–`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Seconds(pub(crate) f64);
 

@@ -108,8 +108,8 @@ fn names_the_image_of_a_malformed_document() {
     assert!(finished.documents()[0].get("image").is_none());
 }
 
-/// H9: a failure of the whole run goes in band as well, so that the last stage of a pipe ends with its
-/// status.
+/// H9: a failure of the whole run goes in band as well, so that the last stage of a pipe ends with
+/// its status.
 #[test]
 fn passes_on_the_failure_of_a_whole_stage() {
     let prepared = Prepared::new();
@@ -128,8 +128,8 @@ fn passes_on_the_failure_of_a_whole_stage() {
     assert_eq!(next.ends_with(74).stderr, "");
 }
 
-/// H1: the first stage with an empty input prints an error; the stages after it pass that on and print
-/// nothing.
+/// H1: the first stage with an empty input prints an error; the stages after it pass that on and
+/// print nothing.
 #[test]
 fn prints_once_that_there_is_no_input() {
     let sandbox = Sandbox::new();

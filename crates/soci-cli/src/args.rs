@@ -18,8 +18,8 @@ const HEADING: &str = "Store and messages";
 pub struct CommonArgs {
     /// Directory of the store [default: ~/.cache/soci]
     ///
-    /// It is an OCI image layout. The default is soci in the user's cache directory, as the XDG Base
-    /// Directory Specification defines it.
+    /// It is an OCI image layout. The default is soci in the user's cache directory, as the XDG
+    /// Base Directory Specification defines it.
     #[arg(long, help_heading = HEADING, value_name = "DIR", env = "SOCI_STORE")]
     pub store: Option<PathBuf>,
 

@@ -1,8 +1,9 @@
 //! The command line of a tool, and the environment variables that stand for its options.
 //!
 //! The options declare their variables with clap, and [`parse`] reads them, so that the same rules
-//! hold for every option of every tool. An empty variable counts as not set. An option on the command line wins over its own variable, and over the variables of
-//! options that cannot be used with it.
+//! hold for every option of every tool. An empty variable counts as not set. An option on the
+//! command line wins over its own variable, and over the variables of options that cannot be used
+//! with it.
 
 mod setting;
 
@@ -25,7 +26,8 @@ pub(crate) enum Stopped {
     Usage(UsageError),
 }
 
-/// Parses `arguments` and the variables of this process for `command`, which is that of the tool `T`.
+/// Parses `arguments` and the variables of this process for `command`, which is that of the tool
+/// `T`.
 ///
 /// # Errors
 ///

@@ -29,8 +29,8 @@ pub struct Document {
     /// What to index and how. Set by `soci-plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// The manifests of the image: one for each platform, and all others that its index lists. Those
-    /// of a nested index stand in its place.
+    /// The manifests of the image: one for each platform, and all others that its index lists.
+    /// Those of a nested index stand in its place.
     pub manifests: Vec<ManifestEntry>,
     /// The image indexes that the image's index lists, directly or in one another. Their manifests
     /// are among `manifests`. Set by `soci-pull`.

@@ -32,8 +32,8 @@ pub(crate) fn open(root: &Path, name: &Path) -> Result<File, LayoutError> {
     opened.context(Action::Read, &root.join(name))
 }
 
-/// Opens the file `name` of the layout `root` to lock it: for writing as well, if that is permitted,
-/// because file systems over a network lock only such files exclusively.
+/// Opens the file `name` of the layout `root` to lock it: for writing as well, if that is
+/// permitted, because file systems over a network lock only such files exclusively.
 ///
 /// # Errors
 ///

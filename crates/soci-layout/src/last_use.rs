@@ -3,8 +3,8 @@
 //! Blobs and the entries of the cache of ztocs never change, so that the modification time of their
 //! files is free to tell when a tool used them last. `soci-prune` removes what was not used for
 //! long. A tool that finds an old file therefore sets the file's time before it relies on the file,
-//! under a shared lock of `oci-layout`. The file is removed under an exclusive lock, and only if its
-//! time has not changed. So a tool either finds no file, or the file stays.
+//! under a shared lock of `oci-layout`. The file is removed under an exclusive lock, and only if
+//! its time has not changed. So a tool either finds no file, or the file stays.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt as _;

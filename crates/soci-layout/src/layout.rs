@@ -55,8 +55,8 @@ impl Layout {
     }
 
     /// Opens the layout in the directory `root`, or creates an empty one. Temporary files that a
-    /// killed process left there are removed. If the layout is a store, what is read there counts as
-    /// used.
+    /// killed process left there are removed. If the layout is a store, what is read there counts
+    /// as used.
     ///
     /// # Errors
     ///

@@ -7,8 +7,8 @@
 //! without locks, because their names follow from their content; only `index.json` is changed under
 //! a lock.
 //!
-//! The store is a layout with a marker. `soci-prune` removes files from it that no tool has used for
-//! long; the modification time of a file is that of its last use.
+//! The store is a layout with a marker. `soci-prune` removes files from it that no tool has used
+//! for long; the modification time of a file is that of its last use.
 //!
 //! The locks are those of `flock(2)`. On a file system without them, the tools work as well, but if
 //! two processes add a manifest at the same time, one of the two entries may be lost.

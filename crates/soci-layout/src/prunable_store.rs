@@ -86,8 +86,8 @@ impl PrunableStore {
         &self.layout
     }
 
-    /// Returns the files of the store that may be removed: blobs, the entries of the cache of ztocs,
-    /// and unfinished files.
+    /// Returns the files of the store that may be removed: blobs, the entries of the cache of
+    /// ztocs, and unfinished files.
     ///
     /// # Errors
     ///

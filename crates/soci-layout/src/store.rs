@@ -30,8 +30,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`Layout::open_or_create`], and an error if `soci-prune` holds the
-    /// lock of the store for a minute.
+    /// Returns the same errors as [`Layout::open_or_create`], and an error if `soci-prune` holds
+    /// the lock of the store for a minute.
     pub fn open_or_create_store(root: &Path) -> Result<Self, LayoutError> {
         let layout = Self::open_or_create(root)?;
         if layout.is_in_use() || !layout.lists_no_image() {

@@ -60,7 +60,8 @@ pub struct Converted {
     pub root: Descriptor,
     /// The bytes of the image index.
     pub bytes: Vec<u8>,
-    /// The converted manifests and nested indexes, with their bytes, each after those that it lists.
+    /// The converted manifests and nested indexes, with their bytes, each after those that it
+    /// lists.
     pub manifests: Vec<(Descriptor, Vec<u8>)>,
 }
 

@@ -108,7 +108,8 @@ impl Repository {
     }
 
     /// Returns whether the repository has a blob. Returns `false` also if the registry does not
-    /// tell, since the blob can then be uploaded: ECR Public answers such a request with status 401.
+    /// tell, since the blob can then be uploaded: ECR Public answers such a request with status
+    /// 401.
     ///
     /// # Errors
     ///

@@ -27,8 +27,8 @@ pub enum Trusted {
     /// That of an authority, which signs the server's.
     #[default]
     Authority,
-    /// The server's own, which is self-signed and that of an authority, as `openssl req -x509` makes
-    /// it.
+    /// The server's own, which is self-signed and that of an authority, as `openssl req -x509`
+    /// makes it.
     OwnAuthority,
     /// The server's own, which is self-signed and not that of an authority.
     OwnLeaf,

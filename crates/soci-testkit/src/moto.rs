@@ -1,4 +1,5 @@
-//! `moto_server`, a mock of AWS: ECR's `GetAuthorizationToken`, with an expiry in the past, and STS.
+//! `moto_server`, a mock of AWS: ECR's `GetAuthorizationToken`, with an expiry in the past, and
+//! STS.
 //!
 //! Its token contains [`USER`](crate::registry::USER) and [`PASSWORD`](crate::registry::PASSWORD).
 

@@ -69,8 +69,8 @@ impl Session {
     }
 
     /// Makes the registry of a reference the only one that gets `SOCI_USERNAME` and
-    /// `SOCI_PASSWORD`, unless `SOCI_REGISTRY` or an earlier call has named another one. A reference
-    /// to a layout or archive changes nothing.
+    /// `SOCI_PASSWORD`, unless `SOCI_REGISTRY` or an earlier call has named another one. A
+    /// reference to a layout or archive changes nothing.
     ///
     /// # Errors
     ///

@@ -99,9 +99,9 @@ impl LayerScanner {
     /// # Errors
     ///
     /// Returns [`ScanError::GzipData`] for a corrupt gzip stream, [`ScanError::TrailingData`] for
-    /// bytes after it, and [`ScanError::Limit`] for a layer that exceeds a limit. The scanner cannot
-    /// be used afterwards. All other errors are returned by [`LayerScanner::finish`], since a fault
-    /// of the gzip stream takes precedence.
+    /// bytes after it, and [`ScanError::Limit`] for a layer that exceeds a limit. The scanner
+    /// cannot be used afterwards. All other errors are returned by [`LayerScanner::finish`], since
+    /// a fault of the gzip stream takes precedence.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<SpanStart>, ScanError> {
         let mut starts = Vec::new();
         let Self { spans, tar, .. } = self;

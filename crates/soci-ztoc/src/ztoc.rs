@@ -205,7 +205,8 @@ impl Ztoc {
     }
 
     /// Returns the spans in order. They may overlap or be empty, which
-    /// [`Ztoc::visit_reader_violations`] reports. Offsets are not compared with the sizes of the layer.
+    /// [`Ztoc::visit_reader_violations`] reports. Offsets are not compared with the sizes of the
+    /// layer.
     ///
     /// # Errors
     ///

@@ -37,7 +37,8 @@ impl Setup {
             .add_blob(OCI_MANIFEST, manifest.to_string().as_bytes())
     }
 
-    /// Adds an image manifest for a platform of Linux, and returns its descriptor with the platform.
+    /// Adds an image manifest for a platform of Linux, and returns its descriptor with the
+    /// platform.
     fn add_manifest(&mut self, architecture: &str) -> Descriptor {
         let config = json!({"os": "linux", "architecture": architecture}).to_string();
         Descriptor {

@@ -100,8 +100,8 @@ fn uploads_a_blob_whose_mount_fails() {
     }
 }
 
-/// E14: a registry that ignores the content of a `PUT` gets it in a `PATCH`, from the second blob on
-/// at once.
+/// E14: a registry that ignores the content of a `PUT` gets it in a `PATCH`, from the second blob
+/// on at once.
 #[test]
 fn sends_content_in_a_patch_to_a_registry_that_ignores_that_of_a_put() {
     let image = IndexedImage::of(&two_layers());

@@ -56,8 +56,8 @@ const NO_INPUT: &str = "no document on stdin";
 
 /// How many requests are sent at most before a push without credentials is denied.
 ///
-/// Two blobs are pushed at the same time, and each is looked for by a `HEAD` and a `GET` before it is
-/// sent.
+/// Two blobs are pushed at the same time, and each is looked for by a `HEAD` and a `GET` before it
+/// is sent.
 const MOST_DENIED_REQUESTS: usize = 6;
 
 /// How often a push shows a wrong password at most.
@@ -225,8 +225,8 @@ fn assert_push_fails(finished: Finished, code: i32) -> Finished {
     finished
 }
 
-/// Asserts that a push failed with this status and one error, and wrote one document, because a part
-/// of the image was pushed. Returns the document too.
+/// Asserts that a push failed with this status and one error, and wrote one document, because a
+/// part of the image was pushed. Returns the document too.
 #[track_caller]
 fn assert_partly_pushed(finished: Finished, code: i32) -> (Finished, Value) {
     let finished = finished.ends_with(code);

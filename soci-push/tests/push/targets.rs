@@ -1,5 +1,5 @@
-//! Where the images of a run are pushed: tags in the destination, and images that would replace each
-//! other.
+//! Where the images of a run are pushed: tags in the destination, and images that would replace
+//! each other.
 
 use serde_json::{Value, json};
 use soci_testkit::{document::tag_names, faulty::Faulty};

@@ -2,12 +2,13 @@
 
 use std::fmt::{self, Write as _};
 
+use super::badge::{anchor, write_badge};
 use super::bars::write_strip;
 use super::escape::{Escaped, Message, Name, Reference};
 use super::facts::{write_settings, write_times};
 use super::layers::{write_key, write_table};
 use super::overview::{write_failure, write_reasons};
-use crate::report::{Deployment, ImageReport, ManifestReport, SkippedManifest, State};
+use crate::report::{Deployment, ImageReport, ManifestReport, SkippedManifest};
 use crate::wording;
 
 /// Whether the tables of layers are open when the page is loaded.
@@ -18,7 +19,8 @@ pub(super) enum Tables {
 }
 
 impl Tables {
-    /// Returns whether the tables of a page with so many layers are open: if they are a page or two.
+    /// Returns whether the tables of a page with so many layers are open: if they are a page or
+    /// two.
     pub(super) const fn of(layers: usize) -> Self {
         if layers <= 80 {
             Self::Open
@@ -30,26 +32,6 @@ impl Tables {
 
 /// The most layers of a table that is open in any case.
 const SHORT_TABLE: usize = 12;
-
-/// Returns the name of the section of an image.
-pub(super) fn anchor(position: usize) -> String {
-    format!("image-{}", position + 1)
-}
-
-/// Writes a text about a state, with a sign that tells the state without colour.
-pub(super) fn write_badge(out: &mut String, state: State, text: &str) -> fmt::Result {
-    let (class, sign) = match state {
-        State::Failed => ("bad", "✕"),
-        State::PartlyPushed => ("warn", "!"),
-        State::Pushed => ("good", "✓"),
-        State::DryRun | State::Unchanged => ("plain", "="),
-        State::Indexed | State::Planned | State::Pulled => ("plain", "→"),
-    };
-    write!(
-        out,
-        r#"<span class="badge {class}"><span aria-hidden="true">{sign}</span> {text}</span>"#
-    )
-}
 
 /// Writes the section of an image.
 pub(super) fn write(

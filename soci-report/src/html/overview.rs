@@ -4,9 +4,9 @@ use std::fmt::{self, Write as _};
 
 use soci_document::{HumanSize, SkippedLayers};
 
+use super::badge::{anchor, write_badge};
 use super::bars::{write_share, write_swatch};
 use super::escape::{Escaped, Message, Name};
-use super::image::{anchor, write_badge};
 use crate::report::{FailureReport, ImageReport, Kind, Report, State, Totals, is_wanted};
 use crate::units::{Count, Seconds};
 use crate::wording;

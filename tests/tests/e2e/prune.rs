@@ -206,8 +206,8 @@ fn names_a_read_only_store() {
     assert_eq!(files_below(&images.sandbox.store()), before);
 }
 
-/// The images of a layout that is not the tools' own stay, even if the tools have used the layout as
-/// their store.
+/// The images of a layout that is not the tools' own stay, even if the tools have used the layout
+/// as their store.
 #[test]
 fn removes_nothing_from_a_layout_of_the_user() {
     let images = Images::new();

@@ -95,8 +95,8 @@ impl Repository {
             .body(Body::Bytes(bytes.clone())))
     }
 
-    /// Sends the `PUT` request for the manifest `bytes`, within the registry's rate limit. A refusal
-    /// that may pass is tried again.
+    /// Sends the `PUT` request for the manifest `bytes`, within the registry's rate limit. A
+    /// refusal that may pass is tried again.
     pub(crate) async fn send_put(
         &self,
         operation: &Operation,

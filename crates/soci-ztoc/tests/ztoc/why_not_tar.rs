@@ -1,6 +1,6 @@
-//! Where the `tar` crate differs from Go's `archive/tar`, which the readers of a ztoc use. For these
-//! points this crate has a reader of its own (`docs/design/0006-own-tar-reader.md`). A test that
-//! fails shows that the `tar` crate has caught up on its point.
+//! Where the `tar` crate differs from Go's `archive/tar`, which the readers of a ztoc use. For
+//! these points this crate has a reader of its own (`docs/design/0006-own-tar-reader.md`). A test
+//! that fails shows that the `tar` crate has caught up on its point.
 
 use soci_ztoc::{ScanError, TarFault, Xattr};
 use tar::{Archive, Builder, Header};

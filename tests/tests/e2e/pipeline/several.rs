@@ -127,7 +127,8 @@ fn a_failure_is_the_status_of_a_pipe_without_pipefail() {
     assert_eq!(done, expected.into_bytes());
 }
 
-/// H1, H9: a stage that fails as a whole, and a pipe without an image, have one message and one status.
+/// H1, H9: a stage that fails as a whole, and a pipe without an image, have one message and one
+/// status.
 #[test]
 fn the_failure_of_a_stage_is_told_once() {
     let registry = Registry::distribution();
