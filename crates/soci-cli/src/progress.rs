@@ -10,25 +10,23 @@
 //! another process; the drawing tool then draws again below the message.
 
 mod lines;
+mod state;
 mod terminal;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use crate::control_characters::replace_control_characters;
-use lines::{ImageView, Outcome, PartView};
+use lines::{ImageView, Outcome};
+use state::{ImageState, PartState, State};
 use terminal::Terminal;
 
 /// The time between two drawings.
 const INTERVAL: Duration = Duration::from_millis(100);
-
-/// How many images that are done are remembered.
-const REMEMBERED_IMAGES: usize = 50;
 
 /// The progress of a tool. Cheap to clone.
 ///
@@ -64,39 +62,6 @@ struct Shared {
     work: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    images: BTreeMap<u64, ImageState>,
-    next_id: u64,
-    /// The drawing thread, once it was started.
-    thread: Option<JoinHandle<()>>,
-    /// Whether the terminal shows a drawing of this process.
-    is_drawn: bool,
-    /// Set once a signal ends the process: nothing is drawn any more.
-    is_closed: bool,
-}
-
-/// One image. The counts are those of its layers or blobs.
-struct ImageState {
-    name: String,
-    unit: &'static str,
-    started: Instant,
-    outcome: Outcome,
-    total_count: u64,
-    total_bytes: u64,
-    done_count: u64,
-    done_bytes: u64,
-    /// The part of `done_bytes` that was read or sent.
-    moved_bytes: u64,
-    parts: BTreeMap<u64, PartState>,
-}
-
-struct PartState {
-    label: String,
-    size: u64,
-    position: Arc<AtomicU64>,
-}
-
 impl Progress {
     /// Returns the progress that is drawn on stderr if that is a terminal.
     pub(crate) fn on_stderr() -> Self {
@@ -123,18 +88,7 @@ impl Progress {
         let mut state = self.lock();
         state.forget_old_images();
         let id = state.take_id();
-        let image = ImageState {
-            name: replace_control_characters(name),
-            unit,
-            started: Instant::now(),
-            outcome: Outcome::InWork,
-            total_count: count as u64,
-            total_bytes: bytes,
-            done_count: 0,
-            done_bytes: 0,
-            moved_bytes: 0,
-            parts: BTreeMap::new(),
-        };
+        let image = ImageState::new(replace_control_characters(name), unit, count, bytes);
         state.images.insert(id, image);
         self.start_drawing(&mut state);
         ImageProgress {
@@ -236,71 +190,6 @@ impl Shared {
             is_quiet: false,
             state: Mutex::default(),
             work: Condvar::new(),
-        }
-    }
-}
-
-impl State {
-    fn take_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
-
-    /// Erases the drawing, if the terminal shows one.
-    fn erase_drawing(&mut self) {
-        if std::mem::take(&mut self.is_drawn) {
-            drop(io::stderr().write_all(terminal::ERASE_DRAWING.as_bytes()));
-        }
-    }
-
-    /// Returns whether an image is in work.
-    fn is_working(&self) -> bool {
-        let mut images = self.images.values();
-        images.any(|image| image.outcome == Outcome::InWork)
-    }
-
-    fn forget_old_images(&mut self) {
-        while self.images.len() >= REMEMBERED_IMAGES {
-            let done = self.images.iter();
-            let mut done = done.filter(|(_, image)| image.outcome != Outcome::InWork);
-            let Some((&oldest, _)) = done.next() else {
-                break;
-            };
-            self.images.remove(&oldest);
-        }
-    }
-}
-
-impl ImageState {
-    fn view(&self) -> ImageView<'_> {
-        let parts: Vec<PartView<'_>> = self.parts.values().map(PartState::view).collect();
-        let active: u64 = parts.iter().map(|part| part.done).sum();
-        let seconds = self.started.elapsed().as_secs_f64();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a rate is shown with two digits"
-        )]
-        let rate = (self.moved_bytes + active) as f64 / seconds.max(0.001);
-        ImageView {
-            name: &self.name,
-            unit: self.unit,
-            outcome: self.outcome,
-            done_count: self.done_count,
-            total_count: self.total_count,
-            done_bytes: (self.done_bytes + active).min(self.total_bytes),
-            total_bytes: self.total_bytes,
-            rate,
-            parts,
-        }
-    }
-}
-
-impl PartState {
-    fn view(&self) -> PartView<'_> {
-        PartView {
-            label: &self.label,
-            done: self.position.load(Ordering::Relaxed).min(self.size),
-            total: self.size,
         }
     }
 }
