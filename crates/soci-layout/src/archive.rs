@@ -87,7 +87,7 @@ impl Archive {
         })?;
         if range.size != descriptor.size {
             let found = format!("{} bytes", range.size);
-            return Err(LayoutError::corrupt(descriptor, found, self.path()));
+            return Err(LayoutError::corrupt(descriptor, &found, self.path()));
         }
         self.tar.open_member(range)
     }

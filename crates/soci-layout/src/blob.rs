@@ -149,7 +149,7 @@ impl ContentCheck {
         self.size += bytes.len() as u64;
         if self.size > self.expected.size {
             let found = format!("more than {} bytes", self.expected.size);
-            return Err(LayoutError::corrupt(&self.expected, found, path));
+            return Err(LayoutError::corrupt(&self.expected, &found, path));
         }
         self.hasher.update(bytes);
         Ok(())
@@ -158,10 +158,13 @@ impl ContentCheck {
     /// Checks that all bytes have been added, and that their digest is the expected one.
     pub(crate) fn finish(self, path: &Path) -> Result<(), LayoutError> {
         let digest = self.hasher.finish();
-        if self.size == self.expected.size && digest == self.expected.digest {
-            return Ok(());
+        if self.size != self.expected.size {
+            let found = format!("{} bytes", self.size);
+            return Err(LayoutError::corrupt(&self.expected, &found, path));
         }
-        let found = format!("{} bytes of digest `{digest}`", self.size);
-        Err(LayoutError::corrupt(&self.expected, found, path))
+        if digest != self.expected.digest {
+            return Err(LayoutError::other_digest(&self.expected, digest, path));
+        }
+        Ok(())
     }
 }

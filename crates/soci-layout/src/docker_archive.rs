@@ -175,7 +175,7 @@ impl ReadLayout for DockerArchive {
         })?;
         if location.size() != descriptor.size {
             let found = format!("{} bytes", location.size());
-            return Err(LayoutError::corrupt(descriptor, found, path));
+            return Err(LayoutError::corrupt(descriptor, &found, path));
         }
         match location {
             Location::Member(range) => self.tar.open_member(range),

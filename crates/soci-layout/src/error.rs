@@ -117,14 +117,12 @@ pub enum LayoutError {
         path: PathBuf,
     },
     /// A blob's size or digest differs from its descriptor.
-    #[error("{}: expected {size} bytes, found {found}", name_blob(expected, path))]
+    #[error("{}: {difference}", name_blob(expected, path))]
     Corrupt {
         /// The blob.
         expected: Box<Digest>,
-        /// The size in its descriptor, in bytes.
-        size: u64,
-        /// What was found instead, such as `7 bytes`.
-        found: String,
+        /// How it differs, such as `expected 5 bytes, found 7 bytes`.
+        difference: String,
         /// The directory or the tar.
         path: PathBuf,
     },
@@ -153,17 +151,14 @@ pub enum LayoutError {
     },
 }
 
-/// Names a blob and the layout or archive that holds it. The path of the blob's own file holds the
-/// digest already.
+/// Names a blob and the layout or archive that holds it. `path` may also be the blob's own file.
 fn name_blob(digest: &Digest, path: &Path) -> String {
     let is_own_file = path
         .file_name()
         .is_some_and(|name| name == digest.hex().as_str());
-    if is_own_file {
-        format!("blob `{}`", path.display())
-    } else {
-        format!("blob `{digest}` in `{}`", path.display())
-    }
+    // The file is `blobs/ALGORITHM/HEX` in the layout.
+    let layout = path.ancestors().nth(3).filter(|_| is_own_file);
+    format!("blob `{digest}` in `{}`", layout.unwrap_or(path).display())
 }
 
 impl LayoutError {
@@ -180,11 +175,22 @@ impl LayoutError {
         }
     }
 
-    pub(crate) fn corrupt(expected: &Descriptor, found: String, path: &Path) -> Self {
+    /// Returns the error for a blob of which something else was found than its size in bytes, such
+    /// as `7 bytes`.
+    pub(crate) fn corrupt(expected: &Descriptor, found: &str, path: &Path) -> Self {
+        let difference = format!("expected {} bytes, found {found}", expected.size);
+        Self::differs(expected, difference, path)
+    }
+
+    /// Returns the error for a blob of the right size whose content has another digest.
+    pub(crate) fn other_digest(expected: &Descriptor, found: Digest, path: &Path) -> Self {
+        Self::differs(expected, format!("its digest is `{found}`"), path)
+    }
+
+    fn differs(expected: &Descriptor, difference: String, path: &Path) -> Self {
         Self::Corrupt {
             expected: Box::new(expected.digest),
-            size: expected.size,
-            found,
+            difference,
             path: path.to_owned(),
         }
     }

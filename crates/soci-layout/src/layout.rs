@@ -127,7 +127,7 @@ impl Layout {
     /// Returns an error if the blob does not exist, is not a regular file, or has another size, or
     /// if it is a link that leads out of the layout.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Blob, LayoutError> {
-        let corrupt = |found: String| LayoutError::corrupt(descriptor, found, &self.root);
+        let corrupt = |found: &str| LayoutError::corrupt(descriptor, found, &self.root);
         let absent = || LayoutError::NoSuchBlob {
             digest: descriptor.digest,
             path: self.root.clone(),
@@ -142,10 +142,10 @@ impl Layout {
         let path = self.blob_path(descriptor.digest);
         let metadata = file.metadata().context(Action::Read, &path)?;
         if !metadata.is_file() {
-            return Err(corrupt("no regular file".to_owned()));
+            return Err(corrupt("no regular file"));
         }
         if metadata.len() != descriptor.size {
-            return Err(corrupt(format!("{} bytes", metadata.len())));
+            return Err(corrupt(&format!("{} bytes", metadata.len())));
         }
         if !self.mark_used(&metadata, || open().ok()) {
             return Err(absent());

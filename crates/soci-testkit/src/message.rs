@@ -37,8 +37,12 @@ pub fn assert_clear_errors(finished: &Finished) {
             let (shown, _) = error.split_once(" is a link to ").unwrap_or((error, ""));
             assert_eq!(shown.matches(digest).count(), 1, "`{digest}` in: {error}");
         }
-        let mut parts: Vec<&str> = error
-            .split("; ")
+        // Several credential sources may have the same outcome.
+        let (error, rest) = error.split_once(" (tried: ").unwrap_or((error, ""));
+        let rest = rest.rsplit_once(')').map_or(rest, |(_, rest)| rest);
+        let mut parts: Vec<&str> = [error, rest]
+            .into_iter()
+            .flat_map(|text| text.split("; "))
             .flat_map(|part| part.split(": "))
             .collect();
         parts.sort_unstable();

@@ -98,9 +98,24 @@ impl Violation {
             } if is_at_registry(target, operation) => {
                 format!("{what} at the registry itself refused: {reason}")
             }
+            Self::Target {
+                what,
+                target,
+                reason,
+            } if target.contains(&operation.object) => {
+                format!("{what} to `{}` refused: {reason}", origin_of(target))
+            }
             _ => self.to_string(),
         }
     }
+}
+
+/// Returns the scheme, host and port of a URL.
+fn origin_of(url: &str) -> String {
+    Url::parse(url).map_or_else(
+        |_malformed| url.to_owned(),
+        |url| url.origin().ascii_serialization(),
+    )
 }
 
 /// Returns whether a URL leads to the registry of an operation.

@@ -57,6 +57,7 @@ fn tests() -> BTreeMap<String, Vec<String>> {
         "soci-prune",
         "soci-pull",
         "soci-push",
+        "soci-report",
         "tests",
     ];
     for file in folders

@@ -63,9 +63,9 @@ fn clears_the_progress_bars_on_a_signal() {
         .text()
         .rsplit_once("/s ")
         .expect("a bar with its rate");
-    // The line is cleared, and nothing is drawn on it again.
+    // The drawing is erased, and nothing is drawn again.
     let (_, after) = after
-        .rsplit_once("\u{1b}[2K")
-        .expect("a line that is cleared");
+        .rsplit_once("\u{1b}[J")
+        .expect("a drawing that is erased");
     assert_eq!(after.trim_matches(['\r', '\n']), "", "{:?}", ended.text());
 }
