@@ -12,17 +12,8 @@ use soci_testkit::{
     image::{Image, Layer, write_layout},
     process::{Finished, Sandbox, Tool},
     registry::Registry,
-    workspace,
+    workspace::{self, TOOLS},
 };
-
-const TOOLS: [&str; 6] = [
-    "soci-pull",
-    "soci-plan",
-    "soci-index",
-    "soci-push",
-    "soci-report",
-    "soci-prune",
-];
 
 /// The tag of the image that the Dockerfile builds.
 const IMAGE: &str = "soci-test/tools";

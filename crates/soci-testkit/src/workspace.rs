@@ -14,6 +14,16 @@ use std::{
 /// each other's lock.
 pub(crate) const BINARIES_ARE_BUILT: &str = "SOCI_TEST_BINARIES_ARE_BUILT";
 
+/// The tools, each a package of this name in a directory of this name.
+pub const TOOLS: [&str; 6] = [
+    "soci-pull",
+    "soci-plan",
+    "soci-index",
+    "soci-push",
+    "soci-report",
+    "soci-prune",
+];
+
 /// Returns the workspace's root.
 pub fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use soci_testkit::workspace;
+use soci_testkit::workspace::{self, TOOLS};
 
 /// Returns the names of all crates that a package of the workspace is built from.
 fn built_from(package: &str) -> BTreeSet<String> {
@@ -96,18 +96,10 @@ fn no_library_depends_on_the_command_line() {
 
 #[test]
 fn no_tool_depends_on_another() {
-    let tools = [
-        "soci-pull",
-        "soci-plan",
-        "soci-index",
-        "soci-push",
-        "soci-report",
-        "soci-prune",
-    ];
-    for tool in tools {
+    for tool in TOOLS {
         let names = built_from(tool);
-        for other in tools.iter().filter(|other| **other != tool) {
-            assert!(!names.contains(*other), "{tool} is built from {other}");
+        for other in TOOLS.into_iter().filter(|other| *other != tool) {
+            assert!(!names.contains(other), "{tool} is built from {other}");
         }
         assert!(
             !names.contains("soci-testkit"),

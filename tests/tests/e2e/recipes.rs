@@ -6,7 +6,7 @@ use serde_json::Value;
 use soci_testkit::{
     image::{self, Image, Layer},
     process::Sandbox,
-    workspace,
+    workspace::{self, TOOLS},
 };
 
 use crate::stages::{Stages, layer};
@@ -51,14 +51,7 @@ fn texts(sandbox: &Sandbox) -> Vec<String> {
             texts.push(fs::read_to_string(page).expect("a page"));
         }
     }
-    for tool in [
-        "soci-pull",
-        "soci-plan",
-        "soci-index",
-        "soci-push",
-        "soci-report",
-        "soci-prune",
-    ] {
+    for tool in TOOLS {
         let help = sandbox.tool(tool).arg("--help").run().succeeds();
         texts.push(help.text().to_owned());
     }

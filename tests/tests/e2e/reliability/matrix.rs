@@ -8,7 +8,10 @@ use std::{
     fs,
 };
 
-use soci_testkit::{store::files_below, workspace};
+use soci_testkit::{
+    store::files_below,
+    workspace::{self, TOOLS},
+};
 
 /// The groups of faults, with how many rows each has. Hostile input (J) is not in the table.
 const GROUPS: [(char, usize); 10] = [
@@ -50,20 +53,8 @@ fn rows() -> Vec<(String, Vec<String>)> {
 fn tests() -> BTreeMap<String, Vec<String>> {
     let root = workspace::root();
     let mut tests = BTreeMap::new();
-    let folders = [
-        "crates",
-        "soci-index",
-        "soci-plan",
-        "soci-prune",
-        "soci-pull",
-        "soci-push",
-        "soci-report",
-        "tests",
-    ];
-    for file in folders
-        .iter()
-        .flat_map(|folder| files_below(&root.join(folder)))
-    {
+    let folders = ["crates", "tests"].into_iter().chain(TOOLS);
+    for file in folders.flat_map(|folder| files_below(&root.join(folder))) {
         if file.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
