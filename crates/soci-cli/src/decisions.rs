@@ -1,7 +1,5 @@
 //! The table of decisions that `--explain` prints.
 
-use std::io::Write as _;
-
 use soci_document::{
     Document, Explanation, LayerDecision, LayerEntry, ManifestDecision, ManifestEntry,
 };
@@ -14,8 +12,7 @@ use crate::size::ByteSize;
 /// fail the run.
 pub fn print_decisions(document: &Document, progress: &Progress) {
     let table = format_decisions(document);
-    let written = progress.suspend(|| std::io::stderr().write_all(table.as_bytes()));
-    drop(written);
+    drop(progress.print(table.as_bytes()));
 }
 
 /// Formats the decisions of a planned document, and what became of them if it is an indexed one:
