@@ -65,5 +65,6 @@ pub use scanner::{LayerScanner, ScannedLayer};
 pub use span::{LayerDigests, SpanHasher, SpanStart};
 pub use split_encoding::SplitEncoding;
 pub use tar_index::{Needs, TarIndex, TarIndexer};
+pub use time::format_rfc3339;
 pub use violations::ReaderViolation;
 pub use ztoc::{AssembleError, BuildError, CompressionInfo, Span, SpanError, Ztoc, build};

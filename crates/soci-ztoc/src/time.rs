@@ -18,6 +18,12 @@ const YEAR_ZERO: i64 = -62_167_219_200;
 const YEAR_TEN_THOUSAND: i64 = 253_402_300_800;
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// Formats a time of whole seconds since 1970-01-01T00:00:00Z as `2006-01-02T15:04:05Z` (RFC 3339).
+/// Returns an empty text for a year outside 0 to 9999, which RFC 3339 does not have.
+pub fn format_rfc3339(seconds: i64) -> String {
+    Timestamp::from_seconds(seconds).to_rfc3339()
+}
+
 /// A day of the proleptic Gregorian calendar.
 struct Date {
     year: i64,
