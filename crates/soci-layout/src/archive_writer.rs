@@ -44,6 +44,7 @@ impl ArchiveWriter {
     /// cannot be written.
     pub fn create(path: &Path) -> Result<Self, LayoutError> {
         let directory = temporary::parent_directory(path);
+        let existing = path.exists().then(|| Archive::open(path)).transpose()?;
         let mut writer = Self {
             path: path.to_owned(),
             tar: tar::Builder::new(temporary::create(directory, path)?),
@@ -53,8 +54,7 @@ impl ArchiveWriter {
             is_incomplete: false,
         };
         temporary::remove_stale(directory);
-        if path.exists() {
-            let existing = Archive::open(path)?;
+        if let Some(existing) = existing {
             if existing.is_gzipped() {
                 let path = path.display();
                 tracing::warn!(target: "soci", "`{path}` is gzipped, and is written without compression");

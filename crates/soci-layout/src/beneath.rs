@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use soci_oci::manifest::MANIFEST_LIMIT;
 
 use crate::error::{Action, IoContext as _, LayoutError, LinkFault};
+use crate::regular_file::name_other_type;
 
 /// Opens the file `name` of the layout `root` for reading. It may be of any type; a named pipe is
 /// not waited for.
@@ -26,7 +27,8 @@ pub(crate) fn open(root: &Path, name: &Path) -> Result<File, LayoutError> {
     let path = locate(root, name)?;
     // The path has no links any more. A file that another process has replaced by a link meanwhile
     // is not opened. Without O_NONBLOCK, opening a named pipe would wait for a writer.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = flags.bits().cast_signed();
     let mut options = File::options();
     let opened = options.read(true).custom_flags(flags).open(path);
     opened.context(Action::Read, &root.join(name))
@@ -59,13 +61,19 @@ pub(crate) fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
-/// Reads the file `name` of the layout `root`, which must not be longer than [`MANIFEST_LIMIT`].
+/// Reads the regular file `name` of the layout `root`, which must not be longer than
+/// [`MANIFEST_LIMIT`].
 ///
 /// # Errors
 ///
-/// Returns the same errors as [`open`], and an error if the file is too long.
+/// Returns the same errors as [`open`], and an error if the file is too long or no regular file.
 pub(crate) fn read_small(root: &Path, name: &str) -> Result<Vec<u8>, LayoutError> {
     let file = open(root, Path::new(name))?;
+    let metadata = file.metadata().context(Action::Read, &root.join(name))?;
+    if let Some(found) = name_other_type(metadata.file_type()) {
+        let reason = format!("its `{name}` is {found}, expected a regular file");
+        return Err(LayoutError::not_a_layout(root, reason));
+    }
     let mut bytes = Vec::new();
     file.take(MANIFEST_LIMIT + 1)
         .read_to_end(&mut bytes)

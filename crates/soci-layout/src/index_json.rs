@@ -1,5 +1,6 @@
 //! The content of `index.json`: selecting an image, and adding a manifest.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -93,8 +94,15 @@ fn find_only_image<'a>(
         is_only.then_some(first)
     };
     find_only(images).or_else(|| {
-        let originals = images.iter().filter(|image| !is_converted(image));
-        find_only(&originals.copied().collect::<Vec<_>>())
+        // Each manifest is read once, however often it is listed.
+        let mut known = BTreeMap::new();
+        let mut is_original = |image: &&&Descriptor| {
+            !*known
+                .entry(image.digest)
+                .or_insert_with(|| is_converted(image))
+        };
+        let originals: Vec<_> = images.iter().filter(|image| is_original(image)).collect();
+        find_only(&originals.into_iter().copied().collect::<Vec<_>>())
     })
 }
 

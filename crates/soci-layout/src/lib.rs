@@ -31,6 +31,7 @@ mod marker;
 mod private_file;
 mod prunable_store;
 mod read_layout;
+mod regular_file;
 mod store;
 mod store_use;
 mod stored_file;

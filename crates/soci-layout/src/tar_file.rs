@@ -1,7 +1,7 @@
 //! A tar, plain or gzipped, whose members are read in any order. Nothing is unpacked.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use soci_ztoc::{TarIndex, TarIndexer};
 use crate::blob::{Blob, Content};
 use crate::error::{Action, IoContext as _, LayoutError, LinkFault};
 use crate::first_bytes::{self, FIRST_BYTES};
+use crate::regular_file::{self, Opened};
 
 /// How much of the file is read at once while its members are listed, in bytes.
 const SCAN_SIZE: usize = 16 << 10;
@@ -63,12 +64,6 @@ impl TarFile {
     ///
     /// Returns an error if the file cannot be read, or is no tar.
     pub(crate) fn open(path: &Path) -> Result<Self, LayoutError> {
-        if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(LayoutError::NotATar {
-                path: path.to_owned(),
-                reason: "it is a directory; the reference of a layout is `oci:DIR`".to_owned(),
-            });
-        }
         let TarIndex { members, gzip } = index_members(path)?;
         let member = |entry: FileMetadata| Some((normalize_name(&entry.name)?, Member::of(entry)?));
         Ok(Self {
@@ -146,7 +141,7 @@ impl TarFile {
     ///
     /// Returns an error if the tar cannot be read.
     pub(crate) fn open_member(&self, range: MemberRange) -> Result<Blob, LayoutError> {
-        let mut file = File::open(&self.path).context(Action::Read, &self.path)?;
+        let mut file = open_regular(&self.path)?;
         let content = match &self.gzip {
             None => {
                 let moved = file.seek(SeekFrom::Start(range.start));
@@ -257,9 +252,25 @@ fn normalize_name(name: &[u8]) -> Option<Vec<u8>> {
     Some(parts.fold(first, |path, part| [&path, part].join(&b'/')))
 }
 
+/// Opens the tar `path`. Its members are read in any order, so it must be a regular file.
+fn open_regular(path: &Path) -> Result<File, LayoutError> {
+    let found = match regular_file::open(path).context(Action::Read, path)? {
+        Opened::Regular(file) => return Ok(file),
+        Opened::Other(found) => found,
+    };
+    let advice = match found {
+        "a directory" => "the reference of a layout is `oci:DIR`",
+        _ => "store the tar in a regular file, since it is not read in order",
+    };
+    Err(LayoutError::NotATar {
+        path: path.to_owned(),
+        reason: format!("it is {found}; {advice}"),
+    })
+}
+
 /// Lists the members of the tar `path`. Its first bytes decide whether it is decompressed.
 fn index_members(path: &Path) -> Result<TarIndex, LayoutError> {
-    let mut file = File::open(path).context(Action::Read, path)?;
+    let mut file = open_regular(path)?;
     let length = file.metadata().context(Action::Read, path)?.len();
     let mut first = Vec::new();
     (&mut file)

@@ -9,6 +9,7 @@ mod docker_config;
 mod docker_helper;
 pub(crate) mod environment;
 pub(crate) mod password_registry;
+mod pipe;
 pub(crate) mod source;
 
 pub(crate) use chain::{CredentialChain, EcrSource};

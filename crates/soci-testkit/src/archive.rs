@@ -73,6 +73,17 @@ pub fn tar(members: &[Member]) -> Vec<u8> {
     builder.into_inner().expect("a buffer")
 }
 
+/// Returns the header of a member of the type `typeflag`, which says that it has `size` bytes.
+pub fn header(name: &str, typeflag: u8, size: u64) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path(name).expect("a short name");
+    header.set_entry_type(tar::EntryType::new(typeflag));
+    header.set_mode(0o644);
+    header.set_size(size);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
 /// Returns these bytes as a gzip file.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -32,6 +32,8 @@ pub mod golden;
 pub mod http;
 /// Small images.
 pub mod image;
+/// Limits on the memory of a tool.
+pub mod limited;
 /// The form of error messages.
 pub mod message;
 /// The AWS mock `moto_server`.

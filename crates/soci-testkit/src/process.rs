@@ -18,7 +18,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{canary::assert_hidden, workspace};
+use crate::{canary::assert_hidden, limited::file_name, workspace};
 
 /// How long a pipeline may run before the test fails.
 const TIME_LIMIT: Duration = Duration::from_mins(3);
@@ -96,7 +96,7 @@ fn search_path() -> Option<(&'static str, OsString)> {
 /// A command line that was not started yet.
 #[derive(Debug)]
 pub struct Tool {
-    command: Command,
+    pub(crate) command: Command,
     stdin: Vec<u8>,
 }
 
@@ -363,12 +363,6 @@ impl Running {
         finished.assert_no_secrets();
         finished
     }
-}
-
-/// Returns the file name of a command's program.
-fn file_name(command: &Command) -> String {
-    let name = Path::new(command.get_program()).file_name();
-    name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Writes in a thread, since a tool may write to a full pipe before it has read all of its stdin.

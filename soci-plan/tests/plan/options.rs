@@ -1,5 +1,6 @@
 //! The values of options, and how they stand in the plan.
 
+use assert_cmd::cargo::cargo_bin;
 use serde_json::{Value, json};
 use soci_testkit::{
     image::{Image, random_layer},
@@ -204,4 +205,22 @@ fn writes_every_option_into_the_plan() {
     assert_eq!(plan["optimizations"], json!(["xattr"]), "{plan}");
     assert_eq!(plan["prefetchFiles"], json!(["etc/name"]), "{plan}");
     assert_eq!(plan["reuseFrom"], json!(["oci:image:latest"]), "{plan}");
+}
+
+/// The list of files to prefetch may be a pipe, as a shell's `<(…)` gives, but not an endless file.
+#[test]
+fn reads_a_bounded_list_of_files_to_prefetch() {
+    let pulled = Pulled::of(&[Image::new("linux/amd64").layer(random_layer(1, 3000))]);
+    let plan = |list: &str| {
+        let tool = soci_tool(&pulled.sandbox).args(["--prefetch-files-json", list]);
+        tool.stdin(pulled.line.clone()).limit_memory().run()
+    };
+    let finished = plan("/dev/zero").ends_with(78);
+    finished.says("/dev/zero").says("larger than 8 MiB");
+    pulled.sandbox.write("list.json", r#"["/etc/name"]"#);
+    let script = r#"mkfifo list; cat list.json > list & exec "$0" --prefetch-files-json list"#;
+    let tool = pulled.sandbox.program("sh").args(["-c", script]);
+    let tool = tool.arg(cargo_bin!("soci-plan"));
+    let document = &tool.stdin(pulled.line.clone()).run().succeeds().documents()[0];
+    assert_eq!(document["plan"]["prefetchFiles"], json!(["etc/name"]));
 }

@@ -23,6 +23,7 @@ mod roots;
 mod sha512;
 mod sharing;
 mod signals;
+mod special_files;
 #[path = "../../../tests/every_tool/stores.rs"]
 mod stores;
 mod verbosity;

@@ -1,5 +1,7 @@
 //! Tags, dry runs and other destinations.
 
+use std::fs;
+
 use serde_json::json;
 use soci_testkit::{
     document::tag_names,
@@ -68,6 +70,33 @@ fn makes_no_layout_and_no_archive_in_a_dry_run() {
         for name in ["out", "out.tar"] {
             assert!(!image.sandbox.path().join(name).exists());
         }
+    }
+}
+
+/// A destination that exists and is a named pipe or a device is not waited for.
+#[test]
+fn refuses_a_destination_that_is_no_regular_file() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    let path = image.sandbox.path();
+    let make_pipe = |name: &str| image.sandbox.program("mkfifo").arg(name).run().succeeds();
+    make_pipe("pipe");
+    for (layout, file) in [("one", "oci-layout"), ("two", "index.json")] {
+        fs::create_dir(path.join(layout)).expect("a new folder");
+        if file == "index.json" {
+            let marker = r#"{"imageLayoutVersion":"1.0.0"}"#;
+            fs::write(path.join(layout).join("oci-layout"), marker).expect("a new file");
+        }
+        make_pipe(&format!("{layout}/{file}"));
+    }
+    for (to, found) in [
+        ("oci-archive:pipe", "it is a named pipe"),
+        ("oci-archive:/dev/null", "it is a device"),
+        ("oci:one", "its `oci-layout` is a named pipe"),
+        ("oci:two", "its `index.json` is a named pipe"),
+    ] {
+        let push = image.push(&registry).args(["--to", to]).limit_memory();
+        push.run().ends_with(65).says(found);
     }
 }
 

@@ -1,15 +1,14 @@
 //! Docker's `config.json`. Podman's `auth.json` has the same format.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::Credential;
+use super::{Credential, pipe};
 use crate::error::ConfigurationError;
 use crate::secret::Secret;
 
@@ -42,7 +41,7 @@ const MAX_SIZE: u64 = 1 << 20;
 const CREDENTIAL_FILE: &str = "credential file";
 
 impl DockerConfig {
-    /// Reads the file at `path`. Returns `None` if there is no such file.
+    /// Reads the file at `path`, which may be a pipe. Returns `None` if there is no such file.
     ///
     /// # Errors
     ///
@@ -53,15 +52,11 @@ impl DockerConfig {
             path: path.to_owned(),
             source,
         };
-        let file = match File::open(path) {
-            Ok(file) => file,
+        let text = match pipe::read(path, MAX_SIZE + 1) {
+            Ok(text) => text,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let mut text = Vec::new();
-        file.take(MAX_SIZE + 1)
-            .read_to_end(&mut text)
-            .map_err(failed)?;
         if text.len() as u64 > MAX_SIZE {
             return Err(malformed(path, format!("larger than {MAX_SIZE} bytes")));
         }

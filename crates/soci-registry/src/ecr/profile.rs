@@ -1,7 +1,7 @@
 //! The profile of the AWS configuration that is in use, for messages. Its credentials are read by
 //! the AWS SDK, whose errors do not say where it has looked.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 
 use aws_config::profile::{self, ProfileSet};
@@ -115,8 +115,10 @@ impl ProfileFile {
             Some(rest) if !home.is_empty() => format!("{home}/{rest}"),
             _ => path,
         };
+        // A pipe is not opened, because what the SDK reads from it can be read only once.
+        let is_other = fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file());
         Self {
-            error: File::open(&path).err(),
+            error: (!is_other).then(|| File::open(&path).err()).flatten(),
             path: sanitize(&path),
         }
     }

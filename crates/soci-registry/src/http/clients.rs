@@ -5,7 +5,8 @@
 //! unencrypted.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
@@ -205,6 +206,21 @@ pub(crate) fn proxy_url(text: &str) -> Result<Url, url::ParseError> {
     }
 }
 
+/// The maximum size of a certificate file in bytes. That of a system has less than 1 MiB.
+const MAX_CERTIFICATES: u64 = 16 << 20;
+
+/// Reads a certificate file. It may be a pipe, but not an endless one.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    let file = fs::File::open(path)?;
+    file.take(MAX_CERTIFICATES + 1).read_to_end(&mut pem)?;
+    if pem.len() as u64 > MAX_CERTIFICATES {
+        let message = format!("it is larger than {} MiB", MAX_CERTIFICATES >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(pem)
+}
+
 /// Reads certificate files (PEM).
 ///
 /// # Errors
@@ -215,7 +231,7 @@ pub(crate) fn read_certificates(
 ) -> Result<Vec<CertificateDer<'static>>, ConfigurationError> {
     const WHAT: &str = "certificate file";
     let read = |path: &PathBuf| {
-        let pem = fs::read(path).map_err(|source| ConfigurationError::File {
+        let pem = read_bounded(path).map_err(|source| ConfigurationError::File {
             what: WHAT,
             path: path.clone(),
             source,
