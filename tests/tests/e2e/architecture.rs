@@ -107,3 +107,14 @@ fn no_tool_depends_on_another() {
         );
     }
 }
+
+/// Cargo leaves the symbols in a binary whose package has a profile of its own: two megabytes.
+#[test]
+fn no_tool_has_a_profile_of_its_own() {
+    let manifest = std::fs::read_to_string(workspace::root().join("Cargo.toml")).expect("manifest");
+    for tool in TOOLS {
+        let profile = format!("{tool} = {{ opt-level");
+        let found = manifest.lines().find(|line| line.starts_with(&profile));
+        assert_eq!(found, None, "this profile keeps {tool} from being stripped");
+    }
+}
