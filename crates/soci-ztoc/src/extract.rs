@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::compression::Compression;
-use crate::gzip::zlib::{StopAt, ZlibError, ZlibInflater, ZlibStop};
+use crate::gzip::span_inflater::SpanInflater;
+use crate::gzip::zlib::ZlibError;
 use crate::ztoc::{Span, SpanError, Ztoc};
 
 /// Bytes by which the output of a span grows at a time.
@@ -16,9 +17,6 @@ const CHUNK_SIZE: u64 = 256 * 1024;
 /// Default of the most uncompressed bytes of a span. Spans usually have a few MiB, but a hostile
 /// ztoc may claim any size.
 const DEFAULT_MAX_SPAN: u64 = 1 << 30;
-
-/// Length of a gzip trailer in bytes: CRC-32 and size.
-const TRAILER_SIZE: usize = 8;
 
 /// A source of the bytes of a layer.
 pub trait ReadRange {
@@ -304,26 +302,15 @@ fn inflate_span(
             .map(|(&shared, rest)| (shared, rest))
             .ok_or_else(too_short)?,
     };
-    let mut inflater = ZlibInflater::resume(checkpoint.unused_bits, shared, checkpoint.window)?;
+    let mut inflater = SpanInflater::resume(checkpoint, shared)?;
     let mut output = Vec::new();
-    let mut in_first_member = true;
     while (output.len() as u64) < length {
         let room = length.saturating_sub(output.len() as u64).min(CHUNK_SIZE);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let start = output.len();
         output.resize(start.saturating_add(room), 0);
         let free = output.get_mut(start..).unwrap_or_default();
-        let step = inflater.run(input, free, StopAt::BufferEnd)?;
-        output.truncate(start.saturating_add(step.produced));
-        input = input.get(step.consumed..).unwrap_or_default();
-        if step.stop == ZlibStop::StreamEnd {
-            // The first stream was resumed without its header, so zlib does not read its trailer.
-            if in_first_member {
-                input = input.get(TRAILER_SIZE..).ok_or_else(too_short)?;
-                in_first_member = false;
-            }
-            inflater.reset_with_gzip_header()?;
-        } else if step.produced == 0 && step.consumed == 0 {
+        if inflater.run(&mut input, free)? < room {
             return Err(too_short());
         }
     }

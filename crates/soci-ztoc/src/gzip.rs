@@ -11,11 +11,13 @@ pub(crate) mod copy;
 pub(crate) mod deflate;
 #[cfg(test)]
 mod differential;
+pub(crate) mod event;
 pub(crate) mod fault;
 pub(crate) mod header;
 pub(crate) mod huffman;
 pub(crate) mod index;
 pub(crate) mod output;
 pub(crate) mod scanner;
+pub(crate) mod span_inflater;
 pub(crate) mod symbols;
 pub(crate) mod zlib;

@@ -9,6 +9,7 @@
 //! - writes and parses its bytes: [`Ztoc::encode`], [`Ztoc::decode`];
 //! - checks whether the readers of ztocs accept it: [`Ztoc::visit_reader_violations`];
 //! - checks whether it may have been built from a given layer: [`Ztoc::check_provenance`];
+//! - proves a ztoc against its layer: [`proof`];
 //! - reads parts of a layer through it: [`extract`].
 //!
 //! The same inflater and tar reader give random access to archives of images, by [`TarIndexer`].
@@ -40,6 +41,8 @@ pub mod extract;
 mod flat;
 mod gzip;
 mod limits;
+/// The proof of a ztoc against its layer.
+pub mod proof;
 mod provenance;
 mod scanner;
 mod span;

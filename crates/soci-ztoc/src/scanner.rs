@@ -4,7 +4,8 @@
 use crate::compression::Compression;
 use crate::entry::FileMetadata;
 use crate::error::ScanError;
-use crate::gzip::scanner::{GzipEvent, GzipScanner};
+use crate::gzip::event::GzipEvent;
+use crate::gzip::scanner::GzipScanner;
 use crate::limits::Limits;
 use crate::span::SpanStart;
 use crate::tar::reader::TarReader;
@@ -110,6 +111,7 @@ impl LayerScanner {
                 GzipEvent::Output(bytes) => tar.feed(bytes),
                 GzipEvent::SpanStart(start) => starts.push(start),
                 GzipEvent::HeaderFault(error) => tar.fail(error),
+                GzipEvent::BlockStart(_) => {}
             })?,
             SpanSource::Uncompressed(spans) => {
                 spans.advance(bytes.len(), &mut starts)?;

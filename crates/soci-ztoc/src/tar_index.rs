@@ -6,8 +6,9 @@
 use crate::compression::Compression;
 use crate::entry::FileMetadata;
 use crate::error::ScanError;
+use crate::gzip::event::GzipEvent;
 use crate::gzip::index::{GzipIndex, MAX_CHECKPOINTS};
-use crate::gzip::scanner::{GzipEvent, GzipScanner};
+use crate::gzip::scanner::GzipScanner;
 use crate::limits::Limits;
 use crate::tar::reader::TarReader;
 

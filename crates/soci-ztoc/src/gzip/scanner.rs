@@ -2,6 +2,7 @@
 
 use super::checksum::{Checksum, GZIP_ID1};
 use super::deflate::DeflateDecoder;
+use super::event::GzipEvent;
 use super::header::HeaderCheck;
 use super::output::{OutputBuffer, Stop, WINDOW_SIZE};
 use super::zlib::{StopAt, ZlibError, ZlibInflater, ZlibStop};
@@ -23,17 +24,6 @@ const GZIP_ID2: u8 = 0x8b;
 /// Bytes of output between two moves of the history. Large enough that moving 32 KiB costs
 /// little, small enough that all of it stays in the second-level cache.
 const OUTPUT_SIZE: usize = 256 * 1024;
-
-/// What a scan finds, in the order of the layer.
-#[derive(Debug)]
-pub(crate) enum GzipEvent<'a> {
-    /// The next bytes of the tar.
-    Output(&'a [u8]),
-    /// A span starts.
-    SpanStart(SpanStart),
-    /// The readers of a ztoc refuse the header of this member, so they read no output after it.
-    HeaderFault(ScanError),
-}
 
 /// Decompresses a layer, and decides where spans start.
 #[derive(Debug)]
@@ -67,6 +57,8 @@ pub(crate) struct GzipScanner {
     /// The number of checkpoints at which every second one is dropped, if they are not those of a
     /// ztoc.
     max_checkpoints: Option<i32>,
+    /// Whether block starts are reported instead of recorded as checkpoints.
+    reports_block_starts: bool,
     max_uncompressed: u64,
 }
 
@@ -116,6 +108,7 @@ impl GzipScanner {
             span_size: span_size.unsigned_abs(),
             checkpoints: CheckpointWriter::new(span_size),
             max_checkpoints: None,
+            reports_block_starts: false,
             max_uncompressed: limits.uncompressed_bytes,
         })
     }
@@ -124,6 +117,12 @@ impl GzipScanner {
     /// dropped and the span size doubles. They are then not those of a ztoc.
     pub(crate) const fn with_max_checkpoints(mut self, max: i32) -> Self {
         self.max_checkpoints = Some(max);
+        self
+    }
+
+    /// Reports each start of a deflate block, and records no checkpoints.
+    pub(crate) const fn reporting_block_starts(mut self) -> Self {
+        self.reports_block_starts = true;
         self
     }
 
@@ -323,6 +322,10 @@ impl GzipScanner {
         &mut self,
         sink: &mut impl FnMut(GzipEvent<'_>),
     ) -> Result<(), ScanError> {
+        if self.reports_block_starts {
+            sink(GzipEvent::BlockStart(self.block_start()));
+            return Ok(());
+        }
         let since = self.produced.saturating_sub(self.checkpoint_produced);
         let is_near = match self.max_checkpoints {
             None => self.produced > 0,
@@ -338,8 +341,9 @@ impl GzipScanner {
         let cost = SPAN_DIGEST_COST.saturating_add(CHECKPOINT_SIZE as u64);
         let count = u64::from(self.checkpoints.count().unsigned_abs());
         check_span_count(count.saturating_add(1), cost)?;
-        let input = self.bytes_consumed();
-        let unused_bits = self.decoder.bits.unused_bits();
+        let Checkpoint {
+            input, unused_bits, ..
+        } = self.block_start();
         let window = self.position.saturating_sub(WINDOW_SIZE)..self.position;
         self.checkpoints.push(Checkpoint {
             input,
@@ -354,6 +358,17 @@ impl GzipScanner {
             previous_end: input,
         }));
         Ok(())
+    }
+
+    /// Returns the checkpoint that can be recorded here, at the start of a block.
+    fn block_start(&self) -> Checkpoint<'_> {
+        let window = self.position.saturating_sub(WINDOW_SIZE)..self.position;
+        Checkpoint {
+            input: self.bytes_consumed(),
+            output: self.produced,
+            unused_bits: self.decoder.bits.unused_bits(),
+            window: self.buffer.get(window).unwrap_or_default(),
+        }
     }
 
     fn zlib_error(&self, error: ZlibError) -> ScanError {

@@ -113,6 +113,11 @@ impl TarReader {
         matches!(self.state, State::EndOfArchive | State::Failed(_))
     }
 
+    /// Removes and returns the entries found since the last call, which are not collected then.
+    pub(crate) fn take_entries(&mut self) -> Toc {
+        self.toc.take_entries(self.position)
+    }
+
     /// Makes the tar end here with `error`, unless it has ended before.
     pub(crate) fn fail(&mut self, error: ScanError) {
         if !self.is_done() {

@@ -1,5 +1,7 @@
 //! Collects the entries of a tar into a table of contents.
 
+use std::mem;
+
 use super::header::Header;
 use super::pax::Records;
 use crate::entry::{EntryType, FileMetadata, Xattr};
@@ -92,6 +94,16 @@ impl TocBuilder {
             return exceeded(LimitKind::Entries, self.limits.entries);
         }
         Ok(())
+    }
+
+    /// Removes and returns the table of the entries since the last call. Indexes in it count from
+    /// its first entry.
+    pub(crate) fn take_entries(&mut self, uncompressed_size: u64) -> Toc {
+        Toc {
+            entries: mem::take(&mut self.entries),
+            uncompressed_size,
+            truncated_ids: mem::take(&mut self.truncated_ids),
+        }
     }
 
     /// Completes the table of a tar that ended at `uncompressed_size`.

@@ -5,6 +5,7 @@ mod goldens;
 mod headers;
 mod hostile;
 mod limits;
+mod proof;
 mod provenance;
 mod random_access;
 mod record;
