@@ -7,7 +7,7 @@ set -euo pipefail
 usage() {
   cat <<'END'
 usage: docker run --rm [--user "$(id -u):$(id -g)"] [-e NAME=VALUE…] [-v ~/.aws:/home/soci/.aws:ro] IMAGE REF…
-       docker run … IMAGE soci-pull|soci-plan|soci-index|soci-push|soci-report|soci-prune [ARGUMENT…]
+       docker run … IMAGE soci-pull|soci-plan|soci-index|soci-check|soci-push|soci-report|soci-prune [ARGUMENT…]
 
 Builds the SOCI index of each image REF and pushes it beside the image.
 
@@ -136,7 +136,7 @@ case ${1-} in
   usage
   exit
   ;;
-soci-pull | soci-plan | soci-index | soci-push | soci-report | soci-prune)
+soci-pull | soci-plan | soci-index | soci-check | soci-push | soci-report | soci-prune)
   find_credentials
   find_store
   [[ -z $hint ]] || printf '%s\n' "$hint" >&2

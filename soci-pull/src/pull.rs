@@ -97,6 +97,7 @@ impl Puller {
             nested_indexes: content.nested_indexes,
             unchanged: false,
             converted: Indexing::Pending,
+            check: None,
             push: None,
             timing: BTreeMap::from([("pull".to_owned(), timing)]),
             error: None,

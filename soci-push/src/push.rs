@@ -86,6 +86,7 @@ impl Pusher {
             document: published.is_useful.then_some(document),
             failures: published.failures,
             result: Some(describe_result),
+            report: None,
         })
     }
 
@@ -174,6 +175,7 @@ impl Pusher {
             document: Some(document),
             failures: Vec::new(),
             result: Some(describe_result),
+            report: None,
         }
     }
 

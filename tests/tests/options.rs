@@ -18,11 +18,12 @@ struct Described {
 }
 
 /// Returns all tools. A new tool is added here.
-fn tools() -> [Described; 6] {
+fn tools() -> [Described; 7] {
     [
         describe::<soci_pull::Args>(),
         describe::<soci_plan::Args>(),
         describe::<soci_index::Args>(),
+        describe::<soci_check::Args>(),
         describe::<soci_push::Args>(),
         describe::<soci_report::Args>(),
         describe::<soci_prune::Args>(),

@@ -42,6 +42,8 @@ pub struct Processed {
     pub failures: Vec<Failure>,
     /// Describes the result for the last message about the image.
     pub result: Option<fn(&Document) -> String>,
+    /// Formats the image for a reader, in place of the summary that all tools share.
+    pub report: Option<fn(&Document) -> String>,
 }
 
 impl From<Document> for Processed {
@@ -50,6 +52,7 @@ impl From<Document> for Processed {
             document: Some(document),
             failures: Vec::new(),
             result: None,
+            report: None,
         }
     }
 }
@@ -60,6 +63,7 @@ impl From<Failure> for Processed {
             document: None,
             failures: vec![failure],
             result: None,
+            report: None,
         }
     }
 }
@@ -107,6 +111,12 @@ impl Io {
         if self.reads_terminal {
             tracing::info!(target: log::NOTICE, "reading {what} from the terminal; see --help");
         }
+    }
+
+    /// Returns whether the user reads the summary of each image beside the messages, so that the
+    /// tool need not print what the summary has.
+    pub fn shows_summaries(&self) -> bool {
+        self.style.is_read_with_messages()
     }
 
     /// Reads the next line that is not blank, as it came. Returns `None` at the end of the input.
@@ -198,7 +208,7 @@ impl Io {
             (Some(mut document), error) => {
                 document.error = error;
                 self.tell_result(&document, processed.result);
-                self.write(&self.style.format_document(&document))
+                self.write(&self.style.format_document(&document, processed.report))
             }
             (None, Some(error)) => self.write_failed_image(Some(image), error),
             (None, None) => Ok(()),

@@ -47,11 +47,15 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    /// Formats a document.
-    pub(crate) fn format_document(self, document: &Document) -> Vec<u8> {
+    /// Formats a document. For a reader, `report` formats it if the tool has a report of its own.
+    pub(crate) fn format_document(
+        self,
+        document: &Document,
+        report: Option<fn(&Document) -> String>,
+    ) -> Vec<u8> {
         match self {
             Self::Json => document.to_line(),
-            Self::Text => human::format_document(document).into_bytes(),
+            Self::Text => report.unwrap_or(human::format_document)(document).into_bytes(),
         }
     }
 

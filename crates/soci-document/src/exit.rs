@@ -8,6 +8,8 @@
 pub enum Exit {
     /// Done, or done already.
     Done = 0,
+    /// `soci-check` found that a SOCI index is wrong.
+    CheckFailed = 1,
     /// The command line or a reference is malformed.
     Usage = 2,
     /// Corrupt, hostile or malformed input: a wrong digest, a limit exceeded.

@@ -10,8 +10,8 @@ use crate::{Document, UnknownFields, VERSION};
 /// An image that a stage could not process. Later stages pass its line on as it came, and end with
 /// its exit status unless an image before it has failed.
 ///
-/// If a part of the image was pushed, the line has the fields of [`Document`](crate::Document) as
-/// well. They are among `unknown_fields` here.
+/// If a part of the image was pushed, or if `soci-check` found its SOCI indexes wrong, the line has
+/// the fields of [`Document`](crate::Document) as well. They are among `unknown_fields` here.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct FailedImage {
     /// The version of the document: 1.
@@ -38,8 +38,8 @@ impl FailedImage {
         }
     }
 
-    /// Returns the whole document, with its field `error`, if a part of the image was pushed.
-    /// Returns `None` if the line lacks the fields of a document.
+    /// Returns the whole document, with its field `error`, if a part of the image was pushed or its
+    /// SOCI indexes are wrong. Returns `None` if the line lacks the fields of a document.
     pub fn to_document(&self) -> Option<Document> {
         let fields = serde_json::to_value(self).ok()?;
         let mut document: Document = serde_json::from_value(fields).ok()?;

@@ -4,6 +4,7 @@
 //! fields that it is responsible for and keeps the fields that it does not know, so that users can
 //! add their own. This crate reads no file and prints nothing.
 
+mod check;
 mod decision;
 mod duplicate_keys;
 mod exit;
@@ -18,6 +19,10 @@ mod push;
 mod schema;
 mod summary;
 
+pub use check::{
+    Check, CheckedIndex, CheckedManifest, ConvertedTag, FargateAnswer, Finding, LayerCoverage,
+    Proved, Severity, Verdict,
+};
 pub use decision::{
     LayerDecision, LayerReason, ManifestDecision, ManifestReason, ReuseOrigin, UnindexableReason,
 };

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use soci_oci::{Descriptor, Platform};
 
 use crate::{
-    ImageReference, Indexing, LayerDecision, ManifestDecision, Push, ReuseOrigin, StageError,
-    UnindexableReason,
+    Check, ImageReference, Indexing, LayerDecision, ManifestDecision, Push, ReuseOrigin,
+    StageError, UnindexableReason,
 };
 
 /// The version of the document that this release reads and writes.
@@ -49,6 +49,9 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Indexing::is_pending")]
     #[schemars(with = "Option<Descriptor>")]
     pub converted: Indexing<Descriptor>,
+    /// What was found wrong with the SOCI indexes, or worth knowing. Set by `soci-check`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     /// What was pushed. Set by `soci-push`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<Push>,
@@ -56,7 +59,8 @@ pub struct Document {
     /// read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timing: BTreeMap<String, Timing>,
-    /// Why only a part of the image was pushed. Set by `soci-push`. The line is then that of a
+    /// Why only a part of the image was pushed, or that its SOCI indexes are wrong. Set by
+    /// `soci-push` and `soci-check`. The line is then that of a
     /// [`FailedImage`](crate::FailedImage), whose schema has this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]

@@ -3,6 +3,7 @@
 pub(crate) mod content_range;
 mod download;
 mod parallel;
+pub(crate) mod presence;
 mod stall;
 pub(crate) mod stream;
 

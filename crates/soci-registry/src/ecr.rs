@@ -19,6 +19,12 @@ use crate::error::Refusal;
 /// quotas).
 pub(crate) const MANIFESTS_PER_SECOND: u32 = 10;
 
+/// Returns whether a host name is that of a private registry of Amazon ECR, in any region and
+/// partition. The public gallery is none.
+pub fn is_ecr_private(host: &str) -> bool {
+    matches!(EcrHost::parse(host), Some(EcrHost::Private { .. }))
+}
+
 /// Returns whether ECR refused an expired token, which it does with status 403 or 400 and without a
 /// challenge.
 pub(crate) fn is_expired_token(refusal: &Refusal) -> bool {

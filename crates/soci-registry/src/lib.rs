@@ -51,8 +51,10 @@ mod secret;
 )]
 mod fake;
 
+pub use blob::presence::BlobPresence;
 pub use blob::stream::BlobStream;
 pub use client::Client;
+pub use ecr::is_ecr_private;
 pub use error::{
     ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, TlsFailure,
     Tries, Violation,

@@ -15,10 +15,11 @@ use std::{
 pub(crate) const BINARIES_ARE_BUILT: &str = "SOCI_TEST_BINARIES_ARE_BUILT";
 
 /// The tools, each a package of this name in a directory of this name.
-pub const TOOLS: [&str; 6] = [
+pub const TOOLS: [&str; 7] = [
     "soci-pull",
     "soci-plan",
     "soci-index",
+    "soci-check",
     "soci-push",
     "soci-report",
     "soci-prune",

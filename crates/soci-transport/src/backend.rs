@@ -7,7 +7,7 @@ use soci_document::ReferrersVia;
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::{RegistryReference, Selector};
 use soci_oci::{Descriptor, Digest};
-use soci_registry::BlobStream;
+use soci_registry::{BlobPresence, BlobStream};
 
 use crate::blob_reader::{self, BlobReader};
 use crate::error::TransportError;
@@ -66,6 +66,20 @@ pub trait ReadImage: Send + Sync {
     ///
     /// Returns an error if the registry's response tells neither.
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError>;
+
+    /// Looks for a blob without reading it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the registry does not tell whether it has the blob, or if a blob of a
+    /// layout is not what its descriptor says.
+    fn find_blob(&self, descriptor: &Descriptor) -> Result<BlobPresence, TransportError> {
+        Ok(if self.has_blob(descriptor)? {
+            BlobPresence::Present
+        } else {
+            BlobPresence::Absent
+        })
+    }
 
     /// Returns the manifests of type `artifact_type` whose subject is `subject`.
     ///

@@ -3,6 +3,7 @@
 use soci_layout::{LayoutError, ReadLayout};
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest};
+use soci_registry::BlobPresence;
 
 use crate::backend::ReadImage;
 use crate::blob_reader::BlobReader;
@@ -36,6 +37,14 @@ impl<L: ReadLayout> ReadImage for LayoutImage<L> {
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         Ok(self.0.has_blob(descriptor))
+    }
+
+    fn find_blob(&self, descriptor: &Descriptor) -> Result<BlobPresence, TransportError> {
+        match self.0.open_blob(descriptor) {
+            Ok(_) => Ok(BlobPresence::OfSize(descriptor.size)),
+            Err(LayoutError::NoSuchBlob { .. }) => Ok(BlobPresence::Absent),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn list_referrers(

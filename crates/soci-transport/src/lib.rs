@@ -32,4 +32,5 @@ pub use error::TransportError;
 pub use memory_budget::{MemoryBudget, PooledBuffer};
 pub use memory_image::MemoryImage;
 pub use session::Session;
+pub use soci_registry::{BlobPresence, is_ecr_private};
 pub use source::{Resolved, Source, parse_manifest};

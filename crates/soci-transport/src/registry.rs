@@ -6,7 +6,9 @@ use bytes::Bytes;
 use soci_document::ReferrersVia;
 use soci_oci::reference::{RegistryReference, Selector};
 use soci_oci::{Descriptor, Digest};
-use soci_registry::{BlobStream, Content, ManifestName, PushedBlob, RegistryError, Repository};
+use soci_registry::{
+    BlobPresence, BlobStream, Content, ManifestName, PushedBlob, RegistryError, Repository,
+};
 use tokio::runtime::Runtime;
 
 use crate::backend::{ByteCounter, PutOutcome, ReadImage, Referrers, WriteImage};
@@ -117,6 +119,10 @@ impl ReadImage for RegistryBackend {
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         self.call(self.repository.blob_exists(descriptor.digest))
+    }
+
+    fn find_blob(&self, descriptor: &Descriptor) -> Result<BlobPresence, TransportError> {
+        self.call(self.repository.find_blob_presence(descriptor.digest))
     }
 
     fn list_referrers(

@@ -6,6 +6,7 @@ use soci_layout::{Archive, DockerArchive, Layout};
 use soci_oci::manifest::Root;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest, Reference};
+use soci_registry::BlobPresence;
 
 use crate::backend::ReadImage;
 use crate::blob_reader::BlobReader;
@@ -171,6 +172,16 @@ impl Source {
     /// Returns an error if the registry's response tells neither.
     pub fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {
         self.backend.has_blob(descriptor)
+    }
+
+    /// Looks for a blob without reading it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the registry does not tell whether it has the blob, or if a blob of a
+    /// layout is not what its descriptor says.
+    pub fn find_blob(&self, descriptor: &Descriptor) -> Result<BlobPresence, TransportError> {
+        self.backend.find_blob(descriptor)
     }
 
     /// Returns the manifests of type `artifact_type` whose subject is `subject`.

@@ -229,6 +229,17 @@ impl Ztoc {
         })
     }
 
+    /// Returns the span size in bytes that the ztoc was built with, or `None` if the checkpoints are
+    /// malformed.
+    pub fn span_size(&self) -> Option<u64> {
+        let checkpoints = &self.compression_info.checkpoints;
+        let span_size = match self.compression_info.algorithm {
+            Compression::Gzip => CheckpointList::parse(checkpoints)?.span_size,
+            Compression::Uncompressed => TarZinfo::parse(checkpoints)?.span_size,
+        };
+        u64::try_from(span_size).ok()
+    }
+
     /// Returns the checkpoint at which a span of a gzip layer starts.
     pub(crate) fn checkpoint_of(&self, span: usize) -> Option<Checkpoint<'_>> {
         CheckpointList::parse(&self.compression_info.checkpoints)?.get(span)

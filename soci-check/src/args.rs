@@ -1,0 +1,134 @@
+//! The command line of `soci-check`.
+
+use std::num::NonZeroUsize;
+
+use clap::Parser;
+use soci_cli::{
+    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Platforms, Tool, Variable, parse_count,
+    parse_flag,
+};
+use soci_document::Exit;
+use soci_registry_args::{RegistryArgs, VARIABLES};
+use soci_transport::MemoryBudget;
+
+use crate::checker::{Checker, Depth};
+
+/// The memory in bytes that the chunks of all layers may take while they are read.
+const CHUNK_MEMORY: usize = 4 << 20;
+
+/// Check the SOCI indexes of images, and whether they start lazily on AWS Fargate
+///
+/// Takes references as arguments. Without arguments, reads one per line from stdin; a line may also
+/// be a document of soci-index or soci-push. Proves each ztoc against its layer, and holds the index
+/// against the rules of its readers. Writes one document per image to stdout.
+#[derive(Debug, Parser)]
+#[command(
+    name = "soci-check",
+    version,
+    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-check | soci-push\n  soci-check registry.example/app:v1-soci\n  soci-check --fast registry.example/app:v1-soci | jq .check.findings"
+)]
+pub struct Args {
+    /// Image, such as registry.example/app:v1-soci
+    ///
+    /// It is [registry/]repository[:tag][@digest], oci:DIR[:name], oci-archive:FILE[:name] or
+    /// docker-archive:FILE[:name]. If the tag is not converted, the tag with -soci is checked too.
+    #[arg(value_name = "REF")]
+    references: Vec<String>,
+
+    /// Platforms to check, such as amd64,arm64 [default: all]
+    ///
+    /// A platform is [os/]architecture[/variant]. Commas separate several; the option may also be
+    /// repeated. Of a planned document, the platforms of the plan are checked by default.
+    #[arg(long, value_name = "PLATFORM", env = "SOCI_PLATFORM")]
+    platform: Vec<Platforms>,
+
+    /// Check manifests and ztocs, but read no layer
+    #[arg(long, env = "SOCI_FAST", value_parser = parse_flag)]
+    fast: bool,
+
+    /// Layers to read at a time [default: the number of processors]
+    #[arg(long, value_name = "N", env = "SOCI_JOBS", value_parser = parse_count)]
+    jobs: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl Tool for Args {
+    fn variables() -> &'static [Variable] {
+        VARIABLES
+    }
+
+    fn common_args(&self) -> &CommonArgs {
+        &self.common
+    }
+
+    fn output_format(&self) -> OutputFormat {
+        self.output.format
+    }
+
+    fn run(self, io: &mut Io) -> Result<(), Failure> {
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let checker = Checker {
+            session: self.registry.session(),
+            store: self.common.open_store()?,
+            platforms: Platforms::merge(self.platform),
+            depth: if self.fast { Depth::Fast } else { Depth::Full },
+            jobs: self.jobs.unwrap_or_else(processors),
+            memory: MemoryBudget::new(CHUNK_MEMORY),
+            shows_summaries: io.shows_summaries(),
+        };
+        if self.references.is_empty() {
+            return check_lines(io, &checker);
+        }
+        for reference in &self.references {
+            io.process_image(reference, |progress| {
+                checker.check_reference(reference, progress)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks the image of each line of stdin.
+fn check_lines(io: &mut Io, checker: &Checker) -> Result<(), Failure> {
+    io.announce_input("references or documents");
+    let mut lines = 0_u64;
+    while let Some(line) = io.read_line()? {
+        lines += 1;
+        check_line(io, checker, &line)?;
+    }
+    if lines == 0 {
+        return Err(Failure::message(
+            Exit::NoInput,
+            "no reference is given as an argument or on stdin",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the image of one line: a document, which starts with `{`, or a reference.
+fn check_line(io: &mut Io, checker: &Checker, line: &[u8]) -> Result<(), Failure> {
+    let text = line.trim_ascii();
+    if text.starts_with(b"{") {
+        return io.process_document(line, |document, progress| {
+            checker.check_document(document, progress)
+        });
+    }
+    match std::str::from_utf8(text) {
+        Ok(reference) => io.process_image(reference, |progress| {
+            checker.check_reference(reference, progress)
+        }),
+        Err(error) => {
+            let context = format!("reference `{}` is not UTF-8", text.escape_ascii());
+            let failure = Failure::new(Exit::Usage, error).context(context);
+            io.fail_image(None, failure)
+        }
+    }
+}

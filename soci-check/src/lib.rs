@@ -1,0 +1,27 @@
+//! Checks the SOCI indexes of images: whether readers accept them, whether they describe the image,
+//! and whether a task on AWS Fargate starts lazily.
+//!
+//! The check has two parts. The first follows the chain of manifests from the tag to the ztocs, and
+//! holds each of them against the rules of the readers; it reads no layer. The second, which
+//! `--fast` leaves out, proves each ztoc against its layer.
+
+mod answer;
+mod args;
+mod checker;
+mod document;
+mod examination;
+mod findings;
+mod image;
+mod layers;
+mod links;
+mod original;
+mod place;
+mod report;
+mod rule;
+mod rules;
+mod soci_index;
+mod surroundings;
+mod tag;
+mod ztocs;
+
+pub use args::Args;
