@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"errors"
 	"io"
 	"sort"
 	"time"
@@ -27,15 +28,24 @@ var kinds = map[byte]string{
 	tar.TypeFifo:    "fifo",
 }
 
+// errOldSparse is the error for a sparse file of the old GNU format, whose map archive/tar has refused.
+// The tools refuse such a file for its type, and do not read the map.
+var errOldSparse = errors.New("old GNU sparse file with a malformed map")
+
 // A counter of the bytes that the reader of a tar has consumed. It hides that its source can seek.
 type counter struct {
 	source io.Reader
 	count  int64
+	// The type flag of the last block that looked like a header.
+	typeflag byte
 }
 
 func (c *counter) Read(buffer []byte) (int, error) {
 	length, err := c.source.Read(buffer)
 	c.count += int64(length)
+	if length == 512 && string(buffer[257:262]) == "ustar" {
+		c.typeflag = buffer[156]
+	}
 	return length, err
 }
 
@@ -48,6 +58,9 @@ func readTar(source io.Reader) (uint8, []entry, int64, error) {
 		header, err := reader.Next()
 		if err == io.EOF {
 			return outcomeZtoc, entries, position.count, nil
+		}
+		if err != nil && position.typeflag == tar.TypeGNUSparse {
+			return outcomeTar, nil, 0, errOldSparse
 		}
 		if err != nil {
 			return outcomeTar, nil, 0, err
