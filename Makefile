@@ -13,9 +13,14 @@ build: ## build the tools into target/release
 	cargo build --workspace --locked --release --bins
 
 .PHONY: dist
-dist: ## build small static binaries into target/$(MUSL_TARGET)/dist, for any Linux of that architecture
+dist: ## build small static binaries and their SBOMs into target/$(MUSL_TARGET)/dist, for any Linux
 	scripts/setup.sh build dist
-	cargo build --workspace --locked --profile dist --target $(MUSL_TARGET) --bins
+	scripts/dist.sh $(MUSL_TARGET)
+
+.PHONY: reproducible
+reproducible: ## build the last commit twice, and compare the tools byte for byte; REPRODUCIBLE_PROFILE
+	scripts/setup.sh build dist
+	scripts/reproducible.sh $(REPRODUCIBLE_PROFILE)
 
 .PHONY: test-fast
 test-fast: ## run the tests of each crate and tool; needs Cargo and a C compiler, nothing else

@@ -172,7 +172,7 @@ builders() {
   go_builder buildkitd github.com/moby/buildkit/cmd/buildkitd || say 'cannot build buildkitd'
 }
 
-# The C code of the TLS library needs a compiler for musl.
+# The C code of the TLS library needs a compiler for musl. cargo-cyclonedx lists what a tool is built from.
 dist() {
   local target
   target=$(uname -m)-unknown-linux-musl
@@ -181,6 +181,7 @@ dist() {
     say "installing Rust's standard library for $target"
     rustup --quiet target add "$target"
   }
+  cargo_command cargo-cyclonedx 0.5.9
 }
 
 for part in "${@:-build}"; do
