@@ -9,6 +9,8 @@ ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY . .
+# What --version prints; `make image` names the commit.
+ARG TOOLS_VERSION
 RUN cargo build --locked --profile dist --bins \
  && mkdir /out \
  && find target/dist -maxdepth 1 -type f -executable -name 'soci-*' -exec cp -t /out {} +

@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 export CARGO_TARGET_DIR ?= target
 IMAGE_NAME ?= soci-tools
+PREFIX ?= /usr/local
 MUSL_TARGET ?= $(shell uname -m)-unknown-linux-musl
 
 .PHONY: help
@@ -10,7 +11,11 @@ help: ## list the targets
 .PHONY: build
 build: ## build the tools into target/release
 	scripts/setup.sh build
-	cargo build --workspace --locked --release --bins
+	TOOLS_VERSION="$$(scripts/version.sh)" cargo build --workspace --locked --release --bins
+
+.PHONY: install
+install: build ## install the tools, manual pages and completions into PREFIX (/usr/local)
+	scripts/install.sh $(PREFIX)
 
 .PHONY: dist
 dist: ## build small static binaries and their SBOMs into target/$(MUSL_TARGET)/dist, for any Linux
@@ -83,7 +88,7 @@ demo: build ## index an image made for the demo, or the one given by IMAGE=regis
 
 .PHONY: image
 image: ## build the container image; DOCKER_BUILD_ARGS goes to docker build
-	docker build $(DOCKER_BUILD_ARGS) -t $(IMAGE_NAME) .
+	docker build --build-arg "TOOLS_VERSION=$$(scripts/version.sh)" $(DOCKER_BUILD_ARGS) -t $(IMAGE_NAME) .
 
 .PHONY: clean
 clean: ## remove everything that the other targets made

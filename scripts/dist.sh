@@ -12,10 +12,11 @@ mapfile -t tools < <(sed -n 's/^name = "\(soci-[a-z]*\)"$/\1/p' soci-*/Cargo.tom
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 maps=("$PWD=/soci-tools" "$(realpath -m "${CARGO_TARGET_DIR:-target}")=/target" "$cargo_home=/cargo")
 
+TOOLS_VERSION=$(scripts/version.sh)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 RUSTFLAGS="${RUSTFLAGS-} ${maps[*]/#/--remap-path-prefix=}"
 CFLAGS="${CFLAGS-} ${maps[*]/#/-ffile-prefix-map=}"
-export SOURCE_DATE_EPOCH RUSTFLAGS CFLAGS
+export TOOLS_VERSION SOURCE_DATE_EPOCH RUSTFLAGS CFLAGS
 
 cargo build --workspace --locked --profile "$profile" --target "$triple" --bins
 

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 profile=${1:-dist}
+export CARGO_TERM_QUIET=true
 triple=$(uname -m)-unknown-linux-musl
 work=$(mktemp -d "${TMPDIR:-/tmp}/reproducible.XXXXXX")
 trap 'rm -rf "$work"' EXIT

@@ -19,6 +19,13 @@ use crate::{
     CommonArgs, Failure, Variable, empty_variables, help, log, signals, unknown_variables,
 };
 
+/// The version of the tools, which `--version` prints: that of the workspace, and the commit with its
+/// date if `scripts/version.sh` has told the build.
+const VERSION: &str = match option_env!("TOOLS_VERSION") {
+    Some(version) if !version.is_empty() => version,
+    _ => env!("CARGO_PKG_VERSION"),
+};
+
 /// The arguments of a tool, and what the tool does with them.
 pub trait Tool: Parser {
     /// Returns the environment variables that the tool reads and that no option sets.
@@ -52,7 +59,7 @@ pub trait Tool: Parser {
 pub fn run_tool<T: Tool>(name: &'static str) -> ExitCode {
     empty_variables::restart_without_empty_variables(name);
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let command = help::add_help(T::command(), T::variables());
+    let command = help::add_help(T::command().version(VERSION), T::variables());
     let tool: T = match command_line::parse(command, &arguments) {
         Ok(tool) => tool,
         Err(stopped) => return end_before_run(name, &arguments, stopped),

@@ -8,6 +8,7 @@ mod documents;
 mod earlier_documents;
 mod ecr;
 mod goldens;
+mod install;
 mod layouts;
 mod memory;
 mod messages;

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs the tools that `make build` has built, their manual pages, and their completions for bash,
+# zsh and fish.
+#   install.sh PREFIX [BINARIES]     PREFIX such as /usr/local or ~/.local; DESTDIR comes before it
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+prefix=${DESTDIR-}$(realpath -ms "$1")
+binaries=${2:-${CARGO_TARGET_DIR:-target}/release}
+
+install -d "$prefix/bin"
+for package in soci-*/; do
+  install -m 755 "$binaries/${package%/}" "$prefix/bin/${package%/}"
+done
+cargo run --quiet --locked --package soci-e2e --example manual -- "$prefix"
+echo "installed the tools into $prefix/bin" >&2
+[[ :$PATH: == *":${prefix#"${DESTDIR-}"}/bin:"* ]] || echo "add ${prefix#"${DESTDIR-}"}/bin to PATH" >&2
