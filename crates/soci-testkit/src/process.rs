@@ -3,22 +3,24 @@
 //! A `Sandbox` is a home directory and a store, a `Tool` is a command line in it, and
 //! `pipeline` connects several.
 
+mod pipeline;
+
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs::{self, File},
-    io::Write as _,
+    fs,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-    thread,
+    process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{canary::assert_hidden, limited::file_name, workspace};
+use crate::{canary::assert_hidden, limited, workspace};
+
+pub use pipeline::pipeline;
 
 /// How long a pipeline may run before the test fails.
 const TIME_LIMIT: Duration = Duration::from_mins(3);
@@ -82,9 +84,11 @@ impl Sandbox {
             .env("HOME", self.home())
             .env("SOCI_STORE", self.store());
         command.envs(search_path());
+        let is_tool = file_name(&command).starts_with("soci-");
         Tool {
             command,
             stdin: Vec::new(),
+            memory: is_tool.then_some(limited::MEMORY_LIMIT),
         }
     }
 }
@@ -96,8 +100,10 @@ fn search_path() -> Option<(&'static str, OsString)> {
 /// A command line that was not started yet.
 #[derive(Debug)]
 pub struct Tool {
-    pub(crate) command: Command,
+    command: Command,
     stdin: Vec<u8>,
+    /// The memory in bytes that the process may have.
+    memory: Option<u64>,
 }
 
 impl Tool {
@@ -136,21 +142,38 @@ impl Tool {
         self
     }
 
-    /// Returns the command without the bytes of [`Tool::stdin`], for a test that starts the process
-    /// itself.
+    /// Lets the process have this many bytes of memory: its heap, its stacks and its data. The
+    /// tools have 256 MiB unless this is called.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// Returns the command without the bytes of [`Tool::stdin`] and without the limit of
+    /// [`Tool::memory`], for a test that starts the process itself.
     pub fn into_command(self) -> Command {
         self.command
+    }
+
+    /// Returns the command with the limit on its memory.
+    fn into_limited_command(self) -> Command {
+        match self.memory {
+            Some(bytes) => limited::limit(&self.command, bytes),
+            None => self.command,
+        }
     }
 
     /// Runs the tool until it exits.
     ///
     /// Panics if it runs longer than three minutes, or prints a secret.
     #[track_caller]
-    pub fn run(self) -> Finished {
+    pub fn run(mut self) -> Finished {
         let name = file_name(&self.command);
         let started = Instant::now();
-        let output = assert_cmd::Command::from_std(self.command)
-            .write_stdin(self.stdin)
+        let stdin = std::mem::take(&mut self.stdin);
+        let output = assert_cmd::Command::from_std(self.into_limited_command())
+            .write_stdin(stdin)
             .timeout(TIME_LIMIT)
             .output()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -284,108 +307,8 @@ impl Finished {
     }
 }
 
-/// Runs tools as `first | second | …`, and returns the output and exit status of each, in this
-/// order.
-///
-/// The first tool reads its [`Tool::stdin`]. Panics if a tool runs longer than three minutes, or
-/// prints a secret.
-#[track_caller]
-pub fn pipeline(tools: impl IntoIterator<Item = Tool>) -> Vec<Finished> {
-    let tools: Vec<Tool> = tools.into_iter().collect();
-    let logs = TempDir::new().expect("a temporary directory");
-    let last = tools.len().saturating_sub(1);
-    let mut running: Vec<Running> = Vec::new();
-    for (index, tool) in tools.into_iter().enumerate() {
-        let previous = running.last_mut();
-        let stdin = previous.and_then(|previous| previous.child.stdout.take());
-        let log = logs.path().join(index.to_string());
-        running.push(Running::start(tool, stdin, index == last, log));
-    }
-    let deadline = Instant::now() + TIME_LIMIT;
-    running
-        .into_iter()
-        .map(|tool| tool.wait(deadline))
-        .collect()
-}
-
-/// A running tool of a pipeline.
-struct Running {
-    name: String,
-    child: Child,
-    /// The prefix of the files for its output.
-    log: PathBuf,
-}
-
-impl Running {
-    /// Starts a tool that reads from `stdin`, or else the bytes of [`Tool::stdin`].
-    ///
-    /// The stdout of the last tool goes to a file, that of the others to a pipe.
-    fn start(tool: Tool, stdin: Option<ChildStdout>, is_last: bool, log: PathBuf) -> Self {
-        let mut command = tool.command;
-        let create = |stream: &str| File::create(log.with_extension(stream)).expect("a new file");
-        command.stderr(create("stderr"));
-        command.stdout(if is_last {
-            Stdio::from(create("stdout"))
-        } else {
-            Stdio::piped()
-        });
-        let is_first = stdin.is_none();
-        command.stdin(stdin.map_or_else(Stdio::piped, Stdio::from));
-        let name = file_name(&command);
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        if is_first {
-            write_stdin(&mut child, tool.stdin);
-        }
-        Self { name, child, log }
-    }
-
-    /// Waits until the tool exits, and asserts that it has printed no secret.
-    #[track_caller]
-    fn wait(self, deadline: Instant) -> Finished {
-        let Self {
-            name,
-            mut child,
-            log,
-        } = self;
-        let status = wait_until(&mut child, deadline);
-        let read = |stream: &str| fs::read(log.with_extension(stream)).unwrap_or_default();
-        let stderr = String::from_utf8_lossy(&read("stderr")).into_owned();
-        let status = status.unwrap_or_else(|| panic!("{name} hangs; its stderr is:\n{stderr}"));
-        let stdout = read("stdout");
-        let finished = Finished {
-            name,
-            status,
-            stdout,
-            stderr,
-        };
-        finished.assert_no_secrets();
-        finished
-    }
-}
-
-/// Writes in a thread, since a tool may write to a full pipe before it has read all of its stdin.
-fn write_stdin(child: &mut Child, bytes: Vec<u8>) {
-    let mut stdin = child.stdin.take().expect("a pipe was asked for");
-    thread::spawn(move || {
-        // Writing fails if the tool exits before it has read everything, which is for the test to
-        // judge.
-        drop(stdin.write_all(&bytes));
-    });
-}
-
-/// Waits for a process. Kills it and returns `None` if it runs past the deadline.
-fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
-    loop {
-        if let Some(status) = child.try_wait().expect("a child that was not waited for") {
-            return Some(status);
-        }
-        if Instant::now() > deadline {
-            child.kill().expect("a child that can be killed");
-            child.wait().expect("a child that was not waited for");
-            return None;
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
+/// Returns the file name of a command's program.
+fn file_name(command: &Command) -> String {
+    let name = Path::new(command.get_program()).file_name();
+    name.unwrap_or_default().to_string_lossy().into_owned()
 }

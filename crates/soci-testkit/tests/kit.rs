@@ -1,6 +1,6 @@
 //! Checks the images and the process runner of the test kit.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use soci_testkit::{
     image::{self, Format, Image, Layer},
@@ -27,6 +27,27 @@ fn writes_images_with_docker_media_types() {
         manifest.contains("application/vnd.docker.image.rootfs.diff.tar.gzip"),
         "{manifest}"
     );
+}
+
+#[test]
+fn limits_the_memory_of_every_tool() {
+    const FREE: u64 = 64 << 20;
+    let sandbox = Sandbox::new();
+    let probe = sandbox.write("soci-probe", "#!/bin/sh\nulimit -d\n");
+    fs::set_permissions(&probe, fs::Permissions::from_mode(0o755)).unwrap();
+    let tool = || sandbox.program(&probe);
+    assert_eq!(tool().run().text(), "262144\n");
+    assert_eq!(tool().memory(FREE).run().text(), "65536\n");
+    let both = process::pipeline([tool(), sandbox.program("cat")]);
+    assert_eq!(both[1].text(), "262144\n");
+    // Other programs have no limit, and what is beyond the limit cannot be used.
+    let python = || {
+        sandbox
+            .program("python3")
+            .args(["-c", "bytearray(1 << 27)"])
+    };
+    assert_eq!(python().run().code(), 0);
+    assert_ne!(python().memory(FREE).run().code(), 0);
 }
 
 #[test]

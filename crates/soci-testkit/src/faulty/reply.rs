@@ -71,6 +71,8 @@ pub(super) struct Delivery {
     pub(super) length: Length,
     /// How many header fields are added.
     pub(super) more_headers: usize,
+    /// How many interim responses are sent before the head.
+    pub(super) interim: usize,
 }
 
 /// How a connection breaks.
@@ -257,6 +259,12 @@ impl Reply {
     /// Sends no `Content-Length`. The connection is closed after the body.
     pub fn without_length(mut self) -> Self {
         self.delivery.length = Length::Absent;
+        self
+    }
+
+    /// Sends this many interim responses (103) first. `usize::MAX` never ends.
+    pub fn interim(mut self, responses: usize) -> Self {
+        self.delivery.interim = responses;
         self
     }
 

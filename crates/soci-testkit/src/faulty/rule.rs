@@ -25,7 +25,7 @@ pub(super) enum Action {
     /// It is answered as if it had no `Range`.
     IgnoreRange,
     /// It has no effect, and this is the response.
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// It has no effect, and the connection breaks after this many bytes of its body were read.
     Disconnect(usize, End),
 }
@@ -64,7 +64,7 @@ impl Fault {
 
     /// Sends this response instead; the request has no effect.
     pub fn reply(reply: Reply) -> Self {
-        Self::from_action(Action::Reply(reply))
+        Self::from_action(Action::Reply(Box::new(reply)))
     }
 
     /// Sends an error in the format of the distribution specification; the request has no effect.

@@ -24,6 +24,9 @@ const CHUNK: usize = 64 << 10;
 /// How often a paused connection checks whether the client or the server has gone.
 const TICK: Duration = Duration::from_millis(50);
 
+/// The pause after each 100 interim responses.
+const INTERIM_PAUSE: Duration = Duration::from_millis(5);
+
 /// The value that a flipped byte is combined with, by an exclusive or.
 pub const FLIPPED: u8 = 0x55;
 
@@ -87,7 +90,7 @@ fn answer_request(
         return Ok(Next::Broken);
     }
     let reply = match action {
-        Action::Reply(reply) => reply.clone(),
+        Action::Reply(reply) => Reply::clone(reply),
         Action::IgnoreRange => {
             let mut whole = request.clone();
             whole.headers.retain(|(name, _)| name != "range");
@@ -123,6 +126,14 @@ impl Sender<'_> {
             return Ok(Next::Broken);
         }
         self.pause(delivery.head_stall)?;
+        for number in 0..delivery.interim {
+            self.connection
+                .write_all(b"HTTP/1.1 103 x\r\nLink: <x>\r\n\r\n")?;
+            // A client on a busy machine has to read faster than it is sent to.
+            if number % 100 == 99 {
+                self.pause(INTERIM_PAUSE)?;
+            }
+        }
         let close = wants_close(request) || !matches!(delivery.length, Length::True);
         self.connection
             .write_all(format_head(reply, close).as_bytes())?;
