@@ -119,8 +119,14 @@ impl Published {
         // A registry takes the manifest together with its tag. In a layout, the tag names a blob
         // that must exist.
         if tags.is_empty() || !matches!(targets.destination, Reference::Registry(_)) {
-            uploader.upload_manifest(tagged)?;
-            self.is_useful |= tags.is_empty();
+            let put = uploader.upload_manifest(tagged)?;
+            if tags.is_empty() {
+                // Nothing else shows that the registry has kept what it was sent.
+                if put.is_some() {
+                    uploader.check_manifest(tagged)?;
+                }
+                self.is_useful = true;
+            }
         }
         for tag in tags {
             // The image gets another platform under its own tag, which another run may have moved.

@@ -72,6 +72,13 @@ pub(crate) fn push_referrer(
     if existing == ExistingIndex::Allow && put == Some(PutOutcome::StoredAsReferrer) {
         listed = list_indexes(uploader, subject).unwrap_or_default();
     }
+    // A list that names the index shows that the registry has it, and so does the fallback tag.
+    let is_listed = listed
+        .as_ref()
+        .is_some_and(|listed| listed.contains(index.digest) || listed.via != ReferrersVia::Api);
+    if put == Some(PutOutcome::StoredAsReferrer) && !is_listed {
+        uploader.check_manifest(&referrer.index)?;
+    }
     // An index that existed already may be missing from the list in the fallback tag.
     let put = put.unwrap_or(PutOutcome::Stored);
     let via = uploader

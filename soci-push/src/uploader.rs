@@ -8,7 +8,9 @@ use soci_cli::{Failure, ImageProgress, run_parallel};
 use soci_document::{Exit, ReferrersVia};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
-use soci_transport::{ByteCounter, Destination, PutOutcome, Referrers, Source, TransportError};
+use soci_transport::{
+    ByteCounter, Destination, PutOutcome, Referrers, Source, StoredName, TransportError,
+};
 
 use crate::content::{BlobSet, Manifest};
 
@@ -175,6 +177,21 @@ impl Uploader<'_> {
         Ok(outcome)
     }
 
+    /// Checks that the destination has a manifest that was sent, unless this is a dry run.
+    pub(crate) fn check_manifest(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let Manifest { descriptor, bytes } = manifest;
+        let Some(destination) = self.writable() else {
+            return Ok(());
+        };
+        let name = StoredName::Digest(descriptor.digest);
+        destination
+            .check_stored(name, bytes, None)
+            .map_err(|error| {
+                let what = format!("cannot push manifest `{}`", descriptor.digest);
+                Failure::from(error).context_unless_named(what)
+            })
+    }
+
     /// Returns whether the destination has one of `tags`.
     pub(crate) fn has_any_tag(&self, tags: &[String]) -> Result<bool, Failure> {
         let Some(destination) = &self.destination else {
@@ -226,6 +243,9 @@ impl Uploader<'_> {
                 destination.put_tag(tag, descriptor, bytes)
             })
             .map_err(context)?;
+            destination
+                .check_stored(StoredName::Tag(tag), bytes, current)
+                .map_err(|error| context(error.into()))?;
         }
         self.counts.add_uploaded(bytes.len() as u64);
         Ok(())

@@ -48,7 +48,7 @@ pub struct NetworkArgs {
     )]
     pub first_byte_timeout: Seconds,
 
-    /// Longest wait for the next byte of a response
+    /// Longest wait for the next byte of a response; a manifest or token may take ten times as long
     #[arg(
         long,
         help_heading = HEADING,
@@ -70,7 +70,7 @@ pub struct NetworkArgs {
     )]
     pub upload_timeout: Seconds,
 
-    /// Longest time that a Docker credential helper may run
+    /// Longest time that a credential helper of Docker or a credential program of AWS may run
     #[arg(
         long,
         help_heading = HEADING,

@@ -7,6 +7,8 @@ pub(crate) mod presence;
 mod stall;
 pub(crate) mod stream;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use reqwest::Method;
@@ -14,6 +16,7 @@ use reqwest::header::RANGE;
 use soci_oci::{Descriptor, Digest};
 
 use crate::error::{Damage, Operation, RegistryError};
+use crate::http::body_clock::longest_time;
 use crate::http::request::Request;
 use crate::http::response::Outcome;
 use crate::lookup;
@@ -46,6 +49,16 @@ impl Repository {
         descriptor: &Descriptor,
         offset: u64,
     ) -> Result<BlobStream, RegistryError> {
+        self.open_blob(descriptor, offset, None).await
+    }
+
+    /// Opens a blob. With `time`, its bytes may be awaited for so long in all.
+    async fn open_blob(
+        &self,
+        descriptor: &Descriptor,
+        offset: u64,
+        time: Option<Duration>,
+    ) -> Result<BlobStream, RegistryError> {
         let operation = self.operation("fetch blob", descriptor.digest);
         if offset > descriptor.size {
             return Err(operation.bad_data(Damage::Size {
@@ -57,6 +70,7 @@ impl Repository {
         if offset == descriptor.size {
             return Ok(BlobStream::empty());
         }
+        download.limit_time(time);
         let connections = self.connections();
         if connections.get() > 1 {
             download.limit_length(parallel::RANGE_SIZE);
@@ -75,7 +89,8 @@ impl Repository {
     /// # Errors
     ///
     /// Returns [`RegistryError::BadData`] if the blob is larger than `limit` or does not match its
-    /// digest. Returns another error if the request fails.
+    /// digest, and [`RegistryError::Unavailable`] if its bytes take longer than 10 idle timeouts
+    /// for each 4 MiB. Returns another error if the request fails.
     pub async fn blob_bytes(
         &self,
         descriptor: &Descriptor,
@@ -85,9 +100,10 @@ impl Repository {
         if descriptor.size > limit {
             return Err(operation.bad_data(Damage::TooLarge { limit }));
         }
+        let time = longest_time(self.transport().timeouts.idle, descriptor.size);
         let mut is_second_try = false;
         loop {
-            let mut content = match self.blob(descriptor, 0).await {
+            let mut content = match self.open_blob(descriptor, 0, Some(time)).await {
                 Err(RegistryError::NotFound { .. }) => return Ok(None),
                 content => content?,
             };

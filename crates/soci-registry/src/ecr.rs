@@ -2,11 +2,12 @@
 
 mod action;
 mod advice;
-pub(crate) mod api;
+mod api;
+mod child_processes;
 mod host;
 pub(crate) mod http;
 mod profile;
-pub(crate) mod refusal;
+mod refusal;
 mod token;
 
 pub(crate) use action::{denied_action, required_action};

@@ -1,5 +1,6 @@
 //! The HTTP layer: requests, the transport that sends them, and their outcomes.
 
+pub(crate) mod body_clock;
 mod certificates;
 pub(crate) mod clients;
 pub(crate) mod egress;

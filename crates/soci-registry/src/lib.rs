@@ -33,9 +33,6 @@ mod client;
 mod credentials;
 mod ecr;
 mod error;
-/// Entry points for the fuzz targets.
-#[cfg(any(test, feature = "fuzzing"))]
-pub mod fuzzing;
 mod http;
 mod lookup;
 mod manifest;
@@ -65,6 +62,6 @@ pub use error::{
 pub use http::request::Content;
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
-pub use push::{PushedBlob, PushedManifest};
+pub use push::{PushedBlob, PushedManifest, SentManifest};
 pub use referrers::Referrers;
 pub use repository::Repository;

@@ -1,6 +1,6 @@
 //! Fetches manifests and indexes: small documents that are read completely and verified.
 
-pub(crate) mod kind;
+mod kind;
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::error::{Damage, Operation, RegistryError};
 use crate::http::request::Request;
 use crate::http::response::Outcome;
 use crate::lookup;
-use crate::repository::{Document, DocumentOutcome, Repository};
+use crate::repository::{Document, DocumentOutcome, DocumentSize, Repository};
 
 /// Largest manifest that is read or sent, in bytes. This is the limit of Amazon ECR, and the size
 /// that every registry is expected to accept (OCI distribution-spec, "Pushing Manifests").
@@ -69,47 +69,87 @@ impl Repository {
         Ok(response.map(|response| response.manifest))
     }
 
+    /// Fetches the manifest that a descriptor names. Returns `None` if the repository does not
+    /// contain it. Of a manifest that is longer than the descriptor tells, no more is read.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Repository::fetch_manifest`], and [`RegistryError::BadData`] if the
+    /// manifest has another length than the descriptor tells.
+    pub async fn fetch_described_manifest(
+        &self,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let name = ManifestName::Digest(descriptor.digest);
+        if descriptor.size > MAX_MANIFEST_SIZE {
+            let limit = MAX_MANIFEST_SIZE;
+            let operation = self.operation("fetch manifest", name);
+            return Err(operation.bad_data(Damage::TooLarge { limit }));
+        }
+        let size = DocumentSize::Exactly(descriptor.size);
+        let response = self.fetch_sized_manifest(name, size).await?;
+        Ok(response.map(|response| response.manifest))
+    }
+
     /// Fetches a manifest with its entity tag.
     pub(crate) async fn fetch_manifest_response(
         &self,
         name: ManifestName<'_>,
     ) -> Result<Option<ManifestResponse>, RegistryError> {
+        let size = DocumentSize::AtMost(MAX_MANIFEST_SIZE);
+        self.fetch_sized_manifest(name, size).await
+    }
+
+    /// Fetches a manifest. One with another digest or length than expected is fetched once more,
+    /// because a cache on the way may have served a damaged copy.
+    async fn fetch_sized_manifest(
+        &self,
+        name: ManifestName<'_>,
+        size: DocumentSize,
+    ) -> Result<Option<ManifestResponse>, RegistryError> {
         let operation = self.operation("fetch manifest", name);
         let request = self.manifest_request(Method::GET, name);
         let mut is_refetched = false;
         loop {
-            let document = match self
-                .fetch_document(&operation, &request, MAX_MANIFEST_SIZE)
-                .await?
+            match self
+                .try_fetch_manifest(&operation, &request, name, size)
+                .await
             {
-                DocumentOutcome::Found(document) => document,
-                DocumentOutcome::Rejected(refusal)
-                    if refusal.status == 404 && refusal.code != "NAME_UNKNOWN" =>
-                {
-                    return Ok(None);
-                }
-                DocumentOutcome::Rejected(refusal) => {
-                    return Err(self.rejection_error(&operation, &request, refusal));
-                }
-            };
-            match verify_manifest(&operation, name, &document) {
-                // A cache on the way may have served a damaged copy, so the manifest is fetched
-                // once more.
                 Err(RegistryError::BadData {
-                    damage: Damage::Digest { .. },
+                    damage: Damage::Digest { .. } | Damage::Size { .. },
                     ..
                 }) if !is_refetched => is_refetched = true,
-                Err(error) => return Err(error),
-                Ok(descriptor) => {
-                    let entity_tag = document.header("etag").map(str::to_owned);
-                    let bytes = document.bytes;
-                    return Ok(Some(ManifestResponse {
-                        manifest: Manifest { descriptor, bytes },
-                        entity_tag,
-                    }));
-                }
+                outcome => return outcome,
             }
         }
+    }
+
+    /// Fetches a manifest once, and verifies it.
+    async fn try_fetch_manifest(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        name: ManifestName<'_>,
+        size: DocumentSize,
+    ) -> Result<Option<ManifestResponse>, RegistryError> {
+        let document = match self.fetch_document(operation, request, size).await? {
+            DocumentOutcome::Found(document) => document,
+            DocumentOutcome::Rejected(refusal)
+                if refusal.status == 404 && refusal.code != "NAME_UNKNOWN" =>
+            {
+                return Ok(None);
+            }
+            DocumentOutcome::Rejected(refusal) => {
+                return Err(self.rejection_error(operation, request, refusal));
+            }
+        };
+        let descriptor = verify_manifest(operation, name, &document)?;
+        let entity_tag = document.header("etag").map(str::to_owned);
+        let bytes = document.bytes;
+        Ok(Some(ManifestResponse {
+            manifest: Manifest { descriptor, bytes },
+            entity_tag,
+        }))
     }
 
     /// Returns the digest of a manifest, with a `HEAD` request if the registry answers it. Returns
@@ -128,7 +168,8 @@ impl Repository {
         lookup::open_as_none(&operation, found)
     }
 
-    async fn find_digest(
+    /// Returns the digest of a manifest, with a `HEAD` request if the registry answers it.
+    pub(crate) async fn find_digest(
         &self,
         operation: &Operation,
         name: ManifestName<'_>,

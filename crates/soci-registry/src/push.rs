@@ -9,7 +9,9 @@ pub(crate) mod manifest;
 pub(crate) mod mode;
 pub(crate) mod sessions;
 mod stored_digest;
+mod stored_manifest;
 mod upload;
 
 pub use blob::PushedBlob;
 pub use manifest::PushedManifest;
+pub use stored_manifest::SentManifest;

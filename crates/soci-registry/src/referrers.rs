@@ -4,18 +4,18 @@
 //! On a registry without the referrers API, clients maintain the list themselves, in an index under
 //! the fallback tag `sha256-<hex>`.
 
-pub(crate) mod api;
+mod api;
 mod entries;
 pub(crate) mod support;
 mod tag;
+mod tagged_index;
 
-use serde_json::Value;
 use soci_document::ReferrersVia;
 use soci_oci::{Descriptor, Digest};
 
 use crate::error::RegistryError;
 use crate::repository::Repository;
-use entries::parse_descriptors;
+use entries::{Collector, malformed_list};
 use tag::FallbackTag;
 
 /// The manifests of one artifact type that name a subject.
@@ -68,10 +68,15 @@ impl Repository {
                 via: ReferrersVia::None,
             });
         };
-        let entries = index.document.get("manifests").and_then(Value::as_array);
-        let entries = entries.cloned().unwrap_or_default();
+        let mut collector = Collector::new(artifact_type);
+        let list = index
+            .list()
+            .map_err(|error| malformed_list(&operation, error))?;
+        if let Some(list) = list {
+            collector.add(&operation, list, false)?;
+        }
         Ok(Referrers {
-            descriptors: parse_descriptors(entries, Some(artifact_type)),
+            descriptors: collector.finish(),
             via: ReferrersVia::Tag,
         })
     }

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::auth::scope::Scope;
 use crate::error::{Damage, Fault, Operation, Refusal, RegistryError, Tries, Violation};
+use crate::http::body_clock::longest_time;
 use crate::http::egress::display_host;
 use crate::http::request::Request;
 use crate::http::response::{Outcome, ReadError, Response, read_body};
@@ -50,6 +51,33 @@ pub(crate) enum DocumentOutcome {
 pub(crate) struct Document {
     pub(crate) headers: HeaderMap,
     pub(crate) bytes: Bytes,
+}
+
+/// The size that a document may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DocumentSize {
+    /// At most so many bytes.
+    AtMost(u64),
+    /// The number of bytes that its descriptor gives.
+    Exactly(u64),
+}
+
+impl DocumentSize {
+    /// Returns the most bytes that are read.
+    const fn limit(self) -> u64 {
+        match self {
+            Self::AtMost(size) | Self::Exactly(size) => size,
+        }
+    }
+
+    /// Checks the length of a document that was read, or of one that is longer than the limit.
+    fn check(self, found: u64) -> Result<(), Damage> {
+        match self {
+            Self::AtMost(limit) if found > limit => Err(Damage::TooLarge { limit }),
+            Self::Exactly(expected) if found != expected => Err(Damage::Size { expected, found }),
+            Self::AtMost(_) | Self::Exactly(_) => Ok(()),
+        }
+    }
 }
 
 /// The error of Go's HTTP server for a plain request to its TLS port. Most registries are in Go.
@@ -154,13 +182,13 @@ impl Repository {
             .await
     }
 
-    /// Fetches a document of at most `limit` bytes. If the body is interrupted, it is fetched again
-    /// from its start.
+    /// Fetches a document. If the body is interrupted, it is fetched again from its start, unless that has
+    /// taken as long already as a body may take at most.
     pub(crate) async fn fetch_document(
         &self,
         operation: &Operation,
         request: &Request,
-        limit: u64,
+        size: DocumentSize,
     ) -> Result<DocumentOutcome, RegistryError> {
         let transport = self.transport();
         let mut backoff = transport.backoff();
@@ -174,14 +202,20 @@ impl Repository {
                     return Ok(DocumentOutcome::Rejected(rejection.refusal));
                 }
             };
-            let fault = match self.read_document(operation, response, limit).await? {
+            let fault = match self.read_document(operation, response, size).await? {
                 DocumentBody::Complete(document) => {
                     backoff.record_success();
                     return Ok(DocumentOutcome::Found(document));
                 }
                 DocumentBody::Interrupted(fault) => fault,
             };
-            match backoff.next_delay(FailureKind::Transient) {
+            let longest = longest_time(transport.timeouts.idle, size.limit());
+            let kind = if backoff.tries().elapsed < longest {
+                FailureKind::Transient
+            } else {
+                FailureKind::Permanent
+            };
+            match backoff.next_delay(kind) {
                 Some(delay) => {
                     let reason = fault.describe(operation);
                     wait_before_retry(operation, &reason, backoff.tries(), delay).await;
@@ -195,14 +229,26 @@ impl Repository {
         &self,
         operation: &Operation,
         response: Response,
-        limit: u64,
+        size: DocumentSize,
     ) -> Result<DocumentBody, RegistryError> {
         let headers = response.headers().clone();
         let host = display_host(response.url());
         let expected = response.content_length().unwrap_or_default();
-        match read_body(response, limit, self.transport().timeouts.idle).await {
-            Ok(bytes) => Ok(DocumentBody::Complete(Document { headers, bytes })),
-            Err(ReadError::TooLarge) => Err(operation.bad_data(Damage::TooLarge { limit })),
+        let check = |found: u64| {
+            let checked = size.check(found);
+            checked.map_err(|damage| operation.bad_data(damage))
+        };
+        match read_body(response, size.limit(), self.transport().timeouts.idle).await {
+            Ok(bytes) => {
+                check(bytes.len() as u64)?;
+                Ok(DocumentBody::Complete(Document { headers, bytes }))
+            }
+            Err(ReadError::TooLarge { found }) => {
+                check(found)?;
+                Err(operation.bad_data(Damage::TooLarge {
+                    limit: size.limit(),
+                }))
+            }
             Err(ReadError::Interrupted { received, reason }) => {
                 Ok(DocumentBody::Interrupted(Fault::Interrupted {
                     host,

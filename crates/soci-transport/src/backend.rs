@@ -189,6 +189,22 @@ pub trait WriteImage: Send + Sync {
         bytes: &[u8],
     ) -> Result<(), TransportError>;
 
+    /// Checks that `name` stands for the manifest or index with these bytes, after it was written.
+    /// `previous` is the digest that it named before, if it is known. A layout or archive needs no
+    /// check, because its writes fail if they do not succeed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the registry does not have what it answered that it has stored.
+    fn check_stored(
+        &self,
+        _name: StoredName<'_>,
+        _bytes: &[u8],
+        _previous: Option<Digest>,
+    ) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     /// Returns the manifests of type `artifact_type` whose subject is `subject`, and how they are
     /// listed.
     ///
@@ -223,6 +239,15 @@ pub trait WriteImage: Send + Sync {
     fn finish(self: Box<Self>) -> Result<(), TransportError> {
         Ok(())
     }
+}
+
+/// The name that a manifest was stored under.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoredName<'a> {
+    /// A tag.
+    Tag(&'a str),
+    /// Its digest.
+    Digest(Digest),
 }
 
 /// What became of a manifest that was written.

@@ -4,7 +4,7 @@ use soci_document::ReferrersVia;
 use soci_oci::{Descriptor, Digest, Reference};
 
 use crate::archive::ArchiveWriterBackend;
-use crate::backend::{ByteCounter, PutOutcome, Referrers, WriteImage};
+use crate::backend::{ByteCounter, PutOutcome, Referrers, StoredName, WriteImage};
 use crate::error::TransportError;
 use crate::layout::LayoutBackend;
 use crate::registry::RegistryBackend;
@@ -127,6 +127,22 @@ impl Destination {
         bytes: &[u8],
     ) -> Result<(), TransportError> {
         self.0.put_tag(tag, descriptor, bytes)
+    }
+
+    /// Checks that `name` stands for the manifest or index with these bytes, after it was written.
+    /// `previous` is the digest that it named before, if it is known. In a registry, this takes one
+    /// request if it is so.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the registry does not have what it answered that it has stored.
+    pub fn check_stored(
+        &self,
+        name: StoredName<'_>,
+        bytes: &[u8],
+        previous: Option<Digest>,
+    ) -> Result<(), TransportError> {
+        self.0.check_stored(name, bytes, previous)
     }
 
     /// Returns the manifests of type `artifact_type` whose subject is `subject`, and how they are

@@ -25,7 +25,7 @@ mod registry;
 mod session;
 mod source;
 
-pub use backend::{ByteCounter, PutOutcome, ReadImage, Referrers, WriteImage};
+pub use backend::{ByteCounter, PutOutcome, ReadImage, Referrers, StoredName, WriteImage};
 pub use blob_reader::{BlobReader, ReadChunks};
 pub use destination::Destination;
 pub use error::TransportError;

@@ -8,10 +8,11 @@ use soci_oci::reference::{RegistryReference, Selector};
 use soci_oci::{Descriptor, Digest};
 use soci_registry::{
     BlobPresence, BlobStream, Content, ManifestName, PushedBlob, RegistryError, Repository,
+    SentManifest,
 };
 use tokio::runtime::Runtime;
 
-use crate::backend::{ByteCounter, PutOutcome, ReadImage, Referrers, WriteImage};
+use crate::backend::{ByteCounter, PutOutcome, ReadImage, Referrers, StoredName, WriteImage};
 use crate::blob_reader::{BlobReader, ReadChunks};
 use crate::error::TransportError;
 use crate::memory_budget::MemoryBudget;
@@ -104,8 +105,7 @@ impl ReadImage for RegistryBackend {
     }
 
     fn read_manifest(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, TransportError> {
-        let name = ManifestName::Digest(descriptor.digest);
-        let found = self.call(self.repository.fetch_manifest(name))?;
+        let found = self.call(self.repository.fetch_described_manifest(descriptor))?;
         Ok(found.map(|manifest| manifest.bytes.into()))
     }
 
@@ -235,6 +235,23 @@ impl WriteImage for RegistryBackend {
             .repository
             .push_manifest(name, &descriptor.media_type, bytes);
         self.call(pushed).map(drop)
+    }
+
+    fn check_stored(
+        &self,
+        name: StoredName<'_>,
+        bytes: &[u8],
+        previous: Option<Digest>,
+    ) -> Result<(), TransportError> {
+        let bytes = &Bytes::copy_from_slice(bytes);
+        self.call(self.repository.check_stored(SentManifest {
+            name: match name {
+                StoredName::Tag(tag) => ManifestName::Tag(tag),
+                StoredName::Digest(digest) => ManifestName::Digest(digest),
+            },
+            bytes,
+            previous,
+        }))
     }
 
     fn list_referrers(

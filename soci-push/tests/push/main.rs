@@ -8,6 +8,8 @@ mod crash;
 mod documents;
 #[path = "../../../tests/every_tool/suite.rs"]
 mod every_tool;
+mod hostile;
+mod kept;
 mod layouts;
 mod lookups;
 mod manifests;

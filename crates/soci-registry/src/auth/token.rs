@@ -158,7 +158,7 @@ async fn read_token(
     let idle = context.transport.timeouts.idle;
     let body = match read_body(response, MAX_RESPONSE_SIZE, idle).await {
         Ok(body) => body,
-        Err(ReadError::TooLarge) => return Err(malformed("it is too large")),
+        Err(ReadError::TooLarge { .. }) => return Err(malformed("it is too large")),
         Err(ReadError::Interrupted { reason, .. }) => {
             let fault = Fault::Connection {
                 host: server,

@@ -2,6 +2,8 @@
 //! server that does not support ranges then sends the blob from its start, and the bytes that were
 //! received before are skipped.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use reqwest::header::{CONTENT_RANGE, RANGE};
@@ -13,10 +15,11 @@ use super::content_range::ContentRange;
 use super::stall::StallDetector;
 use crate::error::sanitize::sanitize;
 use crate::error::{Damage, Fault, Operation, RegistryError, Tries, Violation};
+use crate::http::body_clock::describe_stall;
 use crate::http::egress::display_host;
 use crate::http::error::describe_causes;
 use crate::http::request::Request;
-use crate::http::response::{Outcome, Response, describe_stall};
+use crate::http::response::{Outcome, Response};
 use crate::http::retry::{resume_delay, wait_before_retry};
 use crate::repository::Repository;
 
@@ -40,6 +43,10 @@ pub(super) struct Download {
     /// Interruptions in a row with less than [`MIN_PROGRESS`] between them.
     fruitless_interruptions: u32,
     started: Instant,
+    /// How long bytes were awaited in all.
+    waited: Duration,
+    /// How long bytes may be awaited in all.
+    longest_wait: Option<Duration>,
     stall: StallDetector,
     response: Option<Response>,
 }
@@ -68,9 +75,16 @@ impl Download {
             interrupted_at: offset,
             fruitless_interruptions: 0,
             started: Instant::now(),
+            waited: Duration::ZERO,
+            longest_wait: None,
             stall,
             response: None,
         }
+    }
+
+    /// Limits how long bytes may be awaited in all.
+    pub(super) const fn limit_time(&mut self, longest: Option<Duration>) {
+        self.longest_wait = longest;
     }
 
     /// Ends the range after `length` bytes, or at the end of the blob.
@@ -85,6 +99,7 @@ impl Download {
         let (repository, operation) = (self.repository.clone(), self.operation.clone());
         let mut next = Self::new(repository, operation, &descriptor, self.end);
         next.limit_length(length);
+        next.limit_time(self.longest_wait);
         (!self.is_last()).then_some(next)
     }
 
@@ -104,16 +119,18 @@ impl Download {
     /// Returns the next chunk, or `None` at the end of the range.
     pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
         while self.position < self.end {
+            self.check_time()?;
             let Some(response) = &mut self.response else {
                 self.open().await?;
                 continue;
             };
             let requested_at = Instant::now();
             let idle = self.repository.transport().timeouts.idle;
-            let reason = match tokio::time::timeout(idle, response.chunk()).await {
-                Ok(Ok(Some(chunk)))
-                    if self.stall.record_chunk(chunk.len(), requested_at.elapsed()) =>
-                {
+            let received = tokio::time::timeout(idle, response.chunk()).await;
+            let waited = requested_at.elapsed();
+            self.waited += waited;
+            let reason = match received {
+                Ok(Ok(Some(chunk))) if self.stall.record_chunk(chunk.len(), waited) => {
                     match self.take_new_bytes(chunk) {
                         Some(chunk) => return Ok(Some(chunk)),
                         None => continue,
@@ -130,6 +147,23 @@ impl Download {
         }
         self.refuse_excess().await?;
         Ok(None)
+    }
+
+    /// Returns an error if the bytes have been awaited for too long in all.
+    fn check_time(&self) -> Result<(), RegistryError> {
+        let Some(limit) = self.longest_wait.filter(|longest| self.waited > *longest) else {
+            return Ok(());
+        };
+        let fault = Fault::Timeout {
+            host: self.operation.registry.clone(),
+            phase: "complete blob",
+            limit,
+        };
+        let tries = Tries {
+            count: self.fruitless_interruptions + 1,
+            elapsed: self.started.elapsed(),
+        };
+        Err(self.operation.unavailable(fault, tries))
     }
 
     /// Returns the bytes of a chunk that have not been delivered and belong to the range.

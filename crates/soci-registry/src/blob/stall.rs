@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::http::body_clock::MIN_RATE;
+
 /// Measures the rate of a body while the client waits for its chunks. The time between those waits,
 /// in which the reader works on the bytes, does not count.
 #[derive(Debug)]
@@ -10,9 +12,6 @@ pub(super) struct StallDetector {
     waited: Duration,
     bytes: usize,
 }
-
-/// The lowest accepted rate, in bytes for each second of waiting.
-const MIN_RATE: u128 = 1024;
 
 impl StallDetector {
     /// Returns a detector that measures over twice the idle timeout: one minute by default.
@@ -32,7 +31,8 @@ impl StallDetector {
         if self.waited < self.window {
             return true;
         }
-        let is_fast_enough = self.bytes as u128 * 1000 >= self.waited.as_millis() * MIN_RATE;
+        let is_fast_enough =
+            self.bytes as u128 * 1000 >= self.waited.as_millis() * u128::from(MIN_RATE);
         self.waited = Duration::ZERO;
         self.bytes = 0;
         is_fast_enough

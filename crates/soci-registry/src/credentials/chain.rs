@@ -169,6 +169,7 @@ impl CredentialChain {
             operation,
             clients: &ecr.clients,
             retries: &ecr.retries,
+            helper_timeout: self.helper_timeout,
         };
         ecr.host.ask_for_token(caller).await
     }

@@ -1,6 +1,7 @@
 //! What messages say if AWS gives no token, and the cure that fits.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
@@ -210,6 +211,15 @@ pub(super) fn explain_failure(
         ),
         _ => Advice { reason, hint: None },
     }
+}
+
+/// Explains that the program of the selected profile has not answered within `limit`.
+pub(super) fn explain_timeout(limit: Duration, profile: &SelectedProfile) -> Advice {
+    let (name, seconds) = (&profile.name, limit.as_secs_f64());
+    Advice::new(
+        format!("the credential_process of profile `{name}` gave no answer within {seconds} s"),
+        "run it by itself to see why, or set a longer --helper-timeout",
+    )
 }
 
 fn no_sso_session(profile: &str, detail: &str) -> Advice {

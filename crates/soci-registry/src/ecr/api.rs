@@ -29,14 +29,14 @@ use crate::secret::Secret;
 const ATTEMPTS: u32 = 3;
 
 /// How long one try may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the API is called in messages.
 const API: &str = "the AWS API for ECR";
 
 /// Why the API gave no token.
 #[derive(Debug)]
-pub(crate) enum ApiError {
+pub(super) enum ApiError {
     /// The request cannot be made or signed, or the response cannot be read. Holds the reason.
     Malformed(String),
     /// The API refused the request.
@@ -104,6 +104,8 @@ pub(crate) struct ApiCaller<'a> {
     pub(crate) clients: &'a Clients,
     /// How long the waits between the tries are. There are at most [`ATTEMPTS`] of them.
     pub(crate) retries: &'a RetryPolicy,
+    /// How long a program may take that gives AWS credentials (`credential_process`).
+    pub(crate) helper_timeout: Duration,
 }
 
 impl TokenCall<'_> {
@@ -289,7 +291,7 @@ struct TokenResponse {
     authorization_data: OneOrMore,
 }
 
-pub(crate) fn parse_token(body: &[u8]) -> Result<Secret, ApiError> {
+fn parse_token(body: &[u8]) -> Result<Secret, ApiError> {
     let response: TokenResponse = serde_json::from_slice(body)
         .map_err(|_source| ApiError::Malformed("the response holds no token".to_owned()))?;
     let data = match response.authorization_data {

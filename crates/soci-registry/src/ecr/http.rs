@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use reqwest::Url;
 
+use super::api::TIMEOUT;
 use super::refusal::{LastRefusal, ServiceRefusal, parse_refusal};
 use crate::http::clients::Clients;
 use crate::http::egress::display_host;
@@ -28,8 +29,8 @@ use crate::http::response::Response;
 #[derive(Clone, Debug)]
 struct AwsClient {
     clients: Clients,
-    /// How long one request may take. `None` leaves it to the SDK's retries.
-    timeout: Option<Duration>,
+    /// How long one request may take, with the body of its response.
+    timeout: Duration,
     refusals: LastRefusal,
 }
 
@@ -38,7 +39,7 @@ struct AwsClient {
 pub(crate) fn client(clients: &Clients, refusals: &LastRefusal) -> SharedHttpClient {
     SharedHttpClient::new(AwsClient {
         clients: clients.clone(),
-        timeout: None,
+        timeout: TIMEOUT,
         refusals: refusals.clone(),
     })
 }
@@ -51,9 +52,9 @@ impl HttpClient for AwsClient {
     ) -> SharedHttpConnector {
         // Only the services that serve credentials on the machine or the link set a read timeout: a
         // second or two, since on most machines no such service answers.
-        let timeout = settings
-            .read_timeout()
-            .map(|read| read + settings.connect_timeout().unwrap_or_default());
+        let timeout = settings.read_timeout().map_or(TIMEOUT, |read| {
+            read + settings.connect_timeout().unwrap_or_default()
+        });
         SharedHttpConnector::new(Self {
             clients: self.clients.clone(),
             timeout,
@@ -111,7 +112,7 @@ pub(super) async fn read_body(response: &mut Response) -> Result<Vec<u8>, reqwes
 fn to_reqwest(
     clients: &Clients,
     request: HttpRequest,
-    timeout: Option<Duration>,
+    timeout: Duration,
 ) -> Result<(reqwest::Client, reqwest::Request), ConnectorError> {
     let user = |error: BoxError| ConnectorError::user(error);
     let url: Url = request
@@ -125,7 +126,7 @@ fn to_reqwest(
     // The SDK streams the bodies of uploads only, and makes none here.
     let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
     let mut request = reqwest::Request::try_from(request).map_err(|error| user(Box::new(error)))?;
-    *request.timeout_mut() = timeout;
+    *request.timeout_mut() = Some(timeout);
     Ok((client, request))
 }
 

@@ -1,17 +1,23 @@
 //! ECR tokens, which the AWS API gives to callers with AWS credentials.
 
+use std::time::Duration;
+
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_types::os_shim_internal::Env;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 
-use super::advice::{Advice, Origin, explain_failure, explain_nothing, explain_refusal};
+use super::advice::{
+    Advice, Origin, explain_failure, explain_nothing, explain_refusal, explain_timeout,
+};
 use super::api::{ApiCaller, ApiError, TokenCall};
-use super::profile::{SelectedProfile, selected_name};
+use super::child_processes::ChildProcesses;
+use super::profile::{ProfileKind, SelectedProfile, selected_name};
 use super::refusal::{LastRefusal, ServiceRefusal};
 use super::{EcrHost, http};
 use crate::credentials::Credential;
@@ -57,13 +63,14 @@ impl EcrHost {
     ) -> Result<Credential, TokenError> {
         let provider = config.credentials_provider();
         let provider = provider.ok_or(TokenError::NoCredentials)?;
-        let credentials = match provider.provide_credentials().await {
-            Ok(credentials) => credentials,
-            Err(CredentialsError::CredentialsNotLoaded(_)) => {
-                return Err(TokenError::NoCredentials);
+        let found = find_credentials(&provider, caller.helper_timeout).await;
+        let credentials = found.map_err(|failure| match failure {
+            CredentialsFailure::Timeout(limit) => TokenError::Timeout(limit),
+            CredentialsFailure::Sdk(CredentialsError::CredentialsNotLoaded(_)) => {
+                TokenError::NoCredentials
             }
-            Err(error) => return Err(TokenError::Credentials(error, refusals.get())),
-        };
+            CredentialsFailure::Sdk(error) => TokenError::Credentials(error, refusals.get()),
+        })?;
         let origin = Origin::of(&credentials);
         let call = TokenCall {
             host: self,
@@ -116,6 +123,7 @@ impl EcrHost {
             TokenError::Credentials(error, refusal) => {
                 explain_failure(&error, refusal.as_ref(), profile)
             }
+            TokenError::Timeout(limit) => explain_timeout(limit, profile),
             TokenError::Api(ApiError::Refused { refusal, .. }, origin) => {
                 explain_refusal(&refusal, &origin, profile, self.region())
             }
@@ -133,6 +141,27 @@ impl EcrHost {
     }
 }
 
+/// Asks `provider` for credentials. If the selected profile has them from a program, the program may
+/// take `helper_timeout`, and is killed afterwards. Each request for credentials has a time limit of
+/// its own.
+async fn find_credentials(
+    provider: &SharedCredentialsProvider,
+    helper_timeout: Duration,
+) -> Result<Credentials, CredentialsFailure> {
+    let credentials = provider.provide_credentials();
+    if SelectedProfile::read().await.kind != ProfileKind::Process {
+        return Ok(credentials.await?);
+    }
+    let before = ChildProcesses::read();
+    match tokio::time::timeout(helper_timeout, credentials).await {
+        Ok(credentials) => Ok(credentials?),
+        Err(_elapsed) => {
+            before.kill_later_ones();
+            Err(CredentialsFailure::Timeout(helper_timeout))
+        }
+    }
+}
+
 /// Returns the answer if no AWS credentials are set up.
 fn nothing_found(profile: &SelectedProfile) -> Answer {
     let name = &profile.name;
@@ -142,6 +171,19 @@ fn nothing_found(profile: &SelectedProfile) -> Answer {
     )))
 }
 
+/// Why there are no AWS credentials.
+enum CredentialsFailure {
+    Sdk(CredentialsError),
+    /// The program that gives them has not ended in this time.
+    Timeout(Duration),
+}
+
+impl From<CredentialsError> for CredentialsFailure {
+    fn from(error: CredentialsError) -> Self {
+        Self::Sdk(error)
+    }
+}
+
 /// Why there is no token.
 #[derive(Debug)]
 pub(super) enum TokenError {
@@ -149,6 +191,8 @@ pub(super) enum TokenError {
     NoCredentials,
     /// A source of AWS credentials failed, with the answer of the service that it asked.
     Credentials(CredentialsError, Option<ServiceRefusal>),
+    /// The program that gives AWS credentials has not ended in this time.
+    Timeout(Duration),
     /// The API gave no token for the credentials of this origin.
     Api(ApiError, Origin),
     /// The API gave a token that is not Base64 of user name and password.

@@ -66,6 +66,17 @@ pub enum Violation {
         /// Number of rounds.
         rounds: u32,
     },
+    /// The registry answered that it has stored a manifest or a tag, and does not have it.
+    #[error("the registry answered that it has stored it, but does not have it")]
+    NotKept,
+    /// A tag names another manifest after it was set.
+    #[error("the registry answered that it has stored `{expected}`, but the tag names `{found}`")]
+    OtherTagged {
+        /// The digest of the manifest that was sent.
+        expected: Box<Digest>,
+        /// The digest that the tag names.
+        found: Box<Digest>,
+    },
     /// The registry redirected a request that must stay with it to another host.
     #[error("redirected to another host, although this request may not leave the registry")]
     Redirected,

@@ -4,7 +4,9 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
+use super::body_clock::BodyClock;
 use super::egress::display_host;
 use super::error::describe_causes;
 use super::rejection::{Rejection, Responder, parse_refusal};
@@ -65,55 +67,52 @@ pub(crate) enum ReadError {
         reason: String,
     },
     /// The body is longer than the limit.
-    TooLarge,
+    TooLarge {
+        /// The length that the response announced, or the bytes that were received.
+        found: u64,
+    },
 }
 
-/// Reads a body of at most `limit` bytes. `idle` is the longest wait for the next bytes.
+/// Reads a body of at most `limit` bytes. `idle` is the longest wait for the next bytes. A body that
+/// is slower than [`BodyClock`] allows counts as interrupted.
 ///
 /// # Errors
 ///
-/// Returns an error if the body is longer than `limit`, or if it breaks or stalls.
+/// Returns an error if the body is longer than `limit`, or if it breaks, stalls or trickles.
 pub(crate) async fn read_body(
     mut response: Response,
     limit: u64,
     idle: Duration,
 ) -> Result<Bytes, ReadError> {
-    if response
-        .content_length()
-        .is_some_and(|length| length > limit)
-    {
-        return Err(ReadError::TooLarge);
+    if let Some(length) = response.content_length().filter(|length| *length > limit) {
+        return Err(ReadError::TooLarge { found: length });
     }
+    let clock = BodyClock::start(idle);
     let mut body = BytesMut::new();
     loop {
-        let interrupted = |reason: String| ReadError::Interrupted {
-            received: body.len() as u64,
-            reason,
-        };
-        match tokio::time::timeout(idle, response.chunk()).await {
+        let received = body.len() as u64;
+        let interrupted = |reason: String| ReadError::Interrupted { received, reason };
+        let wait = clock.next_wait(received);
+        match tokio::time::timeout(wait.time, response.chunk()).await {
             Ok(Ok(Some(bytes))) => {
-                if body.len() as u64 + bytes.len() as u64 > limit {
-                    return Err(ReadError::TooLarge);
+                let found = received + bytes.len() as u64;
+                if found > limit {
+                    return Err(ReadError::TooLarge { found });
                 }
                 body.extend_from_slice(&bytes);
             }
             Ok(Ok(None)) => return Ok(body.freeze()),
             Ok(Err(error)) => return Err(interrupted(describe_causes(&error))),
-            Err(_elapsed) => return Err(interrupted(describe_stall(idle))),
+            Err(_elapsed) => return Err(interrupted(wait.describe())),
         }
     }
-}
-
-/// Returns the reason of an interruption by a body that sent nothing for `idle`.
-pub(crate) fn describe_stall(idle: Duration) -> String {
-    format!("no byte for {} s", idle.as_secs_f64())
 }
 
 /// Bytes of the body of a rejection that are read.
 const MAX_ERROR_BODY: u64 = 64 << 10;
 
-/// Longest wait for the next bytes of the body of a rejection.
-const ERROR_BODY_IDLE: Duration = Duration::from_secs(5);
+/// Longest time to read the body of a rejection. What has come by then is used.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 
 /// Reads a rejection with the beginning of its body.
 pub(super) async fn read_rejection(
@@ -124,7 +123,7 @@ pub(super) async fn read_rejection(
     let status = response.status();
     let headers = response.headers().clone();
     let host = display_host(response.url());
-    let body = read_prefix(response, idle.min(ERROR_BODY_IDLE)).await;
+    let body = read_prefix(response, idle.min(ERROR_BODY_TIME)).await;
     Rejection {
         refusal: parse_refusal(status, &body),
         headers,
@@ -133,12 +132,13 @@ pub(super) async fn read_rejection(
     }
 }
 
-/// Reads a body until it ends, breaks, stalls, or reaches [`MAX_ERROR_BODY`].
-async fn read_prefix(mut response: Response, idle: Duration) -> Vec<u8> {
+/// Reads a body until it ends, breaks, takes longer than `time`, or reaches [`MAX_ERROR_BODY`].
+async fn read_prefix(mut response: Response, time: Duration) -> Vec<u8> {
     let mut body = Vec::new();
     let limit = usize::try_from(MAX_ERROR_BODY).unwrap_or(usize::MAX);
+    let deadline = Instant::now() + time;
     while body.len() < limit {
-        match tokio::time::timeout(idle, response.chunk()).await {
+        match tokio::time::timeout_at(deadline, response.chunk()).await {
             Ok(Ok(Some(bytes))) => {
                 body.extend_from_slice(&bytes[..bytes.len().min(limit - body.len())]);
             }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::clients::RegistryClients;
@@ -22,6 +22,10 @@ use super::retry::{Backoff, FailureKind, RetryBudget, wait_before_retry};
 use super::upload_body;
 use crate::error::{Fault, Operation, RegistryError, Tries, Violation};
 use crate::options::{RetryPolicy, Timeouts};
+
+/// Most bytes in the names and values of the header fields of a response. The HTTP library stops
+/// at 408 KiB and 100 fields.
+const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// Sends requests within the timeouts and the retry budget that all requests of a run share.
 #[derive(Debug)]
@@ -127,6 +131,7 @@ impl HttpTransport {
             let response = self.send_logged(builder, attempt, &url).await?;
             let peer = response.remote_addr().map(|address| address.ip());
             policy.observe_peer(&url, peer)?;
+            check_header_size(response.headers())?;
             let status = response.status();
             if status.is_success() {
                 return Ok(Outcome::Success(response));
@@ -279,6 +284,18 @@ fn exhausted(
             Err(operation.unavailable(rejection.into_fault(), tries))
         }
     }
+}
+
+/// Checks the size of the header fields of a response.
+fn check_header_size(headers: &HeaderMap) -> Result<(), Violation> {
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    if headers.iter().map(size).sum::<usize>() > MAX_HEADER_BYTES {
+        return Err(Violation::Limit {
+            what: "bytes of header fields",
+            limit: MAX_HEADER_BYTES as u64,
+        });
+    }
+    Ok(())
 }
 
 fn timed_out(url: &Url, phase: &'static str, limit: Duration) -> TransportFailure {

@@ -6,11 +6,11 @@
 
 use bytes::Bytes;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
-use serde_json::{Map, Value, json};
 use soci_oci::{Descriptor, Digest, media_type};
 use tokio::time::Instant;
 
 use super::entries::malformed_list;
+use super::tagged_index::TaggedIndex;
 use crate::error::{Damage, Operation, RegistryError, Violation};
 use crate::http::retry::{FailureKind, wait_before_retry};
 use crate::manifest::{ManifestName, ManifestResponse};
@@ -19,6 +19,9 @@ use crate::repository::Repository;
 
 /// How many times the tag is written if other clients change it at the same time.
 const MAX_ROUNDS: u32 = 5;
+
+/// Most entries of a list that are looked up when the registry refuses it because of a deleted one.
+const MAX_LOOKUPS: usize = 1000;
 
 /// How long another client may take between reading the tag and writing it, as a multiple of the
 /// time that one round of this client took.
@@ -32,14 +35,6 @@ pub(super) struct FallbackTag<'a> {
     repository: &'a Repository,
     operation: &'a Operation,
     name: String,
-}
-
-/// The image index under a fallback tag.
-pub(super) struct TaggedIndex {
-    /// Kept as JSON, so that fields and entries of other clients survive.
-    pub(super) document: Map<String, Value>,
-    digest: Digest,
-    entity_tag: Option<String>,
 }
 
 /// The condition of a write (RFC 9110, section 13.1).
@@ -73,8 +68,8 @@ impl Repository {
     /// # Errors
     ///
     /// Returns [`RegistryError::Protocol`] if the tag holds something other than a list, which is
-    /// then not overwritten, or if other clients change the tag in each of five rounds. Returns
-    /// another error if a request fails.
+    /// then not overwritten, if other clients change the tag in each of five rounds, or if none of
+    /// five writes changes it. Returns another error if a request fails.
     pub async fn add_to_referrers_tag(
         &self,
         subject: Digest,
@@ -84,12 +79,14 @@ impl Repository {
         let tag = FallbackTag::new(self, &operation, subject);
         let mut backoff = self.transport().backoff();
         let mut rejected = None;
+        let mut is_ever_changed = false;
         for round in 0..MAX_ROUNDS {
             if round > 0 {
                 let wait = backoff
                     .next_delay(FailureKind::Transient)
                     .unwrap_or_default();
-                let reason = "another client changed the tag at the same time";
+                let reason =
+                    "the tag does not hold what was written: another client may have changed it";
                 wait_before_retry(&operation, reason, backoff.tries(), wait).await;
             }
             let started = Instant::now();
@@ -109,19 +106,31 @@ impl Repository {
             {
                 return Err(error);
             }
-            match tag.write_with_entry(before, &referrer).await? {
-                WriteOutcome::PreconditionFailed(error) => rejected = Some((digest, error)),
+            match tag.write_with_entry(before.as_ref(), &referrer).await? {
+                WriteOutcome::PreconditionFailed(error) => {
+                    rejected = Some((digest, error));
+                    is_ever_changed = true;
+                }
                 WriteOutcome::Written => {
-                    if tag.keeps_entry(&referrer, started).await? {
+                    let after = tag.read_settled(started).await?;
+                    if after
+                        .as_ref()
+                        .is_some_and(|index| index.contains(&referrer))
+                    {
                         backoff.record_success();
                         return Ok(());
                     }
+                    is_ever_changed |= after.map(|index| index.digest) != digest;
                 }
             }
         }
-        Err(operation.protocol(Violation::Lost {
-            tag: tag.name,
-            rounds: MAX_ROUNDS,
+        Err(operation.protocol(if is_ever_changed {
+            Violation::Lost {
+                tag: tag.name,
+                rounds: MAX_ROUNDS,
+            }
+        } else {
+            Violation::NotKept
         }))
     }
 }
@@ -173,97 +182,86 @@ impl<'a> FallbackTag<'a> {
         if manifest.descriptor.media_type != media_type::OCI_INDEX {
             return malformed("it is not an image index");
         }
-        match serde_json::from_slice(&manifest.bytes) {
-            Ok(Value::Object(document))
-                if document
-                    .get("manifests")
-                    .is_none_or(|entries| entries.is_array() || entries.is_null()) =>
-            {
-                Ok(Some(TaggedIndex {
-                    document,
-                    digest: manifest.descriptor.digest,
-                    entity_tag,
-                }))
-            }
-            _ => malformed("its field `manifests` is not a list"),
+        let Descriptor { digest, .. } = manifest.descriptor;
+        match TaggedIndex::parse(manifest.bytes, digest, entity_tag) {
+            Some(index) => Ok(Some(index)),
+            None => malformed("its field `manifests` is not a list"),
         }
     }
 
-    /// Returns whether the list still contains an entry that was just written.
+    /// Reads the list again, some time after it was written.
     ///
     /// Many registries ignore conditions, even if they send entity tags. Another client may have
     /// read the list before this client's write and may write it afterwards. So this waits a few
     /// times as long as a round of this client took, and then reads the list.
-    async fn keeps_entry(
+    async fn read_settled(
         &self,
-        referrer: &Descriptor,
         round_started: Instant,
-    ) -> Result<bool, RegistryError> {
+    ) -> Result<Option<TaggedIndex>, RegistryError> {
         let base = self.repository.transport().retries.base;
         let settling = round_started.elapsed() * SETTLING_ROUNDS;
         tokio::time::sleep(settling.clamp(base, base * MAX_SETTLING_WAITS)).await;
-        let index = self.read_index().await?;
-        Ok(index.is_some_and(|index| index.contains(referrer)))
+        self.read_index().await
     }
 
     /// Writes the index with one more entry. If the registry refuses it because it names deleted
     /// manifests, writes it without their entries.
     async fn write_with_entry(
         &self,
-        before: Option<TaggedIndex>,
+        before: Option<&TaggedIndex>,
         referrer: &Descriptor,
     ) -> Result<WriteOutcome, RegistryError> {
-        let precondition = Precondition::of(before.as_ref());
-        let document = before.map(|index| index.document).unwrap_or_default();
-        let bytes = self.serialize_with_entry(document.clone(), referrer)?;
+        let precondition = Precondition::of(before);
+        let bytes = self.add_entry(before, referrer, &[])?;
         match self.write_index(bytes, &precondition).await {
             Err(error) if is_blob_unknown(&error) => {
-                let Some(document) = self.without_deleted(document).await? else {
+                let deleted = self.find_deleted(before).await?;
+                if deleted.is_empty() {
                     return Err(error);
-                };
-                let bytes = self.serialize_with_entry(document, referrer)?;
+                }
+                let bytes = self.add_entry(before, referrer, &deleted)?;
                 self.write_index(bytes, &precondition).await
             }
             outcome => outcome,
         }
     }
 
-    fn serialize_with_entry(
+    /// Returns the bytes of an index with one more entry, and without those of some digests.
+    fn add_entry(
         &self,
-        document: Map<String, Value>,
+        before: Option<&TaggedIndex>,
         referrer: &Descriptor,
+        without: &[String],
     ) -> Result<Bytes, RegistryError> {
-        add_entry(document, referrer).map_err(|error| malformed_list(self.operation, error))
+        TaggedIndex::with_entry(before, referrer, without)
+            .map_err(|error| malformed_list(self.operation, error))
     }
 
-    /// Returns an index without the entries of manifests that the repository does not contain.
-    /// Returns `None` if it contains all of them.
-    async fn without_deleted(
+    /// Returns the digests in an index that the repository does not contain.
+    async fn find_deleted(
         &self,
-        mut document: Map<String, Value>,
-    ) -> Result<Option<Map<String, Value>>, RegistryError> {
-        let Some(Value::Array(entries)) = document.get_mut("manifests") else {
-            return Ok(None);
+        index: Option<&TaggedIndex>,
+    ) -> Result<Vec<String>, RegistryError> {
+        let Some(index) = index else {
+            return Ok(Vec::new());
         };
-        let mut kept = Vec::new();
-        for entry in entries.iter() {
-            let digest = entry
-                .get("digest")
-                .and_then(|digest| digest.as_str()?.parse().ok());
-            let is_deleted = match digest {
-                Some(digest) => {
-                    let name = ManifestName::Digest(digest);
-                    self.repository.resolve_digest(name).await?.is_none()
-                }
-                None => false,
+        let digests = index.digests(MAX_LOOKUPS).ok_or_else(|| {
+            self.operation.protocol(Violation::Limit {
+                what: "referrers under the fallback tag, some of which are deleted",
+                limit: MAX_LOOKUPS as u64,
+            })
+        })?;
+        let mut deleted = Vec::new();
+        for digest in digests {
+            let Ok(parsed) = digest.parse() else {
+                continue;
             };
-            if !is_deleted {
-                kept.push(entry.clone());
+            let name = ManifestName::Digest(parsed);
+            if self.repository.resolve_digest(name).await?.is_none() {
+                deleted.push(digest);
             }
         }
-        let is_shorter = kept.len() < entries.len();
-        *entries = kept;
-        Ok(is_shorter.then_some(document))
+        Ok(deleted)
     }
 
     /// Writes an image index to the tag, on a condition that the registry may ignore.
@@ -302,18 +300,6 @@ impl<'a> FallbackTag<'a> {
     }
 }
 
-impl TaggedIndex {
-    /// Returns whether the list has an entry for a manifest.
-    fn contains(&self, referrer: &Descriptor) -> bool {
-        let digest = referrer.digest.to_string();
-        let entries = self.document.get("manifests").and_then(Value::as_array);
-        entries.is_some_and(|entries| {
-            let mut digests = entries.iter().filter_map(|entry| entry.get("digest"));
-            digests.any(|found| found == digest.as_str())
-        })
-    }
-}
-
 impl Precondition {
     /// Returns the condition for replacing the index that was read.
     fn of(before: Option<&TaggedIndex>) -> Self {
@@ -329,23 +315,6 @@ fn is_blob_unknown(error: &RegistryError) -> bool {
         return false;
     };
     matches!(violation, Violation::BlobUnknown(_))
-}
-
-/// Returns the bytes of an index with one more entry.
-fn add_entry(mut document: Map<String, Value>, referrer: &Descriptor) -> serde_json::Result<Bytes> {
-    if document.is_empty() {
-        document.insert("schemaVersion".to_owned(), json!(2));
-        document.insert("mediaType".to_owned(), json!(media_type::OCI_INDEX));
-    }
-    let entry = serde_json::to_value(referrer)?;
-    let entries = document.entry("manifests").or_insert(Value::Null);
-    if entries.is_null() {
-        *entries = json!([]);
-    }
-    if let Some(entries) = entries.as_array_mut() {
-        entries.push(entry);
-    }
-    Ok(serde_json::to_vec(&document)?.into())
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ async fn fetch(host: &str, fake: &Fake, keys: Keys) -> Result<Credential, TokenE
         operation: &operation,
         clients: &clients,
         retries: &retries,
+        helper_timeout: Duration::from_mins(1),
     };
     host.fetch_token(&config, caller, &refusals).await
 }
