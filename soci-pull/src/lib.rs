@@ -4,6 +4,8 @@
 //! layers are not stored, and `soci-index` streams them from the source.
 
 mod args;
+mod budget;
+mod config;
 mod converted;
 mod layers;
 mod manifests;

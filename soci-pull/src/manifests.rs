@@ -1,6 +1,7 @@
 //! Fetches the manifests and configurations of an image.
 
-use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
 use soci_cli::Failure;
 use soci_document::{Classify as _, Exit, LayerEntry, ManifestEntry};
 use soci_layout::Layout;
@@ -9,10 +10,9 @@ use soci_oci::media_type::{is_index, is_manifest};
 use soci_oci::{Descriptor, Digest, Index, Manifest, Platform, convert, layer};
 use soci_transport::{Source, TransportError, parse_manifest};
 
+use crate::budget::FetchBudget;
+use crate::config::parse_platform;
 use crate::converted::{find_link, is_soci_index_v2, mark_covered_layers};
-
-/// How many manifests an image may list, in all of its indexes.
-const MAX_MANIFESTS: usize = 10_000;
 
 /// Fetches the manifests of one image into the store, and makes their entries of the document.
 pub(crate) struct ManifestFetcher<'a> {
@@ -26,6 +26,18 @@ pub(crate) struct ManifestFetcher<'a> {
     damage: Option<Failure>,
     /// Whether an image can be used, or was not fetched because its platform was not asked for.
     has_usable_image: bool,
+    budget: FetchBudget,
+    /// The manifests that were requested for an index.
+    known: BTreeMap<Digest, Known>,
+}
+
+/// A manifest, or a nested index that the source lacks, that was requested for an index.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The position of its entry in the document.
+    position: usize,
+    /// The SOCI index that it names.
+    soci_index: Option<Digest>,
 }
 
 /// What a document says of the manifests of an image.
@@ -54,6 +66,8 @@ impl<'a> ManifestFetcher<'a> {
             fetched: Fetched::default(),
             damage: None,
             has_usable_image: false,
+            budget: FetchBudget::default(),
+            known: BTreeMap::new(),
         }
     }
 
@@ -73,8 +87,8 @@ impl<'a> ManifestFetcher<'a> {
     /// # Errors
     ///
     /// Returns an error if a manifest cannot be read or is malformed, if no image has a well-formed
-    /// configuration, if indexes are nested deeper than [`MAX_INDEX_DEPTH`], or if they list more
-    /// than [`MAX_MANIFESTS`] manifests.
+    /// configuration, if indexes are nested deeper than [`MAX_INDEX_DEPTH`], or if the image is
+    /// beyond its [`FetchBudget`].
     pub(crate) fn fetch_manifests(
         &mut self,
         root: &Descriptor,
@@ -82,6 +96,7 @@ impl<'a> ManifestFetcher<'a> {
     ) -> Result<Fetched, Failure> {
         match content {
             Root::Manifest(manifest) => {
+                self.budget.take_content(manifest)?;
                 let mut entry = describe_manifest(root, manifest);
                 self.complete_image(&mut entry, manifest)?;
                 if let Some(digest) = find_link(&manifest.annotations) {
@@ -101,6 +116,8 @@ impl<'a> ManifestFetcher<'a> {
 
     /// Fetches the manifests that an index lists. `depth` is 0 for the root.
     fn fetch_index(&mut self, index: &Index, depth: usize) -> Result<(), Failure> {
+        self.budget.take_listed(index.manifests.len())?;
+        self.budget.take_fetched(self.count_fetches(index))?;
         let mut links = Vec::new();
         let mut own_entries = Vec::new();
         for descriptor in &index.manifests {
@@ -117,7 +134,7 @@ impl<'a> ManifestFetcher<'a> {
                     soci_index,
                 });
             }
-            self.add_entry(entry)?;
+            self.fetched.manifests.push(entry);
         }
         for link in links {
             self.mark_converted(&link, &own_entries);
@@ -138,30 +155,40 @@ impl<'a> ManifestFetcher<'a> {
             );
             return Err(Failure::message(Exit::BadData, message));
         }
+        if let Some(missing) = self.find_known(descriptor) {
+            self.fetched.manifests.push(missing);
+            return Ok(());
+        }
+        self.budget.take_manifest(descriptor.size)?;
         let Some(bytes) = self.source.read_manifest(descriptor)? else {
-            return self.add_entry(ManifestEntry {
+            self.remember(descriptor.digest, None);
+            self.fetched.manifests.push(ManifestEntry {
                 missing: true,
                 ..ManifestEntry::new(descriptor.clone())
             });
+            return Ok(());
         };
         self.store_bytes(descriptor.digest, &bytes)?;
         if let Root::Index(index) = parse_manifest(&bytes, descriptor)? {
-            if self.fetched.nested_indexes.len() >= MAX_MANIFESTS {
-                return Err(too_many_manifests());
-            }
             self.fetched.nested_indexes.push(descriptor.clone());
             self.fetch_index(&index, depth)?;
         }
         Ok(())
     }
 
-    /// Adds the entry of a manifest to the document.
-    fn add_entry(&mut self, entry: ManifestEntry) -> Result<(), Failure> {
-        if self.fetched.manifests.len() >= MAX_MANIFESTS {
-            return Err(too_many_manifests());
-        }
-        self.fetched.manifests.push(entry);
-        Ok(())
+    /// Returns how many manifests and nested indexes are fetched for an index.
+    fn count_fetches(&self, index: &Index) -> usize {
+        let is_fetched = |descriptor: &&Descriptor| {
+            let kind = &descriptor.media_type;
+            (is_manifest(kind) || is_index(kind))
+                && self.is_requested(descriptor)
+                && !self.known.contains_key(&descriptor.digest)
+        };
+        let fetched = index.manifests.iter().filter(is_fetched);
+        fetched
+            .map(|descriptor| descriptor.digest)
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 
     /// Enters the SOCI index that an image manifest names into its entry, if the index that lists
@@ -204,17 +231,35 @@ impl<'a> ManifestFetcher<'a> {
         Ok(Some(resolved.descriptor))
     }
 
-    /// Fetches a manifest that the image index lists, if its platform is asked for. Returns its
-    /// entry, and the digest of the SOCI index that it names if it is an image.
+    /// Returns the entry of a manifest that the image index lists, and the digest of the SOCI index
+    /// that it names if it is an image. Fetches it, if its platform is asked for, unless it was
+    /// fetched before.
     fn fetch_listed_manifest(
         &mut self,
         descriptor: &Descriptor,
     ) -> Result<(ManifestEntry, Option<Digest>), Failure> {
-        let unfetched = ManifestEntry::new(descriptor.clone());
         if !is_manifest(&descriptor.media_type) || !self.is_requested(descriptor) {
             self.has_usable_image |= is_manifest(&descriptor.media_type);
+            let unfetched = ManifestEntry::new(descriptor.clone());
             return Ok((unfetched, find_link(&descriptor.annotations)));
         }
+        if let Some(entry) = self.find_known(descriptor) {
+            self.budget.take_layers(entry.layers.len())?;
+            let soci_index = self.known.get(&descriptor.digest);
+            return Ok((entry, soci_index.and_then(|known| known.soci_index)));
+        }
+        let (entry, soci_index) = self.fetch_new_manifest(descriptor)?;
+        self.remember(descriptor.digest, soci_index);
+        Ok((entry, soci_index))
+    }
+
+    /// Fetches a manifest, as [`Self::fetch_listed_manifest`] does.
+    fn fetch_new_manifest(
+        &mut self,
+        descriptor: &Descriptor,
+    ) -> Result<(ManifestEntry, Option<Digest>), Failure> {
+        let unfetched = ManifestEntry::new(descriptor.clone());
+        self.budget.take_manifest(descriptor.size)?;
         let Some(bytes) = self.source.read_manifest(descriptor)? else {
             let missing = ManifestEntry {
                 missing: true,
@@ -226,6 +271,7 @@ impl<'a> ManifestFetcher<'a> {
         let Root::Manifest(manifest) = parse_manifest(&bytes, descriptor)? else {
             return Ok((unfetched, None));
         };
+        self.budget.take_content(&manifest)?;
         let mut entry = describe_manifest(descriptor, &manifest);
         match self.complete_image(&mut entry, &manifest) {
             Err(failure) if failure.exit == Exit::BadData => {
@@ -238,8 +284,33 @@ impl<'a> ManifestFetcher<'a> {
                 self.has_usable_image |= convert::is_image(&manifest);
             }
         }
-        let link = find_link(&manifest.annotations).filter(|_| convert::is_image(&manifest));
-        Ok((entry, link))
+        let soci_index = find_link(&manifest.annotations).filter(|_| convert::is_image(&manifest));
+        Ok((entry, soci_index))
+    }
+
+    /// Remembers that the next entry of the document is that of the manifest or index `digest`.
+    fn remember(&mut self, digest: Digest, soci_index: Option<Digest>) {
+        let position = self.fetched.manifests.len();
+        let known = Known {
+            position,
+            soci_index,
+        };
+        self.known.insert(digest, known);
+    }
+
+    /// Returns the entry of a manifest or index that was fetched before, for another descriptor of
+    /// it.
+    fn find_known(&self, descriptor: &Descriptor) -> Option<ManifestEntry> {
+        let known = self.known.get(&descriptor.digest)?;
+        let known = self.fetched.manifests.get(known.position)?;
+        let is_same = known.descriptor.size == descriptor.size
+            && known.descriptor.media_type == descriptor.media_type;
+        is_same.then(|| ManifestEntry {
+            descriptor: descriptor.clone(),
+            platform: descriptor.platform.clone().or(known.platform.clone()),
+            soci_index: None,
+            ..known.clone()
+        })
     }
 
     /// Returns whether a manifest is fetched. One that names no platform always is, because its
@@ -291,11 +362,7 @@ impl<'a> ManifestFetcher<'a> {
         self.store_bytes(config.digest, &bytes)?;
         let malformed =
             |error| Failure::new(Exit::BadData, error).context(format!("{what} is malformed"));
-        // By way of an object: the platform's fields may stand beside fields of any form, and serde
-        // would read them from an array, too.
-        let fields: Map<String, Value> = serde_json::from_slice(&bytes).map_err(malformed)?;
-        let platform: Platform = serde_json::from_value(fields.into()).map_err(malformed)?;
-        Ok(platform.normalized())
+        parse_platform(&bytes).map_err(malformed)
     }
 
     /// Writes a manifest or configuration into the store, and counts it.
@@ -315,13 +382,6 @@ fn describe_manifest(descriptor: &Descriptor, manifest: &Manifest) -> ManifestEn
         layers: layers.map(LayerEntry::new).collect(),
         ..ManifestEntry::new(descriptor.clone())
     }
-}
-
-fn too_many_manifests() -> Failure {
-    Failure::message(
-        Exit::BadData,
-        format!("the image lists more than {MAX_MANIFESTS} manifests"),
-    )
 }
 
 #[cfg(test)]

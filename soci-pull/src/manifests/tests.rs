@@ -6,6 +6,7 @@ use soci_transport::MemoryImage;
 use tempfile::TempDir;
 
 use super::*;
+use crate::budget::{MAX_FETCHED, MAX_MANIFESTS};
 
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
@@ -172,4 +173,23 @@ fn an_image_of_too_many_manifests_is_refused() {
     let root = setup.add_index(&vec![&manifest; MAX_MANIFESTS + 1]);
     let failure = setup.fetch(&root, &["arm64"]).err().expect("a failure");
     assert_eq!(failure.exit, Exit::BadData);
+}
+
+#[test]
+fn a_manifest_that_is_listed_often_is_fetched_once() {
+    let mut setup = Setup::new();
+    let manifest = setup.add_manifest("amd64");
+    let other = Descriptor {
+        platform: Some(Platform::new("linux", "arm", "v7")),
+        ..manifest.clone()
+    };
+    let mut listed = vec![&manifest; MAX_FETCHED];
+    listed.push(&other);
+    let root = setup.add_index(&listed);
+    let fetched = setup.fetch(&root, &[]).expect("an image");
+    assert_eq!(fetched.manifests.len(), listed.len());
+    let last = fetched.manifests.last().expect("an entry");
+    assert_eq!(last.layers, fetched.manifests[0].layers);
+    assert_eq!(last.platform, other.platform);
+    assert_eq!(fetched.manifests[0].platform, manifest.platform);
 }

@@ -11,6 +11,7 @@ mod every_tool;
 #[path = "../../../tests/fetching/suite.rs"]
 mod fetching;
 mod helpers;
+mod hostile;
 mod layouts;
 mod links;
 mod manifests;
