@@ -135,6 +135,22 @@ fn names_a_metadata_service_that_refuses() {
     });
 }
 
+/// A11: credentials that a service sends byte by byte are not awaited to their end.
+#[test]
+fn gives_up_on_credentials_that_trickle() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr(ECR);
+        let container = service(CONTAINER, |_| {
+            aws::temporary_credentials().drip(1, Duration::from_millis(200))
+        });
+        let says = ["AWS: the credentials of the container"];
+        assert_denied(&registry, &says, |tool| {
+            tool.env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/task/1")
+        });
+        assert!(container.requests().len() <= 4, "{}", container.log());
+    });
+}
+
 /// A11: the credentials of an ECS task and of an EKS pod are used.
 #[test]
 fn uses_the_credentials_of_a_container() {

@@ -1,5 +1,7 @@
 //! The order of the credential sources of ECR, and what is said about those that fail.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use soci_testkit::{
     aws,
@@ -258,6 +260,37 @@ fn names_the_cure_for_each_kind_of_profile() {
                     .env("PATH", "/usr/bin:/bin")
             });
             assert_fails(&sandbox, ended, 77, &says);
+        }
+    });
+}
+
+/// A11: a program that gives AWS credentials and hangs is killed, with what it has started.
+#[test]
+fn kills_a_credential_program_that_hangs() {
+    namespace::isolated(&[ECR], || {
+        let registry = ecr(ECR);
+        let sandbox = Sandbox::new();
+        let numbers = sandbox.path().join("numbers");
+        let hang = format!(
+            "[default]\ncredential_process = sh -c 'sleep 1000 & echo $$ $! > {}; wait'\n",
+            numbers.display()
+        );
+        sandbox.write("home/.aws/config", hang);
+        let ended = pulled(&sandbox, &registry, |tool| {
+            tool.env("PATH", "/usr/bin:/bin")
+                .env("SOCI_HELPER_TIMEOUT", "3")
+        });
+        let says = [
+            "AWS: the credential_process of profile `default` gave no answer within 3 s",
+            "--helper-timeout",
+        ];
+        assert_fails(&sandbox, ended, 77, &says);
+        let numbers = fs::read_to_string(numbers).expect("the numbers of the processes");
+        assert_eq!(numbers.split_whitespace().count(), 2);
+        for number in numbers.split_whitespace() {
+            // A process that was killed may still wait to be reaped.
+            let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+            assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
         }
     });
 }
