@@ -12,6 +12,7 @@ use soci_transport::MemoryBudget;
 
 use crate::context::{Context, Reuse, Strictness};
 use crate::image::index_image;
+use crate::reuse::CHECK_MEMORY;
 
 /// The default build tool identifier, such as `soci-index 0.1.0`.
 const BUILD_TOOL_IDENTIFIER: &str = concat!("soci-index ", env!("CARGO_PKG_VERSION"));
@@ -54,6 +55,18 @@ pub struct Args {
     #[arg(long, env = "SOCI_FORCE", value_parser = parse_flag)]
     force: bool,
 
+    /// Prove each reused ztoc against its layer
+    ///
+    /// Reads the layer, and uses the ztoc of a SOCI index only if it is the one that is built from
+    /// the layer. Ztocs that were built with this store are reused without that.
+    #[arg(
+        long,
+        hide_short_help = true,
+        env = "SOCI_VERIFY_REUSED",
+        value_parser = parse_flag
+    )]
+    verify_reused: bool,
+
     /// Fail if a layer is not what its media type says
     ///
     /// Otherwise, the layer is skipped with a warning.
@@ -94,11 +107,12 @@ impl Tool for Args {
             store: self.common.open_store()?,
             jobs: self.jobs.unwrap_or_else(processors),
             memory: MemoryBudget::new(CHUNK_MEMORY),
+            check_memory: MemoryBudget::new(CHECK_MEMORY),
             build_tool_identifier: self.build_tool_identifier,
-            reuse: if self.force {
-                Reuse::Never
-            } else {
-                Reuse::IfFound
+            reuse: match (self.force, self.verify_reused) {
+                (true, _) => Reuse::Never,
+                (false, true) => Reuse::IfProved,
+                (false, false) => Reuse::IfFound,
             },
             strictness: if self.strict {
                 Strictness::Strict

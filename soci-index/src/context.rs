@@ -16,6 +16,8 @@ pub(crate) struct Context {
     pub(crate) jobs: NonZeroUsize,
     /// Limits the memory of the chunks of all layers that are being read.
     pub(crate) memory: MemoryBudget,
+    /// Limits the memory of the ztocs that are being checked before they are reused.
+    pub(crate) check_memory: MemoryBudget,
     /// The build tool identifier to record in ztocs and SOCI indexes.
     pub(crate) build_tool_identifier: String,
     pub(crate) reuse: Reuse,
@@ -27,6 +29,9 @@ pub(crate) struct Context {
 pub(crate) enum Reuse {
     /// Ztocs are reused from the store and from SOCI indexes, if they are found there.
     IfFound,
+    /// Ztocs that were built with this store are reused. Those that SOCI indexes offer are compared
+    /// with what is built from the layer.
+    IfProved,
     /// Every ztoc is built anew.
     Never,
 }

@@ -73,10 +73,10 @@ pub(crate) fn index_image(
 fn count_bytes(layers: &[(LayerKey, Descriptor)], outcomes: &LayerOutcomes) -> Timing {
     let (mut bytes, mut reused) = (0_u64, 0_u64);
     for (key, layer) in layers {
-        let is_reused = outcomes
+        let is_known = outcomes
             .get(key)
-            .is_some_and(|found| found.reused.is_some());
-        let counted = if is_reused { &mut reused } else { &mut bytes };
+            .is_some_and(|found| !found.origin.has_read_layer());
+        let counted = if is_known { &mut reused } else { &mut bytes };
         // Sizes in a document may be wrong, so that their sum may exceed the type.
         *counted = counted.saturating_add(layer.size);
     }

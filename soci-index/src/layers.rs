@@ -6,19 +6,20 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use soci_cli::{Failure, ImageProgress, run_parallel};
-use soci_document::{Document, Exit, Plan, ReuseOrigin};
+use soci_document::{Document, Exit, Plan};
 use soci_layout::LayoutError;
 use soci_oci::layer::LayerCompression;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source};
 use soci_ztoc::Compression;
 
-use crate::cache::{CacheKey, ZtocCache};
+use crate::cache::{CacheKey, ReusedZtoc, ZtocCache};
 use crate::context::{Context, Reuse};
 use crate::layer::{LayerError, ZtocBuild};
-use crate::outcome::{LayerOutcome, LayerResult};
+use crate::outcome::{LayerOutcome, LayerResult, OutcomeOrigin};
 use crate::priority::Priority;
-use crate::reuse::{Candidates, Search};
+use crate::reuse::{Candidates, ReuseContext, Search};
+use crate::trust::{SourceId, trusted_sources};
 
 /// Identifies a layer of an image. Manifests that share a layer share its key. A layer with two
 /// media types has two keys if one is gzip and the other is not, since its bytes are read in two
@@ -67,19 +68,30 @@ fn compression(layer: &Descriptor) -> Compression {
     }
 }
 
+/// What the cache has for a layer.
+enum Cached {
+    Absent,
+    /// What an earlier run has built.
+    Built(LayerOutcome),
+    /// What an earlier run has taken from a source that this run trusts.
+    Reused(ReusedZtoc),
+}
+
 /// Builds the ztocs of the layers of one image.
 pub(crate) struct LayerBuilder<'a> {
     context: &'a Context,
     document: &'a Document,
     plan: &'a Plan,
     progress: &'a ImageProgress,
+    /// The sources whose ztocs may be reused.
+    trusted: Vec<SourceId>,
     /// The source of the image, opened when the first layer is read from it.
     source: OnceLock<Source>,
 }
 
 impl<'a> LayerBuilder<'a> {
     /// Returns a builder for the layers of `document`.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         context: &'a Context,
         document: &'a Document,
         plan: &'a Plan,
@@ -90,6 +102,7 @@ impl<'a> LayerBuilder<'a> {
             document,
             plan,
             progress,
+            trusted: trusted_sources(document),
             source: OnceLock::new(),
         }
     }
@@ -103,10 +116,11 @@ impl<'a> LayerBuilder<'a> {
         let mut remaining = layers.to_vec();
         let mut outcomes = LayerOutcomes::new();
         let mut candidates = Candidates::default();
-        if self.context.reuse == Reuse::IfFound {
-            outcomes = self.look_up_cache(layers)?;
+        if self.context.reuse != Reuse::Never {
+            (outcomes, candidates) = self.look_up_cache(layers)?;
             remaining.retain(|(key, _)| !outcomes.contains_key(key));
-            candidates = self.find_candidates(&remaining);
+            candidates.merge(self.find_candidates(&remaining));
+            candidates.warn_of_conflicts(self.document.image.as_str());
         }
         let largest = remaining.first().map(|(_, layer)| layer.digest);
         let built = run_parallel(&remaining, self.context.jobs, |layer, stop| {
@@ -124,28 +138,51 @@ impl<'a> LayerBuilder<'a> {
         Ok(outcomes)
     }
 
-    /// Returns the outcomes that are in the cache.
-    fn look_up_cache(&self, layers: &[(LayerKey, Descriptor)]) -> Result<LayerOutcomes, Failure> {
+    /// Returns the outcomes that are in the cache, and the ztocs in it that are still to be proved.
+    fn look_up_cache(
+        &self,
+        layers: &[(LayerKey, Descriptor)],
+    ) -> Result<(LayerOutcomes, Candidates), Failure> {
         let cache = ZtocCache::new(&self.context.store);
         let entries = run_parallel(layers, self.context.jobs, |layer, _| {
-            Ok(cache.get(&self.cache_key(layer)))
+            let key = self.cache_key(layer);
+            Ok(match cache.get_built(&key) {
+                Some(outcome) => Cached::Built(outcome),
+                None => cache
+                    .get_reused(&key, &self.trusted)
+                    .map_or(Cached::Absent, Cached::Reused),
+            })
         })?;
         let mut outcomes = LayerOutcomes::new();
-        for (key, outcome) in entries {
-            let Some(outcome) = outcome else { continue };
+        let mut unproved = Candidates::default();
+        for (key, cached) in entries {
+            let (outcome, origin) = match cached {
+                Cached::Absent => continue,
+                Cached::Reused(reused) if self.context.reuse == Reuse::IfProved => {
+                    unproved.add_stored(key.digest, reused);
+                    continue;
+                }
+                Cached::Reused(ReusedZtoc {
+                    ztoc, reused_from, ..
+                }) => (
+                    LayerOutcome::Ztoc(ztoc),
+                    OutcomeOrigin::StoreFrom(reused_from),
+                ),
+                Cached::Built(outcome) => (outcome, OutcomeOrigin::Store),
+            };
             match &outcome {
                 LayerOutcome::Ztoc(_) => {
-                    tracing::info!(layer = %key.digest, "ztoc found in the cache");
+                    let from = origin.reused_from();
+                    tracing::info!(layer = %key.digest, from, "ztoc found in the cache");
                 }
                 LayerOutcome::Skipped(skipped) => skipped.log(key.digest),
             }
-            let reused = Some(ReuseOrigin::Store);
-            outcomes.insert(key, LayerResult { outcome, reused });
+            outcomes.insert(key, LayerResult { outcome, origin });
             let layer = layers.iter().find(|(found, _)| *found == key);
             self.progress
                 .skip_part(layer.map_or(0, |(_, layer)| layer.size));
         }
-        Ok(outcomes)
+        Ok((outcomes, unproved))
     }
 
     /// Searches existing SOCI indexes for ztocs of the layers. A layer that is in the store is left
@@ -171,27 +208,36 @@ impl<'a> LayerBuilder<'a> {
     ) -> Result<LayerResult, Failure> {
         let store = &self.context.store;
         let key = self.cache_key(layer);
-        let result = match candidates.reuse(layer, &key, store)? {
-            Some(ztoc) => {
+        let cache = ZtocCache::new(store);
+        if self.context.reuse == Reuse::IfFound {
+            let reuse = ReuseContext {
+                context: self.context,
+                image: self.document.image.as_str(),
+                trusted: &self.trusted,
+            };
+            if let Some(reused) = candidates.reuse(layer, &key, reuse)? {
                 self.progress.skip_part(layer.size);
-                LayerResult {
-                    outcome: LayerOutcome::Ztoc(ztoc),
-                    reused: Some(ReuseOrigin::SociIndex),
-                }
+                cache.insert_reused(&key, &reused);
+                return Ok(LayerResult {
+                    outcome: LayerOutcome::Ztoc(reused.ztoc),
+                    origin: OutcomeOrigin::SociIndex(reused.reused_from),
+                });
             }
-            None => LayerResult {
-                outcome: self.build(&ZtocBuild {
-                    layer,
-                    key: &key,
-                    priority,
-                    store,
-                    stop,
-                })?,
-                reused: None,
-            },
+        }
+        let outcome = self.build(&ZtocBuild {
+            layer,
+            key: &key,
+            priority,
+            store,
+            stop,
+        })?;
+        cache.insert_built(&key, &outcome);
+        let proved = match self.context.reuse {
+            Reuse::IfProved => candidates.prove(self.document.image.as_str(), layer, &outcome),
+            Reuse::IfFound | Reuse::Never => None,
         };
-        ZtocCache::new(store).insert(&key, &result.outcome);
-        Ok(result)
+        let origin = proved.map_or(OutcomeOrigin::Built, OutcomeOrigin::Proved);
+        Ok(LayerResult { outcome, origin })
     }
 
     /// Builds the ztoc of a layer. A layer that arrives damaged over a network is read once more,

@@ -20,6 +20,7 @@ mod reuse;
 mod skipped;
 mod soci_index;
 mod strictness;
+mod trust;
 mod violations;
 
 pub use args::Args;

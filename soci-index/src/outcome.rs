@@ -10,8 +10,46 @@ use soci_oci::Digest;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct LayerResult {
     pub(crate) outcome: LayerOutcome,
-    /// Where the outcome comes from, if the layer was not read.
-    pub(crate) reused: Option<ReuseOrigin>,
+    pub(crate) origin: OutcomeOrigin,
+}
+
+/// Where the outcome of a layer comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum OutcomeOrigin {
+    /// This run has read the layer.
+    Built,
+    /// An earlier run with the same store has read the layer.
+    Store,
+    /// An earlier run with the same store has taken the ztoc from this image.
+    StoreFrom(String),
+    /// The ztoc was taken from a SOCI index of this image.
+    SociIndex(String),
+    /// As [`Self::SociIndex`], and this run has read the layer to prove the ztoc.
+    Proved(String),
+}
+
+impl OutcomeOrigin {
+    /// Returns where the ztoc comes from, if this run has not built it alone.
+    pub(crate) const fn reused(&self) -> Option<ReuseOrigin> {
+        match self {
+            Self::Built => None,
+            Self::Store | Self::StoreFrom(_) => Some(ReuseOrigin::Store),
+            Self::SociIndex(_) | Self::Proved(_) => Some(ReuseOrigin::SociIndex),
+        }
+    }
+
+    /// Returns the image that a reused ztoc was taken from, as a reference.
+    pub(crate) fn reused_from(&self) -> Option<&str> {
+        match self {
+            Self::Built | Self::Store => None,
+            Self::StoreFrom(from) | Self::SociIndex(from) | Self::Proved(from) => Some(from),
+        }
+    }
+
+    /// Returns whether this run has read the layer.
+    pub(crate) const fn has_read_layer(&self) -> bool {
+        matches!(self, Self::Built | Self::Proved(_))
+    }
 }
 
 /// What came of a layer that was to be indexed. The cache keeps it as JSON.

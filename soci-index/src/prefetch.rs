@@ -16,57 +16,73 @@ const WHITEOUT_PREFIX: &[u8] = b".wh.";
 /// The name of an opaque whiteout, which deletes all files of its directory that lower layers have.
 const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 
-/// The spans that hold the files to prefetch.
-pub(crate) struct PrefetchSpans<'p> {
-    /// The spans of each layer.
-    pub(crate) by_layer: BTreeMap<Digest, Vec<SpanRange>>,
-    /// The paths that no layer has.
-    pub(crate) not_found: Vec<&'p str>,
+/// The search for the spans that hold the files to prefetch. It visits the layers from the top
+/// down, one at a time, because a ztoc may be large.
+pub(crate) struct PrefetchSearch<'p> {
+    /// The paths and what was found out about each.
+    paths: Vec<(&'p str, PathState)>,
+    /// The spans of each layer that has one of the files.
+    by_layer: BTreeMap<Digest, Vec<SpanRange>>,
 }
 
-/// Finds normalized `paths` in the layers that have a ztoc, which are listed base first.
-///
-/// # Errors
-///
-/// Returns an error if a ztoc has malformed checkpoints.
-pub(crate) fn find_prefetch_spans<'p>(
-    layers: &[(Digest, Ztoc)],
-    paths: &'p [String],
-) -> Result<PrefetchSpans<'p>, SpanError> {
-    let mut by_layer: BTreeMap<Digest, Vec<SpanRange>> = BTreeMap::new();
-    let mut not_found = Vec::new();
-    for path in paths {
-        match find_entry(layers, path.as_bytes()) {
-            Some((digest, ztoc, entry)) => {
-                let spans = by_layer.entry(digest).or_default();
+/// What is known about a path after the layers that were visited.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum PathState {
+    /// No layer has it.
+    Missing,
+    /// A layer deletes it from the layers below.
+    Deleted,
+    /// A layer has it.
+    Found,
+}
+
+impl<'p> PrefetchSearch<'p> {
+    /// Returns a search for normalized `paths`.
+    pub(crate) fn new(paths: &'p [String]) -> Self {
+        let paths = paths.iter().map(|path| (path.as_str(), PathState::Missing));
+        Self {
+            paths: paths.collect(),
+            by_layer: BTreeMap::new(),
+        }
+    }
+
+    /// Searches the next layer below.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the ztoc has malformed checkpoints.
+    pub(crate) fn visit_layer(&mut self, layer: Digest, ztoc: &Ztoc) -> Result<(), SpanError> {
+        let paths = self.paths.iter_mut();
+        for (path, state) in paths.filter(|(_, state)| *state == PathState::Missing) {
+            let path = path.as_bytes();
+            let mut entries = ztoc.toc.iter().rev();
+            if let Some(entry) = entries.find(|entry| normalize_name(&entry.name) == path) {
+                let spans = self.by_layer.entry(layer).or_default();
                 spans.extend(span_range(ztoc, entry)?);
+                *state = PathState::Found;
+                continue;
             }
-            None => not_found.push(path.as_str()),
+            let deletes_path =
+                |entry: &FileMetadata| is_whiteout_of(&normalize_name(&entry.name), path);
+            if ztoc.toc.iter().any(deletes_path) {
+                *state = PathState::Deleted;
+            }
         }
+        Ok(())
     }
-    Ok(PrefetchSpans {
-        by_layer,
-        not_found,
-    })
-}
 
-/// Finds the entry that a container sees under `path`.
-fn find_entry<'z>(
-    layers: &'z [(Digest, Ztoc)],
-    path: &[u8],
-) -> Option<(Digest, &'z Ztoc, &'z FileMetadata)> {
-    for (digest, ztoc) in layers.iter().rev() {
-        let mut entries = ztoc.toc.iter().rev();
-        if let Some(entry) = entries.find(|entry| normalize_name(&entry.name) == path) {
-            return Some((*digest, ztoc, entry));
-        }
-        let deletes_path =
-            |entry: &FileMetadata| is_whiteout_of(&normalize_name(&entry.name), path);
-        if ztoc.toc.iter().any(deletes_path) {
-            return None;
-        }
+    /// Returns the paths that no layer has.
+    pub(crate) fn not_found(&self) -> impl Iterator<Item = &'p str> + use<'p, '_> {
+        let paths = self.paths.iter();
+        let paths = paths.filter(|(_, state)| *state != PathState::Found);
+        paths.map(|(path, _)| *path)
     }
-    None
+
+    /// Returns the spans of a layer, the first time that it is asked for them. Returns `None` if the
+    /// layer has none of the files.
+    pub(crate) fn take_spans(&mut self, layer: Digest) -> Option<Vec<SpanRange>> {
+        self.by_layer.remove(&layer)
+    }
 }
 
 /// Returns whether the entry `name` deletes `path`, or a directory above it, from lower layers.

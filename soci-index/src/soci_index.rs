@@ -8,12 +8,12 @@ use soci_oci::soci::{
     CONFIG, DISABLE_XATTRS, prefetch_list, soci_index_v1, soci_index_v2, ztoc_descriptor,
 };
 use soci_oci::{Descriptor, Manifest};
-use soci_ztoc::Ztoc;
+use soci_ztoc::{SpanError, Ztoc};
 
 use crate::context::Context;
 use crate::layers::{LayerKey, LayerOutcomes};
 use crate::outcome::{LayerOutcome, StoredZtoc};
-use crate::prefetch::find_prefetch_spans;
+use crate::prefetch::PrefetchSearch;
 
 /// Writes the SOCI indexes of one image's manifests into the store.
 pub(crate) struct IndexWriter<'a> {
@@ -61,12 +61,14 @@ impl IndexWriter<'_> {
                     let ztoc = self.describe_ztoc(&layer.descriptor, stored);
                     ztocs.push(ztoc.clone());
                     layer.ztoc = Indexing::Done(ztoc);
-                    layer.reused = result.reused;
+                    layer.reused = result.origin.reused();
+                    layer.reused_from = result.origin.reused_from().map(str::to_owned);
                     layer.skipped = None;
                 }
                 LayerOutcome::Skipped(skipped) => {
                     layer.ztoc = Indexing::Empty;
                     layer.reused = None;
+                    layer.reused_from = None;
                     layer.skipped = Some(skipped.reason);
                 }
             }
@@ -91,24 +93,25 @@ impl IndexWriter<'_> {
             return Ok(Vec::new());
         }
         let store = &self.context.store;
-        let mut layers = Vec::new();
-        for layer in &entry.layers {
-            let Some(ztoc) = layer.ztoc.as_done() else {
-                continue;
-            };
-            let bytes = store.read_blob(ztoc, ztoc.size)?;
-            let ztoc = Ztoc::decode(&bytes).map_err(|error| Failure::new(Exit::BadData, error))?;
-            layers.push((layer.descriptor.digest, ztoc));
+        let bad_data = |error: SpanError| Failure::new(Exit::BadData, error);
+        let mut search = PrefetchSearch::new(paths);
+        for layer in entry.layers.iter().rev() {
+            if let Some(ztoc) = layer.ztoc.as_done() {
+                let bytes = store.read_blob(ztoc, ztoc.size)?;
+                let ztoc = Ztoc::decode_within(bytes, u64::MAX)
+                    .map_err(|error| Failure::new(Exit::BadData, error))?;
+                let layer = layer.descriptor.digest;
+                search.visit_layer(layer, &ztoc).map_err(bad_data)?;
+            }
         }
-        let mut spans = find_prefetch_spans(&layers, paths)
-            .map_err(|error| Failure::new(Exit::BadData, error))?;
-        for path in spans.not_found {
+        for path in search.not_found() {
             tracing::warn!(path, "no indexed layer has the file to prefetch");
         }
         let mut lists = Vec::new();
-        for (layer, _) in &layers {
-            if let Some(spans) = spans.by_layer.remove(layer) {
-                let (descriptor, bytes) = prefetch_list(*layer, spans);
+        for layer in &entry.layers {
+            let layer = layer.descriptor.digest;
+            if let Some(spans) = search.take_spans(layer) {
+                let (descriptor, bytes) = prefetch_list(layer, spans);
                 store.write_blob(&bytes)?;
                 lists.push(descriptor);
             }

@@ -29,6 +29,13 @@ impl ImageReference {
     pub const fn reference(&self) -> &Reference {
         &self.reference
     }
+
+    /// Returns whether `other`, the text of another reference, is to the same repository, layout or
+    /// archive. A path that is relative in one of them and absolute in the other counts as another.
+    pub fn is_in_repository_of(&self, other: &str) -> bool {
+        let other = other.parse::<Reference>();
+        other.is_ok_and(|other| self.reference.same_repository(&other))
+    }
 }
 
 impl From<Reference> for ImageReference {

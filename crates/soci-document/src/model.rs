@@ -265,10 +265,19 @@ pub struct LayerEntry {
     #[serde(default, skip_serializing_if = "Indexing::is_pending")]
     #[schemars(with = "Option<Descriptor>")]
     pub ztoc: Indexing<Descriptor>,
-    /// Where the ztoc comes from, if it was not built from the layer in this run. Set by
-    /// `soci-index`.
+    /// Where the ztoc comes from, if this run has not built it, or has built it only to prove the
+    /// one that it reuses. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<ReuseOrigin>,
+    /// The image whose SOCI index the ztoc was taken from, by this run or by the one that put it
+    /// into the store. Absent if the ztoc was built with this store. The path of a layout or
+    /// archive is absolute. Set by `soci-index`.
+    #[serde(
+        default,
+        rename = "reusedFrom",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub reused_from: Option<String>,
     /// Why a planned layer has no ztoc. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<UnindexableReason>,
@@ -287,6 +296,7 @@ impl LayerEntry {
             plan: None,
             ztoc: Indexing::Pending,
             reused: None,
+            reused_from: None,
             skipped: None,
             unknown_fields: UnknownFields::new(),
         }

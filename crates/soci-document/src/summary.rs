@@ -29,6 +29,8 @@ pub struct Summary<'a> {
     pub indexed: LayerTotal,
     /// The layers whose ztocs were not built in this run.
     pub reused: LayerTotal,
+    /// The images of other repositories that ztocs were taken from, each once.
+    pub reused_from: Vec<&'a str>,
     /// The total size of the ztocs in bytes.
     pub ztoc_bytes: u64,
     /// The layers without a ztoc by reason, those with the most bytes first.
@@ -98,6 +100,7 @@ impl<'a> Summary<'a> {
             all: LayerTotal::default(),
             indexed: LayerTotal::default(),
             reused: LayerTotal::default(),
+            reused_from: Vec::new(),
             ztoc_bytes: 0,
             skipped: Vec::new(),
         };
@@ -124,7 +127,7 @@ impl<'a> Summary<'a> {
         summary
     }
 
-    fn add_layer(&mut self, layer: &LayerEntry) {
+    fn add_layer(&mut self, layer: &'a LayerEntry) {
         self.all.add(layer);
         if let Some(reason) = SkipReason::of(layer) {
             let mut groups = self.skipped.iter_mut();
@@ -148,6 +151,10 @@ impl<'a> Summary<'a> {
         if layer.reused.is_some() {
             self.reused.add(layer);
         }
+        let from = layer.reused_from.as_deref();
+        self.reused_from.extend(from.filter(|from| {
+            !self.reused_from.contains(from) && !self.document.image.is_in_repository_of(from)
+        }));
     }
 
     /// Returns whether nothing was made for the image, because it is converted already or is no

@@ -309,7 +309,9 @@ pub fn remove_reuse(document: &mut Value) {
     for entry in entries(document) {
         let layers = entry["layers"].as_array_mut();
         for layer in layers.into_iter().flatten() {
-            layer.as_object_mut().expect("a layer").remove("reused");
+            let layer = layer.as_object_mut().expect("a layer");
+            layer.remove("reused");
+            layer.remove("reusedFrom");
         }
     }
 }

@@ -12,6 +12,8 @@
 pub mod archive;
 /// Mocks of the AWS APIs that give credentials and tokens.
 pub mod aws;
+/// Ztocs that claim much memory.
+pub mod bombs;
 /// Secrets that a test plants, and the search for them.
 pub mod canary;
 /// Certificates for servers on loopback.
@@ -42,6 +44,8 @@ pub mod moto;
 pub mod namespace;
 /// Addresses and host names of a namespace.
 pub mod network;
+/// Layouts that offer ztocs.
+pub mod offers;
 /// The tools as processes.
 pub mod process;
 /// An HTTP proxy.

@@ -29,7 +29,7 @@ pub use backend::{ByteCounter, PutOutcome, ReadImage, Referrers, StoredName, Wri
 pub use blob_reader::{BlobReader, ReadChunks};
 pub use destination::Destination;
 pub use error::TransportError;
-pub use memory_budget::{MemoryBudget, PooledBuffer};
+pub use memory_budget::{MemoryBudget, PooledBuffer, Reservation};
 pub use memory_image::MemoryImage;
 pub use session::Session;
 pub use soci_registry::{BlobPresence, is_ecr_private};

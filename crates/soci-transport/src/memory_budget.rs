@@ -35,7 +35,8 @@ struct State {
 
 /// Bytes that count against the budget until this is dropped.
 #[derive(Debug)]
-struct Reservation {
+#[must_use]
+pub struct Reservation {
     size: usize,
     shared: Arc<Shared>,
 }
@@ -94,7 +95,9 @@ impl MemoryBudget {
         })
     }
 
-    fn reserve(&self, size: usize) -> Reservation {
+    /// Counts `size` bytes against the budget, after waiting until the budget admits them. More than
+    /// its limit are admitted when nothing else is in use.
+    pub fn reserve(&self, size: usize) -> Reservation {
         let shared = &self.0;
         let is_full =
             |state: &mut State| state.used > 0 && state.used.saturating_add(size) > shared.limit;

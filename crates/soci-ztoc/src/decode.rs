@@ -4,9 +4,11 @@
 //! and its digests are well-formed. Whether readers accept it is checked by
 //! [`Ztoc::visit_reader_violations`].
 
-use crate::compression::Compression;
 use crate::entry::{EntryType, FileMetadata, Xattr, display_name};
+use crate::error::LimitKind;
 use crate::flat::{FlatError, FlatReader, FlatTable};
+use crate::footprint::check_footprint;
+use crate::header::ZtocHeader;
 use crate::ztoc::{CompressionInfo, SpanError, Ztoc};
 
 /// Why bytes are not a ztoc.
@@ -33,6 +35,20 @@ pub enum DecodeError {
         /// The type found.
         entry_type: Vec<u8>,
     },
+    /// The ztoc has more of something than a layer may have.
+    #[error("ztoc has more than {limit} {what}")]
+    Limit {
+        /// The quantity that is limited.
+        what: LimitKind,
+        /// The limit.
+        limit: u64,
+    },
+    /// Decoding takes more memory than the caller allows.
+    #[error("ztoc takes more than {limit} bytes of memory")]
+    Memory {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// A part that every ztoc has is missing.
     #[error("{part} is missing")]
     Missing {
@@ -53,8 +69,8 @@ pub enum DecodeError {
         /// The position that was read, in bytes from the start.
         at: usize,
     },
-    /// Parts overlap so much that their total size is far larger than the input.
-    #[error("parts overlap too much")]
+    /// Parts are named so often that their total size is far larger than the input.
+    #[error("parts overlap too much: the same entry or text is named again and again")]
     Overlapping,
     /// The spans are inconsistent.
     #[error(transparent)]
@@ -79,38 +95,75 @@ impl From<FlatError> for DecodeError {
 }
 
 impl Ztoc {
-    /// Decodes a ztoc. Memory and time are within a small multiple of the length of `bytes`.
+    /// Decodes a ztoc. The memory is at most five times the length of `bytes`, and is checked
+    /// before any is allocated. The time is within a small multiple of the length.
     ///
     /// # Errors
     ///
-    /// Returns an error if the bytes are not a well-formed ztoc.
+    /// Returns an error if the bytes are not a well-formed ztoc, or if they name the same parts so
+    /// often that decoding would take more memory.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let reader = FlatReader::new(bytes);
-        let root = reader.root_table()?;
-        let toc = require(root.read_table(4)?, "table of contents")?;
-        let info = require(root.read_table(5)?, "compression info")?;
-        let ztoc = Self {
-            version: read_text(&root, 0, "version")?,
-            build_tool_identifier: read_text(&root, 1, "build tool identifier")?,
-            compressed_archive_size: read_unsigned(&root, 2, "compressed archive size")?,
-            uncompressed_archive_size: read_unsigned(&root, 3, "uncompressed archive size")?,
-            toc: read_entries(&toc)?,
-            compression_info: read_compression_info(&info)?,
-            truncated_ids: Vec::new(),
-        };
+        check_footprint(bytes, u64::MAX)?;
+        let (mut ztoc, checkpoints) = decode_without_checkpoints(bytes)?;
+        checkpoints.clone_into(&mut ztoc.compression_info.checkpoints);
+        ztoc.spans()?;
+        Ok(ztoc)
+    }
+
+    /// Decodes a ztoc from a buffer that becomes the list of its checkpoints, so that these are not
+    /// in memory twice. The buffer and what is decoded take at most `max_memory` bytes, which is
+    /// checked before any memory is allocated.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`Ztoc::decode`], and [`DecodeError::Memory`] if more than
+    /// `max_memory` bytes are needed.
+    pub fn decode_within(mut bytes: Vec<u8>, max_memory: u64) -> Result<Self, DecodeError> {
+        check_footprint(&bytes, max_memory)?;
+        let (mut ztoc, checkpoints) = decode_without_checkpoints(&bytes)?;
+        let start = checkpoints.as_ptr().addr();
+        let start = start.saturating_sub(bytes.as_ptr().addr());
+        let length = checkpoints.len();
+        drop(bytes.drain(..start));
+        bytes.truncate(length);
+        bytes.shrink_to_fit();
+        ztoc.compression_info.checkpoints = bytes;
         ztoc.spans()?;
         Ok(ztoc)
     }
 }
 
+/// Decodes everything but the checkpoints, which are returned beside the ztoc.
+fn decode_without_checkpoints(bytes: &[u8]) -> Result<(Ztoc, &[u8]), DecodeError> {
+    let reader = FlatReader::new(bytes);
+    let root = reader.root_table()?;
+    let toc = require(root.read_table(4)?, "table of contents")?;
+    let info = require(root.read_table(5)?, "compression info")?;
+    let header = ZtocHeader::from_tables(&root, &info)?;
+    let ztoc = Ztoc {
+        version: header.version.to_owned(),
+        build_tool_identifier: header.build_tool_identifier.to_owned(),
+        compressed_archive_size: header.compressed_archive_size,
+        uncompressed_archive_size: header.uncompressed_archive_size,
+        toc: read_entries(&toc)?,
+        compression_info: CompressionInfo {
+            algorithm: header.algorithm,
+            max_span_id: header.max_span_id,
+            span_digests: read_span_digests(&info)?,
+            checkpoints: Vec::new(),
+        },
+        truncated_ids: Vec::new(),
+    };
+    Ok((ztoc, header.checkpoints))
+}
+
 fn read_entries(toc: &FlatTable<'_, '_>) -> Result<Vec<FileMetadata>, DecodeError> {
-    let entries = toc.read_vector(0)?;
-    // No memory is reserved for all entries at once: an entry is much larger than its four bytes
-    // in the vector, and only the input bounds the length of the vector.
-    let entries = entries.read_tables().enumerate();
-    entries
-        .map(|(index, table)| read_entry(index, &table?))
-        .collect()
+    let tables = toc.read_vector(0)?;
+    let mut entries = Vec::with_capacity(tables.len());
+    for (index, table) in tables.read_tables().enumerate() {
+        entries.push(read_entry(index, &table?)?);
+    }
+    Ok(entries)
 }
 
 fn read_entry(index: usize, table: &FlatTable<'_, '_>) -> Result<FileMetadata, DecodeError> {
@@ -119,7 +172,6 @@ fn read_entry(index: usize, table: &FlatTable<'_, '_>) -> Result<FileMetadata, D
     let name = require(table.read_bytes(0)?, "name of an entry")?;
     let type_name = require(table.read_bytes(1)?, "type of an entry")?;
     let entry_type = EntryType::parse(type_name);
-    let xattrs = table.read_vector(13)?.read_tables();
     Ok(FileMetadata {
         name: name.to_vec(),
         entry_type: entry_type.ok_or_else(|| DecodeError::EntryType {
@@ -134,13 +186,20 @@ fn read_entry(index: usize, table: &FlatTable<'_, '_>) -> Result<FileMetadata, D
         gid: table.read_u32(7)?,
         uname: bytes(8)?,
         gname: bytes(9)?,
-        mod_time: read_text(table, 10, "modification time of an entry")?,
+        mod_time: read_text(table, 10, "modification time of an entry")?.to_owned(),
         devmajor: table.read_i64(11)?,
         devminor: table.read_i64(12)?,
-        xattrs: xattrs
-            .map(|table| read_xattr(&table?))
-            .collect::<Result<_, _>>()?,
+        xattrs: read_xattrs(table)?,
     })
+}
+
+fn read_xattrs(entry: &FlatTable<'_, '_>) -> Result<Vec<Xattr>, DecodeError> {
+    let tables = entry.read_vector(13)?;
+    let mut xattrs = Vec::with_capacity(tables.len());
+    for table in tables.read_tables() {
+        xattrs.push(read_xattr(&table?)?);
+    }
+    Ok(xattrs)
 }
 
 fn read_xattr(table: &FlatTable<'_, '_>) -> Result<Xattr, DecodeError> {
@@ -152,22 +211,14 @@ fn read_xattr(table: &FlatTable<'_, '_>) -> Result<Xattr, DecodeError> {
     })
 }
 
-fn read_compression_info(table: &FlatTable<'_, '_>) -> Result<CompressionInfo, DecodeError> {
-    let code = table.read_i8(0, Compression::Gzip.to_code())?;
-    let algorithm = Compression::from_code(code).ok_or(DecodeError::Algorithm { code })?;
-    let digests = table.read_vector(2)?;
+fn read_span_digests(info: &FlatTable<'_, '_>) -> Result<Vec<[u8; 32]>, DecodeError> {
+    let digests = info.read_vector(2)?;
     let mut span_digests = Vec::with_capacity(digests.len());
     for (span, text) in digests.read_strings().enumerate() {
         let digest = parse_digest(text?);
         span_digests.push(digest.ok_or(DecodeError::Digest { span })?);
     }
-    let checkpoints = require(table.read_bytes(3)?, "checkpoint list")?;
-    Ok(CompressionInfo {
-        algorithm,
-        max_span_id: table.read_i32(1)?,
-        span_digests,
-        checkpoints: checkpoints.to_vec(),
-    })
+    Ok(span_digests)
 }
 
 fn parse_digest(text: &[u8]) -> Option<[u8; 32]> {
@@ -189,25 +240,23 @@ fn parse_digest(text: &[u8]) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-fn require<T>(part: Option<T>, name: &'static str) -> Result<T, DecodeError> {
+pub(crate) fn require<T>(part: Option<T>, name: &'static str) -> Result<T, DecodeError> {
     part.ok_or(DecodeError::Missing { part: name })
 }
 
-fn read_text(
-    table: &FlatTable<'_, '_>,
+pub(crate) fn read_text<'a>(
+    table: &FlatTable<'a, '_>,
     field: usize,
     name: &'static str,
-) -> Result<String, DecodeError> {
+) -> Result<&'a str, DecodeError> {
     let bytes = table.read_bytes(field)?.unwrap_or_default();
-    let text = str::from_utf8(bytes);
-    let text = text.map_err(|source| DecodeError::Utf8 {
+    str::from_utf8(bytes).map_err(|source| DecodeError::Utf8 {
         field: name,
         source,
-    })?;
-    Ok(text.to_owned())
+    })
 }
 
-fn read_unsigned(
+pub(crate) fn read_unsigned(
     table: &FlatTable<'_, '_>,
     field: usize,
     name: &'static str,

@@ -8,7 +8,8 @@
 //!   two threads, then [`Ztoc::assemble`];
 //! - writes and parses its bytes: [`Ztoc::encode`], [`Ztoc::decode`];
 //! - checks whether the readers of ztocs accept it: [`Ztoc::visit_reader_violations`];
-//! - checks whether it may have been built from a given layer: [`Ztoc::check_provenance`];
+//! - checks whether it may have been built from a given layer, before its entries are decoded:
+//!   [`ZtocHeader::check_provenance`];
 //! - proves a ztoc against its layer: [`proof`];
 //! - reads parts of a layer through it: [`extract`].
 //!
@@ -39,7 +40,9 @@ mod error;
 /// Random access to a layer through its ztoc.
 pub mod extract;
 mod flat;
+mod footprint;
 mod gzip;
+mod header;
 mod limits;
 /// The proof of a ztoc against its layer.
 pub mod proof;
@@ -62,6 +65,7 @@ pub use encode::EncodeError;
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};
 pub use error::{GzipHeaderFault, LimitKind, ScanError, TarFault};
 pub use gzip::index::{GzipIndex, GzipReader};
+pub use header::ZtocHeader;
 pub use limits::Limits;
 pub use provenance::{Provenance, ProvenanceError};
 pub use scanner::{LayerScanner, ScannedLayer};

@@ -3,6 +3,7 @@
 
 use crate::checkpoint::CheckpointList;
 use crate::compression::Compression;
+use crate::header::ZtocHeader;
 use crate::tar_zinfo::TarZinfo;
 use crate::ztoc::{VERSION, Ztoc};
 
@@ -73,7 +74,7 @@ pub enum ProvenanceError {
     },
 }
 
-impl Ztoc {
+impl ZtocHeader<'_> {
     /// Checks that the ztoc may have been built from what `expected` describes. What only the
     /// content of the layer can show is not checked: span digests, windows and entries.
     ///
@@ -81,15 +82,14 @@ impl Ztoc {
     ///
     /// Returns an error if the ztoc was certainly built from something else.
     pub fn check_provenance(&self, expected: &Provenance<'_>) -> Result<(), ProvenanceError> {
-        let info = &self.compression_info;
         if self.version != VERSION {
-            let found = self.version.clone();
+            let found = self.version.to_owned();
             return Err(ProvenanceError::Version { found });
         }
         if self.build_tool_identifier != expected.build_tool_identifier {
             return Err(ProvenanceError::BuildTool {
                 expected: expected.build_tool_identifier.to_owned(),
-                found: self.build_tool_identifier.clone(),
+                found: self.build_tool_identifier.to_owned(),
             });
         }
         if self.compressed_archive_size != expected.compressed_size {
@@ -98,16 +98,27 @@ impl Ztoc {
                 found: self.compressed_archive_size,
             });
         }
-        if info.algorithm != expected.compression {
+        if self.algorithm != expected.compression {
             return Err(ProvenanceError::Compression {
                 expected: expected.compression,
-                found: info.algorithm,
+                found: self.algorithm,
             });
         }
-        match info.algorithm {
-            Compression::Gzip => check_checkpoints(&info.checkpoints, expected.span_size),
-            Compression::Uncompressed => check_tar_zinfo(&info.checkpoints, expected.span_size),
+        match self.algorithm {
+            Compression::Gzip => check_checkpoints(self.checkpoints, expected.span_size),
+            Compression::Uncompressed => check_tar_zinfo(self.checkpoints, expected.span_size),
         }
+    }
+}
+
+impl Ztoc {
+    /// Checks the header as [`ZtocHeader::check_provenance`] does.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors.
+    pub fn check_provenance(&self, expected: &Provenance<'_>) -> Result<(), ProvenanceError> {
+        self.header().check_provenance(expected)
     }
 }
 
@@ -135,8 +146,7 @@ fn check_checkpoints(bytes: &[u8], span_size: u64) -> Result<(), ProvenanceError
     Ok(())
 }
 
-/// Checks the table of a plain tar. Decoding has compared it with the sizes and the number of spans
-/// already.
+/// Checks the table of a plain tar. Decoding compares it with the sizes and the number of spans.
 fn check_tar_zinfo(bytes: &[u8], span_size: u64) -> Result<(), ProvenanceError> {
     let zinfo = TarZinfo::parse(bytes).filter(|zinfo| zinfo.encode() == bytes);
     let zinfo = zinfo.ok_or(ProvenanceError::CheckpointLayout)?;

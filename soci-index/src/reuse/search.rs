@@ -3,7 +3,7 @@
 //! For each reference, three kinds are read: the SOCI indexes that its image index lists, those
 //! that its converted image lists, and those that refer to its manifests (version 1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use soci_document::{Document, ImageReference, ManifestEntry, Plan};
@@ -16,7 +16,8 @@ use soci_oci::{Descriptor, Digest, Manifest, Platform, Reference};
 use soci_transport::{Source, TransportError, parse_manifest};
 
 use crate::context::Context;
-use crate::reuse::candidates::{Candidates, max_ztoc_size};
+use crate::reuse::candidates::Candidates;
+use crate::reuse::check::max_ztoc_size;
 use crate::reuse::source::{Origin, ReuseSource, is_remote_content_error, log_unusable};
 
 /// How many manifests and lists are requested for one reference, at most.
@@ -27,7 +28,7 @@ pub(crate) struct Search<'a> {
     context: &'a Context,
     document: &'a Document,
     plan: &'a Plan,
-    /// The layers that no ztoc was found for yet, each with the largest size of its ztoc in bytes.
+    /// The layers to find ztocs for, each with the largest size of its ztoc in bytes.
     wanted: BTreeMap<Digest, u64>,
     /// How many requests may still be sent for the current reference.
     requests_left: u32,
@@ -55,8 +56,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Searches the source of the image and then the references of the plan, until each layer has a
-    /// candidate.
+    /// Searches the source of the image and then the references of the plan. The search goes on when
+    /// each layer has a candidate, to find out whether another source offers another ztoc.
     pub(crate) fn run(mut self) -> Candidates {
         let image = self.document.image.reference();
         self.search_reference(image, Origin::Image);
@@ -67,12 +68,8 @@ impl<'a> Search<'a> {
         self.candidates
     }
 
-    /// Searches one reference, unless each layer has a candidate. An error ends the search of this
-    /// reference only.
+    /// Searches one reference. An error ends the search of this reference only.
     fn search_reference(&mut self, reference: &Reference, origin: Origin) {
-        if self.wanted.is_empty() {
-            return;
-        }
         self.requests_left = MAX_REQUESTS;
         let searched = self
             .open_source(reference, origin)
@@ -249,7 +246,6 @@ impl<'a> Search<'a> {
             return;
         }
         let span_size = self.plan.span_size.to_string();
-        let mut found = BTreeSet::new();
         for ztoc in index.layers() {
             let layer = ztoc.annotations.get(LAYER_DIGEST);
             let Some(layer) = layer.and_then(|digest| digest.parse::<Digest>().ok()) else {
@@ -258,24 +254,22 @@ impl<'a> Search<'a> {
             let Some(max_size) = self.wanted.get(&layer) else {
                 continue;
             };
-            let is_usable = ztoc.media_type == OCTET_STREAM
-                && ztoc.annotations.get(SPAN_SIZE) == Some(&span_size)
-                && ztoc.size <= *max_size;
-            if is_usable {
-                self.candidates.add(layer, source, ztoc);
-                found.insert(layer);
+            let is_of_this_run = ztoc.media_type == OCTET_STREAM
+                && ztoc.annotations.get(SPAN_SIZE) == Some(&span_size);
+            if !is_of_this_run {
+                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has another type or span size");
+            } else if ztoc.size > *max_size {
+                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has {} bytes, expected at most {max_size}", ztoc.size);
             } else {
-                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has another type or span size, or is too large");
+                self.candidates.add(layer, source, ztoc);
             }
         }
-        self.wanted.retain(|layer, _| !found.contains(layer));
     }
 
-    /// Returns whether another request may be sent, and counts it. None is sent if every layer has
-    /// a candidate.
-    fn take_request(&mut self) -> bool {
-        let may_send = !self.wanted.is_empty() && self.requests_left > 0;
-        self.requests_left -= u32::from(may_send);
+    /// Returns whether another request may be sent, and counts it.
+    const fn take_request(&mut self) -> bool {
+        let may_send = self.requests_left > 0;
+        self.requests_left -= may_send as u32;
         may_send
     }
 

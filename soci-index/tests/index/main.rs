@@ -11,6 +11,7 @@ mod every_tool;
 mod fetching;
 mod layers;
 mod odd_layers;
+mod reuse;
 mod sha512;
 mod signals;
 #[path = "../../../tests/every_tool/stages.rs"]

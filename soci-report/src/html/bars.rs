@@ -170,6 +170,7 @@ mod tests {
             size: *size,
             kind: Kind::Indexed,
             reason: None,
+            reused_from: None,
             ztoc: None,
             spans: None,
         };

@@ -62,6 +62,7 @@ fn write_row(out: &mut String, layer: &LayerReport, number: usize, largest: u64)
         size,
         kind,
         reason,
+        reused_from,
         ..
     } = layer;
     write!(
@@ -82,6 +83,8 @@ fn write_row(out: &mut String, layer: &LayerReport, number: usize, largest: u64)
     )?;
     if let Some(reason) = reason {
         write!(out, " {}", Escaped(&reason.to_string()))?;
+    } else if let Some(from) = reused_from {
+        write!(out, " from <code>{}</code>", Escaped(from))?;
     }
     out.write_str("</td></tr>\n")
 }

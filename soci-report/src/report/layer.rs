@@ -2,6 +2,11 @@
 
 use soci_document::{Indexing, LayerEntry, LayerReason, SkipReason};
 
+use crate::clean::{clean, shorten};
+
+/// The longest reference that a report shows, in characters.
+const MAX_REFERENCE: usize = 300;
+
 /// One layer of a manifest.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerReport {
@@ -14,6 +19,8 @@ pub(crate) struct LayerReport {
     pub(crate) kind: Kind,
     /// Why the layer is skipped.
     pub(crate) reason: Option<SkipReason>,
+    /// The image that the ztoc was taken from, without control characters.
+    pub(crate) reused_from: Option<String>,
     /// The size of the ztoc in bytes.
     pub(crate) ztoc: Option<u64>,
     /// The least number of spans: the compressed size divided by the span size, which counts
@@ -33,16 +40,23 @@ impl LayerReport {
             size,
             kind,
             reason,
+            reused_from: layer
+                .reused_from
+                .as_deref()
+                .map(|from| shorten(&clean(from), MAX_REFERENCE).into_owned()),
             ztoc: layer.ztoc.as_done().map(|ztoc| ztoc.size),
             spans: span_size.filter(|_| kind.is_covered()).and_then(spans),
         }
     }
 
-    /// Returns what became of the layer, such as `indexed` or `skipped: mislabelled`.
+    /// Returns what became of the layer, such as `indexed`, `skipped: mislabelled` or `reused from
+    /// r.example/base:v1`.
     pub(crate) fn outcome(&self) -> String {
-        match &self.reason {
-            Some(reason) => format!("{}: {reason}", self.kind.name()),
-            None => self.kind.name().to_owned(),
+        let kind = self.kind.name();
+        match (&self.reason, &self.reused_from) {
+            (Some(reason), _) => format!("{kind}: {reason}"),
+            (None, Some(from)) => format!("{kind} from {from}"),
+            (None, None) => kind.to_owned(),
         }
     }
 }

@@ -125,6 +125,7 @@ mod tests {
             size,
             kind,
             reason: None,
+            reused_from: None,
             ztoc: kind.is_covered().then_some(1),
             spans: None,
         }

@@ -37,6 +37,8 @@ fn lines(text: &str) -> String {
     let layer = &mut manifest["layers"][0];
     layer["descriptor"]["annotations"] = json!({text: text});
     layer["descriptor"]["urls"] = json!([text]);
+    layer["reused"] = "soci-index".into();
+    layer["reusedFrom"] = text.into();
     manifest["layers"][4]["descriptor"]["mediaType"] = format!("x+{text}").into();
     let error = json!({"stage": text, "exit": 76, "message": text, "hint": text});
     let failed = json!({"version": 1, "image": text, "error": error});

@@ -85,6 +85,41 @@ fn six_layers() -> Value {
 }
 
 #[test]
+fn names_the_images_of_other_repositories_that_ztocs_are_reused_from() {
+    let mut document = six_layers();
+    let image = document["image"].as_str().expect("a reference").to_owned();
+    let repository = image
+        .rsplit_once(':')
+        .map_or(image.as_str(), |(name, _)| name);
+    let own = format!("{repository}:another-tag");
+    let describe = |document: &Value| Summary::of(&parse(document)).describe_counts();
+    for (from, expected) in [
+        ([own.as_str(), &own], ", 2 reused"),
+        (
+            ["r.example/base:v1", &own],
+            ", 2 reused from r.example/base:v1",
+        ),
+        (
+            ["r.example/base:v1", "oci:/cache:v1"],
+            ", 2 reused from r.example/base:v1 and 1 more",
+        ),
+    ] {
+        let layers = document["manifests"][0]["layers"].as_array_mut();
+        let layers = layers.expect("layers");
+        for (at, from) in [1, 2].into_iter().zip(from) {
+            layers[at]["reused"] = "soci-index".into();
+            layers[at]["reusedFrom"] = from.into();
+        }
+        layers[4].as_object_mut().expect("a layer").remove("reused");
+        assert!(
+            describe(&document).ends_with(expected),
+            "{}",
+            describe(&document)
+        );
+    }
+}
+
+#[test]
 fn counts_layers_and_bytes() {
     let document = parse(&six_layers());
     let summary = Summary::of(&document);

@@ -43,7 +43,7 @@ impl Summary<'_> {
     }
 
     /// Describes the layers without those that are skipped, such as `4 of 6 layers, 195 of 226 MiB,
-    /// ztocs 4.1 MiB, 1 reused`.
+    /// ztocs 4.1 MiB, 1 reused from r.example/base:v1`. An image of the same repository is not named.
     pub fn describe_counts(&self) -> String {
         let sizes = HumanSizes {
             part: self.indexed.bytes,
@@ -55,9 +55,20 @@ impl Summary<'_> {
             parts.push(format!("ztocs {}", HumanSize(self.ztoc_bytes)));
         }
         if self.reused.count > 0 {
-            parts.push(format!("{} reused", self.reused.count));
+            let from = self.list_reuse_sources();
+            parts.push(format!("{} reused{from}", self.reused.count));
         }
         parts.join(", ")
+    }
+
+    /// Lists the images of other repositories that ztocs were taken from, such as ` from
+    /// r.example/base:v1 and 2 more`. The text is empty if there are none.
+    pub fn list_reuse_sources(&self) -> String {
+        match self.reused_from.as_slice() {
+            [] => String::new(),
+            [only] => format!(" from {only}"),
+            [first, rest @ ..] => format!(" from {first} and {} more", rest.len()),
+        }
     }
 
     /// Describes what to deploy, such as `r.example/app:v1-soci@sha256:… (v2) and sha256:… (v1)`.

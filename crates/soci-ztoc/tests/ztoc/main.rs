@@ -1,5 +1,6 @@
 //! Tests of the public API, mostly against layers for which the reference's output is recorded.
 
+mod bombs;
 mod content_format;
 mod goldens;
 mod headers;
