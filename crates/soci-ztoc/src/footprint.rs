@@ -4,7 +4,7 @@
 //! string, millions of times. The parts are therefore visited once, and counted as often as they
 //! are named. Only a ztoc that stays within the limits is decoded.
 
-use crate::decode::DecodeError;
+use crate::decode_error::DecodeError;
 use crate::entry::{FileMetadata, Xattr};
 use crate::error::LimitKind;
 use crate::flat::{FlatReader, FlatTable};

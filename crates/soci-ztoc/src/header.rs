@@ -2,7 +2,8 @@
 //! It is read without decoding an entry.
 
 use crate::compression::Compression;
-use crate::decode::{DecodeError, read_text, read_unsigned, require};
+use crate::decode_error::DecodeError;
+use crate::field::{read_text, read_unsigned, require};
 use crate::flat::{FlatReader, FlatTable};
 use crate::ztoc::Ztoc;
 

@@ -34,11 +34,13 @@ mod checkpoint;
 mod compression;
 mod content_format;
 mod decode;
+mod decode_error;
 mod encode;
 mod entry;
 mod error;
 /// Random access to a layer through its ztoc.
 pub mod extract;
+mod field;
 mod flat;
 mod footprint;
 mod gzip;
@@ -60,7 +62,7 @@ mod ztoc;
 
 pub use compression::Compression;
 pub use content_format::ContentFormat;
-pub use decode::DecodeError;
+pub use decode_error::DecodeError;
 pub use encode::EncodeError;
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};
 pub use error::{GzipHeaderFault, LimitKind, ScanError, TarFault};

@@ -2,6 +2,7 @@
 //! indexes.
 
 mod elsewhere;
+mod origin;
 mod refused;
 
 use std::time::{Duration, Instant};
