@@ -1,7 +1,7 @@
 //! Reading blobs, and checking bytes against a descriptor.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use soci_oci::{Descriptor, Hasher};
@@ -81,6 +81,27 @@ impl Blob {
         let read = read.context(Action::Read, &self.path)?;
         self.remaining -= read as u64;
         Ok(read)
+    }
+
+    /// Skips the next `bytes` bytes, at most those that remain. A plain file is not read for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be read, or ends before.
+    pub fn skip(&mut self, bytes: u64) -> Result<(), LayoutError> {
+        let mut left = bytes.min(self.remaining);
+        if let (Content::File(file), Ok(distance)) = (&mut self.content, i64::try_from(left)) {
+            let moved = file.seek(SeekFrom::Current(distance));
+            moved.context(Action::Read, &self.path)?;
+            self.remaining -= left;
+            return Ok(());
+        }
+        let mut buffer = vec![0; CHUNK_SIZE];
+        while left > 0 {
+            let limit = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK_SIZE);
+            left -= self.read(&mut buffer[..limit])? as u64;
+        }
+        Ok(())
     }
 
     /// Reads the whole blob and checks it against `descriptor`.

@@ -4,6 +4,7 @@ pub(crate) mod content_range;
 mod download;
 mod parallel;
 pub(crate) mod presence;
+mod range;
 mod stall;
 pub(crate) mod stream;
 

@@ -1,5 +1,6 @@
 //! What a backend must provide, so that images can be read from it and written to it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -59,6 +60,20 @@ pub trait ReadImage: Send + Sync {
     ///
     /// Returns an error if the blob does not exist or cannot be opened.
     fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError>;
+
+    /// Returns the bytes of a blob from offset `range.start` to before `range.end`, without checking
+    /// its digest. The range must lie within the blob.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the blob does not exist, cannot be read, or ends before the range does.
+    fn read_range(
+        &self,
+        descriptor: &Descriptor,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, TransportError> {
+        self.open_blob(descriptor)?.read_range(range)
+    }
 
     /// Returns whether the blob exists.
     ///

@@ -1,5 +1,7 @@
 //! Blobs that are read in chunks.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use futures_util::stream;
 use soci_layout::Blob;
@@ -67,6 +69,24 @@ impl BlobReader {
     /// damage.
     pub const fn is_remote(&self) -> bool {
         self.is_remote
+    }
+
+    /// Returns the bytes of a range, and reads over those before it.
+    pub(crate) fn read_range(mut self, range: Range<u64>) -> Result<Vec<u8>, TransportError> {
+        let mut position = 0;
+        let mut bytes = Vec::new();
+        while position < range.end {
+            let Some(chunk) = self.next_chunk()? else {
+                break;
+            };
+            let index = |offset: u64| {
+                let index = usize::try_from(offset.saturating_sub(position));
+                index.map_or(chunk.len(), |index| index.min(chunk.len()))
+            };
+            bytes.extend_from_slice(&chunk[index(range.start)..index(range.end)]);
+            position += chunk.len() as u64;
+        }
+        Ok(bytes)
     }
 
     /// Returns the next chunk, or `None` at the end of the blob.

@@ -1,5 +1,7 @@
 //! The backend that reads OCI image layouts in directories and in tars, and archives of Docker.
 
+use std::ops::Range;
+
 use soci_layout::{LayoutError, ReadLayout};
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest};
@@ -33,6 +35,17 @@ impl<L: ReadLayout> ReadImage for LayoutImage<L> {
 
     fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
         Ok(BlobReader::from_file(self.0.open_blob(descriptor)?))
+    }
+
+    fn read_range(
+        &self,
+        descriptor: &Descriptor,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, TransportError> {
+        let mut blob = self.0.open_blob(descriptor)?;
+        blob.skip(range.start)?;
+        let length = range.end.saturating_sub(range.start);
+        BlobReader::from_file(blob).read_range(0..length)
     }
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {

@@ -1,5 +1,6 @@
 //! The backend for repositories of registries.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -115,6 +116,15 @@ impl ReadImage for RegistryBackend {
             runtime: Arc::clone(&self.runtime),
             stream,
         }))
+    }
+
+    fn read_range(
+        &self,
+        descriptor: &Descriptor,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, TransportError> {
+        let found = self.call(self.repository.blob_range(descriptor, range))?;
+        Ok(found.into())
     }
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, TransportError> {

@@ -1,5 +1,6 @@
 //! Reading the image that a reference names.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use soci_layout::{Archive, DockerArchive, Layout};
@@ -163,6 +164,20 @@ impl Source {
     /// Returns an error if the blob does not exist or cannot be opened.
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError> {
         self.backend.open_blob(descriptor)
+    }
+
+    /// Returns the bytes of a blob from offset `range.start` to before `range.end`, without checking
+    /// its digest. The range must lie within the blob. A registry is asked for these bytes alone.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the blob does not exist, cannot be read, or ends before the range does.
+    pub fn read_range(
+        &self,
+        descriptor: &Descriptor,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, TransportError> {
+        self.backend.read_range(descriptor, range)
     }
 
     /// Returns whether the blob exists.
