@@ -26,7 +26,7 @@ mod tally;
 
 pub use content::{ContentProof, ProvenContent};
 pub use digests::{DigestProof, ProvenLayer};
-pub use finding::{EntryField, ProofFinding, Severity, ShortName, WindowOutcome};
+pub use finding::{EntryField, ProofFinding, RULES, Severity, ShortName, WindowOutcome};
 pub use tally::{Findings, MAX_FINDINGS_PER_RULE};
 
 use crate::compression::Compression;

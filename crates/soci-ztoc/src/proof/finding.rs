@@ -8,6 +8,38 @@ use crate::error::ScanError;
 /// The longest part of a name, in bytes, that a finding keeps. A name may have a megabyte.
 const MAX_NAME: usize = 256;
 
+/// The rules that a proof looks for, in kebab case, with the severity of breaking each.
+pub const RULES: &[(&str, Severity)] = &[
+    ("layer-unreadable", Severity::Error),
+    ("ztoc-size", Severity::Error),
+    ("ztoc-tar-size", Severity::Error),
+    ("ztoc-tar-end", Severity::Note),
+    ("ztoc-first-span", Severity::Error),
+    ("ztoc-span-start", Severity::Error),
+    ("ztoc-span-offset", Severity::Error),
+    ("ztoc-window", Severity::Error),
+    ("ztoc-window-unused", Severity::Note),
+    ("ztoc-span-digest", Severity::Error),
+    ("ztoc-entry-name", Severity::Error),
+    ("ztoc-entry-type", Severity::Error),
+    ("ztoc-entry-offset", Severity::Error),
+    ("ztoc-entry-size", Severity::Error),
+    ("ztoc-entry-link", Severity::Error),
+    ("ztoc-entry-mode", Severity::Error),
+    ("ztoc-entry-owner", Severity::Error),
+    ("ztoc-entry-group", Severity::Error),
+    ("ztoc-entry-owner-name", Severity::Warning),
+    ("ztoc-entry-group-name", Severity::Warning),
+    ("ztoc-entry-time", Severity::Error),
+    ("ztoc-entry-device", Severity::Error),
+    ("ztoc-entry-xattr", Severity::Error),
+    ("ztoc-entry-record", Severity::Note),
+    ("ztoc-entry-missing", Severity::Error),
+    ("ztoc-entry-unknown", Severity::Error),
+    ("ztoc-entry-owner-too-large", Severity::Error),
+    ("ztoc-entry-order", Severity::Note),
+];
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Severity {
@@ -241,77 +273,55 @@ impl EntryField {
     /// Returns the name in rules, such as `mod-time`.
     const fn rule(self) -> &'static str {
         match self {
-            Self::Name => "entry-name",
-            Self::Type => "entry-type",
-            Self::Offset => "entry-offset",
-            Self::Size => "entry-size",
-            Self::Linkname => "entry-link",
-            Self::Mode => "entry-mode",
-            Self::Uid => "entry-owner",
-            Self::Gid => "entry-group",
-            Self::Uname => "entry-owner-name",
-            Self::Gname => "entry-group-name",
-            Self::ModTime => "entry-time",
-            Self::Device => "entry-device",
-            Self::Xattr => "entry-xattr",
-            Self::Record => "entry-record",
+            Self::Name => "ztoc-entry-name",
+            Self::Type => "ztoc-entry-type",
+            Self::Offset => "ztoc-entry-offset",
+            Self::Size => "ztoc-entry-size",
+            Self::Linkname => "ztoc-entry-link",
+            Self::Mode => "ztoc-entry-mode",
+            Self::Uid => "ztoc-entry-owner",
+            Self::Gid => "ztoc-entry-group",
+            Self::Uname => "ztoc-entry-owner-name",
+            Self::Gname => "ztoc-entry-group-name",
+            Self::ModTime => "ztoc-entry-time",
+            Self::Device => "ztoc-entry-device",
+            Self::Xattr => "ztoc-entry-xattr",
+            Self::Record => "ztoc-entry-record",
         }
     }
 }
 
 impl ProofFinding {
-    /// Returns the rule that the ztoc breaks, as a name in kebab case.
+    /// Returns the rule that the ztoc breaks, one of [`RULES`].
     pub const fn rule(&self) -> &'static str {
         match self {
             Self::Layer(_) => "layer-unreadable",
-            Self::LayerSize { .. } => "layer-size",
-            Self::TarSize { .. } => "tar-size",
-            Self::FirstSpan { .. } => "span-first",
-            Self::Boundary { .. } => "span-boundary",
-            Self::SpanOffset { .. } => "span-offset",
-            Self::Window { .. } => "span-window",
-            Self::SpanDigest { .. } => "span-digest",
+            Self::LayerSize { .. } => "ztoc-size",
+            Self::TarSize {
+                is_harmful: false, ..
+            } => "ztoc-tar-end",
+            Self::TarSize { .. } => "ztoc-tar-size",
+            Self::FirstSpan { .. } => "ztoc-first-span",
+            Self::Boundary { .. } => "ztoc-span-start",
+            Self::SpanOffset { .. } => "ztoc-span-offset",
+            Self::Window {
+                outcome: WindowOutcome::SameBytes,
+                ..
+            } => "ztoc-window-unused",
+            Self::Window { .. } => "ztoc-window",
+            Self::SpanDigest { .. } => "ztoc-span-digest",
             Self::Field { field, .. } => field.rule(),
-            Self::Missing { .. } => "entry-missing",
-            Self::Unknown { .. } => "entry-unknown",
-            Self::OwnerTooLarge { .. } => "entry-owner-too-large",
-            Self::EntryOrder => "entry-order",
+            Self::Missing { .. } => "ztoc-entry-missing",
+            Self::Unknown { .. } => "ztoc-entry-unknown",
+            Self::OwnerTooLarge { .. } => "ztoc-entry-owner-too-large",
+            Self::EntryOrder => "ztoc-entry-order",
         }
     }
 
     /// Returns how bad the finding is.
-    pub const fn severity(&self) -> Severity {
-        match self {
-            Self::TarSize {
-                is_harmful: false, ..
-            }
-            | Self::Window {
-                outcome: WindowOutcome::SameBytes,
-                ..
-            }
-            | Self::Field {
-                field: EntryField::Record,
-                ..
-            }
-            | Self::EntryOrder => Severity::Note,
-            Self::Field {
-                field: EntryField::Uname | EntryField::Gname,
-                ..
-            } => Severity::Warning,
-            _ => Severity::Error,
-        }
-    }
-
-    /// Returns what to do about the finding, if it is not a note.
-    pub const fn hint(&self) -> Option<&'static str> {
-        match self.severity() {
-            Severity::Note => None,
-            Severity::Warning => Some("build the index again with soci-index --force"),
-            Severity::Error => Some(match self {
-                Self::Layer(_) => "build the image again, or leave the layer out of the index",
-                Self::OwnerTooLarge { .. } => "leave the layer out of the index",
-                _ => "do not use this index: build it again with soci-index --force",
-            }),
-        }
+    pub fn severity(&self) -> Severity {
+        let rule = self.rule();
+        let found = RULES.iter().find(|(name, _)| *name == rule);
+        found.map_or(Severity::Error, |(_, severity)| *severity)
     }
 }

@@ -75,7 +75,10 @@ fn what_the_reference_made_of_each_golden_is_proved() {
         let found = findings(&ztoc, case.layer);
         if case.name == "tar-ids-overflow" {
             // No ztoc can hold the owners of this layer.
-            assert_eq!(broken_rules(&ztoc, case.layer), ["entry-owner-too-large"]);
+            assert_eq!(
+                broken_rules(&ztoc, case.layer),
+                ["ztoc-entry-owner-too-large"]
+            );
         } else {
             assert_eq!(found, [], "{}", case.name);
         }
@@ -137,13 +140,13 @@ fn times_in_another_zone_are_proved() {
     assert_eq!(findings(&ztoc, case.layer), []);
     let (day, time) = utc.split_once('T').expect("a date");
     file(&mut ztoc).mod_time = format!("{day}T{time}+01:00");
-    assert_eq!(broken_rules(&ztoc, case.layer), ["entry-time"]);
+    assert_eq!(broken_rules(&ztoc, case.layer), ["ztoc-entry-time"]);
 }
 
 #[test]
 fn a_forged_window_is_found() {
-    assert_found(|ztoc| window(ztoc, 1).fill(b'x'), &["span-window"]);
-    assert_found(|ztoc| window(ztoc, 2).rotate_left(1), &["span-window"]);
+    assert_found(|ztoc| window(ztoc, 1).fill(b'x'), &["ztoc-window"]);
+    assert_found(|ztoc| window(ztoc, 2).rotate_left(1), &["ztoc-window"]);
 }
 
 #[test]
@@ -169,52 +172,61 @@ fn a_checkpoint_within_a_block_is_found() {
         let (case, mut ztoc) = recorded("gzip-9");
         checkpoint(&mut ztoc, 1)[byte] ^= change;
         let rules = broken_rules(&ztoc, case.layer);
-        assert!(rules.contains(&"span-boundary"), "{rules:?}");
+        assert!(rules.contains(&"ztoc-span-start"), "{rules:?}");
     }
 }
 
 #[test]
 fn a_wrong_uncompressed_offset_of_a_checkpoint_is_found() {
-    assert_found(|ztoc| checkpoint(ztoc, 1)[8] ^= 1, &["span-offset"]);
-    let first = &["span-first", "span-offset"];
+    assert_found(|ztoc| checkpoint(ztoc, 1)[8] ^= 1, &["ztoc-span-offset"]);
+    let first = &["ztoc-first-span", "ztoc-span-offset"];
     assert_found(|ztoc| checkpoint(ztoc, 0)[8] ^= 1, first);
 }
 
 #[test]
 fn forged_and_swapped_digests_are_found() {
     let digests = |ztoc: &mut Ztoc| ztoc.compression_info.span_digests.swap(0, 1);
-    assert_found(digests, &["span-digest"]);
+    assert_found(digests, &["ztoc-span-digest"]);
     assert_found(
         |ztoc| ztoc.compression_info.span_digests[2][31] ^= 1,
-        &["span-digest"],
+        &["ztoc-span-digest"],
     );
 }
 
 #[test]
 fn each_wrong_field_of_an_entry_is_found() {
-    assert_found(|ztoc| file(ztoc).name.push(b'x'), &["entry-name"]);
+    assert_found(|ztoc| file(ztoc).name.push(b'x'), &["ztoc-entry-name"]);
     assert_found(
         |ztoc| file(ztoc).uncompressed_offset += 512,
-        &["entry-offset"],
+        &["ztoc-entry-offset"],
     );
-    assert_found(|ztoc| file(ztoc).uncompressed_size -= 1, &["entry-size"]);
-    assert_found(|ztoc| file(ztoc).linkname.push(b'x'), &["entry-link"]);
-    assert_found(|ztoc| file(ztoc).mode ^= 0o4000, &["entry-mode"]);
-    assert_found(|ztoc| file(ztoc).uid ^= 1, &["entry-owner"]);
-    assert_found(|ztoc| file(ztoc).gid ^= 1, &["entry-group"]);
-    assert_found(|ztoc| file(ztoc).uname.push(b'x'), &["entry-owner-name"]);
-    assert_found(|ztoc| file(ztoc).gname.push(b'x'), &["entry-group-name"]);
-    assert_found(|ztoc| file(ztoc).mod_time.clear(), &["entry-time"]);
-    assert_found(|ztoc| file(ztoc).devmajor ^= 1, &["entry-device"]);
-    assert_found(|ztoc| file(ztoc).devminor ^= 1, &["entry-device"]);
+    assert_found(
+        |ztoc| file(ztoc).uncompressed_size -= 1,
+        &["ztoc-entry-size"],
+    );
+    assert_found(|ztoc| file(ztoc).linkname.push(b'x'), &["ztoc-entry-link"]);
+    assert_found(|ztoc| file(ztoc).mode ^= 0o4000, &["ztoc-entry-mode"]);
+    assert_found(|ztoc| file(ztoc).uid ^= 1, &["ztoc-entry-owner"]);
+    assert_found(|ztoc| file(ztoc).gid ^= 1, &["ztoc-entry-group"]);
+    assert_found(
+        |ztoc| file(ztoc).uname.push(b'x'),
+        &["ztoc-entry-owner-name"],
+    );
+    assert_found(
+        |ztoc| file(ztoc).gname.push(b'x'),
+        &["ztoc-entry-group-name"],
+    );
+    assert_found(|ztoc| file(ztoc).mod_time.clear(), &["ztoc-entry-time"]);
+    assert_found(|ztoc| file(ztoc).devmajor ^= 1, &["ztoc-entry-device"]);
+    assert_found(|ztoc| file(ztoc).devminor ^= 1, &["ztoc-entry-device"]);
     let change_type = |ztoc: &mut Ztoc| file(ztoc).entry_type = EntryType::Fifo;
-    assert_found(change_type, &["entry-type"]);
+    assert_found(change_type, &["ztoc-entry-type"]);
     let xattr = |key: &[u8]| Xattr {
         key: key.to_vec(),
         value: b"x".to_vec(),
     };
     let add_xattr = |ztoc: &mut Ztoc| file(ztoc).xattrs.push(xattr(b"SCHILY.xattr.user.x"));
-    assert_found(add_xattr, &["entry-xattr"]);
+    assert_found(add_xattr, &["ztoc-entry-xattr"]);
     // Readers do not use other records.
     assert_found(|ztoc| file(ztoc).xattrs.push(xattr(b"comment")), &[]);
 }
@@ -225,23 +237,23 @@ fn swapped_missing_and_invented_entries_are_found() {
         let name = std::mem::take(&mut ztoc.toc[3].name);
         ztoc.toc[3].name = std::mem::replace(&mut ztoc.toc[4].name, name);
     };
-    assert_found(swap_names, &["entry-name"]);
-    assert_found(|ztoc| drop(ztoc.toc.remove(3)), &["entry-missing"]);
-    assert_found(|ztoc| ztoc.toc.truncate(5), &["entry-missing"]);
-    assert_found(|ztoc| ztoc.toc.clear(), &["entry-missing"]);
+    assert_found(swap_names, &["ztoc-entry-name"]);
+    assert_found(|ztoc| drop(ztoc.toc.remove(3)), &["ztoc-entry-missing"]);
+    assert_found(|ztoc| ztoc.toc.truncate(5), &["ztoc-entry-missing"]);
+    assert_found(|ztoc| ztoc.toc.clear(), &["ztoc-entry-missing"]);
     let repeat = |ztoc: &mut Ztoc| {
         let mut entry = ztoc.toc[3].clone();
         entry.uncompressed_offset += 1;
         entry.name.push(b'x');
         ztoc.toc.insert(4, entry);
     };
-    assert_found(repeat, &["entry-unknown"]);
+    assert_found(repeat, &["ztoc-entry-unknown"]);
     let append = |ztoc: &mut Ztoc| {
         let mut entry = ztoc.toc[3].clone();
         entry.uncompressed_offset = ztoc.uncompressed_archive_size;
         ztoc.toc.push(entry);
     };
-    assert_found(append, &["entry-unknown"]);
+    assert_found(append, &["ztoc-entry-unknown"]);
 }
 
 #[test]
@@ -254,9 +266,15 @@ fn entries_in_another_order_are_a_note_since_readers_sort_them() {
 
 #[test]
 fn wrong_sizes_are_found() {
-    assert_found(|ztoc| ztoc.compressed_archive_size += 1, &["layer-size"]);
-    assert_found(|ztoc| ztoc.uncompressed_archive_size <<= 1, &["tar-size"]);
-    assert_found(|ztoc| ztoc.uncompressed_archive_size >>= 1, &["tar-size"]);
+    assert_found(|ztoc| ztoc.compressed_archive_size += 1, &["ztoc-size"]);
+    assert_found(
+        |ztoc| ztoc.uncompressed_archive_size <<= 1,
+        &["ztoc-tar-size"],
+    );
+    assert_found(
+        |ztoc| ztoc.uncompressed_archive_size >>= 1,
+        &["ztoc-tar-size"],
+    );
     // Only a block of the end of the archive is left out, which is not an entry.
     assert_found(|ztoc| ztoc.uncompressed_archive_size -= 512, &[]);
 }
@@ -266,11 +284,11 @@ fn a_layer_that_is_cut_short_or_damaged_is_found() {
     let (case, ztoc) = recorded("gzip-9");
     let half = &case.layer[..case.layer.len() / 2];
     let rules = broken_rules(&ztoc, half);
-    assert_eq!(rules, ["layer-size", "layer-unreadable", "span-digest"]);
+    assert_eq!(rules, ["layer-unreadable", "ztoc-size", "ztoc-span-digest"]);
     let mut damaged = case.layer.to_vec();
     damaged[case.layer.len() / 2] ^= 1;
     let rules = broken_rules(&ztoc, &damaged);
-    assert!(rules.contains(&"span-digest"), "{rules:?}");
+    assert!(rules.contains(&"ztoc-span-digest"), "{rules:?}");
 }
 
 #[test]
@@ -292,7 +310,7 @@ fn findings_are_bounded_and_counted() {
     let proven = prove(&ztoc, case.layer, |_| visited += 1).expect("a decoded ztoc");
     assert_eq!(visited, MAX_FINDINGS_PER_RULE);
     let count = ztoc.toc.len() as u64;
-    assert_eq!(proven.content.findings.by_rule()["entry-mode"], count);
+    assert_eq!(proven.content.findings.by_rule()["ztoc-entry-mode"], count);
     assert_eq!(proven.content.findings.count(Severity::Error), count);
     assert_eq!(proven.content.entries, count);
 }
