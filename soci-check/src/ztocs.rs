@@ -222,7 +222,9 @@ fn read_ztoc(place: &Place, entry: &LayerBlob) -> Result<Result<Ztoc, Found>, Fa
     }
     Ok(match place.read_blob(&entry.blob, MAX_ZTOC)? {
         Fetched::Found(bytes) => {
-            Ztoc::decode(&bytes).map_err(|error| found(entry, rules::MALFORMED, &error.to_string()))
+            // The buffer becomes the list of checkpoints, so that these are in memory once.
+            let decoded = Ztoc::decode_within(bytes, u64::MAX);
+            decoded.map_err(|error| found(entry, rules::MALFORMED, &error.to_string()))
         }
         Fetched::Missing => Err(found(entry, rules::MISSING, "does not exist")),
         Fetched::Damaged(how) => Err(found(entry, rules::DAMAGED, &how)),
