@@ -50,6 +50,20 @@ sweeps: ## fail each file system call once, and kill the tools at each, and prin
 	scripts/setup.sh test
 	cargo test --locked -p soci-e2e --test sweeps -- --nocapture
 
+.PHONY: differential
+differential: ## compare ztocs with an independent reader, of SOCI_DIFFERENTIAL_COUNT random layers (100,000)
+	scripts/setup.sh build differential
+	SOCI_DIFFERENTIAL_COUNT=$${SOCI_DIFFERENTIAL_COUNT:-100000} SOCI_DIFFERENTIAL_SEED=$${SOCI_DIFFERENTIAL_SEED:-$$(date +%s)} \
+	  cargo test --locked -p soci-e2e --test differential -- --nocapture
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time; fails on a finding
+	scripts/fuzz.sh run
+
+.PHONY: sanitize
+sanitize: ## run the tests of the crate that has unsafe code with the address sanitizer
+	scripts/sanitize.sh
+
 .PHONY: builders
 builders: ## index an image of each builder of container images, and print a table; BUILDERS_ARGS
 	scripts/setup.sh build builders

@@ -15,6 +15,9 @@ check cargo fmt --all --check
 check cargo clippy --workspace --all-targets --locked -- -D warnings
 check env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 check cargo deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
+check cargo fmt --manifest-path fuzz/Cargo.toml --check
+check cargo tree --manifest-path fuzz/Cargo.toml --locked --quiet --depth 0
+check cargo deny --manifest-path fuzz/Cargo.toml --locked --log-level error check --hide-inclusion-graph bans licenses sources
 check cargo machete
 check "$tools/lint/bin/typos"
 check "$tools/lint/bin/hadolint" Dockerfile

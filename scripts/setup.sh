@@ -10,7 +10,10 @@
 #   setup.sh builders         the image builders of `make builders`, and what the images are tested with
 #   setup.sh screenshots      what `scripts/screenshots.sh` needs in addition
 #   setup.sh image            what building and running the container needs
+#   setup.sh fuzz             what `make fuzz` needs in addition
+#   setup.sh differential     what `make differential` needs in addition
 #   setup.sh olareg | moto    builds this test server if it does not exist, and prints its path
+#   setup.sh oracle           builds the reader that ztocs are compared with, and prints its path
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -83,6 +86,15 @@ olareg() {
     mv "$tools/olareg.new" "$tools/olareg-$version"
   fi
   echo "$tools/olareg-$version"
+}
+
+# Go builds the oracle again if its source has changed.
+oracle() {
+  local go
+  lock oracle
+  go=$(go_command tests/oracle)
+  (cd tests/oracle && GOTOOLCHAIN=local "$go" build -o "$tools/oracle" . >&2)
+  echo "$tools/oracle"
 }
 
 moto() {
@@ -178,9 +190,15 @@ for part in "${@:-build}"; do
   test)
     build
     need docker-registry docker-registry skopeo skopeo jq jq ip iproute2 unshare util-linux python3 python3 git git \
-      dockerd docker.io debootstrap debootstrap strip binutils strace strace iptables iptables faketime faketime tmux tmux
+      dockerd docker.io debootstrap debootstrap strip binutils strace strace iptables iptables faketime faketime tmux tmux bsdtar libarchive-tools
     (olareg >/dev/null)
     (moto >/dev/null)
+    (oracle >/dev/null)
+    ;;
+  fuzz) need python3 python3 xargs findutils ;;
+  differential)
+    need bsdtar libarchive-tools tar tar python3 python3
+    (oracle >/dev/null)
     ;;
   image) need dockerd docker.io debootstrap debootstrap ;;
   builders) builders ;;
@@ -188,9 +206,9 @@ for part in "${@:-build}"; do
   check) check ;;
   screenshots) need chromium chromium pngquant pngquant ;;
   dist) dist ;;
-  olareg | moto) "$part" ;;
+  olareg | moto | oracle) "$part" ;;
   *)
-    say "unknown part \`$part\`: expected build, dist, test, bench, builders, image, check, screenshots, olareg or moto"
+    say "unknown part \`$part\`: expected one of those at the head of scripts/setup.sh"
     exit 2
     ;;
   esac

@@ -5,8 +5,8 @@
 //! helper's name.
 
 pub(crate) mod chain;
-mod docker_config;
-mod docker_helper;
+pub(crate) mod docker_config;
+pub(crate) mod docker_helper;
 pub(crate) mod environment;
 pub(crate) mod password_registry;
 mod pipe;

@@ -2,12 +2,12 @@
 
 mod action;
 mod advice;
-mod api;
+pub(crate) mod api;
 mod child_processes;
 mod host;
 pub(crate) mod http;
 mod profile;
-mod refusal;
+pub(crate) mod refusal;
 mod token;
 
 pub(crate) use action::{denied_action, required_action};

@@ -33,6 +33,9 @@ mod client;
 mod credentials;
 mod ecr;
 mod error;
+/// Entry points for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod http;
 mod lookup;
 mod manifest;

@@ -1,6 +1,6 @@
 //! Fetches manifests and indexes: small documents that are read completely and verified.
 
-mod kind;
+pub(crate) mod kind;
 
 use std::fmt;
 

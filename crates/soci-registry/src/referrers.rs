@@ -4,7 +4,7 @@
 //! On a registry without the referrers API, clients maintain the list themselves, in an index under
 //! the fallback tag `sha256-<hex>`.
 
-mod api;
+pub(crate) mod api;
 mod entries;
 pub(crate) mod support;
 mod tag;

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 /// The part of the file that concerns credentials.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct DockerConfig {
+pub(crate) struct DockerConfig {
     auths: BTreeMap<String, AuthEntry>,
     #[serde(rename = "credsStore")]
     default_helper: Option<String>,
@@ -69,14 +69,14 @@ impl DockerConfig {
     }
 
     /// Returns the credential helper that is named for this registry only (`credHelpers`).
-    pub(super) fn host_helper(&self, registry: &str) -> Option<&str> {
+    pub(crate) fn host_helper(&self, registry: &str) -> Option<&str> {
         let mut helpers = self.helpers.iter();
         let (_, helper) = helpers.find(|(key, _)| is_key_of(key, registry))?;
         Some(helper.as_str()).filter(|helper| !helper.is_empty())
     }
 
     /// Returns the credential helper for the registries that have no own one (`credsStore`).
-    pub(super) fn default_helper(&self, registry: &str) -> Option<&str> {
+    pub(crate) fn default_helper(&self, registry: &str) -> Option<&str> {
         let has_own = self.helpers.keys().any(|key| is_key_of(key, registry));
         let helper = self.default_helper.as_deref();
         helper.filter(|helper| !helper.is_empty() && !has_own)
@@ -87,7 +87,7 @@ impl DockerConfig {
     /// # Errors
     ///
     /// Returns an error if the registry's entry is neither a credential nor empty.
-    pub(super) fn credential_for(
+    pub(crate) fn credential_for(
         &self,
         registry: &str,
         path: &Path,
@@ -161,7 +161,7 @@ fn is_key_of(key: &str, registry: &str) -> bool {
 }
 
 /// Returns the host of a key, in lower case. All names of Docker Hub become `docker.io`.
-pub(super) fn canonical_host(key: &str) -> String {
+pub(crate) fn canonical_host(key: &str) -> String {
     let host = key
         .strip_prefix("https://")
         .or_else(|| key.strip_prefix("http://"))

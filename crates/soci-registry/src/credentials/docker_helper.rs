@@ -82,7 +82,7 @@ impl From<io::Error> for HelperFailure {
 }
 
 /// Returns the program of the helper `name`, for messages.
-pub(super) fn program_name(name: &str) -> String {
+pub(crate) fn program_name(name: &str) -> String {
     format!("docker-credential-{}", sanitize(name))
 }
 
@@ -144,7 +144,7 @@ async fn query_helper(
 }
 
 /// Parses the answer of a helper that has succeeded. An empty secret means "not found".
-fn parse_reply(stdout: &[u8]) -> Result<Option<Credential>, String> {
+pub(crate) fn parse_reply(stdout: &[u8]) -> Result<Option<Credential>, String> {
     // The parser's own message may quote the secret.
     let reply: HelperReply = serde_json::from_slice(stdout)
         .map_err(|error| format!("not the expected JSON, at column {}", error.column()))?;

@@ -36,7 +36,7 @@ const API: &str = "the AWS API for ECR";
 
 /// Why the API gave no token.
 #[derive(Debug)]
-pub(super) enum ApiError {
+pub(crate) enum ApiError {
     /// The request cannot be made or signed, or the response cannot be read. Holds the reason.
     Malformed(String),
     /// The API refused the request.
@@ -291,7 +291,7 @@ struct TokenResponse {
     authorization_data: OneOrMore,
 }
 
-fn parse_token(body: &[u8]) -> Result<Secret, ApiError> {
+pub(crate) fn parse_token(body: &[u8]) -> Result<Secret, ApiError> {
     let response: TokenResponse = serde_json::from_slice(body)
         .map_err(|_source| ApiError::Malformed("the response holds no token".to_owned()))?;
     let data = match response.authorization_data {

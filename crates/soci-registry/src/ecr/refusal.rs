@@ -48,7 +48,7 @@ struct ErrorBody {
 /// Reads an error of the AWS JSON protocol or, as STS sends it, of the AWS query protocol. The code
 /// of the former stands in a header or in the body, between an optional name space and an optional
 /// address.
-pub(super) fn parse_refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
+pub(crate) fn parse_refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
     let text = String::from_utf8_lossy(body);
     if let Some(code) = element_text(&text, "Code") {
         return Refusal {

@@ -41,12 +41,12 @@ pub(crate) fn resolve_location(
 }
 
 /// Returns the URL in the `Location` header, which may be relative to `from`.
-fn parse_location(from: &Url, headers: &HeaderMap) -> Option<Url> {
+pub(crate) fn parse_location(from: &Url, headers: &HeaderMap) -> Option<Url> {
     let text = headers.get(LOCATION)?.to_str().ok()?;
     from.join(text).ok()
 }
 
-fn check_location(
+pub(crate) fn check_location(
     what: &'static str,
     from: &Url,
     to: &Url,

@@ -63,7 +63,7 @@ struct TokenErrorDocument {
     error_description: Option<String>,
 }
 
-pub(super) fn parse_refusal(status: StatusCode, body: &[u8]) -> Refusal {
+pub(crate) fn parse_refusal(status: StatusCode, body: &[u8]) -> Refusal {
     let (code, message) = parse_error_body(body);
     Refusal {
         status: status.as_u16(),
@@ -123,7 +123,7 @@ pub(super) fn classify_rejection(rejection: &Rejection) -> FailureKind {
 
 /// Returns the time in `Retry-After` (RFC 9110, section 10.2.3): seconds, or the time until a date.
 /// It is zero for a date in the past.
-fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

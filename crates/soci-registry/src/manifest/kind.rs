@@ -35,7 +35,7 @@ struct Config {
 ///
 /// Returns an error if the document is malformed, or if it was served as another kind of manifest
 /// than it declares. The same digest could otherwise stand for two documents (CVE-2021-41190).
-pub(super) fn find_media_type(bytes: &[u8], served: &str) -> Result<String, Damage> {
+pub(crate) fn find_media_type(bytes: &[u8], served: &str) -> Result<String, Damage> {
     let probe: Probe = serde_json::from_slice(bytes).map_err(|error| Damage::Document {
         what: "the manifest",
         reason: error.to_string(),

@@ -207,7 +207,7 @@ fn next_page_url(
 }
 
 /// Returns the target of the link with `rel="next"` (RFC 8288).
-fn find_next_link(value: &str) -> Option<&str> {
+pub(crate) fn find_next_link(value: &str) -> Option<&str> {
     value.split(',').find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
         let mut parameters = parameters.split(';').map(str::trim);
