@@ -20,9 +20,11 @@ END
 
 # Prints an error in the format of the tools' messages, and exits.
 refuse() {
-  local message=$1 status=${2:-2}
+  local message=$1 status=${2:-2} LC_ALL=C
+  # What is not printable, or invisible, does not reach a terminal or a log.
+  message=${message//[^ -~]/?}
   if [[ ${SOCI_LOG_FORMAT-} == [jJ][sS][oO][nN] ]]; then
-    message=${message//\\/\\\\} message=${message//\"/\\\"} message=${message//[[:cntrl:]]/ }
+    message=${message//\\/\\\\} message=${message//\"/\\\"}
     printf '{"level":"error","tool":"soci","message":"%s","exit":%d}\n' "$message" "$status" >&2
   else
     printf 'soci: error: %s\n' "$message" >&2
@@ -67,12 +69,17 @@ find_credentials() {
 }
 
 # Takes the first directory that can be written, since any user and a read-only root are supported.
+# Who mounts a volume at /var/lib/soci trusts all who can write to that volume.
 find_store() {
   local directory
   [[ -z ${SOCI_STORE-} ]] || return 0
   for directory in /var/lib/soci "${XDG_CACHE_HOME:-${HOME-}/.cache}" "${TMPDIR:-/tmp}"; do
     if [[ -w $directory ]] || mkdir -p "$directory" 2>/dev/null && [[ -w $directory ]]; then
-      [[ $directory == /var/lib/soci ]] || directory+=/soci
+      if [[ $directory == /var/lib/soci ]]; then
+        [[ -n ${SOCI_TRUST_STORE-} ]] || export SOCI_TRUST_STORE=true
+      else
+        directory+=/soci
+      fi
       export SOCI_STORE=$directory
       return
     fi
@@ -144,7 +151,7 @@ soci-pull | soci-plan | soci-index | soci-check | soci-push | soci-report | soci
   ;;
 -*)
   usage >&2
-  refuse "unknown option \`$1\`"
+  refuse "unknown option \`${1%%=*}\`"
   ;;
 esac
 # Job control gives the pipe a process group, so that a signal reaches every stage but not this
@@ -158,8 +165,11 @@ forward() {
   kill "-$signal" -- "-$pipe" || true
   (sleep 5 && kill "-$signal" -- "-$pipe" && sleep 3 && kill -KILL -- "-$pipe") &
 } &>/dev/null
-trap 'forward TERM' TERM
-trap 'forward INT' INT
+# A signal that was ignored when the container started, as below `nohup`, stays ignored.
+for name in HUP INT QUIT TERM; do
+  # shellcheck disable=SC2064 # the name of this round
+  trap "forward $name" "$name"
+done
 read_environment
 find_credentials
 find_store
@@ -169,7 +179,7 @@ check_options soci-index
 check_options soci-push
 set -m
 (
-  trap : INT TERM
+  trap : HUP INT QUIT TERM
   set +eo pipefail
   soci-pull "$@" </dev/null | soci-plan ${plan[@]+"${plan[@]}"} | soci-index | soci-push
   exit_with_pipe_status "${PIPESTATUS[@]}"

@@ -1,7 +1,7 @@
 //! Examines what one image consists of, and puts the findings into words.
 
 use soci_cli::Failure;
-use soci_document::{Check, ConvertedTag, FargateAnswer, LayerCoverage, UnknownFields, Verdict};
+use soci_document::{Check, ConvertedTag, FargateAnswer, LayerCoverage, Verdict};
 
 use crate::answer::{Answer, Circumstances, answer, describe_layers};
 use crate::findings::Findings;
@@ -90,7 +90,6 @@ impl Examination<'_> {
             proved: resources.source.map(|_| checked.proved),
             omitted: findings.omitted(),
             findings: findings.into_sorted(),
-            unknown_fields: UnknownFields::new(),
         })
     }
 
@@ -159,6 +158,5 @@ pub(crate) fn describe_unreadable(findings: Findings) -> Check {
         proved: None,
         omitted: findings.omitted(),
         findings: findings.into_sorted(),
-        unknown_fields: UnknownFields::new(),
     }
 }

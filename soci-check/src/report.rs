@@ -1,6 +1,6 @@
 //! The report of a check for a reader.
 
-use soci_cli::replace_control_characters;
+use soci_cli::to_printable;
 use soci_document::{Check, CheckedIndex, CheckedManifest, Document, Finding, HumanSizes};
 
 /// The width of the names in the report.
@@ -43,7 +43,7 @@ pub(crate) fn format_report(document: &Document) -> String {
         );
     }
     let first = format!("{}: {}", document.image, check.answer);
-    format!("{}\n{}", replace_control_characters(&first), rows.0)
+    format!("{}\n{}", to_printable(&first), rows.0)
 }
 
 /// Describes a manifest, such as `linux/amd64: version 2, sha256:…; 4 of 6 layers, 195 of 226 MiB
@@ -91,7 +91,7 @@ struct Rows(String);
 impl Rows {
     fn add(&mut self, name: &str, value: &str) {
         // Text from a registry must not add rows, or send escape sequences.
-        let value = replace_control_characters(value);
+        let value = to_printable(value);
         let row = format!("  {name:<NAME_WIDTH$} {value}\n");
         self.0 += &row;
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use soci_cli::replace_control_characters;
-use soci_document::{Finding, Severity, UnknownFields};
+use soci_cli::to_printable;
+use soci_document::{Finding, Severity};
 use soci_oci::Digest;
 
 /// The longest message of a finding, in characters. Text from a manifest may be of any length.
@@ -36,10 +36,11 @@ impl Rule {
     /// Returns the finding that the rule is broken. `what` names the object and what is wrong with
     /// it, in lower case.
     pub(crate) fn found(&'static self, what: impl Display) -> Found {
-        let text = replace_control_characters(&format!("{what}; {}", self.meaning));
+        let text = format!("{what}; {}", self.meaning);
+        let text = to_printable(&text);
         let message = match text.char_indices().nth(MAX_MESSAGE) {
             Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
+            None => text.into_owned(),
         };
         let finding = Finding {
             severity: self.severity,
@@ -48,7 +49,6 @@ impl Rule {
             layer: None,
             message,
             hint: (self.cure != NOTHING).then(|| self.cure.to_owned()),
-            unknown_fields: UnknownFields::new(),
         };
         Found {
             rule: self,

@@ -9,7 +9,7 @@ use soci_cli::{
     CommonArgs, Failure, Io, OutputArgs, OutputFormat, Platforms, SizeArgument, Tool, parse_flag,
     print_decisions,
 };
-use soci_document::{Document, IndexVersions, Optimization, Plan, UnknownFields};
+use soci_document::{Document, IndexVersions, Optimization, Plan};
 use soci_oci::Platform;
 
 use crate::nothing::NothingToIndex;
@@ -219,7 +219,6 @@ impl Args {
             },
             prefetch_files: prefetch::normalize_paths(&prefetch_files),
             reuse_from: reuse::parse_references(&self.reuse_from)?,
-            unknown_fields: UnknownFields::new(),
         };
         Ok(PlanRequest { plan, platforms })
     }

@@ -2,6 +2,7 @@
 
 use soci_cli::{Failure, parse_reference};
 use soci_document::ImageReference;
+use soci_oci::printable::hide_credentials;
 
 /// Parses references and returns each once, in its full form. Whether they exist is not checked.
 pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<ImageReference>, Failure> {
@@ -11,7 +12,8 @@ pub(crate) fn parse_references(texts: &[String]) -> Result<Vec<ImageReference>, 
         if text.is_empty() {
             continue;
         }
-        let context = || format!("option --reuse-from or SOCI_REUSE_FROM, reference `{text}`");
+        let shown = hide_credentials(text);
+        let context = || format!("option --reuse-from or SOCI_REUSE_FROM, reference `{shown}`");
         let parsed = parse_reference(text).map_err(|failure| failure.context(context()))?;
         let reference = ImageReference::from(parsed.reference().clone());
         if !references.contains(&reference) {

@@ -5,6 +5,7 @@ use soci_cli::{
     CommonArgs, Failure, Io, OutputArgs, OutputFormat, Platforms, Tool, Variable, parse_flag,
 };
 use soci_document::Exit;
+use soci_oci::printable::hide_credentials;
 use soci_registry_args::{RegistryArgs, VARIABLES};
 
 use crate::pull::Puller;
@@ -107,7 +108,8 @@ fn pull_line(io: &mut Io, puller: &Puller, line: &[u8]) -> Result<(), Failure> {
     match std::str::from_utf8(text) {
         Ok(reference) => io.process_image(reference, |_| puller.pull_reference(reference)),
         Err(error) => {
-            let context = format!("reference `{}` is not UTF-8", text.escape_ascii());
+            let shown = text.escape_ascii().to_string();
+            let context = format!("reference `{}` is not UTF-8", hide_credentials(&shown));
             let failure = Failure::new(Exit::Usage, error).context(context);
             io.fail_image(None, failure)
         }

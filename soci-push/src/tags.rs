@@ -4,6 +4,7 @@ use soci_cli::{Failure, parse_reference};
 use soci_document::{Document, Exit, Indexing, ManifestEntry};
 use soci_layout::REF_NAME;
 use soci_oci::Reference;
+use soci_oci::printable::hide_credentials;
 use soci_oci::reference::{MAX_TAG_LENGTH, is_tag};
 use soci_oci::soci::CONVERTED_TAG_SUFFIX;
 
@@ -140,7 +141,10 @@ impl TagNaming<'_> {
 
     /// Checks that the destination can have a tag. A layout also permits full references.
     fn check_tag(&self, tag: &str) -> Result<(), Failure> {
-        let is_valid = if self.is_to_registry() {
+        let shown = hide_credentials(tag);
+        let is_valid = if shown != tag {
+            false
+        } else if self.is_to_registry() {
             is_tag(tag)
         } else {
             is_tag(&tag.replace(['/', ':', '@', '+'], "_"))
@@ -149,7 +153,7 @@ impl TagNaming<'_> {
             return Ok(());
         }
         let length = tag.chars().count();
-        let tag: String = tag.escape_debug().take(150).collect();
+        let tag: String = shown.escape_debug().take(150).collect();
         let message = format!(
             "tag `{tag}` of {length} characters: expected up to {MAX_TAG_LENGTH} letters, digits, `_`, `.` and `-`, not starting with `.` or `-`"
         );
@@ -175,7 +179,10 @@ fn fill_template(
         Some(image_tag) => Ok(tag.replace("{tag}", image_tag)),
         None => Err(Failure::message(
             Exit::Usage,
-            format!("tag `{template}`: the image has no tag to fill in, since it was named by its digest"),
+            format!(
+                "tag `{}`: the image has no tag to fill in, since it was named by its digest",
+                hide_credentials(template)
+            ),
         )
         .hint("name the tag with --tag")),
     }
@@ -197,14 +204,16 @@ fn has_placeholder(template: &str) -> bool {
 /// Parses a destination, in whose tag the placeholders are replaced.
 pub(crate) fn parse_destination(to: &str, document: &Document) -> Result<Reference, Failure> {
     let parse = |text: &str| -> Result<Reference, Failure> {
-        let context = || format!("option --to or SOCI_TO, reference `{text}`");
+        let shown = hide_credentials(text);
+        let context = || format!("option --to or SOCI_TO, reference `{shown}`");
         let parsed = parse_reference(text).map_err(|failure| failure.context(context()))?;
         Ok(parsed.reference().clone())
     };
     let (repository, Some(template)) = split_tag(to) else {
         return parse(to);
     };
-    if !template.contains('{') {
+    // What looks like a tag may be a password.
+    if !template.contains('{') || hide_credentials(to) != to {
         return parse(to);
     }
     let destination = parse(repository)?;

@@ -55,7 +55,8 @@ impl Tool for Args {
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let report = report_on(io.read_all()?);
+        let images = io.read_all(report_on)?;
+        let report = Report { images };
         let mut text = String::new();
         let written = self.format.write(&mut text, &report);
         written.map_err(|error| Failure::new(Exit::Internal, error))?;

@@ -1,26 +1,21 @@
-//! From the lines of stdin to the report.
+//! From a line of stdin to the report on its image.
 
-use soci_document::{Document, FailedImage, Line};
+use soci_document::{FailedImage, Line};
 
-use crate::report::{FailureReport, ImageReport, Report};
+use crate::report::{FailureReport, ImageReport};
 
-/// Returns the report on lines.
-pub(crate) fn report_on(lines: Vec<Line>) -> Report {
-    let images = lines.into_iter().map(|line| match line {
+/// Returns the report on the image of a line.
+pub(crate) fn report_on(line: Line) -> ImageReport {
+    match line {
         Line::Document(document) => ImageReport::new(&document),
         Line::Failed(failed) => report_failed(*failed),
-    });
-    Report {
-        images: images.collect(),
     }
 }
 
 /// Returns the report on a failed image: in full if the line has the fields of a document, because
 /// a part of the image was pushed.
 fn report_failed(failed: FailedImage) -> ImageReport {
-    let document =
-        serde_json::to_vec(&failed).and_then(|line| serde_json::from_slice::<Document>(&line));
-    if let Ok(document) = document {
+    if let Some(document) = failed.to_document() {
         return ImageReport::new(&document);
     }
     let failure = FailureReport::from(failed.error);

@@ -10,6 +10,7 @@ mod documents;
 mod failures;
 mod output;
 mod terminal;
+mod unsafe_text;
 mod variables;
 
 use soci_testkit::{

@@ -84,7 +84,7 @@ fn a_terminal_gets_a_line_for_a_failed_image() {
     let text = at_terminal(&prepared, prepared.tool(), failed.to_string().as_bytes());
     assert_eq!(
         text,
-        "b:v1\u{FFFD}[2J\u{FFFD}c:v1: failed in soci-pull: no such tag\u{FFFD}2J\n"
+        "b:v1\\u{1b}[2J\\nc:v1: failed in soci-pull: no such tag\\u{9b}2J\n"
     );
     let mut broken = prepared.document();
     broken["root"] = json!(7);

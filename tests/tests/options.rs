@@ -70,7 +70,8 @@ counts as not set. A variable that begins with `SOCI_` and is not in this table 
 - A *platform* is `[os/]architecture[/variant]`, as containerd and Docker parse it: `amd64`, `x86_64`
   and `linux/amd64` are the same. Without an operating system it is one of Linux. `linux` alone is
   Linux on the architecture of this machine.
-- An option that may be repeated takes several values in its variable, separated by commas.
+- An option that may be repeated takes several values in its variable, separated by commas or
+  line ends. Any other variable has one line.
 
 This table is made from the tools; see [CONTRIBUTING](../CONTRIBUTING.md).
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use soci_document::Exit;
-use soci_layout::Layout;
+use soci_layout::{Layout, StoreTrust};
 
 use crate::Failure;
 
@@ -22,6 +22,14 @@ pub struct CommonArgs {
     /// Base Directory Specification defines it.
     #[arg(long, help_heading = HEADING, value_name = "DIR", env = "SOCI_STORE")]
     pub store: Option<PathBuf>,
+
+    /// Use a store that other users can write to
+    ///
+    /// Without it, the store must belong to the user who runs the tool or to root, and not every
+    /// user may be able to write to it: who can write to the store can replace ztocs, which
+    /// containers then read.
+    #[arg(long, help_heading = HEADING, hide_short_help = true, env = "SOCI_TRUST_STORE", value_parser = parse_flag)]
+    pub trust_store: bool,
 
     /// Print only errors
     #[arg(short, long, help_heading = HEADING, env = "SOCI_QUIET", value_parser = parse_flag, conflicts_with = "verbose")]
@@ -126,9 +134,14 @@ impl CommonArgs {
     /// created or written.
     pub fn open_store(&self) -> Result<Layout, Failure> {
         let directory = self.store_directory()?;
-        Layout::open_or_create_store(&directory).map_err(|error| {
+        let trust = if self.trust_store {
+            StoreTrust::Everyone
+        } else {
+            StoreTrust::OwnOrRoot
+        };
+        Layout::open_or_create_store(&directory, trust).map_err(|error| {
             let failure = Failure::from(error).context("cannot open the store");
-            if failure.exit == Exit::StoreUnwritable {
+            if failure.exit == Exit::StoreUnwritable && failure.hint.is_none() {
                 failure.hint("choose a writable directory with --store")
             } else {
                 failure

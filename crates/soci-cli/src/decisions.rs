@@ -5,8 +5,8 @@ use soci_document::{
 };
 
 use crate::Progress;
-use crate::control_characters::replace_control_characters;
 use crate::size::ByteSize;
+use soci_oci::printable::to_printable;
 
 /// Prints the table of decisions of a document to stderr. A table that cannot be printed does not
 /// fail the run.
@@ -19,7 +19,7 @@ pub fn print_decisions(document: &Document, progress: &Progress) {
 /// one line for the image, below it one for each manifest, and below each manifest one for each of
 /// its layers. At the end, one line for each reason in the table gives its cause and its cure.
 fn format_decisions(document: &Document) -> String {
-    let mut table = replace_control_characters(document.image.as_str()) + "\n";
+    let mut table = to_printable(document.image.as_str()).into_owned() + "\n";
     let mut legend = Legend::default();
     for entry in &document.manifests {
         table.extend(format_manifest(entry, &mut legend));
@@ -50,7 +50,7 @@ fn format_manifest(entry: &ManifestEntry, legend: &mut Legend) -> Option<String>
     let decision = entry.plan.as_ref()?;
     let platform = entry.platform().map_or_else(
         || "no platform".to_owned(),
-        |platform| replace_control_characters(&platform.to_string()),
+        |platform| to_printable(&platform.to_string()).into_owned(),
     );
     let action = match decision {
         ManifestDecision::Index { .. } => "index".to_owned(),

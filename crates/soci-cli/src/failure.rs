@@ -3,9 +3,9 @@
 use std::fmt::Display;
 use std::num::NonZeroU8;
 
-use soci_document::{Classify, Exit, StageError, UnknownFields};
+use soci_document::{Classify, Exit, StageError};
 
-use crate::control_characters::replace_control_characters;
+use soci_oci::printable::to_printable;
 
 /// The longest text of a failure in a document, in characters. A registry or the user determines
 /// how long a message is, and the next stage must be able to read the line.
@@ -76,17 +76,16 @@ impl Failure {
             exit,
             message: to_document_text(&format!("{:#}", self.error)),
             hint: self.hint.as_deref().map(to_document_text),
-            unknown_fields: UnknownFields::new(),
         }
     }
 }
 
-/// Returns a text for a failed image, which may be printed on a terminal: control characters are
-/// replaced, and what exceeds [`MAX_TEXT`] is left out.
+/// Returns a text for a failed image, which may be printed on a terminal, and without passwords.
+/// What exceeds [`MAX_TEXT`] is left out.
 pub(crate) fn to_document_text(text: &str) -> String {
     match text.char_indices().nth(MAX_TEXT) {
-        Some((end, _)) => replace_control_characters(&text[..end]) + "…",
-        None => replace_control_characters(text),
+        Some((end, _)) => to_printable(&text[..end]).into_owned() + "…",
+        None => to_printable(text).into_owned(),
     }
 }
 

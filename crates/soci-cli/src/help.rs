@@ -14,7 +14,8 @@ const WIDEST_NAME: usize = 34;
 
 /// What holds for all variables.
 const NOTES: &str = "An option on the command line wins over its variable. An empty variable counts as not \
-    set. A boolean is true or false; yes or no, on or off, 1 or 0 are understood as well.";
+    set. A list may have one \
+    value in each line. A boolean is true or false; yes or no, on or off, 1 or 0 are understood as well.";
 
 /// Makes the command print the help texts of this module. `variables` are those that no option
 /// sets.

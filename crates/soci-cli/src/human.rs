@@ -4,7 +4,7 @@ use soci_document::{
     Document, FailedImage, HumanSize, Push, SkippedLayers, Stage, StageError, Summary,
 };
 
-use crate::control_characters::replace_control_characters;
+use soci_oci::printable::to_printable;
 
 /// The width of the names in a summary.
 const NAME_WIDTH: usize = 9;
@@ -40,7 +40,7 @@ pub(crate) fn format_document(document: &Document) -> String {
     if let Some(error) = &document.error {
         rows.add("error", [describe_error(error)]);
     }
-    let image = replace_control_characters(document.image.as_str());
+    let image = to_printable(document.image.as_str());
     format!("{image}: {}\n{}", describe_state(&summary), rows.0)
 }
 
@@ -51,7 +51,8 @@ pub(crate) fn format_failed(failed: &FailedImage) -> String {
     }
     let image = failed.image.as_ref();
     let image = image.map(|image| format!("{image}: ")).unwrap_or_default();
-    replace_control_characters(&format!("{image}{}", describe_error(&failed.error))) + "\n"
+    let text = format!("{image}{}", describe_error(&failed.error));
+    to_printable(&text).into_owned() + "\n"
 }
 
 fn describe_error(error: &StageError) -> String {
@@ -68,7 +69,7 @@ impl Rows {
         let names = std::iter::once(name).chain(std::iter::repeat(""));
         for (name, value) in names.zip(values) {
             // Text from a registry or a file must not add rows, or send escape sequences.
-            let value = replace_control_characters(&value);
+            let value = to_printable(&value);
             let row = format!("  {name:<NAME_WIDTH$} {value}\n");
             self.0 += &row;
         }

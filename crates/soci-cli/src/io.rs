@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 use soci_document::{
     Document, DocumentError, Exit, FailedImage, Line, MAX_LINE, MalformedLine, StageError,
 };
+use soci_oci::printable::hide_credentials;
 
 use crate::failure::to_document_text;
 use crate::output::Style;
@@ -195,7 +196,8 @@ impl Io {
         image: &str,
         work: impl FnOnce(&Progress) -> Result<P, Failure>,
     ) -> Result<(), Failure> {
-        self.current_image = Some(image.to_owned());
+        let image = &hide_credentials(image);
+        self.current_image = Some(image.to_string());
         let progress = self.progress.clone();
         let processed = work(&progress).map_or_else(Processed::from, Into::into);
         self.current_image = None;
@@ -245,16 +247,17 @@ impl Io {
         self.write(&self.style.format_passed_on(line, failed))
     }
 
-    /// Reads all lines, for a tool that writes no documents. A line that is malformed is printed as
-    /// a failure, and returned as a failed image. The exit status of the tool is that of the first
-    /// failed image.
+    /// Reads all lines, for a tool that writes no documents, and returns what `describe` makes of
+    /// each. Only one line is in memory at a time. A line that is malformed is printed as a failure,
+    /// and described as a failed image. The exit status of the tool is that of the first failed
+    /// image.
     ///
     /// # Errors
     ///
     /// Returns an error if stdin has no line, or if it fails.
-    pub fn read_all(&mut self) -> Result<Vec<Line>, Failure> {
+    pub fn read_all<T>(&mut self, describe: impl Fn(Line) -> T) -> Result<Vec<T>, Failure> {
         self.announce_input("documents");
-        let mut lines = Vec::new();
+        let mut described = Vec::new();
         while let Some(line) = self.read_line()? {
             let line = Line::parse(&line).unwrap_or_else(|malformed| {
                 let MalformedLine { image, error } = malformed;
@@ -265,12 +268,12 @@ impl Io {
             if let Line::Failed(failed) = &line {
                 self.first_failure.get_or_insert(failed.error.exit);
             }
-            lines.push(line);
+            described.push(describe(line));
         }
-        if lines.is_empty() {
+        if described.is_empty() {
             return Err(no_input());
         }
-        Ok(lines)
+        Ok(described)
     }
 
     /// Writes text that is not a document, such as a report. A signal that arrives meanwhile ends
@@ -328,8 +331,9 @@ impl Io {
     /// Prints a failure, and records its exit status.
     fn report_failure(&mut self, image: Option<&str>, failure: &Failure) -> StageError {
         let message = format!("{:#}", failure.error);
+        let image = image.map(hide_credentials);
         tracing::error!(
-            image,
+            image = image.as_deref(),
             hint = failure.hint,
             exit = failure.exit.code(),
             "{message}"
@@ -382,7 +386,10 @@ impl Io {
 
 /// Returns the line of an image that failed in this stage.
 fn failed_image(image: Option<&str>, error: StageError) -> FailedImage {
-    FailedImage::new(image.map(to_document_text), error)
+    FailedImage::new(
+        image.map(|image| to_document_text(&hide_credentials(image))),
+        error,
+    )
 }
 
 /// Returns the failure of a tool whose stdin has no line.

@@ -6,7 +6,6 @@
 
 mod args;
 mod command_line;
-mod control_characters;
 mod decimal;
 mod decisions;
 mod duration;
@@ -29,7 +28,6 @@ mod usage;
 mod workers;
 
 pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_flag};
-pub use control_characters::replace_control_characters;
 pub use decisions::print_decisions;
 pub use duration::{Seconds, SecondsError};
 pub use failure::Failure;
@@ -42,5 +40,6 @@ pub use reference::parse_reference;
 pub use run::{Tool, run_tool};
 pub use signals::on_signal;
 pub use size::{ByteSize, ByteSizeError, SizeArgument};
+pub use soci_oci::printable::to_printable;
 pub use unknown_variables::known_variables;
 pub use workers::run_parallel;

@@ -20,8 +20,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::control_characters::replace_control_characters;
 use lines::{ImageView, Outcome};
+use soci_oci::printable::to_printable;
 use state::{ImageState, PartState, State};
 use terminal::Terminal;
 
@@ -88,7 +88,7 @@ impl Progress {
         let mut state = self.lock();
         state.forget_old_images();
         let id = state.take_id();
-        let image = ImageState::new(replace_control_characters(name), unit, count, bytes);
+        let image = ImageState::new(to_printable(name).into_owned(), unit, count, bytes);
         state.images.insert(id, image);
         self.start_drawing(&mut state);
         ImageProgress {

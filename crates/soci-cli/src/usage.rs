@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::ValueEnum as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use soci_document::Exit;
+use soci_oci::printable::hide_credentials;
 
 use crate::LogFormat;
 use crate::log::Fields;
@@ -197,8 +198,9 @@ fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-/// Cuts a value to [`LONGEST_VALUE`].
+/// Cuts a value to [`LONGEST_VALUE`], and hides a password in it.
 fn shorten(value: &str) -> String {
+    let value = hide_credentials(value);
     let mut shown: String = value.chars().take(LONGEST_VALUE).collect();
     if shown.len() < value.len() {
         shown.push('…');

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use soci_oci::{Digest, Platform};
 
+use crate::IndexVersion;
 use crate::model::is_false;
-use crate::{IndexVersion, UnknownFields};
 
 /// What `soci-check` found out about an image and its SOCI indexes.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -36,9 +36,6 @@ pub struct Check {
     /// How many more findings there are. Only the first ones of each rule are listed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted: u64,
-    /// Fields that this release does not know.
-    #[serde(flatten)]
-    pub unknown_fields: UnknownFields,
 }
 
 /// The result of a check for a reader of SOCI indexes, wherever it runs.
@@ -154,9 +151,6 @@ pub struct Finding {
     /// What to do about it. Absent if there is nothing to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Fields that this release does not know.
-    #[serde(flatten)]
-    pub unknown_fields: UnknownFields,
 }
 
 /// How bad a finding is, the worst first.

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use soci_oci::Platform;
 
 /// What the plan does with a manifest.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "action")]
 pub enum ManifestDecision {
     /// The manifest gets a SOCI index.
@@ -26,7 +27,7 @@ pub enum ManifestDecision {
 }
 
 /// What the plan does with a layer.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "action")]
 pub enum LayerDecision {
     /// The layer gets a ztoc.
@@ -37,6 +38,56 @@ pub enum LayerDecision {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<LayerReason>,
     },
+}
+
+/// The fields of a decision. The derived implementations of the decisions would hold all fields in
+/// memory, those of the user as well.
+#[derive(Deserialize)]
+struct DecisionFields {
+    action: Action,
+    reason: Option<String>,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Index,
+    Skip,
+}
+
+/// Parses the name of a reason.
+fn parse_reason<'de, R: Deserialize<'de>, E: serde::de::Error>(
+    reason: Option<String>,
+) -> Result<Option<R>, E> {
+    let reason = reason.map(|reason| R::deserialize(reason.into_deserializer()));
+    reason.transpose()
+}
+
+impl<'de> Deserialize<'de> for ManifestDecision {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = DecisionFields::deserialize(deserializer)?;
+        Ok(match fields.action {
+            Action::Index => Self::Index {
+                platform: fields.platform,
+            },
+            Action::Skip => Self::Skip {
+                reason: parse_reason(fields.reason)?,
+            },
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for LayerDecision {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = DecisionFields::deserialize(deserializer)?;
+        Ok(match fields.action {
+            Action::Index => Self::Index,
+            Action::Skip => Self::Skip {
+                reason: parse_reason(fields.reason)?,
+            },
+        })
+    }
 }
 
 /// Why the plan skips a manifest.

@@ -11,7 +11,7 @@ use crate::{Document, UnknownFields, VERSION};
 /// its exit status unless an image before it has failed.
 ///
 /// If a part of the image was pushed, or if `soci-check` found its SOCI indexes wrong, the line has
-/// the fields of [`Document`](crate::Document) as well. They are among `unknown_fields` here.
+/// the fields of [`Document`](crate::Document) as well. They are among the unknown fields here.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct FailedImage {
     /// The version of the document: 1.
@@ -23,7 +23,7 @@ pub struct FailedImage {
     /// The failure.
     pub error: StageError,
     /// Fields that this release does not know, and the other fields of a document.
-    #[serde(flatten)]
+    #[serde(skip)]
     pub unknown_fields: UnknownFields,
 }
 
@@ -41,10 +41,7 @@ impl FailedImage {
     /// Returns the whole document, with its field `error`, if a part of the image was pushed or its
     /// SOCI indexes are wrong. Returns `None` if the line lacks the fields of a document.
     pub fn to_document(&self) -> Option<Document> {
-        let fields = serde_json::to_value(self).ok()?;
-        let mut document: Document = serde_json::from_value(fields).ok()?;
-        document.complete();
-        Some(document)
+        Document::from_line(&self.to_line()).ok()
     }
 }
 
@@ -60,9 +57,6 @@ pub struct StageError {
     /// What the user can do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Fields that this release does not know.
-    #[serde(flatten)]
-    pub unknown_fields: UnknownFields,
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 
 mod check;
 mod decision;
-mod duplicate_keys;
 mod exit;
 mod explanation;
 mod failed;
@@ -17,7 +16,9 @@ mod lines;
 mod model;
 mod push;
 mod schema;
+mod structure;
 mod summary;
+mod unknown;
 
 pub use check::{
     Check, CheckedIndex, CheckedManifest, ConvertedTag, FargateAnswer, Finding, LayerCoverage,
@@ -35,8 +36,9 @@ pub use indexing::Indexing;
 pub use lines::{DocumentError, Line, MAX_LINE, MalformedLine};
 pub use model::{
     Document, IndexVersions, Indexes, LayerEntry, ManifestEntry, Optimization, Plan, Timing,
-    UnknownFields, VERSION,
+    VERSION,
 };
 pub use push::{IndexVersion, Push, PushedIndex, PushedTag, ReferrersVia};
 pub use schema::json_schema;
 pub use summary::{LayerTotal, SkipReason, SkippedLayers, Stage, Summary};
+pub use unknown::UnknownFields;

@@ -1,13 +1,23 @@
 //! Documents as lines of JSON.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use soci_oci::printable::hide_credentials;
+use soci_oci::reference::CREDENTIALS_ADVICE;
 
-use crate::duplicate_keys::NoDuplicateKeys;
+use crate::structure::{MAX_DEPTH, MAX_VALUES, StructureFault, check_structure};
+use crate::unknown::UnknownFields;
 use crate::{Classify, Document, Exit, FailedImage, VERSION};
 
 /// The maximum length of a line in bytes.
 pub const MAX_LINE: usize = 16 * 1024 * 1024;
+
+/// The longest version that an error shows, in characters.
+const LONGEST_VERSION: usize = 40;
+
+/// The longest key that an error shows, in characters.
+const LONGEST_KEY: usize = 100;
 
 /// Why a line is not a document.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +25,12 @@ pub enum DocumentError {
     /// The line is longer than [`MAX_LINE`].
     #[error("document has more than {MAX_LINE} bytes")]
     TooLong,
+    /// The known fields of the line have more values than `MAX_VALUES`.
+    #[error("the fields of the document have more than {MAX_VALUES} values")]
+    TooManyValues,
+    /// Objects and lists are nested deeper than `MAX_DEPTH`.
+    #[error("document is nested more than {MAX_DEPTH} deep")]
+    TooDeep,
     /// The line starts with a byte order mark.
     #[error("document starts with a byte order mark; write it as UTF-8 without one")]
     ByteOrderMark,
@@ -29,6 +45,9 @@ pub enum DocumentError {
     /// A field is missing, duplicate, of the wrong type, or has an invalid value.
     #[error("a field of the document is missing or malformed")]
     Field(#[source] serde_json::Error),
+    /// The reference of the image holds a user name or a password.
+    #[error("the field `image` holds a user name or a password")]
+    Credentials,
     /// The field `error`, or another field of a failed image, is malformed.
     #[error("a field of the document of a failed image is missing or malformed")]
     FailedImage(#[source] serde_json::Error),
@@ -46,6 +65,10 @@ impl Classify for DocumentError {
     fn exit(&self) -> Exit {
         Exit::BadData
     }
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, Self::Credentials).then(|| CREDENTIALS_ADVICE.to_owned())
+    }
 }
 
 /// What a line of the stream is.
@@ -61,7 +84,7 @@ pub enum Line {
 /// A line that is neither a document nor a failed image.
 #[derive(Debug)]
 pub struct MalformedLine {
-    /// The text of the field `image`, if the line is JSON that has one.
+    /// The text of the field `image`, without a password, if the line is JSON that has one.
     pub image: Option<String>,
     /// What is wrong.
     pub error: DocumentError,
@@ -69,9 +92,11 @@ pub struct MalformedLine {
 
 /// The fields that tell what a line is. A field that is `null` counts as absent.
 #[derive(Default, Deserialize)]
-struct Header {
-    version: Option<serde_json::Value>,
-    image: Option<serde_json::Value>,
+struct Header<'a> {
+    #[serde(borrow)]
+    version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    image: Option<&'a RawValue>,
     error: Option<IgnoredAny>,
 }
 
@@ -84,72 +109,98 @@ impl Line {
     /// Returns an error if the line is longer than [`MAX_LINE`], is not JSON, is of another
     /// version, lacks a field, or has a key twice in one object.
     pub fn parse(line: &[u8]) -> Result<Self, MalformedLine> {
-        let line = line.trim_ascii();
         let malformed = |error| MalformedLine { image: None, error };
-        check_json(line).map_err(malformed)?;
+        let line = check_json(line.trim_ascii()).map_err(malformed)?;
         let header = Header::of(line);
-        header.parse(line).map_err(|error| {
-            let image = header.image.as_ref().and_then(|image| image.as_str());
-            MalformedLine {
-                image: image.map(str::to_owned),
-                error,
-            }
+        header.parse(line).map_err(|error| MalformedLine {
+            image: header
+                .image_text()
+                .map(|image| hide_credentials(&image).into_owned()),
+            error,
         })
     }
 }
 
-impl Header {
+impl<'a> Header<'a> {
     /// Reads the fields. JSON that is not an object has none.
-    fn of(line: &[u8]) -> Self {
-        serde_json::from_slice(line).unwrap_or_default()
+    fn of(line: &'a str) -> Self {
+        serde_json::from_str(line).unwrap_or_default()
+    }
+
+    /// Returns the text of the field `image`, if it is one.
+    fn image_text(&self) -> Option<String> {
+        serde_json::from_str(self.image?.get()).ok()
     }
 
     fn check_version(&self) -> Result<(), DocumentError> {
-        match &self.version {
-            Some(version) if version.as_u64() != Some(VERSION) => Err(DocumentError::Version {
-                found: version.to_string(),
+        let version = self.version.map(RawValue::get);
+        match version {
+            Some(version) if version.parse() != Ok(VERSION) => Err(DocumentError::Version {
+                found: version.chars().take(LONGEST_VERSION).collect(),
             }),
             _ => Ok(()),
         }
     }
 
     /// Parses the line that has these fields.
-    fn parse(&self, line: &[u8]) -> Result<Line, DocumentError> {
+    fn parse(&self, line: &str) -> Result<Line, DocumentError> {
         self.check_version()?;
+        if let Some(image) = self.image_text()
+            && hide_credentials(&image) != image
+        {
+            return Err(DocumentError::Credentials);
+        }
         if self.error.is_none() {
             return parse_document(line).map(|document| Line::Document(Box::new(document)));
         }
-        serde_json::from_slice(line)
-            .map(|failed| Line::Failed(Box::new(failed)))
-            .map_err(DocumentError::FailedImage)
+        let mut failed: FailedImage =
+            serde_json::from_str(line).map_err(DocumentError::FailedImage)?;
+        failed.unknown_fields =
+            find_unknown_fields(line, &failed).map_err(DocumentError::FailedImage)?;
+        Ok(Line::Failed(Box::new(failed)))
     }
 }
 
-fn parse_document(line: &[u8]) -> Result<Document, DocumentError> {
-    let mut document: Document = serde_json::from_slice(line).map_err(DocumentError::Field)?;
+fn parse_document(line: &str) -> Result<Document, DocumentError> {
+    let mut document: Document = serde_json::from_str(line).map_err(DocumentError::Field)?;
+    document.unknown_fields = find_unknown_fields(line, &document).map_err(DocumentError::Field)?;
     document.complete();
     Ok(document)
 }
 
-/// Checks what has to hold for every line before its fields are read.
-fn check_json(line: &[u8]) -> Result<(), DocumentError> {
+/// Returns the fields of a line that its parsed form does not have.
+fn find_unknown_fields(line: &str, parsed: &impl Serialize) -> serde_json::Result<UnknownFields> {
+    let parsed = serde_json::to_string(parsed)?;
+    UnknownFields::find(line, &parsed)
+        .ok_or_else(|| serde_json::Error::custom("found a list, expected an object"))
+}
+
+/// Checks what has to hold for every line before its fields are read. Returns the line.
+fn check_json(line: &[u8]) -> Result<&str, DocumentError> {
     if line.len() > MAX_LINE {
         return Err(DocumentError::TooLong);
     }
     if line.starts_with(b"\xEF\xBB\xBF") {
         return Err(DocumentError::ByteOrderMark);
     }
-    let NoDuplicateKeys = serde_json::from_slice(line).map_err(|source| {
-        if source.is_data() {
-            DocumentError::Field(source)
-        } else {
-            DocumentError::Json {
-                offset: byte_offset(line, &source),
-                source,
-            }
-        }
+    let json: &RawValue = serde_json::from_slice(line).map_err(|source| DocumentError::Json {
+        offset: byte_offset(line, &source),
+        source,
     })?;
-    Ok(())
+    match check_structure(json.get()) {
+        Ok(()) => Ok(json.get()),
+        Err(StructureFault::TooDeep) => Err(DocumentError::TooDeep),
+        Err(StructureFault::TooManyValues) => Err(DocumentError::TooManyValues),
+        Err(StructureFault::Ambiguous { offset, problem }) => Err(DocumentError::Json {
+            offset,
+            source: serde_json::Error::custom(problem),
+        }),
+        Err(StructureFault::DuplicateKey(key)) => {
+            let shown: String = key.escape_debug().take(LONGEST_KEY).collect();
+            let error = format!("duplicate field `{shown}`");
+            Err(DocumentError::Field(serde_json::Error::custom(error)))
+        }
+    }
 }
 
 impl FailedImage {
@@ -159,8 +210,9 @@ impl FailedImage {
     ///
     /// Never: all keys are strings, and a `Vec` accepts every byte.
     pub fn to_line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self)
+        let line = serde_json::to_vec(self)
             .expect("failed images of strings, numbers and string-keyed maps always serialise");
+        let mut line = self.unknown_fields.add_to(line);
         line.push(b'\n');
         line
     }
@@ -175,8 +227,7 @@ impl Document {
     ///
     /// As for [`Line::parse`].
     pub fn from_line(line: &[u8]) -> Result<Self, DocumentError> {
-        let line = line.trim_ascii();
-        check_json(line)?;
+        let line = check_json(line.trim_ascii())?;
         Header::of(line).check_version()?;
         parse_document(line)
     }
@@ -187,8 +238,9 @@ impl Document {
     ///
     /// Never: all keys are strings, and a `Vec` accepts every byte.
     pub fn to_line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self)
+        let line = serde_json::to_vec(self)
             .expect("documents of strings, numbers and string-keyed maps always serialise");
+        let mut line = self.unknown_fields.add_to(line);
         line.push(b'\n');
         line
     }
@@ -205,126 +257,4 @@ fn byte_offset(line: &[u8], error: &serde_json::Error) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &[u8]) -> Result<Document, DocumentError> {
-        match Line::parse(line) {
-            Ok(Line::Document(document)) => Ok(*document),
-            Ok(Line::Failed(failed)) => panic!("a failed image: {failed:?}"),
-            Err(malformed) => Err(malformed.error),
-        }
-    }
-
-    fn example() -> Vec<u8> {
-        let digest = soci_oci::Digest::of(b"");
-        format!(
-            r#"{{"version":1,"image":"r/a:v1","root":{{"mediaType":"m","digest":"{digest}","size":1}},"manifests":[{{"descriptor":{{"mediaType":"m","digest":"{digest}","size":1}},"layers":[{{"descriptor":{{"mediaType":"l","digest":"{digest}","size":1}},"ztoc":null,"mine":[1,2]}}],"index":null}}],"mine":{{"b":1,"a":2}}}}"#
-        )
-        .into_bytes()
-    }
-
-    #[test]
-    fn writes_unknown_fields_as_they_were_read() {
-        let mut line = parse(&example()).expect("a document").to_line();
-        assert_eq!(line.pop(), Some(b'\n'));
-        assert_eq!(
-            String::from_utf8_lossy(&line),
-            String::from_utf8_lossy(&example())
-        );
-    }
-
-    #[test]
-    fn a_document_cut_off_at_any_byte_is_not_json() {
-        let whole = example();
-        for end in 0..whole.len() {
-            assert!(
-                matches!(parse(&whole[..end]), Err(DocumentError::Json { .. })),
-                "cut at {end}"
-            );
-        }
-    }
-
-    #[test]
-    fn other_versions_are_errors() {
-        let text = String::from_utf8(example()).expect("UTF-8");
-        for version in ["2", "0", "\"1\"", "1.0", "-1"] {
-            let other = text.replacen("\"version\":1", &format!("\"version\":{version}"), 1);
-            assert!(
-                matches!(parse(other.as_bytes()), Err(DocumentError::Version { .. })),
-                "{version}"
-            );
-        }
-        let without = text.replacen("\"version\":1,", "", 1);
-        assert!(matches!(
-            parse(without.as_bytes()),
-            Err(DocumentError::Field(_))
-        ));
-    }
-
-    #[test]
-    fn what_other_json_parsers_may_read_differently_is_an_error() {
-        let text = String::from_utf8(example()).expect("UTF-8");
-        let twice = text.replacen("\"image\":", "\"image\":\"x\",\"image\":", 1);
-        assert!(matches!(
-            parse(twice.as_bytes()),
-            Err(DocumentError::Field(_))
-        ));
-        // Duplicate keys at any depth, also in unknown fields.
-        for (once, twice) in [
-            ("\"size\":1", "\"size\":1,\"size\":2"),
-            ("\"b\":1", "\"b\":1,\"b\":1"),
-            ("\"b\":1", "\"b\":[{\"c\":1,\"\\u0063\":1}]"),
-        ] {
-            let other = text.replacen(once, twice, 1);
-            assert!(
-                matches!(parse(other.as_bytes()), Err(DocumentError::Field(_))),
-                "{twice}"
-            );
-        }
-        let marked = [b"\xEF\xBB\xBF", text.as_bytes()].concat();
-        assert!(matches!(parse(&marked), Err(DocumentError::ByteOrderMark)));
-        for image in ["", "A/b", "oci:", "a b"] {
-            let other = text.replacen("r/a:v1", image, 1);
-            assert!(
-                matches!(parse(other.as_bytes()), Err(DocumentError::Field(_))),
-                "{image}"
-            );
-        }
-        for bad in ["NaN", "1e999", "\"\\ud800\"", "\"\u{1}\""] {
-            let other = text.replacen("\"r/a:v1\"", bad, 1);
-            assert!(parse(other.as_bytes()).is_err(), "{bad}");
-        }
-        // Control characters and invalid UTF-8 in strings.
-        for byte in [b'\0', b'\x1f', b'\xff', b'\xc0'] {
-            let mut other = text.clone().into_bytes();
-            let position = text.find("a:v1").expect("the image");
-            other[position] = byte;
-            assert!(
-                matches!(parse(&other), Err(DocumentError::Json { .. })),
-                "{byte:#x}"
-            );
-        }
-        // Sizes that are negative, fractions, or do not fit into an `i64`.
-        for size in [
-            "-0",
-            "-1",
-            "1.0",
-            "1e3",
-            "9223372036854775808",
-            "18446744073709551616",
-        ] {
-            let other = text.replacen("\"size\":1", &format!("\"size\":{size}"), 1);
-            assert!(
-                matches!(parse(other.as_bytes()), Err(DocumentError::Field(_))),
-                "{size}"
-            );
-        }
-        // Nesting that would exhaust the stack.
-        let deep = text.replacen("{\"b\":1", &"[".repeat(100_000), 1);
-        assert!(matches!(
-            parse(deep.as_bytes()),
-            Err(DocumentError::Json { .. })
-        ));
-    }
-}
+mod tests;

@@ -8,14 +8,11 @@ use soci_oci::{Descriptor, Platform};
 
 use crate::{
     Check, ImageReference, Indexing, LayerDecision, ManifestDecision, Push, ReuseOrigin,
-    StageError, UnindexableReason,
+    StageError, UnindexableReason, UnknownFields,
 };
 
 /// The version of the document that this release reads and writes.
 pub const VERSION: u64 = 1;
-
-/// Fields that this release does not know. They are written as they were read.
-pub type UnknownFields = serde_json::Map<String, serde_json::Value>;
 
 /// One image on its way through the stages.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -65,8 +62,8 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub error: Option<StageError>,
-    /// Fields that this release does not know.
-    #[serde(flatten)]
+    /// Fields that this release does not know, here and in all other objects.
+    #[serde(skip)]
     pub unknown_fields: UnknownFields,
 }
 
@@ -127,9 +124,6 @@ pub struct Plan {
     /// layers to reuse. The resulting index is the same with and without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reuse_from: Vec<ImageReference>,
-    /// Fields that this release does not know.
-    #[serde(flatten)]
-    pub unknown_fields: UnknownFields,
 }
 
 /// Which SOCI indexes to build.
@@ -200,9 +194,6 @@ pub struct ManifestEntry {
     /// The lists of spans to fetch before the container starts. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefetch: Vec<Descriptor>,
-    /// Fields that this release does not know.
-    #[serde(flatten)]
-    pub unknown_fields: UnknownFields,
 }
 
 impl ManifestEntry {
@@ -219,7 +210,6 @@ impl ManifestEntry {
             layers: Vec::new(),
             index: Indexing::Pending,
             prefetch: Vec::new(),
-            unknown_fields: UnknownFields::new(),
         }
     }
 
@@ -281,9 +271,6 @@ pub struct LayerEntry {
     /// Why a planned layer has no ztoc. Set by `soci-index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<UnindexableReason>,
-    /// Fields that this release does not know.
-    #[serde(flatten)]
-    pub unknown_fields: UnknownFields,
 }
 
 impl LayerEntry {
@@ -298,7 +285,6 @@ impl LayerEntry {
             reused: None,
             reused_from: None,
             skipped: None,
-            unknown_fields: UnknownFields::new(),
         }
     }
 

@@ -1,7 +1,11 @@
 //! What was pushed.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use soci_oci::{Digest, Platform};
 
 use crate::model::is_false;
@@ -41,8 +45,9 @@ pub struct PushedTag {
     pub digest: Option<Digest>,
 }
 
-/// The forms of a tag in a document.
-#[derive(Deserialize, JsonSchema)]
+/// The forms of a tag in a document. The derived implementation would hold all fields in memory,
+/// those of the user as well.
+#[derive(JsonSchema)]
 #[serde(untagged)]
 enum TagForm {
     /// A tag, and what it names.
@@ -54,6 +59,38 @@ enum TagForm {
     },
     /// A tag as a full reference, as earlier releases wrote it.
     Name(String),
+}
+
+impl<'de> Deserialize<'de> for TagForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields {
+            tag: String,
+            digest: Digest,
+        }
+
+        struct Form;
+
+        impl<'de> Visitor<'de> for Form {
+            type Value = TagForm;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tag with its digest")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<TagForm, E> {
+                Ok(TagForm::Name(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<TagForm, A::Error> {
+                let Fields { tag, digest } =
+                    Fields::deserialize(MapAccessDeserializer::new(object))?;
+                Ok(TagForm::WithDigest { tag, digest })
+            }
+        }
+
+        deserializer.deserialize_any(Form)
+    }
 }
 
 impl From<TagForm> for PushedTag {

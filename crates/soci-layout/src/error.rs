@@ -4,8 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use soci_document::{Classify, Exit};
 use soci_oci::{Descriptor, Digest};
+
+use crate::trust::TrustFault;
 
 /// The operation on a file that failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +84,22 @@ pub enum LayoutError {
     NotAStore {
         /// The directory.
         path: PathBuf,
+    },
+    /// The directory that is to be the store holds files, but no OCI image layout.
+    #[error("`{}` is not a store of these tools: it holds `{}`", path.display(), entry.escape_debug())]
+    OtherContent {
+        /// The directory.
+        path: PathBuf,
+        /// A file or directory in it.
+        entry: String,
+    },
+    /// A user who is not trusted can replace what is in the store.
+    #[error("store is not trusted: `{}` {fault}", path.display())]
+    Untrusted {
+        /// The directory of the store, or one in it.
+        path: PathBuf,
+        /// Why it is not trusted.
+        fault: TrustFault,
     },
     /// The file is not a tar, or not one that can be read.
     #[error("`{}` cannot be read as a tar: {reason}", path.display())]
@@ -210,10 +229,14 @@ impl Classify for LayoutError {
                     | io::ErrorKind::ReadOnlyFilesystem
                     | io::ErrorKind::NotADirectory
                     | io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::InvalidFilename
+                    | io::ErrorKind::InvalidInput
                     | io::ErrorKind::NotFound,
                 ) => Exit::StoreUnwritable,
+                (Action::Create, _) if is_loop(source) => Exit::StoreUnwritable,
                 _ => Exit::Io,
             },
+            Self::OtherContent { .. } | Self::Untrusted { .. } => Exit::StoreUnwritable,
             Self::NoSuchImage { .. } | Self::NoSuchBlob { .. } => Exit::NotFound,
             Self::NotALayout { .. }
             | Self::NotAStore { .. }
@@ -239,12 +262,35 @@ impl Classify for LayoutError {
                 "name the directory that the tools use with --store; they make that file there, but never in a layout with images of yours"
                     .to_owned(),
             ),
+            Self::OtherContent { .. } => Some(
+                "name a new or an empty directory, or one that these tools have made, with --store or SOCI_STORE"
+                    .to_owned(),
+            ),
+            Self::Untrusted { .. } => Some(
+                "others could put ztocs into it that containers then read: choose another directory with --store or SOCI_STORE, or, if you trust all who can write to this one, set --trust-store or SOCI_TRUST_STORE=true"
+                    .to_owned(),
+            ),
+            Self::File {
+                action: Action::Create,
+                path,
+                source,
+            } if source.kind() == io::ErrorKind::NotFound
+                && path.is_relative()
+                && std::env::current_dir().is_err() =>
+            {
+                Some("the working directory was removed: change to one that exists".to_owned())
+            }
             Self::NoSuchImage { found, .. } if found.contains('`') => {
                 Some("add the name of one of them after the path, as in `PATH:NAME`".to_owned())
             }
             _ => None,
         }
     }
+}
+
+/// Returns whether a path leads through too many symbolic links.
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// Adds the operation and the file to an I/O error.

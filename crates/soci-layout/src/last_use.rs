@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn reading_marks_an_old_file_of_a_store_as_used() {
         let directory = tempfile::tempdir().expect("a directory");
-        let store = Layout::open_or_create_store(directory.path()).expect("a store");
+        let store = Layout::open_or_create_store(directory.path(), crate::StoreTrust::OwnOrRoot)
+            .expect("a store");
         let blob = write_old_blob(&store);
         let path = store.blob_path(blob.digest);
         assert!(store.has_blob(&blob));
@@ -118,7 +119,10 @@ mod tests {
         layout.read_blob(&blob, 100).expect("read");
         assert_eq!(last_use(&layout.blob_path(blob.digest)), LONG_AGO);
         // A store that is read as the source of an image is not used as a store.
-        drop(Layout::open_or_create_store(directory.path()).expect("a store"));
+        drop(
+            Layout::open_or_create_store(directory.path(), crate::StoreTrust::OwnOrRoot)
+                .expect("a store"),
+        );
         let source = Layout::open(directory.path()).expect("a layout");
         source.read_blob(&blob, 100).expect("read");
         assert_eq!(last_use(&source.blob_path(blob.digest)), LONG_AGO);
@@ -127,7 +131,8 @@ mod tests {
     #[test]
     fn a_private_file_is_read_up_to_a_limit_and_marked_as_used() {
         let directory = tempfile::tempdir().expect("a directory");
-        let store = Layout::open_or_create_store(directory.path()).expect("a store");
+        let store = Layout::open_or_create_store(directory.path(), crate::StoreTrust::OwnOrRoot)
+            .expect("a store");
         let read = |limit| store.read_private_file("private", "name", limit);
         assert_eq!(read(10), None);
         let write = store.write_private_file("private", "name", b"content");

@@ -37,6 +37,7 @@ mod store_use;
 mod stored_file;
 mod tar_file;
 mod temporary;
+mod trust;
 mod write;
 
 pub use archive::Archive;
@@ -51,4 +52,5 @@ pub use read_layout::ReadLayout;
 pub use store_use::ZTOC_CACHE;
 pub use stored_file::{Removal, StoreFile, StoredFile};
 pub use temporary::remove_unfinished;
+pub use trust::{StoreTrust, TrustFault};
 pub use write::BlobWriter;

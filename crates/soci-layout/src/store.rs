@@ -17,6 +17,7 @@ use crate::layout::Layout;
 use crate::lock::{self, LockKind, Locked};
 use crate::store_use::{MARKER, StoreUse};
 use crate::temporary::{self, Existing};
+use crate::trust::{self, StoreTrust};
 
 /// The content of the file.
 const MARKER_CONTENT: &str = "{\"version\":1}\n";
@@ -30,9 +31,11 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`Layout::open_or_create`], and an error if `soci-prune` holds
-    /// the lock of the store for a minute.
-    pub fn open_or_create_store(root: &Path) -> Result<Self, LayoutError> {
+    /// Returns the same errors as [`Layout::open_or_create`], and an error if the directory holds
+    /// other files but no layout, if `trust` excludes it, or if `soci-prune` holds the lock of the
+    /// store for a minute.
+    pub fn open_or_create_store(root: &Path, trust: StoreTrust) -> Result<Self, LayoutError> {
+        trust::check_store(root, trust)?;
         let layout = Self::open_or_create(root)?;
         if layout.is_in_use() || !layout.lists_no_image() {
             return Ok(layout);
@@ -94,7 +97,8 @@ mod tests {
         let layout = Layout::open_or_create(directory.path()).expect("a layout");
         let image = Descriptor::of(OCI_MANIFEST, b"image");
         layout.add_manifest(&image, Some("v1")).expect("added");
-        let opened = Layout::open_or_create_store(directory.path()).expect("a layout");
+        let opened = Layout::open_or_create_store(directory.path(), StoreTrust::OwnOrRoot)
+            .expect("a layout");
         assert!(!opened.is_in_use());
         assert!(!directory.path().join(MARKER).exists());
     }
@@ -102,12 +106,15 @@ mod tests {
     #[test]
     fn a_store_stays_one_when_it_lists_an_image() {
         let directory = tempfile::tempdir().expect("a directory");
-        drop(Layout::open_or_create_store(directory.path()).expect("a store"));
+        drop(
+            Layout::open_or_create_store(directory.path(), StoreTrust::OwnOrRoot).expect("a store"),
+        );
         let destination = Layout::open_or_create(directory.path()).expect("a layout");
         assert!(destination.is_in_use());
         let image = Descriptor::of(OCI_MANIFEST, b"image");
         destination.add_manifest(&image, Some("v1")).expect("added");
-        let opened = Layout::open_or_create_store(directory.path()).expect("a store");
+        let opened =
+            Layout::open_or_create_store(directory.path(), StoreTrust::OwnOrRoot).expect("a store");
         assert!(opened.is_in_use());
     }
 
@@ -117,7 +124,8 @@ mod tests {
         let layout = Layout::open_or_create(directory.path()).expect("a layout");
         layout.write_blob(b"content").expect("written");
         assert!(!layout.is_in_use());
-        let store = Layout::open_or_create_store(directory.path()).expect("a store");
+        let store =
+            Layout::open_or_create_store(directory.path(), StoreTrust::OwnOrRoot).expect("a store");
         assert!(store.is_in_use());
     }
 }

@@ -125,13 +125,26 @@ fn lock_registered() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// Creates a directory and its missing parents, and makes them durable. Other users get no access
 /// to them.
 pub(crate) fn create_directory(path: &Path) -> Result<(), LayoutError> {
+    match create_one_directory(path) {
+        Err(LayoutError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        created => return created,
+    }
+    let mut missing = vec![path];
+    let mut parent = parent_directory(path);
+    // Where a directory cannot be created although its parent exists, as in `/proc` or in a working
+    // directory that was removed, the loop ends, and so does the attempt below.
+    while !parent.exists() && parent_directory(parent) != parent {
+        missing.push(parent);
+        parent = parent_directory(parent);
+    }
+    missing.into_iter().rev().try_for_each(create_one_directory)
+}
+
+/// Creates a directory whose parent exists, and makes it durable.
+fn create_one_directory(path: &Path) -> Result<(), LayoutError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => sync_entry(path),
         Err(_) if path.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && parent_directory(path) != path => {
-            create_directory(parent_directory(path))?;
-            create_directory(path)
-        }
         Err(error) => Err(error).context(Action::Create, path),
     }
 }
@@ -166,6 +179,49 @@ pub(crate) fn remove_stale(directory: &Path) {
     for entry in entries.flatten().filter(is_stale) {
         if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
             drop(fs::remove_file(entry.path()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use soci_document::{Classify as _, Exit};
+
+    use super::*;
+
+    #[test]
+    fn creates_missing_parents_and_keeps_existing_ones() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a/b/c");
+        create_directory(&path).expect("three directories");
+        assert!(path.is_dir());
+        create_directory(&path).expect("it exists");
+    }
+
+    /// Below these, the parent exists and the directory cannot be created.
+    #[test]
+    fn ends_where_no_directory_can_be_created() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("file");
+        fs::write(&file, b"").expect("written");
+        let long = directory.path().join("x".repeat(300));
+        let loops = directory.path().join("loop");
+        std::os::unix::fs::symlink("loop", &loops).expect("a link");
+        let nowhere = directory.path().join("dangling");
+        std::os::unix::fs::symlink("nowhere", &nowhere).expect("a link");
+        for path in [
+            PathBuf::from("/proc/x"),
+            PathBuf::from("/proc/x/y"),
+            file.join("a/b"),
+            file,
+            long.join("a"),
+            loops.join("a/b"),
+            loops,
+            nowhere,
+            directory.path().join("a/".repeat(3000)),
+        ] {
+            let error = create_directory(&path).expect_err("no directory");
+            assert_eq!(error.exit(), Exit::StoreUnwritable, "{error:?}");
         }
     }
 }

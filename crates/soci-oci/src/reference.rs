@@ -9,6 +9,7 @@ pub use self::registry::{
     DEFAULT_REGISTRY, LEGACY_REGISTRY, MAX_TAG_LENGTH, RegistryReference, is_tag,
 };
 use crate::Digest;
+use crate::printable::{has_credentials, hide_credentials};
 
 mod foreign;
 mod registry;
@@ -53,6 +54,10 @@ pub enum Selector {
     Name(String),
 }
 
+/// What to do with a user name and a password instead of writing them into a reference.
+pub const CREDENTIALS_ADVICE: &str =
+    "leave them out, and log in with docker login or set SOCI_USERNAME and SOCI_PASSWORD";
+
 /// The forms of a reference, for messages.
 const FORMS: &str = "[registry/]repository[:tag][@digest], oci:DIR[:name], oci-archive:FILE[:name] or docker-archive:FILE[:name]";
 
@@ -68,9 +73,19 @@ pub struct ReferenceError {
 impl ReferenceError {
     fn new(text: &str, reason: impl fmt::Display) -> Self {
         Self {
-            text: text.escape_debug().take(200).collect(),
+            text: shorten(text),
             reason: format!("{reason}; expected {FORMS}"),
             hint: None,
+        }
+    }
+
+    /// Returns the error for a text with a user name or a password.
+    fn with_credentials(text: &str) -> Self {
+        Self {
+            text: shorten(text),
+            reason: "a reference holds no user name or password, and only a digest follows `@`"
+                .to_owned(),
+            hint: Some(CREDENTIALS_ADVICE.to_owned()),
         }
     }
 
@@ -120,13 +135,21 @@ impl Reference {
     }
 }
 
+/// Returns the beginning of a text for an error, without a password.
+fn shorten(text: &str) -> String {
+    hide_credentials(text).escape_debug().take(200).collect()
+}
+
 impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if has_credentials(text) {
+            return Err(ReferenceError::with_credentials(text));
+        }
         if let Some(foreign) = foreign::detect(text) {
             return Err(ReferenceError {
-                text: text.escape_debug().take(200).collect(),
+                text: shorten(text),
                 reason: foreign.reason,
                 hint: Some(foreign.hint),
             });
@@ -270,6 +293,26 @@ mod tests {
         }
         assert_eq!(normalize("docker:27"), "docker.io/library/docker:27");
         assert_eq!(normalize("oci-x:1"), "docker.io/library/oci-x:1");
+    }
+
+    #[test]
+    fn refuses_credentials_without_repeating_them() {
+        for text in [
+            "user:canary-p@r.example/app",
+            "https://user:canary-p@r.example/app:v1",
+            "oci://user:canary-p@r.example/app",
+            "user:canary-p/@x@r.example/app@sha256:00",
+            "user:canary-p@localhost",
+            "docker://canary-p@r.example/app",
+        ] {
+            let error = text.parse::<Reference>().expect_err(text);
+            assert!(!format!("{error}{error:?}").contains("canary"), "{error}");
+            assert!(
+                error
+                    .hint()
+                    .is_some_and(|hint| hint.contains("docker login"))
+            );
+        }
     }
 
     #[test]

@@ -56,10 +56,10 @@ fn entrypoint(sandbox: &Sandbox) -> Tool {
     path.push(":");
     path.push(env::var_os("PATH").expect("a search path"));
     sandbox
-        // A shell that runs the tests in the background makes them ignore INT. A container's first
-        // process does not.
+        // A shell that runs the tests in the background makes them ignore INT and QUIT. A container's
+        // first process does not.
         .program("env")
-        .arg("--default-signal=INT,TERM")
+        .arg("--default-signal=HUP,INT,QUIT,TERM")
         .arg(workspace::root().join("scripts/entrypoint.sh"))
         .env("PATH", path)
 }
@@ -155,6 +155,8 @@ fn turns_variables_into_options() {
     for list in [
         "amd64, arm64",
         "amd64 arm64",
+        "amd64\narm64",
+        "amd64\r\narm64\r\n",
         "amd64,arm64,",
         " amd64\narm64\n",
     ] {
@@ -177,6 +179,7 @@ fn rejects_invalid_variables_before_any_request() {
     ] {
         assert_rejected("MIN_LAYER_SIZE", size).says(size);
     }
+    assert_rejected("MIN_LAYER_SIZE", "10\n20").says("`10 20`");
     for platforms in [
         "linux/",
         "linux/amd64/v1/x",
@@ -222,13 +225,20 @@ fn needs_a_reference() {
         .run()
         .ends_with(2)
         .says("unknown option `--nonsense`");
+    // The output of what a test runs is searched for secrets.
+    let option = "--to=user:canary-p@r.example/app";
+    entrypoint(&sandbox())
+        .arg(option)
+        .run()
+        .ends_with(2)
+        .says("unknown option `--to`");
     entrypoint(&sandbox()).arg("--help").run().succeeds();
 }
 
 /// G5: a signal to the entrypoint ends every stage.
 #[test]
 fn forwards_a_signal_to_every_stage() {
-    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129), ("QUIT", 131)] {
         let sandbox = sandbox();
         let tool = STAGES.iter().fold(entrypoint(&sandbox), |tool, stage| {
             tool.env(&format!("SLEEP_{stage}"), "100")
@@ -241,6 +251,57 @@ fn forwards_a_signal_to_every_stage() {
         assert!(kill(signal, running.id()).success());
         assert_eq!(running.wait().unwrap().code(), Some(code));
     }
+}
+
+/// G5: a signal that was ignored when the entrypoint started, as below `nohup`, ends no stage.
+#[test]
+fn leaves_an_ignored_signal_ignored() {
+    let sandbox = sandbox();
+    let tool = STAGES.iter().fold(entrypoint(&sandbox), |tool, stage| {
+        tool.env(&format!("SLEEP_{stage}"), "100")
+    });
+    let command = tool.arg("app:v1").into_command();
+    let mut below_nohup = Command::new("env");
+    below_nohup
+        .arg("--ignore-signal=HUP")
+        .arg(workspace::root().join("scripts/entrypoint.sh"))
+        .arg("app:v1")
+        .current_dir(sandbox.path())
+        .env_clear();
+    let variables = command.get_envs();
+    below_nohup.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    let mut running = below_nohup.stdout(Stdio::piped()).spawn().unwrap();
+    for stage in STAGES {
+        wait_for_stage(&sandbox.store().with_extension(stage));
+    }
+    assert!(kill("HUP", running.id()).success());
+    assert!(kill("TERM", running.id()).success());
+    assert_eq!(running.wait().unwrap().code(), Some(143));
+}
+
+/// What a variable holds does not reach the terminal as it is.
+#[test]
+fn escapes_the_value_of_a_variable() {
+    let ended = assert_rejected("IMAGE_ARCH", "linux/\u{1b}[31m\u{202e}");
+    let is_clean = ended
+        .stderr
+        .bytes()
+        .all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte));
+    assert!(is_clean, "{:?}", ended.stderr);
+}
+
+/// The trust of the store is given by a variable, and by a mount at the default directory only.
+#[test]
+fn trusts_only_the_default_store() {
+    let sandbox = sandbox();
+    let script = "#!/bin/sh\necho \"trust: ${SOCI_TRUST_STORE-no}\" >&2\n";
+    let path = sandbox.write("bin/soci-report", script);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a new file");
+    entrypoint(&sandbox)
+        .arg("soci-report")
+        .run()
+        .succeeds()
+        .says("trust: no\n");
 }
 
 /// G5: a stage that ignores signals is killed.

@@ -1,5 +1,5 @@
 use super::*;
-use soci_document::{IndexVersions, UnknownFields};
+use soci_document::IndexVersions;
 use soci_oci::Descriptor;
 use soci_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 
@@ -12,7 +12,6 @@ fn request(platforms: Option<&[&str]>) -> PlanRequest {
         optimizations: Vec::new(),
         prefetch_files: Vec::new(),
         reuse_from: Vec::new(),
-        unknown_fields: UnknownFields::new(),
     };
     let parse = |names: &[&str]| {
         names

@@ -249,3 +249,23 @@ fn keeps_unknown_fields() {
         assert_eq!(fields["mine"], mine, "{planned}");
     }
 }
+
+/// H11: the table of decisions shows characters that act on a terminal as escapes.
+#[test]
+fn explains_hostile_platforms_with_escapes() {
+    let pulled = two_platforms();
+    let mut document: Value = serde_json::from_slice(&pulled.line).expect("a document");
+    for platform in ["/manifests/1/platform", "/manifests/1/descriptor/platform"] {
+        let platform = document.pointer_mut(platform).expect("a platform");
+        platform["os"] = "win\u{202e}\u{200b}\u{2028}\u{e0041}".into();
+    }
+    let tool = crate::soci_tool(&pulled.sandbox).args(["--explain", "--platform", "arm64"]);
+    let finished = tool.stdin(document.to_string()).run().succeeds();
+    let finished = finished.says("win\\u{202e}\\u{200b}\\u{2028}\\u{e0041}/amd64");
+    let is_plain = |character: char| !('\u{2000}'..='\u{2fff}').contains(&character);
+    assert!(
+        finished.stderr.chars().all(is_plain),
+        "{:?}",
+        finished.stderr
+    );
+}

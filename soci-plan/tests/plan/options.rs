@@ -180,6 +180,9 @@ fn rejects_a_malformed_reference_to_reuse_from() {
     let tool = soci_tool(&sandbox).args(["--reuse-from", "app:v0,App:v0"]);
     let finished = tool.run().ends_with(2);
     finished.says("--reuse-from").says("`App:v0`");
+    let tool = soci_tool(&sandbox).args(["--reuse-from", "user:canary-p@r.example/app:v0"]);
+    let finished = tool.run().ends_with(2).says("`***@r.example/app:v0`");
+    finished.says("docker login");
 }
 
 #[test]

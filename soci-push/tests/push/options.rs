@@ -201,3 +201,32 @@ fn understands_durations_with_units_and_names_in_any_case() {
         finished.says(&format!("SOCI_IDLE_TIMEOUT: invalid value `{duration}`"));
     }
 }
+
+/// H10: a password in a destination or a tag is neither printed nor written.
+#[test]
+fn refuses_a_password_in_a_destination_or_a_tag() {
+    let image = IndexedImage::of(&two_layers());
+    let registry = Faulty::start();
+    for arguments in [
+        ["--to", "user:canary-p@r.example/app:v1"],
+        ["--to", "https://user:canary-p@r.example/app"],
+        ["--to", "user:canary-p{tag}@r.example/app"],
+        ["--tag", "user:canary-p@r.example/app"],
+        ["--tag", "user:canary-p{nothing}@r.example"],
+    ] {
+        let finished = image.push(&registry).args(arguments).run();
+        finished.ends_with(2).says("***@").writes_only_its_failure();
+    }
+    let finished = image.push(&registry).args(["--to", "oci:copy"]);
+    let finished = finished
+        .args(["--tag", "user:canary-p@r.example/app"])
+        .run();
+    finished.ends_with(2).says("***@").writes_only_its_failure();
+    for variable in ["SOCI_TO", "SOCI_TAG"] {
+        let push = image
+            .push(&registry)
+            .env(variable, "user:canary-p@r.example/app");
+        push.run().ends_with(2).says("***@r.example");
+    }
+    assert_eq!(registry.count("POST|PUT|PATCH|DELETE", "*"), 0);
+}

@@ -6,7 +6,7 @@ use crate::markup::tags;
 use crate::{FORMATS, pushed, run};
 
 /// Texts that would act in HTML, in an attribute, in Markdown, or on a terminal.
-const HOSTILE: [&str; 9] = [
+const HOSTILE: [&str; 10] = [
     "\"><script>alert(1)</script>",
     "' onmouseover='alert(1)",
     "</title></style><img src=http://evil.example/x>",
@@ -15,6 +15,7 @@ const HOSTILE: [&str; 9] = [
     "```\n# heading\n| a |",
     "\u{1b}[2J\u{1b}]0;title\u{7}\r",
     "\u{202e}gnp.exe\u{200b}",
+    "\u{2066}a\u{2028}b\u{e0041}\u{9b}31m\u{feff}\u{61c}",
     "@user a@b.example #1 $x$ https://evil.example www.evil.example",
 ];
 
@@ -58,7 +59,8 @@ fn no_format_has_characters_that_act_on_a_display() {
             let finished = run(format, &lines(text)).ends_with(76);
             let acts = |character: char| {
                 (character.is_control() && character != '\n')
-                    || matches!(character, '\u{200b}' | '\u{202e}')
+                    || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
             };
             let found = finished.text().lines().find(|line| line.contains(acts));
             assert_eq!(found, None, "{format}");
@@ -109,7 +111,7 @@ fn markdown_has_the_same_structure_with_and_without_hostile_text() {
 
 #[test]
 fn markdown_makes_no_links_mentions_or_formulas_of_text() {
-    let finished = run("markdown", &lines(HOSTILE[8])).ends_with(76);
+    let finished = run("markdown", &lines(HOSTILE[9])).ends_with(76);
     let outside: String = finished.text().split('`').step_by(2).collect();
     for forbidden in ["@", "https://", " www.evil", " $x$"] {
         assert!(!outside.contains(forbidden), "{forbidden}");

@@ -22,6 +22,11 @@ pub(super) struct Setting {
     kind: Kind,
 }
 
+/// The error for a variable of one value that has more than one line.
+#[derive(Debug, thiserror::Error)]
+#[error("expected one line")]
+struct LineEndError;
+
 /// How the value of a variable becomes arguments.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -29,7 +34,7 @@ enum Kind {
     Flag,
     /// A flag that can be repeated, whose variable is a number or a boolean.
     Count,
-    /// Values that are separated by this character.
+    /// Values that are separated by this character, or by a line end.
     List(char),
     /// One value.
     Value,
@@ -89,6 +94,7 @@ impl Setting {
                 vec![OsString::from(option); usize::from(count)]
             }
             Kind::List(separator) => split(value, separator).map(with_value).collect(),
+            Kind::Value if has_line_end(trim(value)) => return Err(invalid(&LineEndError)),
             Kind::Value => vec![with_value(trim(value))],
         };
         let alone = [OsString::from(command.get_name())].into_iter();
@@ -108,6 +114,8 @@ impl Kind {
             (ArgAction::SetTrue, _) => Self::Flag,
             (ArgAction::Count, _) => Self::Count,
             (_, Some(separator)) => Self::List(separator),
+            // Such an option separates values by itself.
+            (ArgAction::Append, None) => Self::List('\n'),
             _ => Self::Value,
         }
     }
@@ -136,10 +144,19 @@ fn list_conflicts(command: &Command, argument: &Arg) -> Vec<Id> {
 
 /// Returns the values of a list, without the white space around them. Empty values are left out.
 fn split(list: &OsStr, separator: char) -> impl Iterator<Item = &OsStr> {
-    let is_separator = move |byte: &u8| char::from(*byte) == separator;
+    let is_separator =
+        move |byte: &u8| matches!(byte, b'\n' | b'\r') || char::from(*byte) == separator;
     let values = list.as_bytes().split(is_separator);
     let values = values.map(|value| trim(OsStr::from_bytes(value)));
     values.filter(|value| !value.is_empty())
+}
+
+/// Returns whether a value has more than one line.
+fn has_line_end(value: &OsStr) -> bool {
+    value
+        .as_bytes()
+        .iter()
+        .any(|byte| matches!(byte, b'\n' | b'\r'))
 }
 
 /// Returns the value without the white space around it, such as the line end of a YAML block.

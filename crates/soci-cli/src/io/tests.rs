@@ -107,7 +107,7 @@ fn a_tool_without_documents_writes_no_failures() {
     let written = Written::default();
     let lines = [failed("a:v1", 77), "{}".to_owned(), failed("b:v1", 80)].join("\n");
     let mut io = io(&lines, Output::Other, &written);
-    let read = io.read_all().expect("lines");
+    let read = io.read_all(|line| line).expect("lines");
     let exit = |line: &Line| match line {
         Line::Failed(failed) => failed.error.exit.get(),
         Line::Document(_) => 0,
@@ -118,5 +118,8 @@ fn a_tool_without_documents_writes_no_failures() {
     assert_eq!(io.fail_run(&Failure::message(Exit::Io, "a report")), 77);
     assert!(written.lines().is_empty());
     let mut empty = self::io("\n", Output::Other, &written);
-    assert_eq!(empty.read_all().expect_err("nothing").exit, Exit::NoInput);
+    assert_eq!(
+        empty.read_all(|line| line).expect_err("nothing").exit,
+        Exit::NoInput
+    );
 }

@@ -1,5 +1,6 @@
 //! The one line of a message, as text or as JSON.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -8,7 +9,7 @@ use tracing::field::{Field, Visit};
 
 use super::request::{self, plain};
 use crate::LogFormat;
-use crate::control_characters::replace_control_characters;
+use soci_oci::printable::{escape_invisible_in_json, hide_credentials_in_message, to_printable};
 
 /// The name of the tool and the format of its messages.
 #[derive(Clone, Copy, Debug)]
@@ -91,19 +92,31 @@ impl Fields {
         if !others.is_empty() {
             line = format!("{line} ({})", others.join(" "));
         }
-        replace_control_characters(&match hint {
+        let line = match hint {
             Some(hint) => format!("{line}; {hint}"),
             None => line,
-        })
+        };
+        to_printable(&line).into_owned()
     }
 
     fn into_json(self, tool: &str, level: Level) -> String {
         let mut line = Map::new();
         line.insert("level".to_owned(), level.as_str().to_lowercase().into());
         line.insert("tool".to_owned(), tool.into());
-        line.insert("message".to_owned(), self.message.into());
-        line.extend(self.others);
-        Value::Object(line).to_string()
+        line.insert("message".to_owned(), without_credentials(self.message));
+        line.extend(self.others.into_iter().map(|(name, value)| match value {
+            Value::String(text) => (name, without_credentials(text)),
+            value => (name, value),
+        }));
+        escape_invisible_in_json(&Value::Object(line).to_string()).into_owned()
+    }
+}
+
+/// Returns a text of a message as a value of JSON.
+fn without_credentials(text: String) -> Value {
+    match hide_credentials_in_message(&text) {
+        Cow::Borrowed(_) => text.into(),
+        Cow::Owned(hidden) => hidden.into(),
     }
 }
 

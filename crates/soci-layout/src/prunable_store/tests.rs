@@ -10,7 +10,8 @@ use soci_document::{Classify as _, Exit};
 fn create() -> (tempfile::TempDir, Layout) {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path().join("store");
-    let layout = Layout::open_or_create_store(&root).expect("a store");
+    let layout =
+        Layout::open_or_create_store(&root, crate::StoreTrust::OwnOrRoot).expect("a store");
     (directory, layout)
 }
 

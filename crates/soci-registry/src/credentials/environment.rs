@@ -40,8 +40,8 @@ impl Environment {
     pub(crate) fn read() -> Self {
         Self {
             authfile: read_variable("REGISTRY_AUTH_FILE").map(PathBuf::from),
-            username: read_variable("SOCI_USERNAME"),
-            password: read_variable("SOCI_PASSWORD").map(Secret::new),
+            username: read_line("SOCI_USERNAME"),
+            password: read_line("SOCI_PASSWORD").map(Secret::new),
             registry: read_variable("SOCI_REGISTRY"),
             docker_config: read_variable("DOCKER_CONFIG").map(PathBuf::from),
             home: read_variable("HOME").map(PathBuf::from),
@@ -52,6 +52,14 @@ impl Environment {
                 .collect(),
         }
     }
+}
+
+/// Returns a variable's value without the line end that a file with a secret often has, as
+/// `docker login --password-stdin` reads it.
+fn read_line(name: &str) -> Option<String> {
+    let value = read_variable(name)?;
+    let line = value.trim_end_matches(['\r', '\n']);
+    (!line.is_empty()).then(|| line.to_owned())
 }
 
 /// Returns a variable's value. An empty variable counts as not set.

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use soci_oci::Reference;
+use soci_oci::printable::hide_credentials;
 use soci_oci::reference::DEFAULT_REGISTRY;
 
 use super::docker_config::canonical_host;
@@ -24,7 +25,7 @@ impl PasswordRegistry {
         if let Some(value) = value {
             let host = parse_registry(value).ok_or_else(|| ConfigurationError::RegistryName {
                 variable: "SOCI_REGISTRY",
-                value: sanitize(value),
+                value: sanitize(&hide_credentials(value)),
             })?;
             registry.claim(&host);
         }
@@ -119,6 +120,8 @@ mod tests {
             "user@r.example",
             "r.example\n",
             "r.example\u{1b}[31m",
+            "user:canary@r.example",
+            "https://user:canary@r.example",
         ] {
             let found = PasswordRegistry::from_variable(Some(value));
             if value.trim() == "r.example" {
@@ -127,7 +130,8 @@ mod tests {
             }
             let error = found.expect_err(value).to_string();
             assert!(error.contains("SOCI_REGISTRY"), "{error}");
-            assert!(!error.contains('\u{1b}'), "{error}");
+            let is_clean = !error.contains('\u{1b}') && !error.contains("canary");
+            assert!(is_clean, "{error}");
         }
     }
 }

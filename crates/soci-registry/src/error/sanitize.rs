@@ -1,5 +1,7 @@
 //! Escapes text of registries and other programs for error messages.
 
+use soci_oci::printable::acts_on_display;
+
 /// Longest text that is shown, in characters.
 const MAX_LENGTH: usize = 300;
 
@@ -13,8 +15,7 @@ pub(crate) fn sanitize(text: &str) -> String {
         }
         match character {
             '"' | '\'' | '`' => shown.push(character),
-            // Format characters can change the direction of the text that follows.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            _ if acts_on_display(character) && !character.is_control() => {
                 shown.extend(character.escape_unicode());
             }
             _ => shown.extend(character.escape_debug()),
