@@ -2,19 +2,8 @@
 
 use std::process::Command;
 
-use crate::process::Tool;
-
 /// The memory in bytes that each tool must do with, whatever its input is: as a small container has.
 pub const MEMORY_LIMIT: u64 = 256 << 20;
-
-impl Tool {
-    /// Limits the memory that the tool may allocate to [`MEMORY_LIMIT`], whether or not it uses it.
-    /// This is the default for the tools of this workspace: see [`Tool::memory`].
-    #[must_use]
-    pub fn limit_memory(self) -> Self {
-        self.memory(MEMORY_LIMIT)
-    }
-}
 
 /// Returns a command that runs `command` with at most `bytes` of memory: its heap, its stacks and
 /// its data (`RLIMIT_DATA`, setrlimit(2)). A tool that asks for more is aborted, and so does not exit

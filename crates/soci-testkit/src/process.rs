@@ -150,6 +150,13 @@ impl Tool {
         self
     }
 
+    /// Limits the memory that the tool may allocate to [`limited::MEMORY_LIMIT`], whether or not it
+    /// uses it, which is the default for the tools of this workspace.
+    #[must_use]
+    pub fn limit_memory(self) -> Self {
+        self.memory(limited::MEMORY_LIMIT)
+    }
+
     /// Returns the command without the bytes of [`Tool::stdin`] and without the limit of
     /// [`Tool::memory`], for a test that starts the process itself.
     pub fn into_command(self) -> Command {

@@ -15,7 +15,7 @@ use reqwest::{Method, Request, Url};
 use serde::Deserialize;
 
 use super::host::{EcrHost, EndpointKind};
-use super::http::{read_body, send_logged};
+use super::http::{TIMEOUT, read_body, send_logged};
 use super::refusal::parse_refusal;
 use crate::error::sanitize::sanitize;
 use crate::error::{Fault, Operation, Refusal, Tries};
@@ -27,9 +27,6 @@ use crate::secret::Secret;
 
 /// How often the call is tried, as by the AWS SDKs.
 const ATTEMPTS: u32 = 3;
-
-/// How long one try may take.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the API is called in messages.
 const API: &str = "the AWS API for ECR";

@@ -17,7 +17,6 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use reqwest::Url;
 
-use super::api::TIMEOUT;
 use super::refusal::{LastRefusal, ServiceRefusal, parse_refusal};
 use crate::http::clients::Clients;
 use crate::http::egress::display_host;
@@ -92,6 +91,9 @@ pub(super) async fn send_logged(
         }
     }
 }
+
+/// How long one request may take, with the body of its response.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many bytes of a response are read at most. Tokens and credentials have a few KiB.
 const RESPONSE_LIMIT: usize = 1 << 20;
