@@ -2,8 +2,8 @@
 //! who has made the image. Each is checked before it is fetched.
 
 use soci_cli::Failure;
-use soci_document::Exit;
-use soci_oci::{Manifest, convert, layer};
+use soci_document::{Exit, ManifestEntry};
+use soci_oci::{Descriptor, Index, Manifest, convert, layer};
 
 /// How many manifests an image may list, in all of its indexes.
 pub(crate) const MAX_MANIFESTS: usize = 10_000;
@@ -19,9 +19,13 @@ const FETCHED_WITHOUT_WARNING: usize = 200;
 /// than the tools read.
 const MAX_LAYERS: usize = 50_000;
 
-/// Bytes of the manifests of an image that are fetched, below the root: as many as a document has at
-/// most, which repeats most of their content.
-const MAX_MANIFEST_BYTES: u64 = 16 << 20;
+/// How many annotations and URLs an image may have in all of its manifests. Each takes about 500
+/// bytes of memory in `soci-index`, however short it is.
+const MAX_ANNOTATIONS: usize = 200_000;
+
+/// Bytes of the manifests of an image that are fetched, below the root. A document repeats most of
+/// their content, and may have 16 MiB.
+const MAX_MANIFEST_BYTES: u64 = 8 << 20;
 
 /// Bytes of the configurations of an image that are fetched.
 const MAX_CONFIG_BYTES: u64 = 64 << 20;
@@ -35,6 +39,7 @@ pub(crate) struct FetchBudget {
     listed: usize,
     fetched: usize,
     layers: usize,
+    annotations: usize,
     foreign_layers: usize,
     manifest_bytes: u64,
     config_bytes: u64,
@@ -46,6 +51,7 @@ impl Default for FetchBudget {
             listed: MAX_MANIFESTS,
             fetched: MAX_FETCHED,
             layers: MAX_LAYERS,
+            annotations: MAX_ANNOTATIONS,
             foreign_layers: MAX_FOREIGN_LAYERS,
             manifest_bytes: MAX_MANIFEST_BYTES,
             config_bytes: MAX_CONFIG_BYTES,
@@ -54,14 +60,16 @@ impl Default for FetchBudget {
 }
 
 impl FetchBudget {
-    /// Takes `count` manifests that an index lists.
+    /// Takes what an index lists.
     ///
     /// # Errors
     ///
-    /// Returns an error if the image lists more than [`MAX_MANIFESTS`].
-    pub(crate) fn take_listed(&mut self, count: usize) -> Result<(), Failure> {
+    /// Returns an error if the image lists more than 10,000 manifests, or has more than 200,000
+    /// annotations.
+    pub(crate) fn take_listed(&mut self, index: &Index) -> Result<(), Failure> {
         let what = format!("lists more than {MAX_MANIFESTS} manifests");
-        take(&mut self.listed, count, &what)
+        take(&mut self.listed, index.manifests.len(), &what)?;
+        self.take_annotations(index.annotations.len(), &index.manifests)
     }
 
     /// Takes `count` manifests and nested indexes that are to be fetched for one index, and warns of
@@ -86,7 +94,7 @@ impl FetchBudget {
     ///
     /// # Errors
     ///
-    /// Returns an error if the manifests have more than 16 MiB.
+    /// Returns an error if the manifests have more than 8 MiB.
     pub(crate) fn take_manifest(&mut self, size: u64) -> Result<(), Failure> {
         let what = format!("has more than {MAX_MANIFEST_BYTES} bytes of manifests");
         take(&mut self.manifest_bytes, size, &what)
@@ -98,11 +106,14 @@ impl FetchBudget {
     ///
     /// # Errors
     ///
-    /// Returns an error if the image has more than 50,000 layers, 1,000 foreign layers, or 64 MiB of
-    /// configurations.
+    /// Returns an error if the image has more than 50,000 layers, 1,000 foreign layers, 200,000
+    /// annotations, or 64 MiB of configurations.
     pub(crate) fn take_content(&mut self, manifest: &Manifest) -> Result<(), Failure> {
         let layers = manifest.layers();
-        self.take_layers(layers.len())?;
+        let what = format!("has more than {MAX_LAYERS} layers in its manifests");
+        take(&mut self.layers, layers.len(), &what)?;
+        let config = manifest.config.iter();
+        self.take_annotations(manifest.annotations.len(), layers.iter().chain(config))?;
         if !convert::is_image(manifest) {
             return Ok(());
         }
@@ -118,14 +129,28 @@ impl FetchBudget {
             .map_err(|failure| failure.hint("choose platforms with --platform"))
     }
 
-    /// Takes layers.
+    /// Takes what the entry of a manifest has that is listed once more.
     ///
     /// # Errors
     ///
-    /// Returns an error if the image has more than 50,000 layers.
-    pub(crate) fn take_layers(&mut self, count: usize) -> Result<(), Failure> {
+    /// Returns an error if the image has more than 50,000 layers, or 200,000 annotations.
+    pub(crate) fn take_copy(&mut self, entry: &ManifestEntry) -> Result<(), Failure> {
         let what = format!("has more than {MAX_LAYERS} layers in its manifests");
-        take(&mut self.layers, count, &what)
+        take(&mut self.layers, entry.layers.len(), &what)?;
+        let layers = entry.layers.iter().map(|layer| &layer.descriptor);
+        self.take_annotations(0, layers)
+    }
+
+    /// Takes `count` annotations, and those and the URLs of some descriptors.
+    fn take_annotations<'a>(
+        &mut self,
+        count: usize,
+        descriptors: impl IntoIterator<Item = &'a Descriptor>,
+    ) -> Result<(), Failure> {
+        let descriptors = descriptors.into_iter();
+        let entries = descriptors.map(|found| found.annotations.len() + found.urls.len());
+        let what = format!("has more than {MAX_ANNOTATIONS} annotations in its manifests");
+        take(&mut self.annotations, count + entries.sum::<usize>(), &what)
     }
 }
 
@@ -153,7 +178,9 @@ mod tests {
         budget.take_manifest(0).expect("nothing more");
         let failure = budget.take_manifest(1).expect_err("too much");
         assert_eq!(failure.exit, Exit::BadData);
-        budget.take_layers(MAX_LAYERS).expect("the limit");
-        budget.take_layers(1).expect_err("too many");
+        budget
+            .take_annotations(MAX_ANNOTATIONS, [])
+            .expect("the limit");
+        budget.take_annotations(1, []).expect_err("too many");
     }
 }

@@ -116,7 +116,7 @@ impl<'a> ManifestFetcher<'a> {
 
     /// Fetches the manifests that an index lists. `depth` is 0 for the root.
     fn fetch_index(&mut self, index: &Index, depth: usize) -> Result<(), Failure> {
-        self.budget.take_listed(index.manifests.len())?;
+        self.budget.take_listed(index)?;
         self.budget.take_fetched(self.count_fetches(index))?;
         let mut links = Vec::new();
         let mut own_entries = Vec::new();
@@ -244,7 +244,7 @@ impl<'a> ManifestFetcher<'a> {
             return Ok((unfetched, find_link(&descriptor.annotations)));
         }
         if let Some(entry) = self.find_known(descriptor) {
-            self.budget.take_layers(entry.layers.len())?;
+            self.budget.take_copy(&entry)?;
             let soci_index = self.known.get(&descriptor.digest);
             return Ok((entry, soci_index.and_then(|known| known.soci_index)));
         }

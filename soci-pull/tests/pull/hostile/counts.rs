@@ -107,10 +107,7 @@ fn refuses_manifests_of_too_many_bytes_in_all() {
     let digest = registry.put_manifest("app", INDEX, index_of(&entries));
     registry.tag("app", "v1", &digest);
     let sandbox = Sandbox::new();
-    let says = [
-        "the image has more than 16777216 bytes of manifests",
-        "--platform",
-    ];
+    let says = ["the image has more than 8388608 bytes of manifests", "--platform"];
     assert_fails(&sandbox, pull(&sandbox, &registry), 65, &says);
     assert!(registry.bytes_sent("GET", MANIFESTS) < (16 << 20) + LIMIT);
 }
