@@ -88,28 +88,48 @@ fn refuses_a_large_manifest_that_is_listed_often() {
     assert_fails(&sandbox, pull(&sandbox, &registry), 65, &says);
 }
 
-/// J3: large manifests are refused by the sum of their sizes, before all of them are fetched.
-#[test]
-fn refuses_manifests_of_too_many_bytes_in_all() {
+/// Starts a registry whose tag `app:v1` names an index of so many manifests, each with a layer of
+/// these annotations.
+fn registry_with_annotations(manifests: usize, annotations: &str) -> Faulty {
     let registry = Faulty::start();
-    let annotations: Vec<String> = (0..200_000)
-        .map(|name| format!("\"{name:x}\":\"\""))
-        .collect();
-    let annotations = format!("{{{}}}", annotations.join(","));
     let entry = |number: usize| {
         let layer = json!({"mediaType": GZIP, "digest": digest(&number.to_le_bytes()), "size": 1,
-            "annotations": "many"});
-        let manifest = manifest_of(&registry, &[layer]).replace("\"many\"", &annotations);
+            "annotations": "here"});
+        let manifest = manifest_of(&registry, &[layer]).replace("\"here\"", annotations);
         json!({"mediaType": MANIFEST, "size": manifest.len(),
             "digest": registry.put_manifest("app", MANIFEST, manifest)})
     };
-    let entries: Vec<Value> = (0..10).map(entry).collect();
+    let entries: Vec<Value> = (0..manifests).map(entry).collect();
     let digest = registry.put_manifest("app", INDEX, index_of(&entries));
     registry.tag("app", "v1", &digest);
+    registry
+}
+
+/// J3: large manifests are refused by the sum of their sizes, before all of them are fetched.
+#[test]
+fn refuses_manifests_of_too_many_bytes_in_all() {
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(2 << 20));
+    let registry = registry_with_annotations(10, &long);
     let sandbox = Sandbox::new();
-    let says = ["the image has more than 8388608 bytes of manifests", "--platform"];
+    let says = [
+        "the image has more than 8388608 bytes of manifests",
+        "--platform",
+    ];
     assert_fails(&sandbox, pull(&sandbox, &registry), 65, &says);
-    assert!(registry.bytes_sent("GET", MANIFESTS) < (16 << 20) + LIMIT);
+    let sent = registry.bytes_sent("GET", MANIFESTS);
+    assert!(sent < (8 << 20) + LIMIT, "{sent}");
+}
+
+/// J3: annotations are counted, since each takes much more memory than bytes.
+#[test]
+fn refuses_hundreds_of_thousands_of_annotations() {
+    let names = (0..150_000).map(|name| format!("\"{name:x}\":\"\""));
+    let many = format!("{{{}}}", names.collect::<Vec<_>>().join(","));
+    let sandbox = Sandbox::new();
+    pull(&sandbox, &registry_with_annotations(1, &many)).succeeds();
+    let says = ["the image has more than 200000 annotations in its manifests"];
+    let registry = registry_with_annotations(2, &many);
+    assert_fails(&sandbox, pull(&sandbox, &registry), 65, &says);
 }
 
 /// J3: foreign layers are looked up in the registry, up to a number.
