@@ -25,7 +25,7 @@ const CHUNK_MEMORY: usize = 4 << 20;
 #[command(
     name = "soci-check",
     version,
-    after_help = "Examples:\n  soci-pull registry.example/app:v1 | soci-plan | soci-index | soci-check | soci-push\n  soci-check registry.example/app:v1-soci\n  soci-check --fast registry.example/app:v1-soci | jq .check.findings"
+    after_help = "Examples:\n  soci-pull \"$IMAGE\" | soci-plan | soci-index | soci-check | soci-push\n  soci-check registry.example/app:v1-soci\n  soci-check --fast registry.example/app:v1-soci | jq .check.findings"
 )]
 pub struct Args {
     /// Image, such as registry.example/app:v1-soci

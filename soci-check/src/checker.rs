@@ -1,7 +1,7 @@
 //! Checks one image, which a reference or a document names.
 
 mod indexed;
-mod named;
+pub(crate) mod named;
 mod pushed;
 
 use std::num::NonZeroUsize;

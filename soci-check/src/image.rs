@@ -13,7 +13,7 @@ use soci_transport::Resolved;
 
 use crate::findings::Findings;
 use crate::place::{Fetched, Place};
-use crate::rules::chain::{CONFIG_DAMAGED, MANIFEST_DAMAGED, MANIFEST_MISSING};
+use crate::rules::chain::{CONFIG_DAMAGED, CONFIG_UNUSABLE, MANIFEST_DAMAGED, MANIFEST_MISSING};
 use crate::rules::use_of_index::NESTED;
 
 /// How many manifests of an image are read at most.
@@ -256,9 +256,16 @@ impl Reader<'_> {
         entry: Option<Entry>,
     ) -> Result<(), Failure> {
         let configured = match &manifest.config {
-            Some(config) => self.read_config(config, descriptor.digest)?,
+            Some(config) => self.read_config(config, &manifest, descriptor.digest)?,
             None => None,
         };
+        let is_artifact =
+            |platform: &Platform| platform.os.is_empty() && platform.architecture.is_empty();
+        if configured.as_ref().is_some_and(is_artifact) && descriptor.platform.is_none() {
+            // `soci convert` gives artifacts the media types of images.
+            self.others.push(descriptor.clone());
+            return Ok(());
+        }
         let platform = descriptor.platform.clone().or(configured);
         if descriptor.platform.is_none()
             && platform
@@ -281,7 +288,8 @@ impl Reader<'_> {
     fn read_config(
         &mut self,
         config: &Descriptor,
-        manifest: Digest,
+        manifest: &Manifest,
+        digest: Digest,
     ) -> Result<Option<Platform>, Failure> {
         let fault = match self.place.read_blob(config, MANIFEST_LIMIT)? {
             Fetched::Found(bytes) => match parse_platform(&bytes) {
@@ -292,8 +300,12 @@ impl Reader<'_> {
             Fetched::Damaged(how) => format!("is damaged: {how}"),
         };
         let what = format!("configuration `{}` {fault}", config.digest);
-        self.findings
-            .add(CONFIG_DAMAGED.found(what).in_manifest(manifest));
+        let rule = if manifest.annotations.contains_key(INDEX_DIGEST) {
+            CONFIG_DAMAGED
+        } else {
+            CONFIG_UNUSABLE
+        };
+        self.findings.add(rule.found(what).in_manifest(digest));
         Ok(None)
     }
 }

@@ -24,4 +24,11 @@ mod surroundings;
 mod tag;
 mod ztocs;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod flip_tests;
+#[cfg(test)]
+mod wrong_index_tests;
+
 pub use args::Args;

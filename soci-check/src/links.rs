@@ -2,16 +2,15 @@
 //! other.
 
 use soci_oci::convert::is_attestation;
-use soci_oci::media_type::{DOCKER_LIST, OCI_CONFIG, OCI_MANIFEST, SOCI_INDEX_V2};
+use soci_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, SOCI_INDEX_V2};
 use soci_oci::soci::{IMAGE_MANIFEST_DIGEST, INDEX_DIGEST};
 use soci_oci::{Descriptor, Digest, layer};
 
 use crate::findings::Findings;
 use crate::image::{Image, ImageManifest};
 use crate::rules::chain::{
-    ATTESTATION, DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, ENTRY_ANNOTATION, ENTRY_FIRST,
-    ENTRY_PLATFORM, ENTRY_TYPE, INDEX_DIGEST as INDEX_DIGEST_RULE, LINK, NOT_LISTED, NOT_NAMED,
-    ORPHAN,
+    ATTESTATION, DOCKER_CONFIG, DOCKER_LAYER, ENTRY_ANNOTATION, ENTRY_FIRST, ENTRY_PLATFORM,
+    ENTRY_TYPE, INDEX_DIGEST as INDEX_DIGEST_RULE, LINK, NOT_LISTED, NOT_NAMED, NOT_OCI, ORPHAN,
 };
 
 /// Annotation of an attestation in an image index: the digest of the attested image manifest.
@@ -138,15 +137,21 @@ fn check_entry_annotation(manifest: &ImageManifest, named: &str, findings: &mut 
 /// Checks the media types of an image manifest that names a SOCI index, and of what it names.
 fn check_media_types(image: &Image, manifest: &ImageManifest, findings: &mut Findings) {
     let own = manifest.descriptor.digest;
-    let list = image.is_index().then_some(image.root.media_type.as_str());
-    for media_type in [
-        manifest.descriptor.media_type.as_str(),
-        manifest.manifest.media_type.as_str(),
-        list.unwrap_or_default(),
+    let entry = manifest.descriptor.media_type.as_str();
+    let list = image.root.media_type.as_str();
+    for (digest, media_type, expected) in [
+        (own, manifest.manifest.media_type.as_str(), OCI_MANIFEST),
+        (own, entry, OCI_MANIFEST),
+        (
+            image.root.digest,
+            if image.is_index() { list } else { OCI_INDEX },
+            OCI_INDEX,
+        ),
     ] {
-        if !media_type.is_empty() && media_type.contains("docker") || media_type == DOCKER_LIST {
-            let what = format!("manifest `{own}` has mediaType `{media_type}`");
-            findings.add(DOCKER_MANIFEST.found(what).in_manifest(own));
+        if media_type != expected {
+            let what =
+                format!("manifest `{digest}` has mediaType `{media_type}`, expected `{expected}`");
+            findings.add(NOT_OCI.found(what).in_manifest(own));
             break;
         }
     }

@@ -114,13 +114,16 @@ fn read_stored(
     }
 }
 
-/// Returns what was read, if it exists and has the size of its descriptor.
+/// Returns what was read, if it exists and has the size and digest of its descriptor.
 fn flatten(read: Fetched<Option<Vec<u8>>>, descriptor: &Descriptor) -> Fetched<Vec<u8>> {
     match read {
         Fetched::Found(Some(bytes)) if bytes.len() as u64 != descriptor.size => {
             Fetched::Damaged(wrong_size(bytes.len() as u64, descriptor))
         }
-        Fetched::Found(Some(bytes)) => Fetched::Found(bytes),
+        Fetched::Found(Some(bytes)) => match descriptor.digest.same_algorithm(&bytes) {
+            found if found == descriptor.digest => Fetched::Found(bytes),
+            found => Fetched::Damaged(format!("its digest is `{found}`")),
+        },
         Fetched::Found(None) | Fetched::Missing => Fetched::Missing,
         Fetched::Damaged(how) => Fetched::Damaged(how),
     }

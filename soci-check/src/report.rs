@@ -1,7 +1,9 @@
 //! The report of a check for a reader.
 
 use soci_cli::to_printable;
-use soci_document::{Check, CheckedIndex, CheckedManifest, Document, Finding, HumanSizes};
+use soci_document::{
+    Check, CheckedIndex, CheckedManifest, Document, Finding, HumanSizes, LayerCoverage,
+};
 
 /// The width of the names in the report.
 const NAME_WIDTH: usize = 9;
@@ -16,6 +18,9 @@ pub(crate) fn format_report(document: &Document) -> String {
         return String::new();
     };
     let mut rows = Rows(String::new());
+    let converted = check.converted.as_ref();
+    let layers = converted.map_or(check.layers, |converted| converted.layers);
+    rows.add("layers", &describe_layers(&layers));
     for manifest in &check.manifests {
         rows.add("index", &describe_manifest(manifest));
     }
@@ -62,17 +67,17 @@ fn describe_manifest(manifest: &CheckedManifest) -> String {
         format!("version {version}, {}", index.digest)
     };
     let indexes: Vec<String> = manifest.indexes.iter().map(describe).collect();
-    let layers = manifest.layers;
+    let layers = describe_layers(&manifest.layers);
+    format!("{platform}: {}; {layers}", indexes.join("; "))
+}
+
+/// Describes layers, such as `4 of 6 layers, 195 of 226 MiB lazy`.
+fn describe_layers(layers: &LayerCoverage) -> String {
     let sizes = HumanSizes {
         part: layers.lazy_bytes,
         whole: layers.bytes,
     };
-    format!(
-        "{platform}: {}; {} of {} layers, {sizes} lazy",
-        indexes.join("; "),
-        layers.lazy,
-        layers.count
-    )
+    format!("{} of {} layers, {sizes} lazy", layers.lazy, layers.count)
 }
 
 fn describe_proof(check: &Check) -> String {

@@ -230,10 +230,8 @@ impl SociIndex<'_> {
                 add(rules::LAYER_MEDIA_TYPE, &what);
             }
         }
-        // Indexes of earlier builders have no span size.
-        if let Some(span_size) = annotation(SPAN_SIZE)
-            && parse_span_size(span_size).is_none()
-        {
+        let span_size = annotation(SPAN_SIZE).unwrap_or_default();
+        if blob.media_type == OCTET_STREAM && parse_span_size(span_size).is_none() {
             add(
                 rules::SPAN_SIZE,
                 &format!("with the span size `{span_size}`"),

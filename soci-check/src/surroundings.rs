@@ -1,7 +1,7 @@
 //! Checks what decides whether readers use a SOCI index at all: the registry, the platform, the
 //! compression of the layers, and the size of the image.
 
-use soci_document::{CheckedManifest, IndexVersion};
+use soci_document::{CheckedManifest, HumanSize, IndexVersion};
 use soci_oci::layer::LayerCompression;
 use soci_oci::{Descriptor, Platform, Reference};
 use soci_transport::is_ecr_private;
@@ -84,16 +84,22 @@ pub(crate) fn check_use(image: &Image, checked: &CheckedTag, findings: &mut Find
 
 /// Checks that a manifest has a SOCI index, and one of version 2.
 fn check_versions(manifest: &ImageManifest, checked: &CheckedManifest, findings: &mut Findings) {
-    let own = manifest.descriptor.digest;
-    let platform = manifest.platform.as_ref();
-    let platform = platform.map_or_else(String::new, |platform| format!(" for {platform}"));
+    let (own, name) = (manifest.descriptor.digest, name_of(manifest));
     let has_version_2 = has_version(checked, IndexVersion::V2);
     if checked.indexes.is_empty() {
-        let what = format!("manifest `{own}`{platform} has no SOCI index");
+        let what = format!("{name} has no SOCI index");
         findings.add(rules::NO_INDEX.found(what).in_manifest(own));
     } else if !has_version_2 {
-        let what = format!("manifest `{own}`{platform} has only a SOCI index of version 1");
+        let what = format!("{name} has only a SOCI index of version 1");
         findings.add(rules::ONLY_VERSION_1.found(what).in_manifest(own));
+    }
+}
+
+/// Returns the platform of a manifest, or else its digest.
+fn name_of(manifest: &ImageManifest) -> String {
+    match &manifest.platform {
+        Some(platform) => platform.to_string(),
+        None => format!("manifest `{}`", manifest.descriptor.digest),
     }
 }
 
@@ -104,7 +110,7 @@ pub(crate) fn has_version(checked: &CheckedManifest, version: IndexVersion) -> b
 
 /// Checks the layers of a manifest that has a SOCI index.
 fn check_layers(manifest: &ImageManifest, checked: &CheckedManifest, findings: &mut Findings) {
-    let own = manifest.descriptor.digest;
+    let (own, name) = (manifest.descriptor.digest, name_of(manifest));
     for layer in manifest.manifest.layers() {
         if let Some(what) = describe_unindexable(layer) {
             let is_zstd = layer.media_type.ends_with("zstd");
@@ -120,14 +126,14 @@ fn check_layers(manifest: &ImageManifest, checked: &CheckedManifest, findings: &
     let layers = checked.layers;
     if layers.lazy < layers.count && !checked.indexes.is_empty() {
         let what = format!(
-            "{} of {} layers of manifest `{own}` have no usable ztoc",
+            "{} of {} layers of {name} have no usable ztoc",
             layers.count - layers.lazy,
             layers.count
         );
         findings.add(rules::UNCOVERED.found(what).in_manifest(own));
     }
     if layers.bytes < SMALL_IMAGE {
-        let what = format!("manifest `{own}` has {} bytes of layers", layers.bytes);
+        let what = format!("{name} has {} of layers", HumanSize(layers.bytes));
         findings.add(rules::SMALL_IMAGE.found(what).in_manifest(own));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use soci_oci::manifest::Root;
 use soci_oci::reference::Selector;
 use soci_oci::{Descriptor, Digest};
 
@@ -97,9 +98,18 @@ impl ReadImage for MemoryImage {
 
     fn list_referrers(
         &self,
-        _subject: Digest,
-        _artifact_type: &str,
+        subject: Digest,
+        artifact_type: &str,
     ) -> Result<Vec<Descriptor>, TransportError> {
-        Ok(Vec::new())
+        let find = |stored: &StoredBlob| {
+            let Ok(Root::Manifest(manifest)) = Root::parse(&stored.bytes, &stored.media_type)
+            else {
+                return None;
+            };
+            let config = manifest.config.as_ref()?;
+            let refers = manifest.subject?.digest == subject && config.media_type == artifact_type;
+            refers.then(|| Descriptor::of(&stored.media_type, &stored.bytes))
+        };
+        Ok(self.blobs.values().filter_map(find).collect())
     }
 }

@@ -22,7 +22,7 @@ use crate::tag::Tag;
 const DEFAULT_TAG: &str = "latest";
 
 /// An image in a registry, layout or archive.
-pub(super) struct NamedImage<'a> {
+pub(crate) struct NamedImage<'a> {
     checker: &'a Checker,
     source: &'a Source,
     place: Place,
@@ -39,7 +39,7 @@ struct Converted {
 }
 
 impl<'a> NamedImage<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         checker: &'a Checker,
         source: &'a Source,
         reference: &'a ImageReference,
@@ -54,7 +54,7 @@ impl<'a> NamedImage<'a> {
     }
 
     /// Checks what the reference names now, and returns the document of it.
-    pub(super) fn check_tag(
+    pub(crate) fn check_tag(
         &self,
         reference: &ImageReference,
         progress: &Progress,

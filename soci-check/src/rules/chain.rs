@@ -36,11 +36,19 @@ pub(crate) const MANIFEST_DAMAGED: &Rule = &Rule {
     cure: "push the image again",
 };
 
-/// The configuration of an image is missing, damaged or malformed.
+/// The configuration of an image with a SOCI index is missing, damaged or malformed.
 pub(crate) const CONFIG_DAMAGED: &Rule = &Rule {
     name: "config-damaged",
     severity: Severity::Error,
     meaning: "a container cannot start from the image",
+    cure: "push the image again",
+};
+
+/// The configuration of an image without a SOCI index is missing, damaged or malformed.
+pub(crate) const CONFIG_UNUSABLE: &Rule = &Rule {
+    name: "config-unusable",
+    severity: Severity::Warning,
+    meaning: "a container cannot start from the image on this platform",
     cure: "push the image again",
 };
 
@@ -164,9 +172,9 @@ pub(crate) const ENTRY_ANNOTATION: &Rule = &Rule {
     cure: "index the image again with `soci-index`, and push it with `soci-push`",
 };
 
-/// A manifest that names a SOCI index has a media type of Docker.
-pub(crate) const DOCKER_MANIFEST: &Rule = &Rule {
-    name: "docker-manifest",
+/// A manifest that names a SOCI index, or the index that lists it, has not the media type of OCI.
+pub(crate) const NOT_OCI: &Rule = &Rule {
+    name: "not-oci-manifest",
     severity: Severity::Error,
     meaning: "readers take SOCI indexes of version 2 only from OCI manifests",
     cure: "convert the image with `soci-index`, which writes OCI manifests",
@@ -227,6 +235,7 @@ pub(crate) const ALL: &[&Rule] = &[
     MANIFEST_MISSING,
     MANIFEST_DAMAGED,
     CONFIG_DAMAGED,
+    CONFIG_UNUSABLE,
     LAYER_MISSING,
     LAYER_SIZE,
     FOREIGN_LAYER,
@@ -242,7 +251,7 @@ pub(crate) const ALL: &[&Rule] = &[
     ENTRY_PLATFORM,
     ENTRY_FIRST,
     ENTRY_ANNOTATION,
-    DOCKER_MANIFEST,
+    NOT_OCI,
     DOCKER_CONFIG,
     DOCKER_LAYER,
     ATTESTATION,
