@@ -77,7 +77,11 @@ fn describe_layers(layers: &LayerCoverage) -> String {
         part: layers.lazy_bytes,
         whole: layers.bytes,
     };
-    format!("{} of {} layers, {sizes} lazy", layers.lazy, layers.count)
+    let plural = if layers.count == 1 { "" } else { "s" };
+    format!(
+        "{} of {} layer{plural}, {sizes} lazy",
+        layers.lazy, layers.count
+    )
 }
 
 fn describe_proof(check: &Check) -> String {

@@ -4,6 +4,7 @@
 //! What one tool does alone is tested in the tool's own crate.
 
 mod architecture;
+mod check;
 mod documents;
 mod earlier_documents;
 mod ecr;
