@@ -29,6 +29,8 @@ mod fixture;
 #[cfg(test)]
 mod flip_tests;
 #[cfg(test)]
+mod unused_index_tests;
+#[cfg(test)]
 mod wrong_index_tests;
 
 pub use args::Args;
