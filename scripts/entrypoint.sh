@@ -1,20 +1,40 @@
 #!/usr/bin/env bash
-# The container's entrypoint: the four tools in a pipe, or one of them.
+# The container's entrypoint: the four tools in a pipe, or one of them. It is installed as `soci-run`,
+# too: the pipe as one command.
 # It translates the environment into options, finds credentials and a store, passes signals on,
 # and ends with the status of the pipe. It makes no decision about an image.
 set -euo pipefail
 
+name=${0##*/}
+[[ $name == soci-run ]] || name=soci
+
 usage() {
+  if [[ $name == soci-run ]]; then
+    cat <<'END'
+usage: soci-run [--dry-run] [--summary FILE] REF…
+END
+  else
+    usage_of_container
+  fi
   cat <<'END'
-usage: docker run --rm [--user "$(id -u):$(id -g)"] [-e NAME=VALUE…] [-v ~/.aws:/home/soci/.aws:ro] IMAGE REF…
-       docker run … IMAGE soci-pull|soci-plan|soci-index|soci-check|soci-push|soci-report|soci-prune [ARGUMENT…]
 
 Builds the SOCI index of each image REF and pushes it beside the image.
+
+  --dry-run        push nothing, but print what would be pushed
+  --summary FILE   write a report to FILE: HTML if its name ends with .html, else Markdown;
+                   $GITHUB_STEP_SUMMARY is appended to
 
   MIN_LAYER_SIZE   skip layers smaller than this many MiB, or than a size such as 10MB (default 10)
   IMAGE_ARCH       platforms, such as linux/amd64,linux/arm64, or all (default linux/amd64)
   AWS_REGION       the region, if the registry's host name does not contain it
-  SOCI_…           any option of the tools: see `IMAGE soci-index --help`
+  SOCI_…           any option of the tools: see `soci-index --help`
+END
+}
+
+usage_of_container() {
+  cat <<'END'
+usage: docker run --rm [--user "$(id -u):$(id -g)"] [-e NAME=VALUE…] [-v ~/.aws:/home/soci/.aws:ro] IMAGE REF…
+       docker run … IMAGE soci-pull|soci-plan|soci-index|soci-check|soci-push|soci-report|soci-prune [ARGUMENT…]
 END
 }
 
@@ -25,9 +45,9 @@ refuse() {
   message=${message//[^ -~]/?}
   if [[ ${SOCI_LOG_FORMAT-} == [jJ][sS][oO][nN] ]]; then
     message=${message//\\/\\\\} message=${message//\"/\\\"}
-    printf '{"level":"error","tool":"soci","message":"%s","exit":%d}\n' "$message" "$status" >&2
+    printf '{"level":"error","tool":"%s","message":"%s","exit":%d}\n' "$name" "$message" "$status" >&2
   else
-    printf 'soci: error: %s\n' "$message" >&2
+    printf '%s: error: %s\n' "$name" "$message" >&2
   fi
   exit "$status"
 }
@@ -134,26 +154,64 @@ exit_with_pipe_status() {
   exit "$status"
 }
 
+# Fills `references`, and sets what the options ask for.
+references=() summary=''
+read_arguments() {
+  while (($#)); do
+    case $1 in
+    --dry-run) export SOCI_DRY_RUN=true ;;
+    --summary)
+      [[ -n ${2-} ]] || refuse '--summary: expected the name of a file'
+      summary=$2
+      shift
+      ;;
+    --summary=?*) summary=${1#*=} ;;
+    -h | --help)
+      usage
+      exit
+      ;;
+    -V | --version)
+      soci-push --version
+      exit
+      ;;
+    --)
+      references+=("${@:2}")
+      break
+      ;;
+    -*)
+      usage >&2
+      refuse "unknown option \`${1%%=*}\`"
+      ;;
+    *) references+=("$1") ;;
+    esac
+    shift
+  done
+  ((${#references[@]})) || {
+    usage >&2
+    exit 2
+  }
+}
+
+# Writes the report of the documents. If that fails, exits with the status of the pipe, or else 74.
+write_summary() {
+  local format=markdown
+  [[ $summary != *.html ]] || format=html
+  if [[ $summary == "${GITHUB_STEP_SUMMARY-}" ]]; then
+    soci-report --format "$format" <"$documents" >>"$summary"
+  else
+    soci-report --format "$format" <"$documents" >"$summary"
+  fi || refuse "the report could not be written to \`$summary\`" $((status ? status : 74))
+}
+
 case ${1-} in
-'')
-  usage >&2
-  exit 2
-  ;;
--h | --help)
-  usage
-  exit
-  ;;
 soci-pull | soci-plan | soci-index | soci-check | soci-push | soci-report | soci-prune)
   find_credentials
   find_store
   [[ -z $hint ]] || printf '%s\n' "$hint" >&2
   exec "$@"
   ;;
--*)
-  usage >&2
-  refuse "unknown option \`${1%%=*}\`"
-  ;;
 esac
+read_arguments "$@"
 # Job control gives the pipe a process group, so that a signal reaches every stage but not this
 # shell. The subshell survives the signal and reads the statuses: it has a handler, which, unlike an
 # ignored signal, is not inherited. A stage that started after the signal, or that takes more than 5
@@ -166,22 +224,35 @@ forward() {
   (sleep 5 && kill "-$signal" -- "-$pipe" && sleep 3 && kill -KILL -- "-$pipe") &
 } &>/dev/null
 # A signal that was ignored when the container started, as below `nohup`, stays ignored.
-for name in HUP INT QUIT TERM; do
-  # shellcheck disable=SC2064 # the name of this round
-  trap "forward $name" "$name"
+for kind in HUP INT QUIT TERM; do
+  # shellcheck disable=SC2064 # the signal of this round
+  trap "forward $kind" "$kind"
 done
 read_environment
-find_credentials
-find_store
+if [[ $name == soci ]]; then
+  find_credentials
+  find_store
+fi
 check_options soci-pull
 check_options soci-plan ${plan[@]+"${plan[@]}"}
 check_options soci-index
 check_options soci-push
+documents=/dev/null
+if [[ -n $summary ]]; then
+  documents=$(mktemp 2>/dev/null || mktemp -p "${SOCI_STORE-/}" 2>/dev/null) ||
+    refuse '--summary needs a directory for temporary files: set TMPDIR, or mount one at /tmp' 73
+  trap 'rm -f "$documents"' EXIT
+fi
 set -m
 (
   trap : HUP INT QUIT TERM
   set +eo pipefail
-  soci-pull "$@" </dev/null | soci-plan ${plan[@]+"${plan[@]}"} | soci-index | soci-push
+  if [[ -n $summary ]]; then
+    soci-pull -- "${references[@]}" </dev/null | soci-plan ${plan[@]+"${plan[@]}"} | soci-index | soci-push |
+      tee "$documents"
+    exit_with_pipe_status "${PIPESTATUS[@]:0:4}"
+  fi
+  soci-pull -- "${references[@]}" </dev/null | soci-plan ${plan[@]+"${plan[@]}"} | soci-index | soci-push
   exit_with_pipe_status "${PIPESTATUS[@]}"
 ) &
 pipe=$!
@@ -202,4 +273,5 @@ case $status in
   refuse 'a stage was killed: perhaps the container has too little memory' 137
   ;;
 esac
+[[ -z $summary ]] || write_summary
 exit "$status"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the tools that `make build` has built, their manual pages, and their completions for bash,
-# zsh and fish.
+# Installs the tools that `make build` has built, `soci-run`, the manual pages, and the completions for
+# bash, zsh and fish.
 #   install.sh PREFIX [BINARIES]     PREFIX such as /usr/local or ~/.local; DESTDIR comes before it
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,6 +12,7 @@ install -d "$prefix/bin"
 for package in soci-*/; do
   install -m 755 "$binaries/${package%/}" "$prefix/bin/${package%/}"
 done
+install -m 755 scripts/entrypoint.sh "$prefix/bin/soci-run"
 cargo run --quiet --locked --package soci-e2e --example manual -- "$prefix"
 echo "installed the tools into $prefix/bin" >&2
 [[ :$PATH: == *":${prefix#"${DESTDIR-}"}/bin:"* ]] || echo "add ${prefix#"${DESTDIR-}"}/bin to PATH" >&2

@@ -14,6 +14,7 @@ use clap_mangen::{
     roff::{Roff, bold, roman},
 };
 use soci_cli::{Tool, Variable};
+use soci_testkit::workspace::TOOLS;
 
 fn main() -> io::Result<()> {
     let Some(prefix) = env::args_os().nth(1).map(PathBuf::from) else {
@@ -22,6 +23,7 @@ fn main() -> io::Result<()> {
     write_pages::<soci_pull::Args>(&prefix)?;
     write_pages::<soci_plan::Args>(&prefix)?;
     write_pages::<soci_index::Args>(&prefix)?;
+    write_pages::<soci_check::Args>(&prefix)?;
     write_pages::<soci_push::Args>(&prefix)?;
     write_pages::<soci_report::Args>(&prefix)?;
     write_pages::<soci_prune::Args>(&prefix)
@@ -86,15 +88,8 @@ fn manual_page(command: Command, variables: &[Variable]) -> io::Result<Vec<u8>> 
     }
     rest.control("fi", []);
     rest.control("SH", ["SEE ALSO"]);
-    let tools = [
-        "soci-index",
-        "soci-plan",
-        "soci-prune",
-        "soci-pull",
-        "soci-push",
-        "soci-report",
-    ];
-    rest.text([roman(tools.map(|tool| format!("{tool}(1)")).join(", "))]);
+    let pages = TOOLS.map(|tool| format!("{tool}(1)"));
+    rest.text([roman(pages.join(", "))]);
     rest.to_writer(&mut page)?;
     Ok(page)
 }

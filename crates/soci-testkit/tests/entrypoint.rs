@@ -86,7 +86,7 @@ fn passes_documents_through_the_four_tools() {
         .args(["app:v1", "app:v2"])
         .run()
         .succeeds()
-        .says("pull: app:v1 app:v2\n");
+        .says("pull: -- app:v1 app:v2\n");
     assert_eq!(ended.text(), "{\"image\": \"app\"}\n");
 }
 

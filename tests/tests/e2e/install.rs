@@ -3,7 +3,8 @@
 use std::{env, fs, path::Path, process::Command};
 
 use soci_testkit::{
-    process::Sandbox,
+    image::{self, Image, Layer},
+    process::{Sandbox, Tool},
     workspace::{self, TOOLS},
 };
 
@@ -57,6 +58,59 @@ fn installs_tools_with_pages_and_completions() {
         assert!(fish.contains("-l log-format"), "{fish}");
         completes_in_bash(&prefix, tool);
     }
+    runs_the_pipe(&sandbox, &prefix);
+}
+
+/// Asserts that `soci-run` indexes an image, and writes the report that `--summary` names.
+#[track_caller]
+fn runs_the_pipe(sandbox: &Sandbox, prefix: &Path) {
+    let image = Image::new("linux/amd64").layer(Layer::plain(&[("app", b"content")]));
+    image::write_layout(&sandbox.path().join("image"), &[image]);
+    let soci_run = || soci_run(sandbox, prefix).env("MIN_LAYER_SIZE", "0");
+
+    let dry = soci_run().args(["--dry-run", "oci:image"]).run().succeeds();
+    assert_eq!(dry.documents()[0]["push"]["dryRun"], true);
+    assert!(dry.stderr.contains("would push"), "{}", dry.stderr);
+
+    let report = sandbox.path().join("report.md");
+    let run = soci_run()
+        .arg("oci:image")
+        .args(["--summary", "report.md"])
+        .run();
+    let ztoc = &run.succeeds().documents()[0]["manifests"][0]["layers"][0]["ztoc"];
+    assert!(ztoc["digest"].is_string(), "{ztoc}");
+    let text = fs::read_to_string(&report).expect("a report");
+    assert!(text.contains("oci:image"), "{text}");
+
+    // The report is appended to the summary of the job, and names what failed.
+    let failed = soci_run().arg("--summary=report.md").arg("oci:missing");
+    failed
+        .env("GITHUB_STEP_SUMMARY", "report.md")
+        .run()
+        .ends_with(80);
+    let longer = fs::read_to_string(&report).expect("a report");
+    assert!(
+        longer.starts_with(&text) && longer.contains("oci:missing"),
+        "{longer}"
+    );
+
+    soci_run().run().ends_with(2).says("usage: soci-run");
+    let unknown = soci_run().args(["oci:image", "--no-such-option"]);
+    unknown
+        .run()
+        .ends_with(2)
+        .says("soci-run: error: unknown option `--no-such-option`");
+    let unwritable = soci_run().args(["oci:image", "--summary", "missing/report.md"]);
+    unwritable.run().ends_with(74).says("missing/report.md");
+}
+
+fn soci_run(sandbox: &Sandbox, prefix: &Path) -> Tool {
+    let mut path = prefix.join("bin").into_os_string();
+    path.push(":");
+    path.push(env::var_os("PATH").expect("a search path"));
+    sandbox
+        .program(prefix.join("bin/soci-run"))
+        .env("PATH", path)
 }
 
 /// Asserts what a user sees after `TOOL --log<TAB>` in bash.
