@@ -16,8 +16,11 @@ use crate::place::{Fetched, Place};
 use crate::rules::chain::{CONFIG_DAMAGED, CONFIG_UNUSABLE, MANIFEST_DAMAGED, MANIFEST_MISSING};
 use crate::rules::use_of_index::NESTED;
 
-/// How many manifests of an image are read at most.
+/// How many manifests and indexes of an image are read at most.
 const MAX_MANIFESTS: usize = 1000;
+
+/// How many bytes of manifests and indexes below the root are read at most.
+const MAX_MANIFEST_BYTES: u64 = 8 << 20;
 
 /// The manifests of an image.
 pub(crate) struct Image {
@@ -86,6 +89,9 @@ struct Reader<'a> {
     others: Vec<Descriptor>,
     nested: Vec<Descriptor>,
     seen: BTreeSet<Digest>,
+    /// How many manifests were read, and their size in bytes.
+    reads: usize,
+    bytes_read: u64,
 }
 
 impl Image {
@@ -109,6 +115,8 @@ impl Image {
             others: Vec::new(),
             nested: Vec::new(),
             seen: BTreeSet::new(),
+            reads: 0,
+            bytes_read: 0,
         };
         match &content {
             Root::Index(index) => reader.read_index(index, 0)?,
@@ -153,8 +161,10 @@ impl Reader<'_> {
         let list = self.lists.len();
         self.lists.push(index.manifests.clone());
         for (position, descriptor) in index.manifests.iter().enumerate() {
-            if self.manifests.len() + self.nested.len() >= MAX_MANIFESTS {
-                let what = format!("the image has more than {MAX_MANIFESTS} manifests");
+            if self.reads >= MAX_MANIFESTS || self.bytes_read > MAX_MANIFEST_BYTES {
+                let what = format!(
+                    "the image has more than {MAX_MANIFESTS} manifests or {MAX_MANIFEST_BYTES} bytes of them"
+                );
                 self.findings.add(NESTED.found(what));
                 return Ok(());
             }
@@ -231,8 +241,12 @@ impl Reader<'_> {
     /// Reads a manifest or index that is listed. What is wrong with it is a finding.
     fn fetch(&mut self, descriptor: &Descriptor) -> Result<Option<Root>, Failure> {
         let digest = descriptor.digest;
+        self.reads += 1;
         match self.place.read_manifest(descriptor)? {
-            Fetched::Found((root, _)) => return Ok(Some(root)),
+            Fetched::Found((root, bytes)) => {
+                self.bytes_read += bytes.len() as u64;
+                return Ok(Some(root));
+            }
             Fetched::Missing if self.selection.unfetched.contains(&digest) => {}
             Fetched::Missing => {
                 let what = format!("manifest `{digest}` does not exist");

@@ -141,3 +141,25 @@ fn what_fargate_does_not_load_lazily_is_named() {
         (Verdict::Lazy, FargateAnswer::No)
     );
 }
+
+/// An index may list any number of manifests, each of which costs a request.
+#[test]
+fn only_so_many_manifests_are_read() {
+    let root: Option<fn(&mut Value)> = Some(|root| {
+        let entries = root["manifests"].as_array_mut().expect("manifests");
+        for number in 0..1100 {
+            let digest = format!("sha256:{number:064x}");
+            let media_type = "application/vnd.oci.image.manifest.v1+json";
+            entries.push(json!({"mediaType": media_type, "digest": digest, "size": 1}));
+        }
+    });
+    let check = check(&Edits {
+        root,
+        ..Edits::default()
+    });
+    assert_error(&check, "too-many-manifests");
+    // Of each rule, only the first findings are listed.
+    let missing = rules(&check, Severity::Warning);
+    assert_eq!(missing, vec!["manifest-missing"; 20]);
+    assert_eq!(check.omitted, 999 - 20);
+}
