@@ -4,14 +4,15 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Platforms, Tool, Variable, parse_count,
-    parse_flag,
+    CommonArgs, Failure, Io, Output, OutputArgs, OutputFormat, Platforms, Tool, Variable,
+    parse_count, parse_flag,
 };
 use soci_document::Exit;
 use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
 
 use crate::checker::{Checker, Depth};
+use crate::inspect::{InspectArgs, Inspector};
 
 /// The memory in bytes that the chunks of all layers may take while they are read.
 const CHUNK_MEMORY: usize = 4 << 20;
@@ -51,6 +52,9 @@ pub struct Args {
     jobs: Option<NonZeroUsize>,
 
     #[command(flatten)]
+    inspect: InspectArgs,
+
+    #[command(flatten)]
     registry: RegistryArgs,
 
     #[command(flatten)]
@@ -73,7 +77,24 @@ impl Tool for Args {
         self.output.format
     }
 
+    fn output(&self) -> Output {
+        match self.inspect.view() {
+            None => Output::Documents,
+            Some(_) => Output::Other,
+        }
+    }
+
     fn run(self, io: &mut Io) -> Result<(), Failure> {
+        if let Some(view) = self.inspect.view() {
+            let inspector = Inspector {
+                session: self.registry.session(),
+                store: self.common.open_store()?,
+                platforms: Platforms::merge(self.platform),
+                layer: self.inspect.layer,
+                view,
+            };
+            return inspector.run(io, &self.references);
+        }
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let checker = Checker {
             session: self.registry.session(),

@@ -12,6 +12,7 @@ mod document;
 mod examination;
 mod findings;
 mod image;
+mod inspect;
 mod layers;
 mod links;
 mod original;

@@ -287,6 +287,15 @@ impl Io {
         self.write(text.as_bytes())
     }
 
+    /// Writes bytes as they are, such as the content of a file.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Io::write_text`].
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.write(bytes)
+    }
+
     /// Ends the run with a failure that is not that of one image, and returns the exit status.
     /// Prints the failure, and leaves it to the next stage as a failed image without a name.
     pub(crate) fn fail_run(&mut self, failure: &Failure) -> u8 {

@@ -178,7 +178,7 @@ impl<'a> NamedImage<'a> {
 }
 
 /// Returns the tag that a reference names, or the name in a layout.
-fn find_tag(reference: &Reference, root: &Descriptor) -> Option<String> {
+pub(crate) fn find_tag(reference: &Reference, root: &Descriptor) -> Option<String> {
     match reference {
         Reference::Registry(reference) if reference.digest.is_some() => reference.tag.clone(),
         Reference::Registry(reference) => {

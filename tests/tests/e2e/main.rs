@@ -5,10 +5,12 @@
 
 mod architecture;
 mod check;
+mod consumer;
 mod documents;
 mod earlier_documents;
 mod ecr;
 mod goldens;
+mod inspect;
 mod install;
 mod layouts;
 mod memory;

@@ -2,6 +2,7 @@
 
 mod bombs;
 mod content_format;
+mod flips;
 mod goldens;
 mod headers;
 mod hostile;

@@ -1,0 +1,124 @@
+//! Shows what is in the ztocs of an image, and reads single files through them.
+//!
+//! Only the spans that a file lies in are read from the registry. What is shown is not checked: that
+//! is what the check of the image is for.
+
+mod args;
+mod extract;
+mod files;
+mod image;
+mod index;
+mod json;
+mod path;
+mod spans;
+mod tree;
+
+pub(crate) use args::InspectArgs;
+
+use soci_cli::{Failure, Io};
+use soci_document::{Exit, Line};
+use soci_layout::Layout;
+use soci_oci::Platform;
+use soci_transport::Session;
+
+use crate::inspect::image::InspectedImage;
+
+/// What is shown of an image.
+#[derive(Clone, Debug)]
+pub(crate) enum View {
+    /// The files of each ztoc.
+    Files,
+    /// The spans of each ztoc.
+    Spans,
+    /// The content of the file with this path.
+    File(String),
+}
+
+/// Shows images, as the command line asks for.
+pub(crate) struct Inspector {
+    pub(crate) session: Session,
+    pub(crate) store: Layout,
+    /// The platform to choose of an image with several. Empty for the default.
+    pub(crate) platforms: Vec<Platform>,
+    /// The start of the digest of the only layer to show.
+    pub(crate) layer: Option<String>,
+    pub(crate) view: View,
+}
+
+impl Inspector {
+    /// Shows the images that `references` name, or else those of the lines of stdin.
+    pub(crate) fn run(&self, io: &mut Io, references: &[String]) -> Result<(), Failure> {
+        for reference in references {
+            let image = InspectedImage::of_reference(self, reference);
+            self.show(io, reference, image)?;
+        }
+        if !references.is_empty() {
+            return Ok(());
+        }
+        io.announce_input("references or documents");
+        let mut lines = 0_u64;
+        while let Some(line) = io.read_line()? {
+            lines += 1;
+            self.show_line(io, &line)?;
+        }
+        if lines == 0 {
+            let message = "no reference is given as an argument or on stdin";
+            return Err(Failure::message(Exit::NoInput, message));
+        }
+        Ok(())
+    }
+
+    /// Shows the image of one line: a document, which starts with `{`, or a reference.
+    fn show_line(&self, io: &mut Io, line: &[u8]) -> Result<(), Failure> {
+        let text = line.trim_ascii();
+        if !text.starts_with(b"{") {
+            let reference = String::from_utf8_lossy(text);
+            let image = InspectedImage::of_reference(self, &reference);
+            return self.show(io, &reference, image);
+        }
+        match Line::parse(line) {
+            Ok(Line::Document(document)) => {
+                let image = InspectedImage::of_document(self, &document);
+                self.show(io, document.image.as_str(), image)
+            }
+            Ok(Line::Failed(failed)) => io.pass_on(line, &failed),
+            Err(malformed) => io.fail_image(malformed.image.as_deref(), malformed.error.into()),
+        }
+    }
+
+    /// Shows an image. If that fails, the other images are shown all the same; a failure to write
+    /// ends the run.
+    fn show(
+        &self,
+        io: &mut Io,
+        name: &str,
+        image: Result<InspectedImage, Failure>,
+    ) -> Result<(), Failure> {
+        let shown = image
+            .map_err(Stopped::Image)
+            .and_then(|image| match &self.view {
+                View::Files => files::write_files(io, &image),
+                View::Spans => spans::write_spans(io, &image),
+                View::File(path) => extract::write_file(io, &image, path),
+            });
+        match shown {
+            Ok(()) => Ok(()),
+            Err(Stopped::Image(failure)) => io.fail_image(Some(name), failure),
+            Err(Stopped::Output(failure)) => Err(failure),
+        }
+    }
+}
+
+/// Why an image is not shown, or only in part.
+enum Stopped {
+    /// The image cannot be read.
+    Image(Failure),
+    /// Stdout cannot be written.
+    Output(Failure),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Image(failure)
+    }
+}
