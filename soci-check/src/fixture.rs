@@ -17,7 +17,7 @@ use soci_testkit::golden;
 use soci_transport::{MemoryBudget, MemoryImage, Session, Source};
 use tempfile::TempDir;
 
-use crate::checker::named::NamedImage;
+use crate::check::named::NamedImage;
 use crate::checker::{Checker, Depth};
 
 const TAR: &str = "application/vnd.oci.image.layer.v1.tar";

@@ -12,10 +12,10 @@ use soci_transport::{BlobReader, TransportError};
 use soci_ztoc::Ztoc;
 use soci_ztoc::proof::{ContentProof, DigestProof, ProofError, ProofFinding};
 
+use crate::layer_access::LayerAccess;
 use crate::place::describe;
 use crate::rule::Found;
 use crate::rules::proof::{LAYER_DAMAGED, rule_named};
-use crate::ztocs::LayerAccess;
 
 /// How many chunks may wait between two threads: enough to even out their speeds, few enough to
 /// bound memory.

@@ -7,12 +7,14 @@
 
 mod answer;
 mod args;
+mod check;
 mod checker;
 mod document;
 mod examination;
 mod findings;
 mod image;
 mod inspect;
+mod layer_access;
 mod layers;
 mod links;
 mod original;

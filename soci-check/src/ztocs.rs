@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
-use soci_cli::{Failure, ImageProgress, Progress, run_parallel};
+use soci_cli::{Failure, Progress, run_parallel};
 use soci_document::Proved;
-use soci_layout::{Layout, LayoutError};
+use soci_layout::Layout;
+use soci_oci::Digest;
 use soci_oci::layer::LayerCompression;
 use soci_oci::soci::{SPAN_SIZE, SpanRange};
-use soci_oci::{Descriptor, Digest};
-use soci_transport::{BlobReader, MemoryBudget, Source, TransportError};
+use soci_transport::{MemoryBudget, Source};
 use soci_ztoc::{Compression, ReaderViolation, Ztoc};
 
 use crate::findings::Findings;
+use crate::layer_access::LayerAccess;
 use crate::layers::prove_layer;
 use crate::place::{Fetched, Place};
 use crate::rule::{Found, Rule};
@@ -45,30 +46,6 @@ pub(crate) struct Resources<'a> {
     pub(crate) name: &'a str,
     /// How many layers are read at a time.
     pub(crate) jobs: NonZeroUsize,
-}
-
-/// Where the layers of an image are read from.
-pub(crate) struct LayerAccess<'a> {
-    store: &'a Layout,
-    source: &'a Source,
-    memory: &'a MemoryBudget,
-    pub(crate) progress: ImageProgress,
-}
-
-impl LayerAccess<'_> {
-    /// Opens a layer in the store, or else in the source of the image.
-    pub(crate) fn open_layer(&self, layer: &Descriptor) -> Result<BlobReader, TransportError> {
-        let stored = self
-            .store
-            .has_blob(layer)
-            .then(|| self.store.open_blob(layer));
-        let reader = match stored {
-            // `soci-prune` may have removed the layer meanwhile.
-            None | Some(Err(LayoutError::NoSuchBlob { .. })) => self.source.open_blob(layer)?,
-            Some(blob) => BlobReader::from_file(blob?),
-        };
-        Ok(reader.with_budget(self.memory))
-    }
 }
 
 /// The ztocs and prefetch lists of an image, by the digests of layer and blob.

@@ -7,7 +7,7 @@ use soci_oci::manifest::Root;
 use soci_oci::soci::CONVERTED_TAG_SUFFIX;
 use soci_transport::Source;
 
-use crate::checker::named::find_tag;
+use crate::check::named::find_tag;
 use crate::findings::Findings;
 use crate::image::{Image, ImageManifest, Selection};
 use crate::links::{Link, find_link};

@@ -4,7 +4,7 @@ use soci_cli::{Failure, Progress};
 use soci_document::{Check, Classify as _, Document, Exit, ImageReference, Push};
 use soci_transport::Source;
 
-use crate::checker::indexed::version_1_of;
+use crate::check::indexed::version_1_of;
 use crate::checker::{Checker, read_image};
 use crate::examination::{Examination, Other, describe_unreadable};
 use crate::findings::Findings;
