@@ -4,14 +4,15 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Tool, Variable, parse_count, parse_flag,
-    print_decisions,
+    CommonArgs, Failure, Io, OutputArgs, OutputFormat, SizeArgument, Tool, Variable, parse_count,
+    parse_flag, print_decisions,
 };
 use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
 
 use crate::context::{Context, Reuse, Strictness};
 use crate::image::index_image;
+use crate::large_tables::LargeTables;
 use crate::reuse::CHECK_MEMORY;
 
 /// The default build tool identifier, such as `soci-index 0.1.0`.
@@ -67,7 +68,21 @@ pub struct Args {
     )]
     verify_reused: bool,
 
-    /// Fail if a layer is not what its media type says
+    /// Largest ztoc to build
+    ///
+    /// A layer whose ztoc would be larger is skipped as soon as that is known. A ztoc takes about 250
+    /// bytes for each file. While it is built, its table of files may take a quarter of this size
+    /// in memory.
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "SIZE",
+        env = "SOCI_MAX_ZTOC_SIZE",
+        default_value = "512MiB"
+    )]
+    max_ztoc_size: SizeArgument,
+
+    /// Fail if a layer is not what its media type says, or has too large a ztoc
     ///
     /// Otherwise, the layer is skipped with a warning.
     #[arg(long, env = "SOCI_STRICT", value_parser = parse_flag)]
@@ -108,6 +123,8 @@ impl Tool for Args {
             jobs: self.jobs.unwrap_or_else(processors),
             memory: MemoryBudget::new(CHUNK_MEMORY),
             check_memory: MemoryBudget::new(CHECK_MEMORY),
+            max_ztoc_size: self.max_ztoc_size.size.0,
+            large_tables: LargeTables::default(),
             build_tool_identifier: self.build_tool_identifier,
             reuse: match (self.force, self.verify_reused) {
                 (true, _) => Reuse::Never,

@@ -8,6 +8,8 @@ use soci_oci::Descriptor;
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_transport::{MemoryBudget, Session};
 
+use crate::large_tables::LargeTables;
+
 /// The options and resources of one run of `soci-index`.
 pub(crate) struct Context {
     pub(crate) session: Session,
@@ -18,6 +20,10 @@ pub(crate) struct Context {
     pub(crate) memory: MemoryBudget,
     /// Limits the memory of the ztocs that are being checked before they are reused.
     pub(crate) check_memory: MemoryBudget,
+    /// The largest ztoc to build, in bytes.
+    pub(crate) max_ztoc_size: u64,
+    /// Lets one layer at a time have a large table of files.
+    pub(crate) large_tables: LargeTables,
     /// The build tool identifier to record in ztocs and SOCI indexes.
     pub(crate) build_tool_identifier: String,
     pub(crate) reuse: Reuse,
@@ -36,7 +42,7 @@ pub(crate) enum Reuse {
     Never,
 }
 
-/// Whether a layer that is not what its media type says fails its image.
+/// Whether a layer that is not what its media type says, or exceeds a limit, fails its image.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Strictness {
     /// The layer is skipped, and the others are indexed.

@@ -3,7 +3,7 @@
 use soci_document::UnindexableReason;
 use soci_oci::Descriptor;
 use soci_oci::layer::LayerCompression;
-use soci_ztoc::{Compression, ContentFormat, GzipHeaderFault, ScanError};
+use soci_ztoc::{Compression, ContentFormat, GzipHeaderFault, LimitKind, ScanError};
 
 use crate::outcome::SkippedLayer;
 
@@ -29,6 +29,9 @@ impl Diagnosis<'_> {
         let reason = match &error {
             ScanError::OutOfMemory | ScanError::SpanSize { .. } => return Err(error),
             ScanError::UnsupportedEntryType { .. } => UnindexableReason::UnindexableTar,
+            ScanError::Limit { what, .. } if *what != LimitKind::UncompressedBytes => {
+                UnindexableReason::ZtocTooLarge
+            }
             ScanError::GzipHeader {
                 fault: GzipHeaderFault::LongComment | GzipHeaderFault::LongName,
                 ..
@@ -43,7 +46,7 @@ impl Diagnosis<'_> {
             _ => UnindexableReason::Unreadable,
         };
         let cause = self.describe_cause(reason, &error);
-        Ok(SkippedLayer { reason, cause })
+        Ok(SkippedLayer::new(reason, cause))
     }
 
     /// Returns the format that the first bytes show, if the media type names another one.

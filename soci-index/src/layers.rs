@@ -146,10 +146,13 @@ impl<'a> LayerBuilder<'a> {
         let cache = ZtocCache::new(&self.context.store);
         let entries = run_parallel(layers, self.context.jobs, |layer, _| {
             let key = self.cache_key(layer);
-            Ok(match cache.get_built(&key) {
+            let max_size = self.context.max_ztoc_size;
+            let built = cache.get_built(&key);
+            Ok(match built.filter(|outcome| outcome.holds_for(max_size)) {
                 Some(outcome) => Cached::Built(outcome),
                 None => cache
                     .get_reused(&key, &self.trusted)
+                    .filter(|reused| reused.ztoc.size <= max_size)
                     .map_or(Cached::Absent, Cached::Reused),
             })
         })?;
@@ -215,7 +218,9 @@ impl<'a> LayerBuilder<'a> {
                 image: self.document.image.as_str(),
                 trusted: &self.trusted,
             };
-            if let Some(reused) = candidates.reuse(layer, &key, reuse)? {
+            let reused = candidates.reuse(layer, &key, reuse)?;
+            let max_size = self.context.max_ztoc_size;
+            if let Some(reused) = reused.filter(|reused| reused.ztoc.size <= max_size) {
                 self.progress.skip_part(layer.size);
                 cache.insert_reused(&key, &reused);
                 return Ok(LayerResult {
@@ -229,6 +234,8 @@ impl<'a> LayerBuilder<'a> {
             key: &key,
             priority,
             store,
+            max_ztoc_size: self.context.max_ztoc_size,
+            large_tables: &self.context.large_tables,
             stop,
         })?;
         cache.insert_built(&key, &outcome);
@@ -244,18 +251,24 @@ impl<'a> LayerBuilder<'a> {
     /// because caches between here and the registry may serve damaged content.
     fn build(&self, build: &ZtocBuild<'_>) -> Result<LayerOutcome, Failure> {
         let layer = build.layer;
-        let read = |reader| {
+        let read = |reader, large_table| {
             let bar = self.progress.start_part(&layer.digest.short(), layer.size);
-            let outcome = build.run(reader, &bar)?;
+            let outcome = build.run(reader, &bar, large_table)?;
             bar.finish();
             Ok(outcome)
         };
         let reader = self.open_layer(layer)?;
         let is_remote = reader.is_remote();
-        match read(reader) {
+        match read(reader, None) {
             Err(error @ LayerError::Digest { .. }) if is_remote => {
                 tracing::warn!(layer = %layer.digest, "{error}; reading it once more");
-                Ok(read(self.open_layer(layer)?)?)
+                let large_table = self.context.large_tables.wait();
+                Ok(read(self.open_layer(layer)?, Some(large_table))?)
+            }
+            // While it waits, this thread holds neither a connection nor memory.
+            Err(LayerError::TwoLargeTables) => {
+                let large_table = self.context.large_tables.wait();
+                Ok(read(self.open_layer(layer)?, Some(large_table))?)
             }
             outcome => Ok(outcome?),
         }

@@ -11,6 +11,7 @@ mod context;
 mod conversion;
 mod diagnosis;
 mod image;
+mod large_tables;
 mod layer;
 mod layers;
 mod outcome;

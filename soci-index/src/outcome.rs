@@ -68,9 +68,40 @@ pub(crate) struct SkippedLayer {
     pub(crate) reason: UnindexableReason,
     /// What was found in this layer, as a part of a sentence.
     pub(crate) cause: String,
+    /// The largest ztoc of the run that has skipped the layer, in bytes, if that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_ztoc_size: Option<u64>,
+}
+
+impl LayerOutcome {
+    /// Returns whether the outcome of an earlier run is that of a run whose largest ztoc is this.
+    pub(crate) fn holds_for(&self, max_ztoc_size: u64) -> bool {
+        match self {
+            Self::Ztoc(ztoc) => ztoc.size <= max_ztoc_size,
+            Self::Skipped(skipped) => skipped
+                .max_ztoc_size
+                .is_none_or(|skipped| max_ztoc_size <= skipped),
+        }
+    }
 }
 
 impl SkippedLayer {
+    /// Returns why a layer is skipped.
+    pub(crate) const fn new(reason: UnindexableReason, cause: String) -> Self {
+        Self {
+            reason,
+            cause,
+            max_ztoc_size: None,
+        }
+    }
+
+    /// Notes the largest ztoc of this run, if that is the reason.
+    pub(crate) fn within(mut self, max_ztoc_size: u64) -> Self {
+        let is_too_large = self.reason == UnindexableReason::ZtocTooLarge;
+        self.max_ztoc_size = is_too_large.then_some(max_ztoc_size);
+        self
+    }
+
     /// Logs that the layer is skipped, and names the reason and the cause.
     pub(crate) fn log(&self, layer: Digest) {
         tracing::debug!(layer = %layer, "no ztoc: {self}");

@@ -37,7 +37,7 @@ pub(crate) fn warn_of_skipped(
         group.total.bytes = group.total.bytes.saturating_add(layer.size);
     }
     for Group { total, largest } in groups.into_values() {
-        let (digest, SkippedLayer { reason, cause }) = largest;
+        let (digest, SkippedLayer { reason, cause, .. }) = largest;
         let reason: &UnindexableReason = reason;
         let layer = match total.count {
             1 => format!("`{digest}`"),

@@ -1,4 +1,5 @@
-//! Refuses layers that are not what their media type says, as `--strict` asks for.
+//! Refuses layers that are not what their media type says, or exceed a limit, as `--strict` asks
+//! for.
 
 use soci_cli::Failure;
 use soci_document::Exit;
@@ -12,7 +13,7 @@ use crate::outcome::LayerOutcome;
 ///
 /// # Errors
 ///
-/// Returns a failure that names the first malformed layer with its reason, cause and cure, if there
+/// Returns a failure that names the first of these layers with its reason, cause and cure, if there
 /// is one and `strictness` is [`Strictness::Strict`].
 pub(crate) fn check_layers(
     strictness: Strictness,
@@ -22,18 +23,18 @@ pub(crate) fn check_layers(
     if strictness == Strictness::Lenient {
         return Ok(());
     }
-    let mut malformed = Vec::new();
+    let mut refused = Vec::new();
     for (key, layer) in layers {
         if let Some(LayerOutcome::Skipped(skipped)) = outcomes.get(key).map(|found| &found.outcome)
-            && skipped.reason.is_malformed()
+            && skipped.reason.is_refused_if_strict()
         {
-            malformed.push((layer, skipped));
+            refused.push((layer, skipped));
         }
     }
-    let Some((layer, skipped)) = malformed.first() else {
+    let Some((layer, skipped)) = refused.first() else {
         return Ok(());
     };
-    let others = match malformed.len() {
+    let others = match refused.len() {
         1 => String::new(),
         count => format!(" (one of {count} such layers)"),
     };

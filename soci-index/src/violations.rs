@@ -3,7 +3,25 @@
 use std::fmt;
 
 use soci_oci::Descriptor;
-use soci_ztoc::{ReaderViolation, Ztoc};
+use soci_ztoc::{PackedZtoc, ReaderViolation, Ztoc};
+
+/// A ztoc that is checked: a built or a reused one.
+pub(crate) trait Checked {
+    /// Calls `visit` for each rule of the readers that the ztoc breaks.
+    fn visit_broken_rules(&self, visit: impl FnMut(ReaderViolation));
+}
+
+impl Checked for Ztoc {
+    fn visit_broken_rules(&self, visit: impl FnMut(ReaderViolation)) {
+        self.visit_reader_violations(visit);
+    }
+}
+
+impl Checked for PackedZtoc {
+    fn visit_broken_rules(&self, visit: impl FnMut(ReaderViolation)) {
+        self.visit_reader_violations(visit);
+    }
+}
 
 /// Rules of one kind that a ztoc breaks: those that forbid to use it, or the others.
 ///
@@ -30,10 +48,10 @@ impl fmt::Display for BrokenRules {
 ///
 /// A hard link without its target does not count. Readers then fetch the layer as a whole before
 /// the container starts, as they do without a ztoc; a warning tells the user.
-pub(crate) fn find_blocking_rules(layer: &Descriptor, ztoc: &Ztoc) -> Option<BrokenRules> {
+pub(crate) fn find_blocking_rules(layer: &Descriptor, ztoc: &impl Checked) -> Option<BrokenRules> {
     let (mut blocking, mut harmless) = (None, None);
     // Only the first is kept of each kind, because a hostile layer breaks millions of rules.
-    ztoc.visit_reader_violations(|rule| {
+    ztoc.visit_broken_rules(|rule| {
         let kind = match rule {
             ReaderViolation::HardlinkTarget { .. } => &mut harmless,
             _ => &mut blocking,

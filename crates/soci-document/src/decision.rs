@@ -143,6 +143,8 @@ pub enum UnindexableReason {
     Unreadable,
     /// Every reader would reject its ztoc, or fail on it.
     UnreadableBySnapshotter,
+    /// Its ztoc would be larger than the limit, or need too much memory.
+    ZtocTooLarge,
 }
 
 /// Where a ztoc comes from that was not built from its layer.
@@ -156,11 +158,15 @@ pub enum ReuseOrigin {
 }
 
 impl UnindexableReason {
-    /// Returns whether the layer is not what its media type says, so that the builder of the image
-    /// is at fault. `soci-index --strict` refuses such layers.
-    pub const fn is_malformed(self) -> bool {
+    /// Returns whether `soci-index --strict` refuses such layers: they are not what their media type
+    /// says, so that the builder of the image is at fault, or exceed a limit.
+    pub const fn is_refused_if_strict(self) -> bool {
         match self {
-            Self::Empty | Self::Mislabelled | Self::TrailingData | Self::Unreadable => true,
+            Self::Empty
+            | Self::Mislabelled
+            | Self::TrailingData
+            | Self::Unreadable
+            | Self::ZtocTooLarge => true,
             Self::UnindexableTar | Self::UnreadableBySnapshotter => false,
         }
     }

@@ -115,6 +115,10 @@ impl UnindexableReason {
                 "a container would fail to read the layer through its ztoc, or would read wrong content, as with a sparse file",
                 "pack the files anew, without sparse files (`tar` without `--sparse`)",
             ),
+            Self::ZtocTooLarge => (
+                "the ztoc of the layer would be larger than `--max-ztoc-size` of `soci-index`, or its table of files would need more memory than a quarter of that",
+                "put fewer files into one layer, or raise `--max-ztoc-size`",
+            ),
         };
         Explanation { cause, cure }
     }

@@ -53,4 +53,4 @@ pub use store_use::ZTOC_CACHE;
 pub use stored_file::{Removal, StoreFile, StoredFile};
 pub use temporary::remove_unfinished;
 pub use trust::{StoreTrust, TrustFault};
-pub use write::BlobWriter;
+pub use write::{BlobWriter, NewBlobWriter};

@@ -21,6 +21,8 @@ const SCAN_SIZE: usize = 16 << 10;
 const LIMITS: Limits = Limits {
     entries: 200_000,
     string_bytes: 64 << 20,
+    table_bytes: 64 << 20,
+    ztoc_bytes: 1 << 30,
     uncompressed_bytes: 256 << 30,
 };
 

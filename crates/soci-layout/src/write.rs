@@ -1,11 +1,11 @@
 //! Writing blobs to a layout in a directory.
 
-use std::io::Write as _;
+use std::io::{BufWriter, IntoInnerError, Write as _};
 use std::path::{Path, PathBuf};
 
 use soci_oci::{Algorithm, Descriptor, Digest, Hasher};
 
-use crate::blob::ContentCheck;
+use crate::blob::{CHUNK_SIZE, ContentCheck};
 use crate::error::{Action, IoContext as _, LayoutError};
 use crate::layout::Layout;
 use crate::temporary::{self, Existing, TemporaryFile};
@@ -23,32 +23,52 @@ impl Layout {
     ///
     /// Returns an error if the blob cannot be written and made durable.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest, LayoutError> {
-        Ok(self.write_blob_parts(&[bytes])?.digest)
-    }
-
-    /// Writes the concatenation of `parts` as a blob, unless an undamaged one exists. Returns a
-    /// descriptor with its digest and size, and without media type.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the blob cannot be written and made durable.
-    pub fn write_blob_parts(&self, parts: &[&[u8]]) -> Result<Descriptor, LayoutError> {
-        let mut hasher = Hasher::new(Algorithm::Sha256);
-        for part in parts {
-            hasher.update(part);
-        }
-        let digest = hasher.finish();
-        let size = parts.iter().map(|part| part.len() as u64).sum();
-        let descriptor = Descriptor::new("", digest, size);
+        let digest = Digest::of(bytes);
+        let descriptor = Descriptor::new("", digest, bytes.len() as u64);
         let path = self.blob_path(digest);
         if self.has_blob(&descriptor) && self.verify_blob(&descriptor).is_ok() {
             // The process that wrote the blob may not have made it durable yet.
             temporary::sync_entry(&path)?;
         } else {
             let mut file = temporary::create(self.root(), &path)?;
-            for part in parts {
-                file.write_all(part).context(Action::Write, &path)?;
-            }
+            file.write_all(bytes).context(Action::Write, &path)?;
+            file.publish(&path, BLOB_MODE, Existing::Replace)?;
+        }
+        Ok(digest)
+    }
+
+    /// Writes what `write` passes to the writer as a blob, unless an undamaged one exists. Returns a
+    /// descriptor with its digest and size, and without media type.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the blob cannot be written and made durable, or the error of `write`.
+    pub fn write_blob_with(
+        &self,
+        write: impl FnOnce(&mut NewBlobWriter) -> Result<(), LayoutError>,
+    ) -> Result<Descriptor, LayoutError> {
+        let blobs = self.root().join("blobs").join(Algorithm::Sha256.name());
+        let file = temporary::create(self.root(), &blobs)?;
+        let mut writer = NewBlobWriter {
+            file: BufWriter::with_capacity(CHUNK_SIZE, file),
+            path: blobs,
+            hasher: Hasher::new(Algorithm::Sha256),
+            size: 0,
+        };
+        write(&mut writer)?;
+        let NewBlobWriter {
+            file,
+            path,
+            hasher,
+            size,
+        } = writer;
+        let flushed = file.into_inner().map_err(IntoInnerError::into_error);
+        let file = flushed.context(Action::Write, &path)?;
+        let descriptor = Descriptor::new("", hasher.finish(), size);
+        let path = self.blob_path(descriptor.digest);
+        if self.has_blob(&descriptor) && self.verify_blob(&descriptor).is_ok() {
+            temporary::sync_entry(&path)?;
+        } else {
             file.publish(&path, BLOB_MODE, Existing::Replace)?;
         }
         Ok(descriptor)
@@ -94,6 +114,30 @@ impl Layout {
         let mut file = temporary::create(self.root(), path)?;
         file.write_all(content).context(Action::Write, path)?;
         file.publish(path, FILE_MODE, Existing::Replace)
+    }
+}
+
+/// Writes a blob whose digest is not known yet.
+pub struct NewBlobWriter {
+    file: BufWriter<TemporaryFile>,
+    /// The directory of the blob, for errors.
+    path: PathBuf,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl NewBlobWriter {
+    /// Appends a chunk.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the chunk cannot be written.
+    pub fn write(&mut self, chunk: &[u8]) -> Result<(), LayoutError> {
+        self.hasher.update(chunk);
+        self.size += chunk.len() as u64;
+        self.file
+            .write_all(chunk)
+            .context(Action::Write, &self.path)
     }
 }
 

@@ -39,6 +39,11 @@ impl Layer {
         Self::compress_gzip(Compression::default(), files)
     }
 
+    /// Returns the size of the layer in bytes.
+    pub const fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Returns a gzip layer with stored deflate blocks, which has about the size of its content.
     pub fn stored(files: &[(&str, &[u8])]) -> Self {
         Self::compress_gzip(Compression::none(), files)

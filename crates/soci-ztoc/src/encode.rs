@@ -2,18 +2,24 @@
 //!
 //! A flatbuffer of given content has many valid encodings. Ztocs are addressed by digest, so this
 //! one must be that of the reference (Go flatbuffers 25.12.19): it writes strings and tables back
-//! to front in its order of calls, adds fields in its order, and shares nothing. Neither the order
-//! nor the kind of any call here may change.
+//! to front in its order of calls, adds fields in its order, and shares nothing but vtables.
+//! Neither the order nor the kind of any call here may change.
+//!
+//! The bytes are needed from the first to the last, and the table of files may be too large for
+//! memory. So everything is written twice, in blocks of entries: once back to front, to find the
+//! position of each block and each entry, and once block after block.
 
-use flatbuffers::{
-    FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, UOffsetT, Vector, WIPOffset,
-};
+mod entries;
 
-use crate::entry::{FileMetadata, Xattr};
-use crate::flat::slot;
-use crate::limits::{MAX_ZTOC_SIZE, SPAN_DIGEST_COST};
-use crate::split_encoding::{Placeholder, SplitEncoding};
+pub(crate) use self::entries::minimum_size;
+use self::entries::{EntryBlocks, write_entries};
+use crate::flat_writer::{FlatWriter, MAX_ALIGNMENT, OFFSET_SIZE, Vtables};
+use crate::limits::MAX_ZTOC_SIZE;
+use crate::packed::PackedEntries;
 use crate::ztoc::{CompressionInfo, Ztoc};
+
+/// Bytes of offsets of entries that are written at a time.
+const CHUNK_SIZE: usize = 64 << 10;
 
 /// Why a ztoc cannot be encoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -25,7 +31,8 @@ pub enum EncodeError {
         /// The size or offset in bytes.
         value: u64,
     },
-    /// The encoded ztoc would exceed 1 GiB, which is more than the reference builds and reads.
+    /// The encoded ztoc would exceed a limit: 1 GiB, which is more than the reference builds and
+    /// reads, or a smaller one.
     #[error("ztoc needs more than {limit} bytes (a larger span size needs less)")]
     TooLarge {
         /// The limit in bytes.
@@ -33,8 +40,20 @@ pub enum EncodeError {
     },
 }
 
-type Table = WIPOffset<TableFinishedWIPOffset>;
-type Tables<'b> = WIPOffset<Vector<'b, ForwardsUOffset<TableFinishedWIPOffset>>>;
+/// The encoding of a ztoc, which is written in parts.
+#[derive(Debug)]
+pub struct EncodedZtoc<'a> {
+    entries: &'a PackedEntries,
+    checkpoints: &'a [u8],
+    /// What comes before the checkpoints.
+    prefix: Vec<u8>,
+    /// What comes between the checkpoints and the vector of the entries' offsets.
+    middle: Vec<u8>,
+    blocks: EntryBlocks,
+    /// What comes after the entries.
+    suffix: Vec<u8>,
+    size: u64,
+}
 
 impl Ztoc {
     /// Encodes the ztoc.
@@ -44,168 +63,173 @@ impl Ztoc {
     /// Returns [`EncodeError::TooLarge`] if the result would exceed 1 GiB, and
     /// [`EncodeError::Size`] if a size or offset exceeds `i64::MAX`.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let split = self.encode_split()?;
-        let checkpoints = self.compression_info.checkpoints.as_slice();
-        Ok([split.prefix(), checkpoints, split.suffix()].concat())
+        let entries = PackedEntries::pack(&self.toc);
+        let encoded = EncodedZtoc::new(self, &entries, MAX_ZTOC_SIZE)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(encoded.size()).unwrap_or(0));
+        let written = encoded.write_to(|part| {
+            bytes.extend_from_slice(part);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match written {
+            Ok(()) => Ok(bytes),
+        }
+    }
+}
+
+impl<'a> EncodedZtoc<'a> {
+    /// Encodes a ztoc with these entries instead of its own, except for the entries themselves and
+    /// the checkpoints.
+    pub(crate) fn new(
+        ztoc: &'a Ztoc,
+        entries: &'a PackedEntries,
+        limit: u64,
+    ) -> Result<Self, EncodeError> {
+        let limit = limit.min(MAX_ZTOC_SIZE);
+        let checkpoints = ztoc.compression_info.checkpoints.as_slice();
+        let check = |size: u64| {
+            let is_small = size.saturating_add(checkpoints.len() as u64) <= limit;
+            let error = EncodeError::TooLarge { limit };
+            is_small.then_some(()).ok_or(error)
+        };
+        check(0)?;
+        let mut vtables = Vtables::default();
+        let mut writer = FlatWriter::new(0, Vec::new(), &mut vtables);
+        let version = writer.string(ztoc.version.as_bytes());
+        let tool = writer.string(ztoc.build_tool_identifier.as_bytes());
+        let suffix = writer.bytes().to_vec();
+        let blocks = EntryBlocks::find(entries, writer.position(), &mut vtables, check)?;
+        let vector = blocks.end().saturating_add(OFFSET_SIZE);
+        let mut writer = FlatWriter::new(vector, Vec::new(), &mut vtables);
+        let mut table = writer.table();
+        table.offset(0, vector);
+        let toc = table.finish();
+        // The checkpoints are a vector of bytes.
+        writer.align(checkpoints.len() as u64, OFFSET_SIZE);
+        let middle = writer.bytes().to_vec();
+        let end = writer.position().saturating_add(checkpoints.len() as u64);
+        check(end.saturating_sub(checkpoints.len() as u64))?;
+        let root = Root {
+            ztoc,
+            version,
+            tool,
+            toc,
+            alignment: if blocks.has_long_numbers() || has_long_numbers(ztoc) {
+                MAX_ALIGNMENT
+            } else {
+                OFFSET_SIZE
+            },
+        };
+        let mut writer = FlatWriter::new(end, Vec::new(), &mut vtables);
+        root.write(&mut writer)?;
+        let size = writer.position();
+        check(size.saturating_sub(checkpoints.len() as u64))?;
+        let prefix = writer.bytes().to_vec();
+        Ok(Self {
+            entries,
+            checkpoints,
+            prefix,
+            middle,
+            blocks,
+            suffix,
+            size,
+        })
     }
 
-    /// Encodes the ztoc without its checkpoints, which are most of it, so that the caller need not
-    /// hold them in memory twice.
+    /// Returns the size in bytes.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Passes the bytes of the ztoc to `write`, part after part.
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`Ztoc::encode`].
-    pub fn encode_split(&self) -> Result<SplitEncoding, EncodeError> {
-        let limit = MAX_ZTOC_SIZE;
-        let too_large = EncodeError::TooLarge { limit };
-        let estimate = self.estimate_size();
-        // A quarter is allowed for what the estimate counts too much; the exact size follows below.
-        if estimate.saturating_sub(estimate.checked_div(4).unwrap_or(0)) > limit {
-            return Err(too_large);
+    /// Returns the first error of `write`.
+    pub fn write_to<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        write(&self.prefix)?;
+        write(self.checkpoints)?;
+        write(&self.middle)?;
+        self.write_offsets(&mut write)?;
+        write_entries(self.entries, &self.blocks, &mut write)?;
+        write(&self.suffix)
+    }
+
+    /// Writes the vector of the entries' offsets.
+    fn write_offsets<E>(&self, write: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let tables = self.blocks.tables();
+        let count = u32::try_from(tables.len()).unwrap_or_default();
+        let mut chunk = count.to_le_bytes().to_vec();
+        let mut position = self.blocks.end();
+        for table in tables {
+            let offset = position.saturating_sub(u64::from(*table));
+            let offset = u32::try_from(offset).unwrap_or_default();
+            chunk.extend_from_slice(&offset.to_le_bytes());
+            position = position.saturating_sub(OFFSET_SIZE);
+            if chunk.len() >= CHUNK_SIZE {
+                write(&chunk)?;
+                chunk.clear();
+            }
         }
-        let placeholder = Placeholder::for_checkpoints(&self.compression_info.checkpoints);
-        let capacity = usize::try_from(estimate).ok().ok_or(too_large)?;
-        let capacity = capacity.saturating_sub(placeholder.saved());
-        let mut builder = FlatBufferBuilder::with_capacity(capacity);
-        let (root, checkpoints) = self.write_root(&mut builder, placeholder)?;
-        builder.finish(root, None);
-        let (buffer, start) = builder.collapse();
-        let split = placeholder.cut_out(buffer, start, checkpoints);
-        let split = split.ok_or(too_large)?;
-        let size = split.size().saturating_add(placeholder.replaced());
-        if size as u64 > limit {
-            return Err(too_large);
-        }
-        Ok(split)
-    }
-
-    /// Returns an upper bound of the encoded size, so that the buffer never has to grow.
-    fn estimate_size(&self) -> u64 {
-        let text = |text: &[u8]| (text.len() as u64).saturating_add(12);
-        let entry = |entry: &FileMetadata| {
-            let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
-            let time = text(entry.mod_time.as_bytes());
-            let texts = texts.into_iter().map(|bytes| text(bytes)).chain([time]);
-            let records = entry.xattrs.iter().map(|Xattr { key, value }| {
-                let strings = text(key).saturating_add(text(value));
-                strings.saturating_add(20)
-            });
-            // Type (16 bytes), table with padding (100), vtable (32), length of the vector of
-            // attributes, and the offset of the entry make less than 256 bytes.
-            texts.chain(records).fold(256, u64::saturating_add)
-        };
-        let entries = self.toc.iter().map(entry);
-        let info = &self.compression_info;
-        let spans = (info.span_digests.len() as u64).saturating_mul(SPAN_DIGEST_COST);
-        let fixed = [
-            1024,
-            text(self.version.as_bytes()),
-            text(self.build_tool_identifier.as_bytes()),
-            info.checkpoints.len() as u64,
-            spans,
-        ];
-        fixed
-            .into_iter()
-            .chain(entries)
-            .fold(0, u64::saturating_add)
-    }
-
-    /// Writes everything, with the placeholder for the checkpoints. Returns the root table and the
-    /// position of the placeholder, counted from the end.
-    fn write_root(
-        &self,
-        builder: &mut FlatBufferBuilder<'_>,
-        placeholder: Placeholder,
-    ) -> Result<(Table, UOffsetT), EncodeError> {
-        let version = builder.create_byte_string(self.version.as_bytes());
-        let tool = builder.create_byte_string(self.build_tool_identifier.as_bytes());
-        let toc = write_toc(builder, &self.toc)?;
-        let checkpoints = placeholder.write(builder);
-        let info = write_compression_info(builder, &self.compression_info, checkpoints);
-        let table = builder.start_table();
-        builder.push_slot_always(slot(0), version);
-        builder.push_slot_always(slot(1), tool);
-        builder.push_slot_always(slot(4), toc);
-        builder.push_slot(slot(2), to_signed(self.compressed_archive_size)?, 0);
-        builder.push_slot(slot(3), to_signed(self.uncompressed_archive_size)?, 0);
-        builder.push_slot_always(slot(5), info);
-        Ok((builder.end_table(table), checkpoints.value()))
+        write(&chunk)
     }
 }
 
-fn write_toc(
-    builder: &mut FlatBufferBuilder<'_>,
-    entries: &[FileMetadata],
-) -> Result<Table, EncodeError> {
-    let tables = entries
-        .iter()
-        .rev()
-        .map(|entry| write_entry(builder, entry));
-    let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
-    tables.reverse();
-    let entries: Tables<'_> = builder.create_vector(&tables);
-    let table = builder.start_table();
-    builder.push_slot_always(slot(0), entries);
-    Ok(builder.end_table(table))
+/// What the root table refers to.
+struct Root<'a> {
+    ztoc: &'a Ztoc,
+    version: u64,
+    tool: u64,
+    toc: u64,
+    /// The strictest alignment of a value in the whole ztoc, in bytes.
+    alignment: u64,
 }
 
-fn write_entry(
-    builder: &mut FlatBufferBuilder<'_>,
-    entry: &FileMetadata,
-) -> Result<Table, EncodeError> {
-    let name = builder.create_byte_string(&entry.name);
-    let entry_type = builder.create_byte_string(entry.entry_type.as_str().as_bytes());
-    let linkname = builder.create_byte_string(&entry.linkname);
-    let uname = builder.create_byte_string(&entry.uname);
-    let gname = builder.create_byte_string(&entry.gname);
-    let mod_time = builder.create_byte_string(entry.mod_time.as_bytes());
-    let xattrs = entry.xattrs.iter().map(|xattr| write_xattr(builder, xattr));
-    let xattrs: Vec<_> = xattrs.collect();
-    let xattrs: Tables<'_> = builder.create_vector(&xattrs);
-    let table = builder.start_table();
-    builder.push_slot_always(slot(0), name);
-    builder.push_slot_always(slot(1), entry_type);
-    builder.push_slot(slot(2), to_signed(entry.uncompressed_offset)?, 0);
-    builder.push_slot(slot(3), entry.uncompressed_size, 0);
-    builder.push_slot_always(slot(4), linkname);
-    builder.push_slot(slot(5), entry.mode, 0);
-    builder.push_slot(slot(6), entry.uid, 0);
-    builder.push_slot(slot(7), entry.gid, 0);
-    builder.push_slot_always(slot(8), uname);
-    builder.push_slot_always(slot(9), gname);
-    builder.push_slot_always(slot(10), mod_time);
-    builder.push_slot(slot(11), entry.devmajor, 0);
-    builder.push_slot(slot(12), entry.devminor, 0);
-    builder.push_slot_always(slot(13), xattrs);
-    Ok(builder.end_table(table))
+impl Root<'_> {
+    /// Writes what comes before the checkpoints.
+    fn write(&self, writer: &mut FlatWriter<'_>) -> Result<(), EncodeError> {
+        let info = &self.ztoc.compression_info;
+        writer.push_u32(u32::try_from(info.checkpoints.len()).unwrap_or_default());
+        let checkpoints = writer.position();
+        let info = write_compression_info(writer, info, checkpoints);
+        let mut table = writer.table();
+        table.offset(0, self.version);
+        table.offset(1, self.tool);
+        table.offset(4, self.toc);
+        table.signed(2, to_signed(self.ztoc.compressed_archive_size)?);
+        table.signed(3, to_signed(self.ztoc.uncompressed_archive_size)?);
+        table.offset(5, info);
+        let root = table.finish();
+        writer.align(OFFSET_SIZE, self.alignment);
+        writer.push_offset(root);
+        Ok(())
+    }
 }
 
-fn write_xattr(builder: &mut FlatBufferBuilder<'_>, xattr: &Xattr) -> Table {
-    let key = builder.create_byte_string(&xattr.key);
-    let value = builder.create_byte_string(&xattr.value);
-    let table = builder.start_table();
-    builder.push_slot_always(slot(0), key);
-    builder.push_slot_always(slot(1), value);
-    builder.end_table(table)
-}
-
-fn write_compression_info<'b>(
-    builder: &mut FlatBufferBuilder<'b>,
+fn write_compression_info(
+    writer: &mut FlatWriter<'_>,
     info: &CompressionInfo,
-    checkpoints: WIPOffset<Vector<'b, u8>>,
-) -> Table {
+    checkpoints: u64,
+) -> u64 {
     let digests = info.span_digests.iter();
-    let digests: Vec<_> = digests
-        .map(|digest| builder.create_byte_string(format_digest(digest).as_bytes()))
+    let digests: Vec<u64> = digests
+        .map(|digest| writer.string(format_digest(digest).as_bytes()))
         .collect();
-    let digests: WIPOffset<Vector<'_, ForwardsUOffset<&[u8]>>> = builder.create_vector(&digests);
-    let table = builder.start_table();
-    builder.push_slot(slot(1), info.max_span_id, 0);
-    builder.push_slot_always(slot(2), digests);
-    builder.push_slot_always(slot(3), checkpoints);
+    let digests = writer.offsets(&digests);
+    let mut table = writer.table();
+    table.short(1, info.max_span_id.cast_unsigned());
+    table.offset(2, digests);
+    table.offset(3, checkpoints);
     // The compression comes last. It is left out for gzip, the default of the schema.
-    builder.push_slot(slot(0), info.algorithm.to_code(), 1_i8);
-    builder.end_table(table)
+    let code = info.algorithm.to_code();
+    if code != 1 {
+        table.byte(0, code);
+    }
+    table.finish()
+}
+
+/// Returns whether the root table has numbers of 64 bits, which align the whole flatbuffer.
+const fn has_long_numbers(ztoc: &Ztoc) -> bool {
+    ztoc.compressed_archive_size != 0 || ztoc.uncompressed_archive_size != 0
 }
 
 fn format_digest(digest: &[u8; 32]) -> String {

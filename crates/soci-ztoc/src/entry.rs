@@ -2,7 +2,7 @@
 
 /// What a ztoc holds about one tar entry. Names and link targets are the raw bytes of the tar: not
 /// cleaned, and not necessarily UTF-8.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FileMetadata {
     /// Name, after PAX records and GNU long names were applied.
     pub name: Vec<u8>,
@@ -38,7 +38,7 @@ pub struct FileMetadata {
 }
 
 /// One PAX record.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Xattr {
     /// Key, for example `SCHILY.xattr.security.capability` or `mtime`.
     pub key: Vec<u8>,
@@ -46,11 +46,53 @@ pub struct Xattr {
     pub value: Vec<u8>,
 }
 
+/// The name of the entry that makes a directory opaque (image specification, "Opaque Whiteout").
+const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
+
+impl FileMetadata {
+    /// Returns whether readers must look for extended attributes: the entry has some, or marks an
+    /// opaque directory.
+    pub(crate) fn needs_xattrs(&self) -> bool {
+        let mut keys = self.xattrs.iter().map(|xattr| &xattr.key);
+        let is_opaque_whiteout = self.name.ends_with(OPAQUE_WHITEOUT);
+        is_opaque_whiteout || keys.any(|key| key.starts_with(XATTR_PREFIX))
+    }
+
+    /// Returns the bytes of all texts of the entry.
+    pub(crate) fn text_length(&self) -> usize {
+        let texts = [&self.name, &self.linkname, &self.uname, &self.gname];
+        let texts = texts.into_iter().map(Vec::len);
+        let records = self.xattrs.iter();
+        let records = records.flat_map(|xattr| [xattr.key.len(), xattr.value.len()]);
+        texts
+            .chain(records)
+            .fold(self.mod_time.len(), usize::saturating_add)
+    }
+
+    /// Makes this entry equal to `other`, and uses the memory of its texts again.
+    pub(crate) fn assign(&mut self, other: &Self) {
+        self.name.clone_from(&other.name);
+        self.entry_type = other.entry_type;
+        self.uncompressed_offset = other.uncompressed_offset;
+        self.uncompressed_size = other.uncompressed_size;
+        self.linkname.clone_from(&other.linkname);
+        self.mode = other.mode;
+        self.uid = other.uid;
+        self.gid = other.gid;
+        self.uname.clone_from(&other.uname);
+        self.gname.clone_from(&other.gname);
+        self.mod_time.clone_from(&other.mod_time);
+        self.devmajor = other.devmajor;
+        self.devminor = other.devminor;
+        self.xattrs.clone_from(&other.xattrs);
+    }
+}
+
 /// Prefix of the PAX keys of extended attributes.
 pub const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 /// The types of entry that a ztoc can hold.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum EntryType {
     /// A block device.
     Block,
@@ -63,6 +105,7 @@ pub enum EntryType {
     /// A hard link: another name of an earlier entry.
     Hardlink,
     /// A regular file.
+    #[default]
     Regular,
     /// A symbolic link.
     Symlink,

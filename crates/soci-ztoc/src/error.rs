@@ -172,7 +172,13 @@ pub enum LimitKind {
     /// Bytes of names, owners and extended header records.
     #[error("bytes of names and extended headers")]
     StringBytes,
+    /// Bytes of memory for the table of files.
+    #[error("bytes of files and extended attributes in memory")]
+    TableBytes,
     /// Uncompressed bytes.
     #[error("uncompressed bytes")]
     UncompressedBytes,
+    /// Bytes of the ztoc.
+    #[error("bytes in its ztoc")]
+    ZtocBytes,
 }

@@ -5,8 +5,8 @@
 //! This crate
 //!
 //! - builds a ztoc in one pass over a layer: [`LayerScanner`] and [`SpanHasher`], which may run on
-//!   two threads, then [`Ztoc::assemble`];
-//! - writes and parses its bytes: [`Ztoc::encode`], [`Ztoc::decode`];
+//!   two threads, then [`PackedZtoc::assemble`], or [`build`] in one thread;
+//! - writes and parses its bytes: [`PackedZtoc::encode`], [`Ztoc::encode`], [`Ztoc::decode`];
 //! - checks whether the readers of ztocs accept it: [`Ztoc::visit_reader_violations`];
 //! - checks whether it may have been built from a given layer, before its entries are decoded:
 //!   [`ZtocHeader::check_provenance`];
@@ -42,16 +42,18 @@ mod error;
 pub mod extract;
 mod field;
 mod flat;
+mod flat_writer;
 mod footprint;
 mod gzip;
 mod header;
 mod limits;
+mod packed;
+mod packed_ztoc;
 /// The proof of a ztoc against its layer.
 pub mod proof;
 mod provenance;
 mod scanner;
 mod span;
-mod split_encoding;
 mod tar;
 mod tar_index;
 mod tar_spans;
@@ -63,16 +65,16 @@ mod ztoc;
 pub use compression::Compression;
 pub use content_format::ContentFormat;
 pub use decode_error::DecodeError;
-pub use encode::EncodeError;
+pub use encode::{EncodeError, EncodedZtoc};
 pub use entry::{EntryType, FileMetadata, XATTR_PREFIX, Xattr};
 pub use error::{GzipHeaderFault, LimitKind, ScanError, TarFault};
 pub use gzip::index::{GzipIndex, GzipReader};
 pub use header::ZtocHeader;
 pub use limits::Limits;
+pub use packed_ztoc::PackedZtoc;
 pub use provenance::{Provenance, ProvenanceError};
 pub use scanner::{LayerScanner, ScannedLayer};
 pub use span::{LayerDigests, SpanHasher, SpanStart};
-pub use split_encoding::SplitEncoding;
 pub use tar_index::{Needs, TarIndex, TarIndexer};
 pub use time::format_rfc3339;
 pub use violations::ReaderViolation;

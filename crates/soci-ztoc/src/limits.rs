@@ -16,6 +16,13 @@ pub struct Limits {
     pub entries: u64,
     /// Total bytes of names, owners and extended header records; default 1 GiB.
     pub string_bytes: u64,
+    /// Bytes of memory that the table of files may take while a ztoc is built; default 256 MiB. A
+    /// file takes about 25 bytes, and its extended attributes as many as they have, unless they are
+    /// those of the file before.
+    pub table_bytes: u64,
+    /// Bytes of the ztoc, which are estimated while it grows; default 1 GiB, which is the most that
+    /// the reference builds and reads.
+    pub ztoc_bytes: u64,
     /// Bytes after decompression, including those after the end of the tar; default 256 GiB.
     pub uncompressed_bytes: u64,
 }
@@ -25,6 +32,8 @@ impl Default for Limits {
         Self {
             entries: 5_000_000,
             string_bytes: 1 << 30,
+            table_bytes: 256 << 20,
+            ztoc_bytes: MAX_ZTOC_SIZE,
             uncompressed_bytes: 256 << 30,
         }
     }

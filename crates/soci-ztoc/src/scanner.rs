@@ -1,12 +1,13 @@
 //! The single pass over a layer that finds its spans and its tar entries. It hashes nothing; that
 //! is what [`SpanHasher`](crate::SpanHasher) does.
 
+use crate::checkpoint::CHECKPOINT_SIZE;
 use crate::compression::Compression;
-use crate::entry::FileMetadata;
-use crate::error::ScanError;
+use crate::error::{LimitKind, ScanError};
 use crate::gzip::event::GzipEvent;
 use crate::gzip::scanner::GzipScanner;
-use crate::limits::Limits;
+use crate::limits::{Limits, SPAN_DIGEST_COST};
+use crate::packed::PackedEntries;
 use crate::span::SpanStart;
 use crate::tar::reader::TarReader;
 use crate::tar::toc::Toc;
@@ -15,12 +16,14 @@ use crate::tar_spans::TarSpans;
 /// Scans a layer that arrives in chunks. Any division of the same bytes into chunks gives the same
 /// result.
 ///
-/// Holds about 320 KiB, the entries found so far, and 32 KiB for each span of a gzip layer.
+/// Holds about 320 KiB, the entries found so far, each of which takes about 25 bytes in a usual
+/// layer, and 32 KiB for each span of a gzip layer.
 #[derive(Debug)]
 pub struct LayerScanner {
     spans: SpanSource,
     tar: TarReader,
     span_size: i64,
+    max_ztoc: u64,
 }
 
 #[derive(Debug)]
@@ -32,6 +35,13 @@ enum SpanSource {
 /// What a scan found: all of a ztoc except for the digests.
 #[derive(Clone, Debug)]
 pub struct ScannedLayer {
+    pub(crate) spans: ScannedSpans,
+    pub(crate) entries: PackedEntries,
+}
+
+/// What a scan found besides the entries.
+#[derive(Clone, Debug)]
+pub(crate) struct ScannedSpans {
     pub(crate) compression: Compression,
     pub(crate) span_size: i64,
     pub(crate) span_count: i32,
@@ -39,7 +49,6 @@ pub struct ScannedLayer {
     pub(crate) checkpoints: Vec<u8>,
     pub(crate) compressed_size: u64,
     pub(crate) uncompressed_size: u64,
-    pub(crate) entries: Vec<FileMetadata>,
     pub(crate) truncated_ids: Vec<usize>,
 }
 
@@ -83,6 +92,7 @@ impl LayerScanner {
             spans,
             tar: TarReader::new(limits),
             span_size: size,
+            max_ztoc: limits.ztoc_bytes,
         })
     }
 
@@ -100,7 +110,8 @@ impl LayerScanner {
     /// # Errors
     ///
     /// Returns [`ScanError::GzipData`] for a corrupt gzip stream, [`ScanError::TrailingData`] for
-    /// bytes after it, and [`ScanError::Limit`] for a layer that exceeds a limit. The scanner
+    /// bytes after it, and [`ScanError::Limit`] for a layer that exceeds a limit or whose ztoc
+    /// does. The scanner
     /// cannot be used afterwards. All other errors are returned by [`LayerScanner::finish`], since
     /// a fault of the gzip stream takes precedence.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<SpanStart>, ScanError> {
@@ -118,7 +129,33 @@ impl LayerScanner {
                 tar.feed(bytes);
             }
         }
+        self.check_size()?;
         Ok(starts)
+    }
+
+    /// Checks that neither the ztoc nor the table of files is too large so far.
+    fn check_size(&self) -> Result<(), ScanError> {
+        if let Some(error) = self.tar.exceeded_limit() {
+            return Err(error.clone());
+        }
+        let (count, cost) = match &self.spans {
+            SpanSource::Gzip(gzip) => (gzip.checkpoints.count(), CHECKPOINT_SIZE as u64),
+            SpanSource::Uncompressed(spans) => (spans.count(), 0),
+        };
+        let cost = cost.saturating_add(SPAN_DIGEST_COST);
+        let spans = u64::from(count.unsigned_abs()).saturating_mul(cost);
+        if spans.saturating_add(self.tar.table_size()) <= self.max_ztoc {
+            return Ok(());
+        }
+        Err(ScanError::Limit {
+            what: LimitKind::ZtocBytes,
+            limit: self.max_ztoc,
+        })
+    }
+
+    /// Returns the bytes of memory that the entries found so far take.
+    pub const fn table_memory(&self) -> u64 {
+        self.tar.table_memory()
     }
 
     /// Declares the end of the layer.
@@ -145,38 +182,38 @@ impl LayerScanner {
             uncompressed_size,
             truncated_ids,
         } = self.tar.finish()?;
-        Ok(ScannedLayer {
+        let spans = ScannedSpans {
             compression,
             span_size: self.span_size,
             span_count,
             checkpoints,
             compressed_size,
             uncompressed_size,
-            entries,
             truncated_ids,
-        })
+        };
+        Ok(ScannedLayer { spans, entries })
     }
 }
 
 impl ScannedLayer {
     /// Returns the number of spans.
     pub const fn span_count(&self) -> u32 {
-        self.span_count.unsigned_abs()
+        self.spans.span_count.unsigned_abs()
     }
 
-    /// Returns the entries in the order of the tar.
-    pub fn entries(&self) -> &[FileMetadata] {
-        &self.entries
+    /// Returns the number of entries.
+    pub const fn entry_count(&self) -> usize {
+        self.entries.len()
     }
 
     /// Returns the size of the layer in bytes, as it was fed to the scanner.
     pub const fn compressed_size(&self) -> u64 {
-        self.compressed_size
+        self.spans.compressed_size
     }
 
     /// Returns the uncompressed offset at which the tar ends: after its two end-of-archive blocks,
     /// if it has them. Padding after them is not counted.
     pub const fn uncompressed_size(&self) -> u64 {
-        self.uncompressed_size
+        self.spans.uncompressed_size
     }
 }

@@ -114,7 +114,7 @@ impl TarIndexer {
             Some(gzip) => Some(gzip.finish()?.checkpoints),
         };
         Ok(TarIndex {
-            members: self.tar.finish()?.entries,
+            members: self.tar.finish()?.entries.unpack(),
             gzip: gzip.map(GzipIndex::new),
         })
     }

@@ -5,16 +5,15 @@
 //! that breaks a rule of this module describes its layer correctly, but the reader refuses the
 //! layer or fails on one of its files.
 
-use std::collections::BTreeSet;
+mod entries;
+mod hardlinks;
+mod offsets;
+mod spans;
 
-use crate::compression::Compression;
-use crate::entry::{EntryType, FileMetadata, XATTR_PREFIX, display_name};
-use crate::tar::pax::Records;
-use crate::tar::sparse::SparseFormat;
+pub(crate) use self::entries::Entries;
+use self::entries::check_entry;
+use crate::entry::{EntryType, display_name};
 use crate::ztoc::Ztoc;
-
-/// Bytes in a tar block.
-const BLOCK_SIZE: i128 = 512;
 
 /// Compressed length of a span, in bytes, at which 32-bit counters of the readers overflow.
 const SPAN_LENGTH_OVERFLOW: u64 = 1 << 31;
@@ -169,165 +168,33 @@ impl Ztoc {
     /// Calls `visit` for each rule of the readers that this ztoc breaks, those of spans first. Most
     /// layers break none, but a hostile one breaks several with each of its entries.
     pub fn visit_reader_violations(&self, mut visit: impl FnMut(ReaderViolation)) {
-        let visit: &mut dyn FnMut(ReaderViolation) = &mut visit;
-        self.check_spans(visit);
-        self.check_header_offsets(visit);
-        for (index, entry) in self.toc.iter().enumerate() {
-            check_entry(index, entry, visit);
-        }
-        self.check_hardlinks(visit);
-        for &index in &self.truncated_ids {
-            if let Some(entry) = self.toc.get(index) {
+        self::visit(self, self.toc.as_slice(), &mut visit);
+    }
+}
+
+/// Calls `visit` for each rule of the readers that a ztoc with these entries breaks.
+pub(crate) fn visit<E: Entries + ?Sized>(
+    ztoc: &Ztoc,
+    entries: &E,
+    visit: &mut dyn FnMut(ReaderViolation),
+) {
+    spans::check(ztoc, visit);
+    let facts = offsets::check(ztoc, entries, visit);
+    if facts.has_faults {
+        entries.for_each_entry(&mut |index, entry| check_entry(index, entry, visit));
+    }
+    if facts.has_hardlinks {
+        hardlinks::check(entries, visit);
+    }
+    let mut truncated = ztoc.truncated_ids.iter().peekable();
+    if truncated.peek().is_some() {
+        entries.for_each_entry(&mut |index, entry| {
+            if truncated.next_if(|next| **next == index).is_some() {
                 visit(ReaderViolation::TruncatedId {
                     entry: index,
                     name: entry.name.clone(),
                 });
             }
-        }
-    }
-
-    fn check_spans(&self, visit: &mut dyn FnMut(ReaderViolation)) {
-        let Ok(spans) = self.spans() else {
-            visit(ReaderViolation::Spans);
-            return;
-        };
-        if spans.is_empty() && self.compression_info.algorithm == Compression::Gzip {
-            visit(ReaderViolation::NoSpans);
-        }
-        let last = spans.len().saturating_sub(1);
-        for (index, span) in spans.iter().enumerate() {
-            let compressed = span.compressed_start < span.compressed_end;
-            // The last span may start after the end of the tar.
-            let uncompressed = index == last || span.uncompressed_start < span.uncompressed_end;
-            if !compressed || !uncompressed {
-                visit(ReaderViolation::SpanOrder { span: index });
-            }
-            let size = span.compressed_end.saturating_sub(span.compressed_start);
-            if size >= SPAN_LENGTH_OVERFLOW {
-                visit(ReaderViolation::SpanTooLong { span: index, size });
-            }
-        }
-    }
-
-    /// Computes the offset of each header from the entry before, as the readers do.
-    fn check_header_offsets(&self, visit: &mut dyn FnMut(ReaderViolation)) {
-        let mut by_offset: Vec<(usize, &FileMetadata)> = self.toc.iter().enumerate().collect();
-        by_offset.sort_by_key(|(_, entry)| entry.uncompressed_offset);
-        let last = by_offset.len().saturating_sub(1);
-        let mut header_offset: i128 = 0;
-        for (rank, (index, entry)) in by_offset.into_iter().enumerate() {
-            let offset = i128::from(entry.uncompressed_offset);
-            let name = || entry.name.clone();
-            if offset.saturating_sub(header_offset) < BLOCK_SIZE {
-                visit(ReaderViolation::InvalidTocEntry {
-                    entry: index,
-                    name: name(),
-                    offset: entry.uncompressed_offset,
-                    header_offset,
-                });
-            }
-            let size = entry.uncompressed_size;
-            let end = offset.saturating_add(size.into());
-            header_offset = round_up_to_block(end);
-            let has_contents = entry.entry_type.has_contents();
-            if has_contents && (size < 0 || end > self.uncompressed_archive_size.into()) {
-                visit(ReaderViolation::BeyondEnd {
-                    entry: index,
-                    name: name(),
-                });
-            }
-            let is_header_moved = header_offset != round_up_to_block(offset);
-            if !has_contents && is_header_moved && rank != last {
-                visit(ReaderViolation::SizeWithoutContents {
-                    entry: index,
-                    name: name(),
-                    entry_type: entry.entry_type,
-                    size,
-                });
-            }
-        }
-    }
-
-    fn check_hardlinks(&self, visit: &mut dyn FnMut(ReaderViolation)) {
-        let is_link = |entry: &FileMetadata| entry.entry_type == EntryType::Hardlink;
-        if !self.toc.iter().any(is_link) {
-            return;
-        }
-        let mut names = BTreeSet::new();
-        for (index, entry) in self.toc.iter().enumerate() {
-            if is_link(entry) && !names.contains(&clean_path(&entry.linkname)) {
-                visit(ReaderViolation::HardlinkTarget {
-                    entry: index,
-                    name: entry.name.clone(),
-                    target: entry.linkname.clone(),
-                });
-            }
-            names.insert(clean_path(&entry.name));
-        }
-    }
-}
-
-fn check_entry(index: usize, entry: &FileMetadata, visit: &mut dyn FnMut(ReaderViolation)) {
-    let name = || entry.name.clone();
-    if entry.mod_time.is_empty() {
-        visit(ReaderViolation::NoModTime {
-            entry: index,
-            name: name(),
         });
     }
-    if is_sparse(entry) {
-        visit(ReaderViolation::SparseFile {
-            entry: index,
-            name: name(),
-        });
-    }
-    for xattr in &entry.xattrs {
-        let Some(attribute) = xattr.key.strip_prefix(XATTR_PREFIX) else {
-            continue;
-        };
-        if attribute.is_empty() {
-            visit(ReaderViolation::EmptyXattrName {
-                entry: index,
-                name: name(),
-            });
-        }
-        if xattr.value.is_empty() {
-            visit(ReaderViolation::EmptyXattrValue {
-                entry: index,
-                name: name(),
-                key: xattr.key.clone(),
-            });
-        }
-    }
-}
-
-fn is_sparse(entry: &FileMetadata) -> bool {
-    let mut records = Records::new();
-    for xattr in &entry.xattrs {
-        if xattr.key.starts_with(b"GNU.sparse.") {
-            records.insert(xattr.key.clone(), xattr.value.clone());
-        }
-    }
-    SparseFormat::detect(&records).is_some()
-}
-
-/// Rounds an offset up to a whole number of tar blocks.
-fn round_up_to_block(offset: i128) -> i128 {
-    let blocks = offset
-        .saturating_add(BLOCK_SIZE.saturating_sub(1))
-        .div_euclid(BLOCK_SIZE);
-    blocks.saturating_mul(BLOCK_SIZE)
-}
-
-/// Resolves `.`, `..` and repeated slashes from the root, as the readers do.
-fn clean_path(name: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
 }

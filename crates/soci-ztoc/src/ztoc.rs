@@ -2,9 +2,10 @@
 
 use crate::checkpoint::{Checkpoint, CheckpointList};
 use crate::compression::Compression;
-use crate::entry::{FileMetadata, XATTR_PREFIX};
+use crate::entry::FileMetadata;
 use crate::error::ScanError;
-use crate::scanner::{LayerScanner, ScannedLayer};
+use crate::packed_ztoc::PackedZtoc;
+use crate::scanner::{LayerScanner, ScannedLayer, ScannedSpans};
 use crate::span::{LayerDigests, SpanHasher};
 use crate::tar_zinfo::TarZinfo;
 
@@ -14,9 +15,6 @@ pub(crate) const VERSION: &str = "0.9";
 /// Bytes that [`build`] passes to scanner and hasher at a time: few enough to stay in the
 /// second-level cache from one to the other.
 const CHUNK_SIZE: usize = 128 * 1024;
-
-/// The name of the entry that makes a directory opaque (image specification, "Opaque Whiteout").
-const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 
 /// The table of contents of a layer, and the points from which the layer can be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -158,7 +156,7 @@ pub fn build(
 }
 
 impl Ztoc {
-    /// Combines the results of scanner and hasher.
+    /// Combines the results of scanner and hasher. [`PackedZtoc::assemble`] takes less memory.
     ///
     /// # Errors
     ///
@@ -168,15 +166,26 @@ impl Ztoc {
         digests: LayerDigests,
         build_tool_identifier: &str,
     ) -> Result<Self, AssembleError> {
+        let packed = PackedZtoc::assemble(scanned, digests, build_tool_identifier)?;
+        Ok(packed.unpack())
+    }
+
+    /// Combines the results of scanner and hasher, but for the entries.
+    pub(crate) fn without_entries(
+        scanned: ScannedSpans,
+        digests: LayerDigests,
+        build_tool_identifier: &str,
+    ) -> Result<Self, AssembleError> {
         if scanned.compressed_size != digests.size {
             return Err(AssembleError::Size {
                 scanned: scanned.compressed_size,
                 hashed: digests.size,
             });
         }
-        if u64::from(scanned.span_count()) != digests.spans.len() as u64 {
+        let span_count = scanned.span_count.unsigned_abs();
+        if u64::from(span_count) != digests.spans.len() as u64 {
             return Err(AssembleError::Spans {
-                scanned: scanned.span_count().into(),
+                scanned: span_count.into(),
                 hashed: digests.spans.len() as u64,
             });
         }
@@ -193,7 +202,7 @@ impl Ztoc {
             build_tool_identifier: build_tool_identifier.to_owned(),
             compressed_archive_size: scanned.compressed_size,
             uncompressed_archive_size: scanned.uncompressed_size,
-            toc: scanned.entries,
+            toc: Vec::new(),
             compression_info: CompressionInfo {
                 algorithm: scanned.compression,
                 max_span_id: scanned.span_count.saturating_sub(1),
@@ -222,11 +231,7 @@ impl Ztoc {
     /// Returns whether a reader need not look for extended attributes: no entry has any, and no
     /// entry marks an opaque directory.
     pub fn can_disable_xattrs(&self) -> bool {
-        self.toc.iter().all(|entry| {
-            let mut keys = entry.xattrs.iter().map(|xattr| &xattr.key);
-            let is_opaque_whiteout = entry.name.ends_with(OPAQUE_WHITEOUT);
-            !is_opaque_whiteout && !keys.any(|key| key.starts_with(XATTR_PREFIX))
-        })
+        !self.toc.iter().any(FileMetadata::needs_xattrs)
     }
 
     /// Returns the span size in bytes that the ztoc was built with, or `None` if the checkpoints are

@@ -1,11 +1,13 @@
 //! The checks that a ztoc must pass before it is reused.
 
-use soci_layout::{Layout, LayoutError};
+use std::convert::Infallible;
+
+use soci_layout::{Action, Layout, LayoutError};
 use soci_oci::{Descriptor, Digest, Hasher};
 use soci_transport::{Reservation, Source, TransportError};
 use soci_ztoc::{
-    DecodeError, EncodeError, Provenance, ProvenanceError, ReaderViolation, SplitEncoding, Ztoc,
-    ZtocHeader,
+    DecodeError, EncodeError, EncodedZtoc, PackedZtoc, Provenance, ProvenanceError,
+    ReaderViolation, Ztoc, ZtocHeader,
 };
 
 use crate::cache::CacheKey;
@@ -37,8 +39,7 @@ pub(crate) struct ZtocCheck<'a> {
 pub(crate) struct CheckedZtoc<'a> {
     store: &'a Layout,
     digest: Digest,
-    ztoc: Ztoc,
-    encoding: SplitEncoding,
+    ztoc: PackedZtoc,
     _memory: Reservation,
 }
 
@@ -82,18 +83,19 @@ impl<'a> ZtocCheck<'a> {
             build_tool_identifier: self.key.build_tool_identifier,
         })?;
         let ztoc = Ztoc::decode_within(bytes, CHECK_MEMORY as u64)?;
-        let encoding = ztoc.encode_split()?;
-        if digest_of(&ztoc, &encoding, self.ztoc.digest) != self.ztoc.digest {
+        let broken = find_blocking_rules(self.layer, &ztoc);
+        let ztoc = PackedZtoc::from(ztoc);
+        let encoded = ztoc.encode(u64::MAX)?;
+        if digest_of(&encoded, self.ztoc.digest) != self.ztoc.digest {
             return Err(Rejection::Encoding);
         }
-        if let Some(broken) = find_blocking_rules(self.layer, &ztoc) {
+        if let Some(broken) = broken {
             return Err(Rejection::Violation(broken.first));
         }
         Ok(CheckedZtoc {
             store: &self.context.store,
             digest: self.ztoc.digest,
             ztoc,
-            encoding,
             _memory: memory,
         })
     }
@@ -112,8 +114,15 @@ impl<'a> ZtocCheck<'a> {
 impl CheckedZtoc<'_> {
     /// Writes the ztoc into the store.
     pub(crate) fn write(&self) -> Result<StoredZtoc, LayoutError> {
-        let parts = parts(&self.ztoc, &self.encoding);
-        let Descriptor { size, .. } = self.store.write_blob_parts(&parts)?;
+        let encoded = self.ztoc.encode(u64::MAX).map_err(std::io::Error::other);
+        let encoded = encoded.map_err(|source| LayoutError::File {
+            action: Action::Write,
+            path: self.store.blob_path(self.digest),
+            source,
+        })?;
+        let Descriptor { size, .. } = self
+            .store
+            .write_blob_with(|writer| encoded.write_to(|part| writer.write(part)))?;
         Ok(StoredZtoc {
             digest: self.digest,
             size,
@@ -122,17 +131,14 @@ impl CheckedZtoc<'_> {
     }
 }
 
-/// Returns the parts of an encoded ztoc.
-fn parts<'a>(ztoc: &'a Ztoc, encoding: &'a SplitEncoding) -> [&'a [u8]; 3] {
-    let checkpoints = ztoc.compression_info.checkpoints.as_slice();
-    [encoding.prefix(), checkpoints, encoding.suffix()]
-}
-
 /// Returns the digest of an encoded ztoc, by the algorithm of the digest `like`.
-fn digest_of(ztoc: &Ztoc, encoding: &SplitEncoding, like: Digest) -> Digest {
+fn digest_of(ztoc: &EncodedZtoc<'_>, like: Digest) -> Digest {
     let mut hasher = Hasher::new(like.algorithm());
-    for part in parts(ztoc, encoding) {
+    let written: Result<(), Infallible> = ztoc.write_to(|part| {
         hasher.update(part);
+        Ok(())
+    });
+    match written {
+        Ok(()) => hasher.finish(),
     }
-    hasher.finish()
 }

@@ -10,6 +10,7 @@ mod every_tool;
 #[path = "../../../tests/fetching/suite.rs"]
 mod fetching;
 mod layers;
+mod limits;
 mod odd_layers;
 mod reuse;
 mod sha512;

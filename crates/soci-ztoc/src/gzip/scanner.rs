@@ -53,7 +53,7 @@ pub(crate) struct GzipScanner {
     /// Value of `produced` at the last checkpoint.
     checkpoint_produced: u64,
     span_size: u64,
-    checkpoints: CheckpointWriter,
+    pub(crate) checkpoints: CheckpointWriter,
     /// The number of checkpoints at which every second one is dropped, if they are not those of a
     /// ztoc.
     max_checkpoints: Option<i32>,

@@ -170,10 +170,10 @@ impl TarProof<'_> {
     }
 
     fn compare(&mut self, found: &Toc, report: &mut dyn FnMut(ProofFinding)) {
-        for (index, entry) in found.entries.iter().enumerate() {
+        found.entries.for_each(|index, entry| {
             let is_truncated = found.truncated_ids.contains(&index);
             self.entries.compare(entry, is_truncated, report);
-        }
+        });
     }
 
     /// Compares the end of the tar.

@@ -118,6 +118,24 @@ impl TarReader {
         self.toc.take_entries(self.position)
     }
 
+    /// Returns the error of a limit that was exceeded.
+    pub(crate) const fn exceeded_limit(&self) -> Option<&ScanError> {
+        match &self.state {
+            State::Failed(error @ ScanError::Limit { .. }) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Returns the fewest bytes that the entries take in a ztoc.
+    pub(crate) const fn table_size(&self) -> u64 {
+        self.toc.ztoc_bytes()
+    }
+
+    /// Returns the bytes of memory that the entries take.
+    pub(crate) const fn table_memory(&self) -> u64 {
+        self.toc.memory()
+    }
+
     /// Makes the tar end here with `error`, unless it has ended before.
     pub(crate) fn fail(&mut self, error: ScanError) {
         if !self.is_done() {

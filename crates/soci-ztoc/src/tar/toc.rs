@@ -4,15 +4,17 @@ use std::mem;
 
 use super::header::Header;
 use super::pax::Records;
+use crate::encode::minimum_size;
 use crate::entry::{EntryType, FileMetadata, Xattr};
 use crate::error::{LimitKind, ScanError};
 use crate::limits::Limits;
+use crate::packed::PackedEntries;
 
 /// The table of contents of a tar.
 #[derive(Debug)]
 pub(crate) struct Toc {
     /// Entries in the order of the tar.
-    pub(crate) entries: Vec<FileMetadata>,
+    pub(crate) entries: PackedEntries,
     /// Uncompressed offset at which the reader stopped: the end of the end-of-archive blocks, or of
     /// the stream.
     pub(crate) uncompressed_size: u64,
@@ -23,18 +25,21 @@ pub(crate) struct Toc {
 /// Collects entries and enforces the limits.
 #[derive(Debug)]
 pub(crate) struct TocBuilder {
-    entries: Vec<FileMetadata>,
+    entries: PackedEntries,
     truncated_ids: Vec<usize>,
     string_bytes: u64,
+    /// The fewest bytes that the entries take in a ztoc.
+    ztoc_bytes: u64,
     limits: Limits,
 }
 
 impl TocBuilder {
-    pub(crate) const fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            entries: Vec::new(),
+            entries: PackedEntries::default(),
             truncated_ids: Vec::new(),
             string_bytes: 0,
+            ztoc_bytes: 0,
             limits,
         }
     }
@@ -75,17 +80,28 @@ impl TocBuilder {
         };
         self.check_limits(&entry)?;
         self.entries.push(entry);
+        if self.entries.memory() > self.limits.table_bytes {
+            let (what, limit) = (LimitKind::TableBytes, self.limits.table_bytes);
+            return Err(ScanError::Limit { what, limit });
+        }
         Ok(())
+    }
+
+    /// Returns the fewest bytes that the entries take in a ztoc.
+    pub(crate) const fn ztoc_bytes(&self) -> u64 {
+        self.ztoc_bytes
+    }
+
+    /// Returns the bytes of memory that the entries take.
+    pub(crate) const fn memory(&self) -> u64 {
+        self.entries.memory()
     }
 
     /// Counts an entry against the limits.
     fn check_limits(&mut self, entry: &FileMetadata) -> Result<(), ScanError> {
-        let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
-        let texts = texts.into_iter().map(Vec::len);
-        let records = entry.xattrs.iter();
-        let records = records.flat_map(|xattr| [xattr.key.len(), xattr.value.len()]);
-        let bytes = texts.chain(records).map(|length| length as u64);
-        self.string_bytes = bytes.fold(self.string_bytes, u64::saturating_add);
+        let bytes = entry.text_length().saturating_sub(entry.mod_time.len());
+        self.string_bytes = self.string_bytes.saturating_add(bytes as u64);
+        self.ztoc_bytes = self.ztoc_bytes.saturating_add(minimum_size(entry));
         let exceeded = |what, limit| Err(ScanError::Limit { what, limit });
         if self.string_bytes > self.limits.string_bytes {
             return exceeded(LimitKind::StringBytes, self.limits.string_bytes);
@@ -93,12 +109,16 @@ impl TocBuilder {
         if self.entries.len() as u64 >= self.limits.entries {
             return exceeded(LimitKind::Entries, self.limits.entries);
         }
+        if self.ztoc_bytes > self.limits.ztoc_bytes {
+            return exceeded(LimitKind::ZtocBytes, self.limits.ztoc_bytes);
+        }
         Ok(())
     }
 
     /// Removes and returns the table of the entries since the last call. Indexes in it count from
     /// its first entry.
     pub(crate) fn take_entries(&mut self, uncompressed_size: u64) -> Toc {
+        self.entries.complete_block();
         Toc {
             entries: mem::take(&mut self.entries),
             uncompressed_size,
@@ -107,7 +127,8 @@ impl TocBuilder {
     }
 
     /// Completes the table of a tar that ended at `uncompressed_size`.
-    pub(crate) fn finish(self, uncompressed_size: u64) -> Toc {
+    pub(crate) fn finish(mut self, uncompressed_size: u64) -> Toc {
+        self.entries.complete_block();
         Toc {
             entries: self.entries,
             uncompressed_size,
