@@ -25,7 +25,7 @@ targets() { sed -n 's/^path = "targets\/\(.*\)\.rs"$/\1/p' fuzz/Cargo.toml; }
 # inputs pass through reports its coverage; the other dependencies are compiled faster without.
 build() {
   local flags package covered=(soci-cli soci-document soci-fuzz soci-layout soci-oci soci-registry soci-ztoc
-    http-auth tar url zlib-rs)
+    http-auth tar url)
   local coverage=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares)
@@ -51,7 +51,7 @@ run_binary() {
   local target=$1
   shift
   ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0:handle_abort=1 RUST_BACKTRACE=1 \
-    "$binaries/$target" -rss_limit_mb=512 -timeout=10 -artifact_prefix="$findings/$target-" "$@"
+    "$binaries/$target" -rss_limit_mb=512 -timeout=25 -artifact_prefix="$findings/$target-" "$@"
 }
 
 fuzz_one() {
@@ -64,8 +64,8 @@ fuzz_one() {
   *) options+=(-max_len=40000) ;;
   esac
   if run_binary "$target" "${options[@]}" -max_total_time="$seconds" -print_final_stats=1 "$corpus/$target" 2>"$log"; then
-    sed -n 's/^stat::number_of_executed_units: */'"$target"': executions /p' "$log" | tr '\n' ' '
-    grep -o 'cov: [0-9]* ft: [0-9]* corp: [0-9]*' "$log" | tail -1
+    printf '%s: %s executions, %s\n' "$target" \
+      "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$(grep -o 'cov: [0-9]* ft: [0-9]* corp: [0-9]*' "$log" | tail -1)"
     return
   fi
   printf '%s: a finding; the log is %s\n' "$target" "$log"
@@ -76,20 +76,24 @@ fuzz_one() {
   return 1
 }
 
-# Makes an archive that depends only on the files in it.
+# Makes an archive of the inputs that are no seeds. It depends only on them.
 pack() {
-  find "$1" -type f -printf '%f\n' | LC_ALL=C sort |
+  find "$1" -type f ! -name 'seed-*' -printf '%f\n' | LC_ALL=C sort |
     tar -c --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 -C "$1" -T - | gzip -9n >"$2"
 }
 
+# Keeps the inputs that reach more than the seeds do. Long ones are left out, to keep the repository
+# small.
 minimise() {
-  local target=$1 small
+  local target=$1 small longest=5000
   small=$(mktemp -d)
   lay_corpus "$target"
-  run_binary "$target" -merge=1 "$small" "$corpus/$target" 2>"$work/$target.merge.log"
+  fuzz/seeds.py "$small" "$target"
+  [[ $target != ztoc ]] || longest=20000
+  run_binary "$target" -merge=1 -max_len=$longest "$small/$target" "$corpus/$target" 2>"$work/$target.merge.log"
   mkdir -p fuzz/corpus
-  pack "$small" "fuzz/corpus/$target.tar.gz"
-  printf '%s: %s inputs, %s bytes\n' "$target" "$(find "$small" -type f | wc -l)" "$(stat -c %s "fuzz/corpus/$target.tar.gz")"
+  pack "$small/$target" "fuzz/corpus/$target.tar.gz"
+  printf '%s: %s bytes\n' "$target" "$(stat -c %s "fuzz/corpus/$target.tar.gz")"
   rm -r "$small"
 }
 

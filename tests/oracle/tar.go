@@ -36,15 +36,15 @@ var errOldSparse = errors.New("old GNU sparse file with a malformed map")
 type counter struct {
 	source io.Reader
 	count  int64
-	// The type flag of the last block that looked like a header.
-	typeflag byte
+	// Whether a block looked like the header of an old GNU sparse file.
+	oldSparse bool
 }
 
 func (c *counter) Read(buffer []byte) (int, error) {
 	length, err := c.source.Read(buffer)
 	c.count += int64(length)
-	if length == 512 && string(buffer[257:262]) == "ustar" {
-		c.typeflag = buffer[156]
+	if length == 512 && string(buffer[257:262]) == "ustar" && buffer[156] == tar.TypeGNUSparse {
+		c.oldSparse = true
 	}
 	return length, err
 }
@@ -59,7 +59,7 @@ func readTar(source io.Reader) (uint8, []entry, int64, error) {
 		if err == io.EOF {
 			return outcomeZtoc, entries, position.count, nil
 		}
-		if err != nil && position.typeflag == tar.TypeGNUSparse {
+		if err != nil && position.oldSparse {
 			return outcomeTar, nil, 0, errOldSparse
 		}
 		if err != nil {
