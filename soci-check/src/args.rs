@@ -20,8 +20,8 @@ const CHUNK_MEMORY: usize = 4 << 20;
 /// Check the SOCI indexes of images, and whether they start lazily on AWS Fargate
 ///
 /// Takes references as arguments. Without arguments, reads one per line from stdin; a line may also
-/// be a document of soci-index or soci-push. Proves each ztoc against its layer, and holds the index
-/// against the rules of its readers. Writes one document per image to stdout.
+/// be a document of soci-index or soci-push. Proves each ztoc against its layer, and holds the
+/// index against the rules of its readers. Writes one document per image to stdout.
 #[derive(Debug, Parser)]
 #[command(
     name = "soci-check",

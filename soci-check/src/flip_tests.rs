@@ -46,8 +46,8 @@ fn flips_of_stored_bytes_are_found() {
     assert_stored_flips_are_found(&sound.manifest);
 }
 
-/// A client that writes a wrong manifest gives it the right digest. Only a flip in the annotation of
-/// the build tool is harmless: no reader uses it.
+/// A client that writes a wrong manifest gives it the right digest. Only a flip in the annotation
+/// of the build tool is harmless: no reader uses it.
 #[test]
 fn flips_before_the_digest_is_computed_are_found() {
     let sound = Fixture::new(&Edits::default());

@@ -1,49 +1,26 @@
 //! Shows what is in the ztocs of an image, and reads single files through them.
 //!
-//! Only the spans that a file lies in are read from the registry. What is shown is not checked: that
-//! is what the check of the image is for.
+//! Only the spans that a file lies in are read from the registry. What is shown is not checked:
+//! that is what the check of the image is for.
 
 mod args;
 mod extract;
 mod files;
 mod image;
 mod index;
+mod inspector;
 mod json;
 mod path;
 mod spans;
 mod tree;
 
 pub(crate) use args::InspectArgs;
+pub(crate) use inspector::{Inspector, View};
 
 use soci_cli::{Failure, Io};
 use soci_document::{Exit, Line};
-use soci_layout::Layout;
-use soci_oci::Platform;
-use soci_transport::Session;
 
 use crate::inspect::image::InspectedImage;
-
-/// What is shown of an image.
-#[derive(Clone, Debug)]
-pub(crate) enum View {
-    /// The files of each ztoc.
-    Files,
-    /// The spans of each ztoc.
-    Spans,
-    /// The content of the file with this path.
-    File(String),
-}
-
-/// Shows images, as the command line asks for.
-pub(crate) struct Inspector {
-    pub(crate) session: Session,
-    pub(crate) store: Layout,
-    /// The platform to choose of an image with several. Empty for the default.
-    pub(crate) platforms: Vec<Platform>,
-    /// The start of the digest of the only layer to show.
-    pub(crate) layer: Option<String>,
-    pub(crate) view: View,
-}
 
 impl Inspector {
     /// Shows the images that `references` name, or else those of the lines of stdin.

@@ -47,8 +47,8 @@ impl Place {
         })
     }
 
-    /// Returns the descriptor of a manifest of which only the digest is known. The store finds none,
-    /// because its files are found by their size as well.
+    /// Returns the descriptor of a manifest of which only the digest is known. The store finds
+    /// none, because its files are found by their size as well.
     pub(crate) fn find_manifest(&self, digest: Digest) -> Result<Fetched<Descriptor>, Failure> {
         match self {
             Self::Source(source) => {
@@ -93,8 +93,8 @@ impl Place {
         })
     }
 
-    /// Returns the SOCI indexes of version 1 that name a manifest as their subject. The store has no
-    /// list of them.
+    /// Returns the SOCI indexes of version 1 that name a manifest as their subject. The store has
+    /// no list of them.
     pub(crate) fn list_version_1(&self, subject: Digest) -> Result<Vec<Descriptor>, Failure> {
         match self {
             Self::Source(source) => Ok(source.list_referrers(subject, SOCI_INDEX_V1)?),

@@ -64,7 +64,8 @@ mod tests {
         text
     }
 
-    /// Compares the page with the rules. To update it, run `UPDATE_RULES=1 cargo test -p soci-check`.
+    /// Compares the page with the rules. To update it, run `UPDATE_RULES=1 cargo test -p
+    /// soci-check`.
     #[test]
     fn the_page_of_rules_has_a_row_for_each() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/check.md");

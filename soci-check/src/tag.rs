@@ -28,8 +28,8 @@ const MAX_VERSION_1: usize = 8;
 pub(crate) struct Tag<'a> {
     pub(crate) place: &'a Place,
     pub(crate) image: &'a Image,
-    /// The SOCI indexes of version 1 that the document names, by image manifest. Without a document,
-    /// the registry lists them.
+    /// The SOCI indexes of version 1 that the document names, by image manifest. Without a
+    /// document, the registry lists them.
     pub(crate) version_1: Option<BTreeMap<Digest, Descriptor>>,
 }
 

@@ -70,9 +70,9 @@ pub struct Args {
 
     /// Largest ztoc to build
     ///
-    /// A layer whose ztoc would be larger is skipped as soon as that is known. A ztoc takes about 250
-    /// bytes for each file. While it is built, its table of files may take a quarter of this size
-    /// in memory.
+    /// A layer whose ztoc would be larger is skipped as soon as that is known. A ztoc takes about
+    /// 250 bytes for each file. While it is built, its table of files may take a quarter of this
+    /// size in memory.
     #[arg(
         long,
         hide_short_help = true,

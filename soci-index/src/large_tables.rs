@@ -1,8 +1,8 @@
 //! The memory of the tables of files of layers that are read at the same time.
 //!
 //! The table of a usual layer has less than a megabyte, but a layer of millions of files may need
-//! all the memory that `--max-ztoc-size` allows. So that `--jobs` does not multiply it, one layer at
-//! a time may have a large table.
+//! all the memory that `--max-ztoc-size` allows. So that `--jobs` does not multiply it, one layer
+//! at a time may have a large table.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

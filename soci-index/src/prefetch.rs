@@ -78,8 +78,8 @@ impl<'p> PrefetchSearch<'p> {
         paths.map(|(path, _)| *path)
     }
 
-    /// Returns the spans of a layer, the first time that it is asked for them. Returns `None` if the
-    /// layer has none of the files.
+    /// Returns the spans of a layer, the first time that it is asked for them. Returns `None` if
+    /// the layer has none of the files.
     pub(crate) fn take_spans(&mut self, layer: Digest) -> Option<Vec<SpanRange>> {
         self.by_layer.remove(&layer)
     }

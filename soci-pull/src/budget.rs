@@ -1,5 +1,5 @@
-//! What one image may have at most, so that neither the memory nor the number of requests depends on
-//! who has made the image. Each is checked before it is fetched.
+//! What one image may have at most, so that neither the memory nor the number of requests depends
+//! on who has made the image. Each is checked before it is fetched.
 
 use soci_cli::Failure;
 use soci_document::{Exit, ManifestEntry};
@@ -8,8 +8,8 @@ use soci_oci::{Descriptor, Index, Manifest, convert, layer};
 /// How many manifests an image may list, in all of its indexes.
 pub(crate) const MAX_MANIFESTS: usize = 10_000;
 
-/// How many manifests and nested indexes of an image are fetched. The largest images have about 100:
-/// some 20 platforms, each with its attestation and SOCI index.
+/// How many manifests and nested indexes of an image are fetched. The largest images have about
+/// 100: some 20 platforms, each with its attestation and SOCI index.
 pub(crate) const MAX_FETCHED: usize = 1000;
 
 /// How many manifests are fetched without a warning.
@@ -72,8 +72,8 @@ impl FetchBudget {
         self.take_annotations(index.annotations.len(), &index.manifests)
     }
 
-    /// Takes `count` manifests and nested indexes that are to be fetched for one index, and warns of
-    /// many.
+    /// Takes `count` manifests and nested indexes that are to be fetched for one index, and warns
+    /// of many.
     ///
     /// # Errors
     ///
@@ -101,8 +101,8 @@ impl FetchBudget {
             .map_err(|failure| failure.hint("choose platforms with --platform"))
     }
 
-    /// Takes what a manifest names: its layers, and if it is an image, its configuration, which is to
-    /// be fetched, and its foreign layers, which are to be looked up in the registry.
+    /// Takes what a manifest names: its layers, and if it is an image, its configuration, which is
+    /// to be fetched, and its foreign layers, which are to be looked up in the registry.
     ///
     /// # Errors
     ///

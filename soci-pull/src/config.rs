@@ -1,5 +1,5 @@
-//! The platform that a configuration names. The other fields are read over: a configuration of 4 MiB
-//! would otherwise take thirty times as much memory.
+//! The platform that a configuration names. The other fields are read over: a configuration of 4
+//! MiB would otherwise take thirty times as much memory.
 
 use std::fmt;
 
@@ -64,8 +64,8 @@ impl<'de> Deserialize<'de> for PlatformFields {
     }
 }
 
-/// A value that is checked and not kept. Unlike `serde::de::IgnoredAny`, it must not be nested deeper
-/// than `serde_json` allows.
+/// A value that is checked and not kept. Unlike `serde::de::IgnoredAny`, it must not be nested
+/// deeper than `serde_json` allows.
 struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {

@@ -1,5 +1,9 @@
 //! Documents on stdin and stdout.
 
+mod processed;
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, BufRead, IsTerminal as _, Read as _, Write};
 use std::num::NonZeroU8;
 
@@ -8,6 +12,7 @@ use soci_document::{
 };
 use soci_oci::printable::hide_credentials;
 
+pub use self::processed::Processed;
 use crate::failure::to_document_text;
 use crate::output::Style;
 use crate::progress::Progress;
@@ -32,41 +37,6 @@ pub enum Output {
     Documents,
     /// Something else, such as a report. Failures are only printed to stderr.
     Other,
-}
-
-/// The result of a tool's work on one document.
-#[derive(Debug)]
-pub struct Processed {
-    /// The document to write, or `None` if nothing of the work was done.
-    pub document: Option<Document>,
-    /// What failed although the rest was done.
-    pub failures: Vec<Failure>,
-    /// Describes the result for the last message about the image.
-    pub result: Option<fn(&Document) -> String>,
-    /// Formats the image for a reader, in place of the summary that all tools share.
-    pub report: Option<fn(&Document) -> String>,
-}
-
-impl From<Document> for Processed {
-    fn from(document: Document) -> Self {
-        Self {
-            document: Some(document),
-            failures: Vec::new(),
-            result: None,
-            report: None,
-        }
-    }
-}
-
-impl From<Failure> for Processed {
-    fn from(failure: Failure) -> Self {
-        Self {
-            document: None,
-            failures: vec![failure],
-            result: None,
-            report: None,
-        }
-    }
 }
 
 /// The stdin, stdout and progress bars of a tool.
@@ -248,9 +218,9 @@ impl Io {
     }
 
     /// Reads all lines, for a tool that writes no documents, and returns what `describe` makes of
-    /// each. Only one line is in memory at a time. A line that is malformed is printed as a failure,
-    /// and described as a failed image. The exit status of the tool is that of the first failed
-    /// image.
+    /// each. Only one line is in memory at a time. A line that is malformed is printed as a
+    /// failure, and described as a failed image. The exit status of the tool is that of the first
+    /// failed image.
     ///
     /// # Errors
     ///
@@ -408,6 +378,3 @@ fn no_input() -> Failure {
         "no document on stdin: the previous stage may have failed",
     )
 }
-
-#[cfg(test)]
-mod tests;

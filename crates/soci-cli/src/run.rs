@@ -19,8 +19,8 @@ use crate::{
     CommonArgs, Failure, Variable, empty_variables, help, log, signals, unknown_variables,
 };
 
-/// The version of the tools, which `--version` prints: that of the workspace, and the commit with its
-/// date if `scripts/version.sh` has told the build.
+/// The version of the tools, which `--version` prints: that of the workspace, and the commit with
+/// its date if `scripts/version.sh` has told the build.
 const VERSION: &str = match option_env!("TOOLS_VERSION") {
     Some(version) if !version.is_empty() => version,
     _ => env!("CARGO_PKG_VERSION"),

@@ -158,8 +158,8 @@ pub enum ReuseOrigin {
 }
 
 impl UnindexableReason {
-    /// Returns whether `soci-index --strict` refuses such layers: they are not what their media type
-    /// says, so that the builder of the image is at fault, or exceed a limit.
+    /// Returns whether `soci-index --strict` refuses such layers: they are not what their media
+    /// type says, so that the builder of the image is at fault, or exceed a limit.
     pub const fn is_refused_if_strict(self) -> bool {
         match self {
             Self::Empty

@@ -47,8 +47,8 @@ impl UnknownFields {
     }
 
     /// Returns the fields of `line` that `parsed`, the same line after it was parsed and written,
-    /// does not have. Both must be valid JSON. Returns `None` if a list stands in the line instead of
-    /// an object: serde would take its items for the fields.
+    /// does not have. Both must be valid JSON. Returns `None` if a list stands in the line instead
+    /// of an object: serde would take its items for the fields.
     pub(crate) fn find(line: &str, parsed: &str) -> Option<Self> {
         let mut search = Search::default();
         let node = search.find(line, parsed);

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use soci_document::{Classify, Exit};
 use soci_oci::{Descriptor, Digest};
 
-use crate::trust::TrustFault;
+use crate::trust_fault::TrustFault;
 
 /// The operation on a file that failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

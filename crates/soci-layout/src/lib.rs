@@ -38,6 +38,7 @@ mod stored_file;
 mod tar_file;
 mod temporary;
 mod trust;
+mod trust_fault;
 mod write;
 
 pub use archive::Archive;
@@ -52,5 +53,6 @@ pub use read_layout::ReadLayout;
 pub use store_use::ZTOC_CACHE;
 pub use stored_file::{Removal, StoreFile, StoredFile};
 pub use temporary::remove_unfinished;
-pub use trust::{StoreTrust, TrustFault};
+pub use trust::StoreTrust;
+pub use trust_fault::TrustFault;
 pub use write::{BlobWriter, NewBlobWriter};

@@ -4,7 +4,6 @@
 //! the store decides what containers read.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -14,6 +13,7 @@ use soci_oci::Algorithm;
 
 use crate::error::{Action, IoContext as _, LayoutError};
 use crate::store_use::{MARKER, ZTOC_CACHE};
+use crate::trust_fault::TrustFault;
 use crate::{index_json, marker, temporary};
 
 /// Files that may be in a directory that becomes a store: those of a volume that was just made, or
@@ -37,35 +37,6 @@ pub enum StoreTrust {
     OwnOrRoot,
     /// All stores, because the user trusts all others who can write to this one.
     Everyone,
-}
-
-/// Why a directory of a store is not trusted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum TrustFault {
-    /// It belongs to another user.
-    Owner {
-        /// The user whom it belongs to, by number.
-        found: u32,
-        /// The user who runs the tool, by number.
-        expected: u32,
-    },
-    /// Every user can write to it, and can replace what others have written.
-    WorldWritable,
-}
-
-impl fmt::Display for TrustFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Owner { found, expected } => {
-                write!(f, "belongs to user {found}, expected user {expected}")?;
-                if *expected != 0 {
-                    f.write_str(" or root")?;
-                }
-                Ok(())
-            }
-            Self::WorldWritable => f.write_str("can be written by every user"),
-        }
-    }
 }
 
 /// Checks that the directory `root`, if it exists, is a store or can become one, and that it is

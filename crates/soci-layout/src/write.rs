@@ -37,8 +37,8 @@ impl Layout {
         Ok(digest)
     }
 
-    /// Writes what `write` passes to the writer as a blob, unless an undamaged one exists. Returns a
-    /// descriptor with its digest and size, and without media type.
+    /// Writes what `write` passes to the writer as a blob, unless an undamaged one exists. Returns
+    /// a descriptor with its digest and size, and without media type.
     ///
     /// # Errors
     ///

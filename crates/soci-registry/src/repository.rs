@@ -182,8 +182,8 @@ impl Repository {
             .await
     }
 
-    /// Fetches a document. If the body is interrupted, it is fetched again from its start, unless that has
-    /// taken as long already as a body may take at most.
+    /// Fetches a document. If the body is interrupted, it is fetched again from its start, unless
+    /// that has taken as long already as a body may take at most.
     pub(crate) async fn fetch_document(
         &self,
         operation: &Operation,

@@ -2,12 +2,13 @@
 
 use std::process::Command;
 
-/// The memory in bytes that each tool must do with, whatever its input is: as a small container has.
+/// The memory in bytes that each tool must do with, whatever its input is: as a small container
+/// has.
 pub const MEMORY_LIMIT: u64 = 256 << 20;
 
 /// Returns a command that runs `command` with at most `bytes` of memory: its heap, its stacks and
-/// its data (`RLIMIT_DATA`, setrlimit(2)). A tool that asks for more is aborted, and so does not exit
-/// with one of its own statuses.
+/// its data (`RLIMIT_DATA`, setrlimit(2)). A tool that asks for more is aborted, and so does not
+/// exit with one of its own statuses.
 pub(crate) fn limit(command: &Command, bytes: u64) -> Command {
     let mut limited = Command::new("prlimit");
     limited

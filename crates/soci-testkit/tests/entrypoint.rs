@@ -56,8 +56,8 @@ fn entrypoint(sandbox: &Sandbox) -> Tool {
     path.push(":");
     path.push(env::var_os("PATH").expect("a search path"));
     sandbox
-        // A shell that runs the tests in the background makes them ignore INT and QUIT. A container's
-        // first process does not.
+        // A shell that runs the tests in the background makes them ignore INT and QUIT. A
+        // container's first process does not.
         .program("env")
         .arg("--default-signal=HUP,INT,QUIT,TERM")
         .arg(workspace::root().join("scripts/entrypoint.sh"))

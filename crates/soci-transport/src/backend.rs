@@ -61,8 +61,8 @@ pub trait ReadImage: Send + Sync {
     /// Returns an error if the blob does not exist or cannot be opened.
     fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, TransportError>;
 
-    /// Returns the bytes of a blob from offset `range.start` to before `range.end`, without checking
-    /// its digest. The range must lie within the blob.
+    /// Returns the bytes of a blob from offset `range.start` to before `range.end`, without
+    /// checking its digest. The range must lie within the blob.
     ///
     /// # Errors
     ///

@@ -95,8 +95,8 @@ impl MemoryBudget {
         })
     }
 
-    /// Counts `size` bytes against the budget, after waiting until the budget admits them. More than
-    /// its limit are admitted when nothing else is in use.
+    /// Counts `size` bytes against the budget, after waiting until the budget admits them. More
+    /// than its limit are admitted when nothing else is in use.
     pub fn reserve(&self, size: usize) -> Reservation {
         let shared = &self.0;
         let is_full =

@@ -166,8 +166,9 @@ impl Source {
         self.backend.open_blob(descriptor)
     }
 
-    /// Returns the bytes of a blob from offset `range.start` to before `range.end`, without checking
-    /// its digest. The range must lie within the blob. A registry is asked for these bytes alone.
+    /// Returns the bytes of a blob from offset `range.start` to before `range.end`, without
+    /// checking its digest. The range must lie within the blob. A registry is asked for these bytes
+    /// alone.
     ///
     /// # Errors
     ///

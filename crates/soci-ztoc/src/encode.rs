@@ -9,10 +9,12 @@
 //! memory. So everything is written twice, in blocks of entries: once back to front, to find the
 //! position of each block and each entry, and once block after block.
 
-mod entries;
+pub(crate) mod entries;
+mod error;
 
-pub(crate) use self::entries::minimum_size;
 use self::entries::{EntryBlocks, write_entries};
+pub use self::error::EncodeError;
+use self::error::to_signed;
 use crate::flat_writer::{FlatWriter, MAX_ALIGNMENT, OFFSET_SIZE, Vtables};
 use crate::limits::MAX_ZTOC_SIZE;
 use crate::packed::PackedEntries;
@@ -20,25 +22,6 @@ use crate::ztoc::{CompressionInfo, Ztoc};
 
 /// Bytes of offsets of entries that are written at a time.
 const CHUNK_SIZE: usize = 64 << 10;
-
-/// Why a ztoc cannot be encoded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// A size or offset exceeds `i64::MAX`, which is what the format stores.
-    #[error("{value} bytes do not fit a signed 64-bit number")]
-    Size {
-        /// The size or offset in bytes.
-        value: u64,
-    },
-    /// The encoded ztoc would exceed a limit: 1 GiB, which is more than the reference builds and
-    /// reads, or a smaller one.
-    #[error("ztoc needs more than {limit} bytes (a larger span size needs less)")]
-    TooLarge {
-        /// The limit in bytes.
-        limit: u64,
-    },
-}
 
 /// The encoding of a ztoc, which is written in parts.
 #[derive(Debug)]
@@ -241,8 +224,4 @@ fn format_digest(digest: &[u8; 32]) -> String {
         }
     }
     text
-}
-
-fn to_signed(value: u64) -> Result<i64, EncodeError> {
-    i64::try_from(value).ok().ok_or(EncodeError::Size { value })
 }

@@ -30,6 +30,7 @@
 //! ```
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod build;
 mod checkpoint;
 mod compression;
 mod content_format;
@@ -62,6 +63,7 @@ mod time;
 mod violations;
 mod ztoc;
 
+pub use build::{BuildError, build};
 pub use compression::Compression;
 pub use content_format::ContentFormat;
 pub use decode_error::DecodeError;
@@ -78,4 +80,4 @@ pub use span::{LayerDigests, SpanHasher, SpanStart};
 pub use tar_index::{Needs, TarIndex, TarIndexer};
 pub use time::format_rfc3339;
 pub use violations::ReaderViolation;
-pub use ztoc::{AssembleError, BuildError, CompressionInfo, Span, SpanError, Ztoc, build};
+pub use ztoc::{AssembleError, CompressionInfo, Span, SpanError, Ztoc};

@@ -47,8 +47,8 @@ impl PackedZtoc {
     }
 
     /// Calls `visit` for each rule of the readers that this ztoc breaks, as
-    /// [`Ztoc::visit_reader_violations`] does. The entries must be in the order of their offsets, as
-    /// those of a scan are.
+    /// [`Ztoc::visit_reader_violations`] does. The entries must be in the order of their offsets,
+    /// as those of a scan are.
     pub fn visit_reader_violations(&self, mut visit: impl FnMut(ReaderViolation)) {
         violations::visit(&self.ztoc, &self.entries, &mut visit);
     }

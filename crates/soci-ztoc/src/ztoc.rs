@@ -1,20 +1,14 @@
-//! The ztoc as a value, how it is built, and its spans.
+//! The ztoc as a value, and its spans.
 
 use crate::checkpoint::{Checkpoint, CheckpointList};
 use crate::compression::Compression;
 use crate::entry::FileMetadata;
-use crate::error::ScanError;
-use crate::packed_ztoc::PackedZtoc;
-use crate::scanner::{LayerScanner, ScannedLayer, ScannedSpans};
-use crate::span::{LayerDigests, SpanHasher};
+use crate::scanner::ScannedSpans;
+use crate::span::LayerDigests;
 use crate::tar_zinfo::TarZinfo;
 
 /// The version of the format; the reference has no other.
 pub(crate) const VERSION: &str = "0.9";
-
-/// Bytes that [`build`] passes to scanner and hasher at a time: few enough to stay in the
-/// second-level cache from one to the other.
-const CHUNK_SIZE: usize = 128 * 1024;
 
 /// The table of contents of a layer, and the points from which the layer can be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -90,16 +84,6 @@ pub enum AssembleError {
     },
 }
 
-/// Why [`build`] failed.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(transparent)]
-pub enum BuildError {
-    /// The layer cannot be scanned.
-    Scan(#[from] ScanError),
-    /// Scanner and hasher disagree, which is a bug of this crate.
-    Assemble(#[from] AssembleError),
-}
-
 /// Why the spans of a ztoc are inconsistent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,43 +117,7 @@ pub enum SpanError {
     TarTable,
 }
 
-/// Builds a ztoc from a layer in memory, in one thread.
-///
-/// # Errors
-///
-/// Returns [`BuildError::Scan`] if the layer cannot be scanned.
-pub fn build(
-    layer: &[u8],
-    compression: Compression,
-    span_size: u64,
-    build_tool_identifier: &str,
-) -> Result<Ztoc, BuildError> {
-    let mut scanner = LayerScanner::new(compression, span_size)?;
-    let mut hasher = SpanHasher::new();
-    for chunk in layer.chunks(CHUNK_SIZE) {
-        let starts = scanner.feed(chunk)?;
-        hasher.feed(chunk, &starts);
-    }
-    let found = scanner.finish()?;
-    let digests = hasher.finish();
-    Ok(Ztoc::assemble(found, digests, build_tool_identifier)?)
-}
-
 impl Ztoc {
-    /// Combines the results of scanner and hasher. [`PackedZtoc::assemble`] takes less memory.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the two were not fed the same layer.
-    pub fn assemble(
-        scanned: ScannedLayer,
-        digests: LayerDigests,
-        build_tool_identifier: &str,
-    ) -> Result<Self, AssembleError> {
-        let packed = PackedZtoc::assemble(scanned, digests, build_tool_identifier)?;
-        Ok(packed.unpack())
-    }
-
     /// Combines the results of scanner and hasher, but for the entries.
     pub(crate) fn without_entries(
         scanned: ScannedSpans,
@@ -234,8 +182,8 @@ impl Ztoc {
         !self.toc.iter().any(FileMetadata::needs_xattrs)
     }
 
-    /// Returns the span size in bytes that the ztoc was built with, or `None` if the checkpoints are
-    /// malformed.
+    /// Returns the span size in bytes that the ztoc was built with, or `None` if the checkpoints
+    /// are malformed.
     pub fn span_size(&self) -> Option<u64> {
         let checkpoints = &self.compression_info.checkpoints;
         let span_size = match self.compression_info.algorithm {

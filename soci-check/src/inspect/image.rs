@@ -8,8 +8,8 @@ use soci_transport::{Source, TransportError};
 use soci_ztoc::Ztoc;
 use soci_ztoc::extract::{LayerReader, ReadRange};
 
-use super::Inspector;
 use super::index::find_ztocs;
+use super::inspector::Inspector;
 use crate::findings::Findings;
 use crate::image::{Image, Selection};
 use crate::place::Place;

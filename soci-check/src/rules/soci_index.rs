@@ -116,7 +116,8 @@ pub(crate) const LAYER_MEDIA_TYPE: &Rule = &Rule {
     cure: "index the image again with `soci-index`, and push it with `soci-push`",
 };
 
-/// The annotation of the span size is missing, as in the indexes of earlier builders, or is no number.
+/// The annotation of the span size is missing, as in the indexes of earlier builders, or is no
+/// number.
 pub(crate) const SPAN_SIZE: &Rule = &Rule {
     name: "ztoc-span-size",
     severity: Severity::Warning,

@@ -56,8 +56,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Searches the source of the image and then the references of the plan. The search goes on when
-    /// each layer has a candidate, to find out whether another source offers another ztoc.
+    /// Searches the source of the image and then the references of the plan. The search goes on
+    /// when each layer has a candidate, to find out whether another source offers another ztoc.
     pub(crate) fn run(mut self) -> Candidates {
         let image = self.document.image.reference();
         self.search_reference(image, Origin::Image);

@@ -131,7 +131,8 @@ fn gives_up_on_lists_that_trickle_or_are_nested_deep() {
     }
 }
 
-/// J16: a fallback tag of millions of values takes little more memory than its bytes, and keeps them.
+/// J16: a fallback tag of millions of values takes little more memory than its bytes, and keeps
+/// them.
 #[test]
 fn adds_to_a_fallback_tag_of_millions_of_values() {
     let indexed = IndexedImage::of(&two_layers());

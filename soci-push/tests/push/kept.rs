@@ -132,8 +132,8 @@ fn compares_the_manifest_if_a_head_gives_no_digest() {
     ended.says("but the tag names");
 }
 
-/// E17: a registry that knows a tag only a moment after it was set is waited for, and the tag is not
-/// set again.
+/// E17: a registry that knows a tag only a moment after it was set is waited for, and the tag is
+/// not set again.
 #[test]
 fn waits_for_a_tag_that_is_not_known_at_once() {
     let indexed = IndexedImage::of(&two_layers());
@@ -166,8 +166,8 @@ fn reports_a_referrer_that_is_neither_listed_nor_kept() {
     assert_eq!(registry.count("GET", LISTS), 1);
 }
 
-/// E17: a fallback tag that the registry does not keep is an error of the registry, and not of other
-/// clients.
+/// E17: a fallback tag that the registry does not keep is an error of the registry, and not of
+/// other clients.
 #[test]
 fn reports_a_fallback_tag_that_is_not_kept() {
     let indexed = IndexedImage::of(&two_layers());

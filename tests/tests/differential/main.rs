@@ -1,11 +1,11 @@
-//! Ztocs of a great number of layers against an oracle: a program in Go that shares no code with the
-//! tools (`tests/oracle`). It reads each layer with Go's own packages and compares the outcome, every
-//! entry, and every span.
+//! Ztocs of a great number of layers against an oracle: a program in Go that shares no code with
+//! the tools (`tests/oracle`). It reads each layer with Go's own packages and compares the outcome,
+//! every entry, and every span.
 //!
-//! The layers are tars that tar, bsdtar, Python and Go wrote, and those of the goldens, with changes
-//! that leave most of them valid. `make differential` compares `SOCI_DIFFERENTIAL_COUNT` of them, and
-//! `make test` a few thousand. The seed is printed, and the same seed gives the same layers
-//! (`SOCI_DIFFERENTIAL_SEED`).
+//! The layers are tars that tar, bsdtar, Python and Go wrote, and those of the goldens, with
+//! changes that leave most of them valid. `make differential` compares `SOCI_DIFFERENTIAL_COUNT` of
+//! them, and `make test` a few thousand. The seed is printed, and the same seed gives the same
+//! layers (`SOCI_DIFFERENTIAL_SEED`).
 
 mod archives;
 mod compress;

@@ -43,7 +43,8 @@ impl Summary<'_> {
     }
 
     /// Describes the layers without those that are skipped, such as `4 of 6 layers, 195 of 226 MiB,
-    /// ztocs 4.1 MiB, 1 reused from r.example/base:v1`. An image of the same repository is not named.
+    /// ztocs 4.1 MiB, 1 reused from r.example/base:v1`. An image of the same repository is not
+    /// named.
     pub fn describe_counts(&self) -> String {
         let sizes = HumanSizes {
             part: self.indexed.bytes,

@@ -1,5 +1,5 @@
-//! The processes that this one has started, for a `credential_process` that hangs: the AWS SDK starts
-//! it, and does not end it if its answer is no longer awaited.
+//! The processes that this one has started, for a `credential_process` that hangs: the AWS SDK
+//! starts it, and does not end it if its answer is no longer awaited.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -51,8 +51,8 @@ fn running_processes() -> Vec<Started> {
     started.collect()
 }
 
-/// Returns the parent's number in a line of `/proc/PID/stat`: the second field after the name, which
-/// stands in parentheses and may contain any character.
+/// Returns the parent's number in a line of `/proc/PID/stat`: the second field after the name,
+/// which stands in parentheses and may contain any character.
 fn parse_parent(stat: &str) -> Option<i32> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_ascii_whitespace().nth(1)?.parse().ok()

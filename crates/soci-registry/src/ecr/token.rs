@@ -141,9 +141,9 @@ impl EcrHost {
     }
 }
 
-/// Asks `provider` for credentials. If the selected profile has them from a program, the program may
-/// take `helper_timeout`, and is killed afterwards. Each request for credentials has a time limit of
-/// its own.
+/// Asks `provider` for credentials. If the selected profile has them from a program, the program
+/// may take `helper_timeout`, and is killed afterwards. Each request for credentials has a time
+/// limit of its own.
 async fn find_credentials(
     provider: &SharedCredentialsProvider,
     helper_timeout: Duration,

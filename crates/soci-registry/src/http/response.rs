@@ -73,8 +73,8 @@ pub(crate) enum ReadError {
     },
 }
 
-/// Reads a body of at most `limit` bytes. `idle` is the longest wait for the next bytes. A body that
-/// is slower than [`BodyClock`] allows counts as interrupted.
+/// Reads a body of at most `limit` bytes. `idle` is the longest wait for the next bytes. A body
+/// that is slower than [`BodyClock`] allows counts as interrupted.
 ///
 /// # Errors
 ///

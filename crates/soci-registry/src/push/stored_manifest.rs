@@ -35,8 +35,9 @@ impl Repository {
     /// is. If not, it looks twice more after a wait, with `GET` requests: a registry of several
     /// servers may answer from one that does not know the manifest yet.
     ///
-    /// A registry that does not tell is believed. So is one that has the manifest by its digest, and
-    /// another one under the tag that was not there before: another client has set the tag, too.
+    /// A registry that does not tell is believed. So is one that has the manifest by its digest,
+    /// and another one under the tag that was not there before: another client has set the tag,
+    /// too.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The image index under a fallback tag, kept as the text that was read: fields and entries of other
-//! clients survive, and a list of many entries takes no more memory than its text.
+//! The image index under a fallback tag, kept as the text that was read: fields and entries of
+//! other clients survive, and a list of many entries takes no more memory than its text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,8 +26,8 @@ pub(super) struct TaggedIndex {
 struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl TaggedIndex {
-    /// Returns the index `bytes` with this digest. Returns `None` if it is not an object whose field
-    /// `manifests` is a list, `null` or absent.
+    /// Returns the index `bytes` with this digest. Returns `None` if it is not an object whose
+    /// field `manifests` is a list, `null` or absent.
     pub(super) fn parse(bytes: Bytes, digest: Digest, entity_tag: Option<String>) -> Option<Self> {
         let index = Self {
             bytes,

@@ -1,6 +1,6 @@
 //! The entries of a ztoc, which are written in blocks.
 
-use super::{EncodeError, to_signed};
+use super::error::{EncodeError, to_signed};
 use crate::entry::FileMetadata;
 use crate::flat_writer::{FlatWriter, OFFSET_SIZE, Vtables};
 use crate::packed::PackedEntries;

@@ -17,8 +17,8 @@ pub(crate) struct SpanInflater {
 }
 
 impl SpanInflater {
-    /// Resumes at `checkpoint`. `shared` is the byte before its offset, which matters if some of its
-    /// bits are unused.
+    /// Resumes at `checkpoint`. `shared` is the byte before its offset, which matters if some of
+    /// its bits are unused.
     pub(crate) fn resume(checkpoint: Checkpoint<'_>, shared: u8) -> Result<Self, ZlibError> {
         let Checkpoint {
             unused_bits,

@@ -9,7 +9,8 @@ use crate::checkpoint::{Checkpoint, CheckpointList};
 use crate::ztoc::{Span, SpanError, Ztoc};
 
 /// Bytes before a chunk that are kept: the decoder may find a block start after it has received the
-/// bytes of the next chunk, because it holds up to eight bytes, and a span may share the byte before.
+/// bytes of the next chunk, because it holds up to eight bytes, and a span may share the byte
+/// before.
 const TAIL_SIZE: usize = 16;
 
 /// Called for each finding.

@@ -4,7 +4,7 @@ use std::mem;
 
 use super::header::Header;
 use super::pax::Records;
-use crate::encode::minimum_size;
+use crate::encode::entries::minimum_size;
 use crate::entry::{EntryType, FileMetadata, Xattr};
 use crate::error::{LimitKind, ScanError};
 use crate::limits::Limits;

@@ -1,6 +1,6 @@
 //! The entries of a ztoc, and the rules for one of them.
 
-use super::ReaderViolation;
+use super::violation::ReaderViolation;
 use crate::entry::{FileMetadata, XATTR_PREFIX};
 use crate::packed::PackedEntries;
 use crate::tar::pax::Records;

@@ -2,8 +2,8 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use super::ReaderViolation;
 use super::entries::Entries;
+use super::violation::ReaderViolation;
 use crate::entry::{EntryType, FileMetadata};
 
 /// Calls `visit` for each hard link whose target is not an earlier entry.

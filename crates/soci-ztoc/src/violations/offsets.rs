@@ -1,7 +1,7 @@
 //! The rules for the offsets of entries.
 
-use super::ReaderViolation;
 use super::entries::{Entries, has_fault};
+use super::violation::ReaderViolation;
 use crate::entry::{EntryType, FileMetadata};
 use crate::ztoc::Ztoc;
 

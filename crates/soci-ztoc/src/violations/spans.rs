@@ -1,6 +1,6 @@
 //! The rules for spans.
 
-use super::{ReaderViolation, SPAN_LENGTH_OVERFLOW};
+use super::violation::{ReaderViolation, SPAN_LENGTH_OVERFLOW};
 use crate::compression::Compression;
 use crate::ztoc::Ztoc;
 

@@ -122,8 +122,8 @@ fn pass(sandbox: &Sandbox, name: &str, line: Vec<u8>) -> Passed {
     }
 }
 
-/// Returns a sandbox with an image, and the document that `soci-pull` writes for it, with a field of
-/// the user.
+/// Returns a sandbox with an image, and the document that `soci-pull` writes for it, with a field
+/// of the user.
 fn with_field(field: &str) -> (Sandbox, Vec<u8>) {
     let sandbox = Sandbox::new();
     let image = Image::new("linux/amd64").layer(layer(1, 3000));
