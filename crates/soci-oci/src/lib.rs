@@ -24,7 +24,6 @@ pub mod manifest;
 pub mod media_type;
 /// Platforms.
 pub mod platform;
-/// Text that is safe to print.
 pub mod printable;
 /// References to images.
 pub mod reference;

@@ -50,7 +50,6 @@ mod header;
 mod limits;
 mod packed;
 mod packed_ztoc;
-/// The proof of a ztoc against its layer.
 pub mod proof;
 mod provenance;
 mod scanner;

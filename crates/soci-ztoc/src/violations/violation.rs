@@ -5,7 +5,7 @@ use crate::entry::{EntryType, display_name};
 /// Compressed length of a span, in bytes, at which 32-bit counters of the readers overflow.
 pub(super) const SPAN_LENGTH_OVERFLOW: u64 = 1 << 31;
 
-/// A rule of the readers that a ztoc breaks. `entry` is an index in [`Ztoc::toc`], and `name` the
+/// A rule of the readers that a ztoc breaks. `entry` is an index in `Ztoc::toc`, and `name` the
 /// name of that entry.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
