@@ -41,8 +41,11 @@ fuzz_target!(|data: &[u8]| {
     drop(soci_cli::parse_reference(&text));
     let _count = soci_cli::parse_count(&text);
     let _flag = soci_cli::parse_flag(&text);
-    let shown = soci_cli::replace_control_characters(&text);
-    assert!(!shown.contains(|character: char| character.is_control() && !matches!(character, '\n' | '\t')), "{shown:?}");
+    let shown = soci_cli::to_printable(&text);
+    assert!(
+        !shown.contains(soci_oci::printable::acts_on_display),
+        "{shown:?}"
+    );
 });
 
 /// Parses a text. What was parsed and is written is parsed as the same.
