@@ -250,7 +250,7 @@ impl Operation {
 
     /// Returns the error for a proxy that asks for credentials.
     pub(crate) fn denied_by_proxy(&self) -> RegistryError {
-        let hint = "put name and password into the proxy's URL, as in HTTPS_PROXY=http://name:password@host:port";
+        let hint = "put name and password into the URL in HTTPS_PROXY, before the host";
         self.denied(Denial::Proxy, Some(hint.to_owned()))
     }
 

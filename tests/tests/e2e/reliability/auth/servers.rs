@@ -65,7 +65,7 @@ fn challenges() -> Vec<(String, &'static str)> {
     let mut challenges: Vec<_> = REALMS.into_iter().map(realm).collect();
     let not_understood = "the response names no way to log in that the tools know";
     let long = format!("https://{NAME}/token?{}", "x".repeat(64 << 10));
-    challenges.push(realm((&long, not_understood)));
+    challenges.push(realm((&long, "bytes of header fields")));
     // A header that ends within the realm, and another header that would begin there.
     let split = format!("https://{NAME}/token\r\nX-Injected: yes");
     challenges.push(realm((&split, not_understood)));

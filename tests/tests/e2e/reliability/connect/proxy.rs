@@ -55,7 +55,7 @@ fn authenticates_to_a_proxy() {
         let line = indexed(&sandbox, &app(&open));
         let says = [
             "the proxy asks for a user name",
-            "HTTPS_PROXY=http://name:password@host:port",
+            "put name and password into the URL in HTTPS_PROXY",
         ];
         for user in ["", "user:canary-wrong@"] {
             let url = format!("http://{user}{}", proxy.host());
