@@ -165,7 +165,7 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
     /// # Errors
     ///
     /// Returns [`ExtractError::Entry`] if there is no such entry, [`ExtractError::Range`] if it
-    /// lies outside the tar, and the errors of [`LayerReader::read_span`].
+    /// lies outside the tar or has a negative size, and the errors of [`LayerReader::read_span`].
     pub fn read_entry(&mut self, entry: usize) -> Result<Vec<u8>, ExtractError<R::Error>> {
         let count = self.ztoc.toc.len();
         let found = self.ztoc.toc.get(entry);
@@ -174,8 +174,11 @@ impl<'z, R: ReadRange> LayerReader<'z, R> {
             return Ok(Vec::new());
         }
         let start = found.uncompressed_offset;
-        let end = start.checked_add_signed(found.uncompressed_size);
-        self.read_bytes(start, end.unwrap_or(0))
+        let size = u64::try_from(found.uncompressed_size).ok();
+        let end = size.and_then(|size| start.checked_add(size));
+        // A range that ends before its start is out of range.
+        let end = end.ok_or(ExtractError::Range { start, end: 0 })?;
+        self.read_bytes(start, end)
     }
 
     /// Returns the bytes of the tar from uncompressed offset `start` to before `end`.

@@ -85,6 +85,24 @@ fn entries_without_contents_are_read_as_empty() {
 }
 
 #[test]
+fn a_file_of_a_negative_size_is_refused() {
+    let case = golden::layer("gzip-9");
+    let mut ztoc = Ztoc::decode(case.ztoc.expect("a ztoc is recorded")).expect("a valid ztoc");
+    ztoc.toc[0].entry_type = EntryType::Regular;
+    for (start, size) in [(0, -1), (0, i64::MIN), (1024, -512), (1 << 62, -(1 << 62))] {
+        ztoc.toc[0].uncompressed_offset = start;
+        ztoc.toc[0].uncompressed_size = size;
+        let mut reader = LayerReader::new(&ztoc, case.layer).expect("decoding checked the spans");
+        let refused = ExtractError::Range { start, end: 0 };
+        assert_eq!(
+            reader.read_entry(0),
+            Err(refused),
+            "{size} bytes at {start}"
+        );
+    }
+}
+
+#[test]
 fn ranges_beyond_the_tar_are_refused() {
     let case = golden::layer("gzip-9");
     let ztoc = Ztoc::decode(case.ztoc.expect("a ztoc is recorded")).expect("a valid ztoc");
