@@ -1,8 +1,8 @@
 //! The proof of a ztoc against its layer, in one pass over the bytes of the layer.
 //!
-//! The proof shows that readers get the right bytes. It accepts the ztocs of all builders: any set of
-//! valid checkpoints, any span size, and times in any time zone. It has two halves that may run on
-//! two threads, because neither needs the other:
+//! The proof shows that readers get the right bytes. It accepts the ztocs of all builders: any set
+//! of valid checkpoints, any span size, and times in any time zone. It has two halves that may run
+//! on two threads, because neither needs the other:
 //!
 //! - [`ContentProof`] decompresses the layer. Each checkpoint must lie at a block boundary and have
 //!   the right offset. Its window must equal the output before it: inflating from it then gives the
