@@ -2,9 +2,7 @@
 //!
 //! A target panics if a property does not hold; libFuzzer keeps the input as a finding.
 
-use std::convert::Infallible;
-
-use soci_ztoc::{Compression, LayerScanner, PackedZtoc, ScanError, SpanHasher, Ztoc};
+use soci_ztoc::{Compression, LayerScanner, ScanError, SpanHasher, Ztoc};
 
 /// The build tool identifier of the ztocs that the targets build.
 pub const TOOL: &str = "fuzz";
