@@ -4,10 +4,9 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, Output, OutputArgs, OutputFormat, Platforms, Tool, Variable,
+    CommonArgs, Failure, Io, Named, Output, OutputArgs, OutputFormat, Platforms, Tool, Variable,
     parse_count, parse_flag,
 };
-use soci_document::Exit;
 use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
 
@@ -105,51 +104,14 @@ impl Tool for Args {
             memory: MemoryBudget::new(CHUNK_MEMORY),
             shows_summaries: io.shows_summaries(),
         };
-        if self.references.is_empty() {
-            return check_lines(io, &checker);
-        }
-        for reference in &self.references {
-            io.process_image(reference, |progress| {
+        let input = "references or documents";
+        io.for_each_named(&self.references, input, |io, image| match image {
+            Named::Reference(reference) => io.process_image(reference, |progress| {
                 checker.check_reference(reference, progress)
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// Checks the image of each line of stdin.
-fn check_lines(io: &mut Io, checker: &Checker) -> Result<(), Failure> {
-    io.announce_input("references or documents");
-    let mut lines = 0_u64;
-    while let Some(line) = io.read_line()? {
-        lines += 1;
-        check_line(io, checker, &line)?;
-    }
-    if lines == 0 {
-        return Err(Failure::message(
-            Exit::NoInput,
-            "no reference is given as an argument or on stdin",
-        ));
-    }
-    Ok(())
-}
-
-/// Checks the image of one line: a document, which starts with `{`, or a reference.
-fn check_line(io: &mut Io, checker: &Checker, line: &[u8]) -> Result<(), Failure> {
-    let text = line.trim_ascii();
-    if text.starts_with(b"{") {
-        return io.process_document(line, |document, progress| {
-            checker.check_document(document, progress)
-        });
-    }
-    match std::str::from_utf8(text) {
-        Ok(reference) => io.process_image(reference, |progress| {
-            checker.check_reference(reference, progress)
-        }),
-        Err(error) => {
-            let context = format!("reference `{}` is not UTF-8", text.escape_ascii());
-            let failure = Failure::new(Exit::Usage, error).context(context);
-            io.fail_image(None, failure)
-        }
+            }),
+            Named::Document(line) => io.process_document(line, |document, progress| {
+                checker.check_document(document, progress)
+            }),
+        })
     }
 }

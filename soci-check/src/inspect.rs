@@ -17,42 +17,26 @@ mod tree;
 pub(crate) use args::InspectArgs;
 pub(crate) use inspector::{Inspector, View};
 
-use soci_cli::{Failure, Io};
-use soci_document::{Exit, Line};
+use soci_cli::{Failure, Io, Named};
+use soci_document::Line;
 
 use crate::inspect::image::InspectedImage;
 
 impl Inspector {
     /// Shows the images that `references` name, or else those of the lines of stdin.
     pub(crate) fn run(&self, io: &mut Io, references: &[String]) -> Result<(), Failure> {
-        for reference in references {
-            let image = InspectedImage::of_reference(self, reference);
-            self.show(io, reference, image)?;
-        }
-        if !references.is_empty() {
-            return Ok(());
-        }
-        io.announce_input("references or documents");
-        let mut lines = 0_u64;
-        while let Some(line) = io.read_line()? {
-            lines += 1;
-            self.show_line(io, &line)?;
-        }
-        if lines == 0 {
-            let message = "no reference is given as an argument or on stdin";
-            return Err(Failure::message(Exit::NoInput, message));
-        }
-        Ok(())
+        let input = "references or documents";
+        io.for_each_named(references, input, |io, image| match image {
+            Named::Reference(reference) => {
+                let image = InspectedImage::of_reference(self, reference);
+                self.show(io, reference, image)
+            }
+            Named::Document(line) => self.show_document(io, line),
+        })
     }
 
-    /// Shows the image of one line: a document, which starts with `{`, or a reference.
-    fn show_line(&self, io: &mut Io, line: &[u8]) -> Result<(), Failure> {
-        let text = line.trim_ascii();
-        if !text.starts_with(b"{") {
-            let reference = String::from_utf8_lossy(text);
-            let image = InspectedImage::of_reference(self, &reference);
-            return self.show(io, &reference, image);
-        }
+    /// Shows the image of a document.
+    fn show_document(&self, io: &mut Io, line: &[u8]) -> Result<(), Failure> {
         match Line::parse(line) {
             Ok(Line::Document(document)) => {
                 let image = InspectedImage::of_document(self, &document);

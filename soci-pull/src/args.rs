@@ -2,10 +2,8 @@
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Platforms, Tool, Variable, parse_flag,
+    CommonArgs, Failure, Io, Named, OutputArgs, OutputFormat, Platforms, Tool, Variable, parse_flag,
 };
-use soci_document::Exit;
-use soci_oci::printable::hide_credentials;
 use soci_registry_args::{RegistryArgs, VARIABLES};
 
 use crate::pull::Puller;
@@ -72,46 +70,13 @@ impl Tool for Args {
             with_layers: self.layers,
             progress: io.progress.clone(),
         };
-        if self.references.is_empty() {
-            return pull_lines(io, &puller);
-        }
-        for reference in &self.references {
-            io.process_image(reference, |_| puller.pull_reference(reference))?;
-        }
-        Ok(())
-    }
-}
-
-/// Pulls the image of each line of stdin.
-fn pull_lines(io: &mut Io, puller: &Puller) -> Result<(), Failure> {
-    io.announce_input("references");
-    let mut lines = 0_u64;
-    while let Some(line) = io.read_line()? {
-        lines += 1;
-        pull_line(io, puller, &line)?;
-    }
-    if lines == 0 {
-        return Err(Failure::message(
-            Exit::NoInput,
-            "no reference is given as an argument or on stdin",
-        ));
-    }
-    Ok(())
-}
-
-/// Pulls the image of one line: a document, which starts with `{`, or a reference.
-fn pull_line(io: &mut Io, puller: &Puller, line: &[u8]) -> Result<(), Failure> {
-    let text = line.trim_ascii();
-    if text.starts_with(b"{") {
-        return io.process_document(line, |document, _| puller.complete(document));
-    }
-    match std::str::from_utf8(text) {
-        Ok(reference) => io.process_image(reference, |_| puller.pull_reference(reference)),
-        Err(error) => {
-            let shown = text.escape_ascii().to_string();
-            let context = format!("reference `{}` is not UTF-8", hide_credentials(&shown));
-            let failure = Failure::new(Exit::Usage, error).context(context);
-            io.fail_image(None, failure)
-        }
+        io.for_each_named(&self.references, "references", |io, image| match image {
+            Named::Reference(reference) => {
+                io.process_image(reference, |_| puller.pull_reference(reference))
+            }
+            Named::Document(line) => {
+                io.process_document(line, |document, _| puller.complete(document))
+            }
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Documents on stdin and stdout.
 
+mod named;
 mod processed;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use soci_document::{
 };
 use soci_oci::printable::hide_credentials;
 
+pub use self::named::Named;
 pub use self::processed::Processed;
 use crate::failure::to_document_text;
 use crate::output::Style;

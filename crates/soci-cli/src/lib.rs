@@ -31,7 +31,7 @@ pub use args::{CommonArgs, CountError, FlagError, LogFormat, parse_count, parse_
 pub use decisions::print_decisions;
 pub use duration::{Seconds, SecondsError};
 pub use failure::Failure;
-pub use io::{DownstreamGone, Io, Output, Processed};
+pub use io::{DownstreamGone, Io, Named, Output, Processed};
 pub use option_table::{OptionDescription, Variable, describe_options};
 pub use output::{OutputArgs, OutputFormat};
 pub use platforms::{Platforms, PlatformsError};

@@ -1,0 +1,73 @@
+//! The images that a tool is to work on: arguments, or else the lines of stdin.
+
+use soci_document::Exit;
+use soci_oci::printable::hide_credentials;
+
+use super::Io;
+use crate::Failure;
+
+/// What names an image.
+#[derive(Clone, Copy, Debug)]
+pub enum Named<'a> {
+    /// A reference, not parsed yet.
+    Reference(&'a str),
+    /// A line that holds a document, or an image that failed, for [`Io::process_document`].
+    Document(&'a [u8]),
+}
+
+impl Io {
+    /// Calls `work` for each of the `references`, or if there are none, for each line of stdin: a
+    /// line that starts with `{` is a document, and another one a reference. `input` tells a user
+    /// at a terminal what the lines hold. A reference that is not UTF-8 is printed as a failure.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of `work`, or an error if nothing names an image, or if stdin or stdout
+    /// fails.
+    pub fn for_each_named(
+        &mut self,
+        references: &[String],
+        input: &str,
+        mut work: impl FnMut(&mut Self, Named<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for reference in references {
+            work(self, Named::Reference(reference))?;
+        }
+        if !references.is_empty() {
+            return Ok(());
+        }
+        self.announce_input(input);
+        let mut seen = false;
+        while let Some(line) = self.read_line()? {
+            seen = true;
+            self.name_line(&line, &mut work)?;
+        }
+        if seen {
+            return Ok(());
+        }
+        Err(Failure::message(
+            Exit::NoInput,
+            "no reference is given as an argument or on stdin",
+        ))
+    }
+
+    fn name_line(
+        &mut self,
+        line: &[u8],
+        work: &mut impl FnMut(&mut Self, Named<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let text = line.trim_ascii();
+        if text.starts_with(b"{") {
+            return work(self, Named::Document(line));
+        }
+        match std::str::from_utf8(text) {
+            Ok(reference) => work(self, Named::Reference(reference)),
+            Err(error) => {
+                let shown = text.escape_ascii().to_string();
+                let context = format!("reference `{}` is not UTF-8", hide_credentials(&shown));
+                let failure = Failure::new(Exit::Usage, error).context(context);
+                self.fail_image(None, failure)
+            }
+        }
+    }
+}
