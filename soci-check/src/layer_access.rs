@@ -1,7 +1,7 @@
 //! Opens the layers of an image.
 
 use soci_cli::ImageProgress;
-use soci_layout::{Layout, LayoutError};
+use soci_layout::Layout;
 use soci_oci::Descriptor;
 use soci_transport::{BlobReader, MemoryBudget, Source, TransportError};
 
@@ -19,14 +19,9 @@ pub(crate) struct LayerAccess<'a> {
 impl LayerAccess<'_> {
     /// Opens a layer in the store, or else in the source of the image.
     pub(crate) fn open_layer(&self, layer: &Descriptor) -> Result<BlobReader, TransportError> {
-        let stored = self
-            .store
-            .has_blob(layer)
-            .then(|| self.store.open_blob(layer));
-        let reader = match stored {
-            // `soci-prune` may have removed the layer meanwhile.
-            None | Some(Err(LayoutError::NoSuchBlob { .. })) => self.source.open_blob(layer)?,
-            Some(blob) => BlobReader::from_file(blob?),
+        let reader = match BlobReader::from_store(self.store, layer)? {
+            Some(stored) => stored,
+            None => self.source.open_blob(layer)?,
         };
         Ok(reader.with_budget(self.memory))
     }

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 
 use soci_cli::{Failure, ImageProgress, run_parallel};
 use soci_document::{Document, Exit, Plan};
-use soci_layout::LayoutError;
 use soci_oci::layer::LayerCompression;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{BlobReader, Source};
@@ -276,14 +275,9 @@ impl<'a> LayerBuilder<'a> {
 
     /// Opens a layer in the store, or else in the source of the image.
     fn open_layer(&self, layer: &Descriptor) -> Result<BlobReader, Failure> {
-        let store = &self.context.store;
-        let stored = store.has_blob(layer).then(|| store.open_blob(layer));
-        let reader = match stored {
-            // `soci-prune` may have removed the layer meanwhile.
-            None | Some(Err(LayoutError::NoSuchBlob { .. })) => {
-                self.open_source()?.open_blob(layer)?
-            }
-            Some(blob) => BlobReader::from_file(blob?),
+        let reader = match BlobReader::from_store(&self.context.store, layer)? {
+            Some(stored) => stored,
+            None => self.open_source()?.open_blob(layer)?,
         };
         Ok(reader.with_budget(&self.context.memory))
     }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures_util::stream;
-use soci_layout::Blob;
+use soci_layout::{Blob, Layout, LayoutError};
+use soci_oci::Descriptor;
 use soci_registry::BlobStream;
 
 use crate::error::TransportError;
@@ -33,6 +34,19 @@ impl BlobReader {
     /// Reads a blob of a layout or archive.
     pub fn from_file(blob: Blob) -> Self {
         Self::new(Box::new(blob))
+    }
+
+    /// Reads a blob of the store. Returns `None` if the store does not have it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store has the blob but it cannot be read.
+    pub fn from_store(store: &Layout, blob: &Descriptor) -> Result<Option<Self>, LayoutError> {
+        match store.has_blob(blob).then(|| store.open_blob(blob)) {
+            // `soci-prune` may have removed the blob meanwhile.
+            None | Some(Err(LayoutError::NoSuchBlob { .. })) => Ok(None),
+            Some(opened) => opened.map(|blob| Some(Self::from_file(blob))),
+        }
     }
 
     /// Reads a blob that is in memory.
