@@ -46,11 +46,8 @@ impl Examination<'_> {
         };
         // Version 1 and 2 share their ztocs, and each is proved once.
         let mut ztocs = ZtocChecker::default();
-        for index in own
-            .iter()
-            .chain(&others)
-            .flat_map(|of_manifest| &of_manifest.found)
-        {
+        let of_manifests = own.iter().chain(&others);
+        for index in of_manifests.flat_map(|of_manifest| &of_manifest.found) {
             ztocs.add(&index.entries);
         }
         let checked = ztocs.check(self.place, resources, &mut findings)?;

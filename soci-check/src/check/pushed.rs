@@ -85,8 +85,8 @@ fn check_tags(
     source: &Source,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
+    let prefix = format!("{}:", push.repository);
     for tag in &push.tags {
-        let prefix = format!("{}:", push.repository);
         let Some(name) = tag.tag.strip_prefix(&prefix) else {
             continue;
         };

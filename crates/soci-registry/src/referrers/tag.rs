@@ -91,10 +91,7 @@ impl Repository {
             }
             let started = Instant::now();
             let before = tag.read_index().await?;
-            if before
-                .as_ref()
-                .is_some_and(|index| index.contains(&referrer))
-            {
+            if is_listed(before.as_ref(), &referrer) {
                 backoff.record_success();
                 return Ok(());
             }
@@ -113,10 +110,7 @@ impl Repository {
                 }
                 WriteOutcome::Written => {
                     let after = tag.read_settled(started).await?;
-                    if after
-                        .as_ref()
-                        .is_some_and(|index| index.contains(&referrer))
-                    {
+                    if is_listed(after.as_ref(), &referrer) {
                         backoff.record_success();
                         return Ok(());
                     }
@@ -133,6 +127,11 @@ impl Repository {
             Violation::NotKept
         }))
     }
+}
+
+/// Returns whether the list under the tag, if the tag exists, has the entry.
+fn is_listed(index: Option<&TaggedIndex>, referrer: &Descriptor) -> bool {
+    index.is_some_and(|index| index.contains(referrer))
 }
 
 /// Returns the name of the fallback tag of `subject`: the algorithm, cut to 32 characters, and the
