@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 triple=$1
 profile=${2:-dist}
 out=${CARGO_TARGET_DIR:-target}/$triple/$profile
-mapfile -t tools < <(sed -n 's/^name = "\(soci-[a-z]*\)"$/\1/p' soci-*/Cargo.toml | sort -u)
+tools=(soci-*/)
+tools=("${tools[@]%/}")
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 maps=("$PWD=/soci-tools" "$(realpath -m "${CARGO_TARGET_DIR:-target}")=/target" "$cargo_home=/cargo")
 

@@ -91,13 +91,7 @@ fn run_cargo_build() -> Result<(), String> {
         .arg("--target-dir")
         .arg(target_directory())
         .current_dir(root());
-    // What `cargo test` tells this process about its package is not true of those that are built.
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(&name);
-        }
-    }
+    hide_package(&mut cargo);
     let output = cargo
         .output()
         .map_err(|error| format!("cannot run {}: {error}", cargo.get_program().display()))?;
@@ -106,6 +100,17 @@ fn run_cargo_build() -> Result<(), String> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     Err(format!("`cargo build --workspace --bins` fails:\n{stderr}"))
+}
+
+/// Hides from `command`, which runs Cargo, what `cargo test` tells this process about its package:
+/// it is not true of the packages that `command` builds.
+pub fn hide_package(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
 }
 
 /// Returns the name of this build's profile as `cargo --profile` takes it.

@@ -18,13 +18,7 @@ fn install(destination: &Path) -> String {
         .current_dir(workspace::root())
         .env("DESTDIR", destination)
         .env("CARGO_TARGET_DIR", workspace::target_directory());
-    // What `cargo test` tells this process about its package is not true of those that are built.
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            script.env_remove(&name);
-        }
-    }
+    workspace::hide_package(&mut script);
     let output = script.output().expect("bash");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");

@@ -78,14 +78,9 @@ fn refuses_deep_nesting_in_documents() {
         let sandbox = Sandbox::new();
         assert_fails(&sandbox, pull(&sandbox, &registry), 65, &["manifest"]);
     }
-    let registry = Faulty::start();
-    let config = format!(r#"{{"architecture":"amd64","os":"linux","x":{deep}}}"#);
-    let size = config.len();
-    let config = registry.put_blob("app", config);
-    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
-        "config": {"mediaType": CONFIG, "digest": config, "size": size}});
-    let digest = registry.put_manifest("app", MANIFEST, manifest.to_string());
-    registry.tag("app", "v1", &digest);
+    let registry = registry_with_config(format!(
+        r#"{{"architecture":"amd64","os":"linux","x":{deep}}}"#
+    ));
     let sandbox = Sandbox::new();
     assert_fails(&sandbox, pull(&sandbox, &registry), 65, &["configuration"]);
     for (setup, glob, reply, code) in [
@@ -111,19 +106,25 @@ fn refuses_deep_nesting_in_documents() {
     }
 }
 
-/// J8: a configuration of millions of values takes little more memory than its bytes.
-#[test]
-fn reads_over_the_values_of_a_configuration() {
+/// Starts a registry with the image `app:v1`, which has this configuration and no layers.
+fn registry_with_config(config: String) -> Faulty {
     let registry = Faulty::start();
-    let values = "0,".repeat(LIMIT / 2 - 100);
-    let config = format!(r#"{{"x":[{values}0],"architecture":"amd64","os":"linux"}}"#);
     let size = config.len();
-    assert!(size <= LIMIT);
     let config = registry.put_blob("app", config);
     let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
         "config": {"mediaType": CONFIG, "digest": config, "size": size}});
     let digest = registry.put_manifest("app", MANIFEST, manifest.to_string());
     registry.tag("app", "v1", &digest);
+    registry
+}
+
+/// J8: a configuration of millions of values takes little more memory than its bytes.
+#[test]
+fn reads_over_the_values_of_a_configuration() {
+    let values = "0,".repeat(LIMIT / 2 - 100);
+    let config = format!(r#"{{"x":[{values}0],"architecture":"amd64","os":"linux"}}"#);
+    assert!(config.len() <= LIMIT);
+    let registry = registry_with_config(config);
     let sandbox = Sandbox::new();
     let tool = soci_tool(&sandbox).arg(format!("{}/app:v1", registry.host()));
     // A value of each number would take 64 MiB and more.
