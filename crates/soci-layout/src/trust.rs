@@ -61,20 +61,26 @@ pub(crate) fn check_store(root: &Path, trust: StoreTrust) -> Result<(), LayoutEr
 }
 
 /// Checks that a directory is a layout, or holds nothing but what a store begins with.
+///
+/// One listing decides: another tool of the pipe may make the layout at the same time.
 fn check_content(root: &Path) -> Result<(), LayoutError> {
-    if fs::symlink_metadata(root.join(marker::FILE)).is_ok() {
-        return Ok(());
-    }
+    let mut other = None;
     for entry in fs::read_dir(root).context(Action::Read, root)? {
         let name = entry.context(Action::Read, root)?.file_name();
-        if !may_precede_layout(&name) {
-            return Err(LayoutError::OtherContent {
-                path: root.to_owned(),
-                entry: name.to_string_lossy().into_owned(),
-            });
+        if name == marker::FILE {
+            return Ok(());
+        }
+        if other.is_none() && !may_precede_layout(&name) {
+            other = Some(name);
         }
     }
-    Ok(())
+    match other {
+        None => Ok(()),
+        Some(name) => Err(LayoutError::OtherContent {
+            path: root.to_owned(),
+            entry: name.to_string_lossy().into_owned(),
+        }),
+    }
 }
 
 /// Returns whether a file may be in a directory without the file `oci-layout`: a file that does not
@@ -131,6 +137,7 @@ fn check_directory(path: &Path, found: &Metadata, is_sticky: bool) -> Result<(),
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown};
+    use std::thread;
 
     use super::*;
     use crate::Layout;
@@ -155,6 +162,20 @@ mod tests {
             let files = fs::read_dir(directory.path()).expect("a directory");
             assert_eq!(files.count(), 1, "a file was made");
             fs::remove_file(directory.path().join(name)).expect("removed");
+        }
+    }
+
+    #[test]
+    fn a_store_that_another_tool_of_the_pipe_is_making_is_not_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for round in 0..30 {
+            let root = directory.path().join(round.to_string());
+            thread::scope(|scope| {
+                let maker = scope.spawn(|| open(&root).expect("a store"));
+                while !maker.is_finished() {
+                    check_store(&root, StoreTrust::OwnOrRoot).expect("a store in the making");
+                }
+            });
         }
     }
 
