@@ -132,3 +132,18 @@ impl Drop for RunningTool {
         drop(self.child.wait());
     }
 }
+
+/// Waits until a process that was killed has ended. Panics if it goes on.
+#[track_caller]
+pub fn wait_until_dead(pid: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // A process that has ended may still wait for its parent to read its status.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if stat.is_empty() || stat.contains(") Z ") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "a process goes on: {stat}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -6,6 +6,7 @@ use soci_testkit::{
     credential_helper::{with_credential_helpers, write_credential_helper},
     faulty::Faulty,
     process::{Sandbox, Tool},
+    running::wait_until_dead,
     store::assert_no_secret,
 };
 
@@ -33,9 +34,7 @@ fn kills_a_helper_that_hangs() {
     let tool = pull(&sandbox, &app(&registry)).env("SOCI_HELPER_TIMEOUT", "3");
     assert_fails(&sandbox, tool.run(), 78, &["no answer within 3 s"]);
     let pid = fs::read_to_string(pid).expect("a helper that was started");
-    // A process that is dead and not yet waited for has no command line.
-    let line = fs::read(format!("/proc/{}/cmdline", pid.trim())).unwrap_or_default();
-    assert!(line.is_empty(), "{}", String::from_utf8_lossy(&line));
+    wait_until_dead(pid.trim());
 }
 
 /// A10: a helper without credentials for the registry is not a failure.
