@@ -82,6 +82,10 @@ bench: ## measure the tools against public ones, and write docs/performance.md; 
 check: ## run every check that is not a test: format, lints, docs, licences, spelling, scripts, workflows
 	scripts/check.sh
 
+.PHONY: book
+book: ## build the documentation as a book, and check its links
+	scripts/book.sh
+
 .PHONY: demo
 demo: build ## index an image made for the demo, or the one given by IMAGE=registry/app:tag
 	@scripts/demo.sh $(IMAGE)

@@ -19,6 +19,7 @@ check cargo fmt --manifest-path fuzz/Cargo.toml --check
 check cargo tree --manifest-path fuzz/Cargo.toml --locked --quiet --depth 0
 check cargo deny --manifest-path fuzz/Cargo.toml --locked --log-level error check --hide-inclusion-graph bans licenses sources
 check cargo machete
+check scripts/book.sh
 check "$tools/lint/bin/typos"
 check "$tools/lint/bin/hadolint" Dockerfile
 check "$tools/actionlint"

