@@ -28,12 +28,18 @@ mod tag;
 mod ztocs;
 
 #[cfg(test)]
+mod chain_rule_tests;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod flip_tests;
 #[cfg(test)]
+mod rule_coverage_tests;
+#[cfg(test)]
 mod unused_index_tests;
 #[cfg(test)]
 mod wrong_index_tests;
+#[cfg(test)]
+mod ztoc_rule_tests;
 
 pub use args::Args;

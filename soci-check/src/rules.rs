@@ -14,7 +14,7 @@ pub(crate) mod use_of_index;
 pub(crate) mod ztoc;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use soci_document::Severity;
@@ -35,7 +35,8 @@ mod tests {
     /// The heading of the part of the page that this test writes.
     const HEADING: &str = "\n## Rules\n";
 
-    fn all() -> Vec<&'static Rule> {
+    /// Returns all rules, in the order of the page.
+    pub(crate) fn all() -> Vec<&'static Rule> {
         TABLES
             .iter()
             .flat_map(|(_, rules)| rules.iter().copied())

@@ -5,6 +5,7 @@ mod every_tool;
 mod goldens;
 mod registry;
 mod report;
+mod rules;
 #[path = "../../../tests/every_tool/stores.rs"]
 mod stores;
 
