@@ -11,7 +11,7 @@ help: ## list the targets
 .PHONY: build
 build: ## build the tools into target/release
 	scripts/setup.sh build
-	TOOLS_VERSION="$$(scripts/version.sh)" cargo build --workspace --locked --release --bins
+	TOOLS_VERSION="$$(scripts/version.sh)" cargo build --locked --release --bins
 
 .PHONY: install
 install: build ## install the tools, manual pages and completions into PREFIX (/usr/local)
@@ -74,7 +74,7 @@ builders: ## index an image of each builder of container images, and print a tab
 .PHONY: bench
 bench: ## measure the tools against public ones, and write docs/performance.md; BENCH_ARGS
 	scripts/setup.sh test bench
-	cargo build --workspace --locked --profile dist --bins
+	cargo build --locked --profile dist --bins
 	benches/bench.py $(BENCH_ARGS)
 	cargo bench --locked -p soci-ztoc --bench ztoc
 

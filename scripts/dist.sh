@@ -19,7 +19,7 @@ RUSTFLAGS="${RUSTFLAGS-} ${maps[*]/#/--remap-path-prefix=}"
 CFLAGS="${CFLAGS-} ${maps[*]/#/-ffile-prefix-map=}"
 export TOOLS_VERSION SOURCE_DATE_EPOCH RUSTFLAGS CFLAGS
 
-cargo build --workspace --locked --profile "$profile" --target "$triple" --bins
+cargo build --locked --profile "$profile" --target "$triple" --bins
 
 cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --no-build-deps --target "$triple"
 for tool in "${tools[@]}"; do
