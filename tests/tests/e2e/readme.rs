@@ -1,4 +1,4 @@
-//! The Makefile and the scripts of README.md, run as they stand there.
+//! The Makefile and the scripts of `docs/pipes.md`, with images that fail.
 
 use std::fs;
 
@@ -13,12 +13,13 @@ use soci_testkit::{
 use crate::read_back::{Repository, assert_pushed};
 use crate::stages::{layer, only_document, shell};
 
-/// Returns the block of README.md in a language that contains `text`.
+/// Returns the block of `docs/pipes.md` in a language that contains `text`.
 #[track_caller]
 fn block(language: &str, text: &str) -> String {
-    let readme = fs::read_to_string(workspace::root().join("README.md")).expect("README.md");
+    let page = workspace::root().join("docs/pipes.md");
+    let page = fs::read_to_string(page).expect("docs/pipes.md");
     let start = format!("```{language}\n");
-    let blocks = readme.split(&start).skip(1);
+    let blocks = page.split(&start).skip(1);
     let mut blocks = blocks.filter_map(|rest| rest.split("```").next());
     let block = blocks.find(|block| block.contains(text));
     block.expect("a block with this text").to_owned()

@@ -232,9 +232,13 @@ fn the_documents_of_every_stage_match_the_schema() {
 }
 
 #[test]
-fn the_documents_in_the_readme_match_the_schema() {
+fn the_documents_in_the_pages_match_the_schema() {
     let schema = schema();
-    let text = fs::read_to_string(workspace::root().join("README.md")).expect("README.md");
+    let pages = ["docs/document.md", "docs/pipes.md"].map(|page| {
+        fs::read_to_string(workspace::root().join(page))
+            .unwrap_or_else(|error| panic!("{page}: {error}"))
+    });
+    let text = pages.concat();
     let blocks = text
         .split("```json")
         .skip(1)
@@ -246,5 +250,5 @@ fn the_documents_in_the_readme_match_the_schema() {
         assert_valid(&schema, &value);
         seen = true;
     }
-    assert!(seen, "README.md shows no document");
+    assert!(seen, "the pages show no document");
 }

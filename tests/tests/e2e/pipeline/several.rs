@@ -114,7 +114,7 @@ fn a_failure_is_the_status_of_a_pipe_without_pipefail() {
         let repository = Repository { registry, name };
         assert_pushed(&repository, document, Some(&repository.tag("v1-soci")));
     }
-    // jq between two stages passes failures on, and the recipes of README.md find them.
+    // jq between two stages passes failures on, and the recipes of docs/pipes.md find them.
     let ended = pipe(&sandbox, "printf '%s\\n' \"$@\" | soci-pull", "jq -c . |").ends_with(80);
     let select = |filter: &str| {
         let jq = sandbox.program("jq").args(["-r", filter]);
