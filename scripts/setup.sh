@@ -14,6 +14,7 @@
 #   setup.sh fuzz             what `make fuzz` needs in addition
 #   setup.sh differential     what `make differential` needs in addition
 #   setup.sh olareg | moto    builds this test server if it does not exist, and prints its path
+#   setup.sh deploy           installs what deploy/ is checked and tested with, and prints its directory
 #   setup.sh oracle           builds the reader that ztocs are compared with, and prints its path
 set -euo pipefail
 
@@ -107,6 +108,19 @@ moto() {
     cp "$servers/moto/requirements.txt" "$tools/moto/requirements.txt"
   fi
   echo "$tools/moto/bin/moto_server"
+}
+
+# The schemas of Kubernetes and of CI systems, parsers for YAML and Groovy, and the command line of AWS.
+deploy() {
+  local requirements=tests/deploy/requirements.txt
+  lock deploy
+  if ! cmp -s "$requirements" "$tools/deploy/requirements.txt"; then
+    say 'installing what deploy/ is tested with: kubernetes-validate, check-jsonschema, groovy-parser, awscli'
+    venv deploy
+    "$tools/deploy/bin/pip" install -q -r "$requirements" >&2
+    cp "$requirements" "$tools/deploy/requirements.txt"
+  fi
+  echo "$tools/deploy/bin"
 }
 
 build() {
@@ -206,6 +220,7 @@ for part in "${@:-build}"; do
     (olareg >/dev/null)
     (moto >/dev/null)
     (oracle >/dev/null)
+    (deploy >/dev/null)
     ;;
   fuzz) need python3 python3 xargs findutils ;;
   differential)
@@ -219,7 +234,7 @@ for part in "${@:-build}"; do
   book) (book) ;;
   screenshots) need chromium chromium pngquant pngquant ;;
   dist) dist ;;
-  olareg | moto | oracle) "$part" ;;
+  olareg | moto | oracle | deploy) "$part" ;;
   *)
     say "unknown part \`$part\`: expected one of those at the head of scripts/setup.sh"
     exit 2

@@ -22,6 +22,8 @@ pub mod certificate;
 pub mod credential_helper;
 /// Damaged blobs.
 pub mod damage;
+/// The files of `deploy/`, and the programs that check them.
+pub mod deploy;
 /// A name server.
 pub mod dns;
 /// Documents of each stage, without the tools.

@@ -191,14 +191,18 @@ impl Registry {
         .expect("a registry that runs")
     }
 
+    /// Returns Docker's `config.json` after `docker login` with [`USER`] and [`PASSWORD`].
+    pub fn docker_config(&self) -> String {
+        json!({"auths": {self.host(): {"auth": CREDENTIALS}}}).to_string()
+    }
+
     /// Copies the image of an OCI layout, with all its platforms, to `repository:tag`.
     #[track_caller]
     pub fn push(&self, layout: &Path, repository_and_tag: &str) {
         let source = format!("oci:{}", layout.display());
         let target = format!("docker://{}/{repository_and_tag}", self.host());
         let sandbox = Sandbox::new();
-        let credentials = json!({"auths": {self.host(): {"auth": CREDENTIALS}}}).to_string();
-        let authfile = sandbox.write("auth.json", credentials);
+        let authfile = sandbox.write("auth.json", self.docker_config());
         let skopeo = sandbox.program("skopeo").args([
             "--insecure-policy",
             "copy",
