@@ -23,6 +23,7 @@ check scripts/book.sh
 check "$tools/lint/bin/typos"
 check "$tools/lint/bin/hadolint" Dockerfile
 check "$tools/actionlint"
+check "$tools/actionlint" deploy/ci/github/example.yml
 check shellcheck -x -P tests/builders scripts/*.sh benches/*.sh tests/builders/*.sh .ci/run
 
 ((${#failed[@]} == 0)) || {

@@ -6,6 +6,7 @@
 mod architecture;
 mod check;
 mod consumer;
+mod deploy;
 mod documents;
 mod earlier_documents;
 mod ecr;
