@@ -1,6 +1,9 @@
 //! Runs the container under the strictest settings: an unknown user, a read-only root, no
 //! capabilities, little memory.
 
+#[path = "container/deploy.rs"]
+mod deploy;
+
 use std::{
     fs,
     net::TcpListener,

@@ -1,14 +1,17 @@
 //! The files of `deploy/`, and the programs of `scripts/setup.sh deploy` that parse and check them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::LazyLock};
 
 use serde_json::Value;
 
 use crate::{process::Sandbox, server::path_from_setup, workspace};
 
+/// The directory of the programs.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| path_from_setup("deploy"));
+
 /// Returns the path of a program that `scripts/setup.sh deploy` installs, such as `aws`.
 pub fn program(name: &str) -> PathBuf {
-    path_from_setup("deploy").join(name)
+    PROGRAMS.join(name)
 }
 
 /// Returns the path of a file of `deploy/`.

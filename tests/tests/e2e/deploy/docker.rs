@@ -18,7 +18,7 @@ printf '%s\n' "$*" >>"$here/docker.log"
 refuse() { echo "docker: $1" >&2; exit 125; }
 [[ $1 == run ]] || refuse "unknown command $1"
 shift
-environment=(PATH="$here/container:$PATH" HOME=/home/soci SOCI_STORE="$here/store")
+environment=() file=()
 interactive='' mounted=''
 while [[ $1 == -* ]]; do
   case $1 in
@@ -27,7 +27,7 @@ while [[ $1 == -* ]]; do
   --cap-drop | --security-opt | --user | --tmpfs) shift ;;
   --volume) mounted=$2; shift ;;
   --env) environment+=("$2"); shift ;;
-  --env-file) mapfile -t lines <"$2"; environment+=(${lines[@]+"${lines[@]}"}); shift ;;
+  --env-file) mapfile -t file <"$2"; shift ;;
   *) refuse "unknown flag: $1" ;;
   esac
   shift
@@ -37,7 +37,8 @@ shift
 [[ -n $interactive ]] || exec </dev/null
 # The file system of the container is that of this machine.
 environment=("${environment[@]/DOCKER_CONFIG=\/docker/DOCKER_CONFIG=${mounted%%:*}}")
-exec env -i "${environment[@]}" soci "$@"
+environment+=(PATH="$here/container:$PATH" HOME=/home/soci SOCI_STORE="$here/store")
+exec env -i "${file[@]}" "${environment[@]}" soci "$@"
 "#;
 
 /// Makes `docker` a program in the sandbox's folder `bin` that knows the image `container`.

@@ -193,6 +193,11 @@ impl Sweep {
     }
 }
 
+/// Returns the number of requests so far.
+fn requests(registry: &Registry) -> usize {
+    registry.log().matches(" HTTP/1.1\" ").count()
+}
+
 /// A sweep of all tags of two repositories indexes each image once. The second one makes nothing
 /// new, and with tags that never move, it sends no request for what is done.
 #[test]
@@ -214,7 +219,10 @@ fn a_sweep_indexes_all_tags_of_the_repositories() {
         listed.contains(&format!("{}-soci", images[0])),
         "{listed:?}"
     );
+    let before = requests(&registry);
     let again = sweep.container("containers", &[]).run().succeeds();
+    let sent = requests(&registry) - before;
+    assert!(sent <= 3 * 10, "{sent} requests for 3 unchanged images");
     let documents = again.documents();
     assert_eq!(documents.len(), 3);
     for document in &documents {
