@@ -18,8 +18,9 @@ install: build ## install the tools, manual pages and completions into PREFIX (/
 	scripts/install.sh $(PREFIX)
 
 .PHONY: dist
-dist: ## build small static binaries and their SBOMs into target/$(MUSL_TARGET)/dist, for any Linux
+dist: ## build archives of small static binaries for any Linux into target/archives; MUSL_TARGET
 	scripts/setup.sh build dist
+	scripts/static-target.sh --install $(MUSL_TARGET) >/dev/null
 	scripts/dist.sh $(MUSL_TARGET)
 
 .PHONY: reproducible
@@ -90,9 +91,17 @@ book: ## build the documentation as a book, and check its links
 demo: build ## index an image made for the demo, or the one given by IMAGE=registry/app:tag
 	@scripts/demo.sh $(IMAGE)
 
+# The classic builder takes no platform: RUNTIME_IMAGE and BUSYBOX_IMAGE have that of the image.
+IMAGE_ARGS = --build-arg "TOOLS_VERSION=$$(scripts/version.sh)" \
+  --build-arg "VERSION=$$(scripts/version.sh number)" \
+  --build-arg "REVISION=$$(git rev-parse HEAD)" \
+  --build-arg "CREATED=$$(git log -1 --format=%cI)" \
+  $(if $(PLATFORM),--build-arg TARGETARCH=$(notdir $(PLATFORM)) $$(! docker buildx version >/dev/null 2>&1 || echo --platform $(PLATFORM)))
+
 .PHONY: image
-image: ## build the container image; DOCKER_BUILD_ARGS goes to docker build
-	docker build --build-arg "TOOLS_VERSION=$$(scripts/version.sh)" $(DOCKER_BUILD_ARGS) -t $(IMAGE_NAME) .
+image: ## build the container image, with PLATFORM=linux/arm64 for another one; DOCKER_BUILD_ARGS
+	docker build $(IMAGE_ARGS) --build-arg "BUILD_PLATFORM=linux/$$(docker version --format '{{.Server.Arch}}')" \
+	  $(DOCKER_BUILD_ARGS) -t $(IMAGE_NAME) .
 
 .PHONY: clean
 clean: ## remove everything that the other targets made

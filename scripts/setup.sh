@@ -218,13 +218,7 @@ builders() {
 
 # The C code of the TLS library needs a compiler for musl. cargo-cyclonedx lists what a tool is built from.
 dist() {
-  local target
-  target=$(uname -m)-unknown-linux-musl
-  need musl-gcc musl-tools
-  [[ -d $(rustc --print sysroot)/lib/rustlib/$target ]] || {
-    say "installing Rust's standard library for $target"
-    rustup --quiet target add "$target"
-  }
+  scripts/static-target.sh --install "$(uname -m)-unknown-linux-musl" >/dev/null
   cargo_command cargo-cyclonedx 0.5.9
 }
 
@@ -233,8 +227,10 @@ for part in "${@:-build}"; do
   build) build ;;
   test)
     build
+    scripts/static-target.sh --install "$(uname -m)-unknown-linux-musl" >/dev/null
     need docker-registry docker-registry skopeo skopeo jq jq ip iproute2 unshare util-linux python3 python3 git git \
-      dockerd docker.io debootstrap debootstrap strip binutils strace strace iptables iptables faketime faketime tmux tmux bsdtar libarchive-tools
+      dockerd docker.io debootstrap debootstrap strip binutils strace strace iptables iptables faketime faketime tmux tmux bsdtar libarchive-tools \
+      busybox busybox-static
     (olareg >/dev/null)
     (moto >/dev/null)
     (rie >/dev/null)
@@ -246,7 +242,7 @@ for part in "${@:-build}"; do
     need bsdtar libarchive-tools tar tar python3 python3
     (oracle >/dev/null)
     ;;
-  image) need dockerd docker.io debootstrap debootstrap ;;
+  image) need dockerd docker.io debootstrap debootstrap busybox busybox-static ;;
   builders) builders ;;
   bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
   check) check ;;

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Makes the base images for building and testing the container on a machine that reaches Debian's
-# packages but no image registry: `soci-test/debian` (bookworm, minimal) and `soci-test/rust` (the
-# same with a linker and this machine's toolchain). Images that exist are reused. Needs root or
-# sudo.
+# packages but no image registry: `soci-test/debian` (bookworm, minimal), `soci-test/rust` (the same
+# with compilers and this machine's toolchain) and `soci-test/busybox` (the static busybox of Debian).
+# Images that exist are reused. Needs root or sudo.
 #
 # Uses the Docker daemon that answers. If none does, starts one with a socket and data of its own
 # and without a bridge, so that it changes nothing for another daemon. Its containers have the
 # host's network or none: `--network host`.
 #
-#   test-bases.sh [runtime] [build]   makes these images, by default both, and prints shell assignments:
+#   test-bases.sh [runtime] [build] [busybox]   makes these images, by default the last two, and prints
+#     shell assignments:
 #     eval "$(scripts/test-bases.sh)"
-#     docker build --network host --build-arg BUILD_IMAGE="$BUILD_IMAGE" --build-arg RUNTIME_IMAGE="$RUNTIME_IMAGE" .
+#     make image DOCKER_BUILD_ARGS="--network host --build-arg BUILD_IMAGE=$BUILD_IMAGE --build-arg BUSYBOX_IMAGE=$BUSYBOX_IMAGE"
 #   test-bases.sh daemon              makes no image, and prints DOCKER_HOST if it is not the default
 #   test-bases.sh stop                stops the daemon that this script started
 #
-# Environment: BUILD_IMAGE and RUNTIME_IMAGE name images to use instead of the ones made here;
+# Environment: BUILD_IMAGE, RUNTIME_IMAGE and BUSYBOX_IMAGE name images to use instead of the ones made here;
 # DOCKER_HOST chooses a daemon; SOCI_TEST_STATE is the directory for data and logs (default:
 # test-bases in Cargo's target directory).
 set -euo pipefail
@@ -106,11 +107,23 @@ runtime() {
 build() {
   [[ -z ${BUILD_IMAGE-} ]] || return 0
   BUILD_IMAGE=soci-test/rust
-  has "$BUILD_IMAGE" || bootstrap "$BUILD_IMAGE" ca-certificates,gcc,g++,libc6-dev,make \
+  has "$BUILD_IMAGE" || bootstrap "$BUILD_IMAGE" ca-certificates,gcc,g++,libc6-dev,make,musl-tools \
     --change 'ENV PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 }
 
-(($#)) || set -- runtime build
+busybox() {
+  local root
+  [[ -z ${BUSYBOX_IMAGE-} ]] || return 0
+  BUSYBOX_IMAGE=soci-test/busybox
+  ! has "$BUSYBOX_IMAGE" || return 0
+  root=$(mktemp -d "$state/root.XXXXXX")
+  mkdir "$root/bin"
+  cp /bin/busybox "$root/bin"
+  tar -C "$root" -c . | docker import - "$BUSYBOX_IMAGE" >>"$log" || fail "docker import fails for $BUSYBOX_IMAGE"
+  rm -rf "$root"
+}
+
+(($#)) || set -- build busybox
 if [[ $1 == stop ]]; then
   stop_daemon
   exit
@@ -132,9 +145,13 @@ for base in "$@"; do
     build
     echo "BUILD_IMAGE=$BUILD_IMAGE"
     ;;
+  busybox)
+    busybox
+    echo "BUSYBOX_IMAGE=$BUSYBOX_IMAGE"
+    ;;
   daemon) ;;
   *)
-    printf "test-bases: unknown base '%s': expected runtime, build, daemon or stop\n" "$base" >&2
+    printf "test-bases: unknown base '%s': expected runtime, build, busybox, daemon or stop\n" "$base" >&2
     exit 2
     ;;
   esac

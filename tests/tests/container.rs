@@ -7,6 +7,7 @@ mod deploy;
 use std::{
     fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
     sync::LazyLock,
 };
@@ -15,51 +16,75 @@ use soci_testkit::{
     image::{Image, Layer, write_layout},
     process::{Finished, Sandbox, Tool},
     registry::Registry,
-    workspace::{self, TOOLS},
+    workspace,
 };
 
 /// The tag of the image that the Dockerfile builds.
 const IMAGE: &str = "soci-test/tools";
 
-/// A build image without a toolchain: its `cargo` copies the binaries under test to where the
-/// Dockerfile expects them.
+/// A build image without a toolchain: its `cargo` copies the binary under test to where the
+/// Dockerfile expects it.
 ///
 /// The Dockerfile also copies the certificates from its build image.
 const BUILD_IMAGE: &str = r"
 ARG RUNTIME_IMAGE
 FROM $RUNTIME_IMAGE
 COPY ca-certificates.crt /etc/ssl/certs/
-COPY bin/ /built/
-RUN printf '#!/bin/sh\nmkdir target && cp -r /built target/dist\n' >/usr/local/bin/cargo \
- && chmod +x /usr/local/bin/cargo
+COPY soci-multicall /built/
+COPY cargo rustc musl-gcc /usr/local/bin/
 ";
+
+/// Copies the binary under test, and asserts that the layer of the dependencies has no sources.
+const CARGO: &str = r#"#!/bin/sh
+set -eu
+[ -e crates/soci-cli/src/run.rs ] || ! grep -rq . --include=lib.rs .
+mkdir -p "target/$CARGO_BUILD_TARGET/dist"
+cp /built/soci-multicall "target/$CARGO_BUILD_TARGET/dist"
+"#;
+
+/// Prints a directory in which the standard library for musl exists.
+const RUSTC: &str =
+    "#!/bin/sh\nmkdir -p /tmp/lib/rustlib/$(uname -m)-unknown-linux-musl\necho /tmp\n";
 
 /// A store that every user may write to.
 const STORE: &str = "/var/lib/soci:mode=1777";
 
 /// The Docker daemon, after it has built [`IMAGE`].
 static DOCKER: LazyLock<Docker> = LazyLock::new(|| {
-    let (docker, runtime_image) = start_daemon();
-    let runtime_image = format!("RUNTIME_IMAGE={runtime_image}");
+    let (docker, bases) = start_daemon();
     let context = Sandbox::new();
     context.write("Dockerfile", BUILD_IMAGE);
-    context.write("bin/README", "");
     let certificates = fs::read("/etc/ssl/certs/ca-certificates.crt").expect("ca-certificates");
     context.write("ca-certificates.crt", certificates);
-    for tool in TOOLS {
-        let target = context.path().join("bin").join(tool);
-        let strip = context.program("strip").arg(workspace::bin(tool));
-        strip.arg("-o").arg(target).run().succeeds();
+    for (name, script) in [
+        ("cargo", CARGO),
+        ("rustc", RUSTC),
+        ("musl-gcc", "#!/bin/sh\n"),
+    ] {
+        let path = context.write(name, script);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a new file");
     }
+    let target = context.path().join("soci-multicall");
+    let strip = context.program("strip").arg(workspace::static_binary());
+    strip.arg("-o").arg(target).run().succeeds();
     let build = |arguments: &[&str]| {
         let docker = docker.command(&context, &["build", "-q", "--network", "host"]);
-        let docker = docker.args(["--build-arg", &runtime_image]);
         docker.args(arguments).run().succeeds();
     };
-    build(&["-t", "soci-test/prebuilt", "."]);
+    let [runtime_image, busybox_image] = bases;
+    let base = ["--build-arg", &runtime_image];
+    build(&[&base[..], &["-t", "soci-test/prebuilt", "."]].concat());
     let repository = workspace::root().display().to_string();
-    let build_image = "BUILD_IMAGE=soci-test/prebuilt";
-    build(&["--build-arg", build_image, "-t", IMAGE, &repository]);
+    let mut arguments = vec!["--build-arg", "BUILD_IMAGE=soci-test/prebuilt"];
+    arguments.extend(["--build-arg", &busybox_image]);
+    arguments.extend([
+        "--build-arg",
+        "VERSION=1.2.3",
+        "--build-arg",
+        "REVISION=abc",
+    ]);
+    arguments.extend(["-t", IMAGE, &repository]);
+    build(&arguments);
     docker
 });
 
@@ -91,11 +116,11 @@ impl Docker {
     }
 }
 
-/// Returns a daemon and the image for the last stage of the Dockerfile, both as
+/// Returns a daemon, and two arguments for Dockerfiles that name images, all as
 /// `scripts/test-bases.sh` provides them.
-fn start_daemon() -> (Docker, String) {
+fn start_daemon() -> (Docker, [String; 2]) {
     let script = Command::new(workspace::root().join("scripts/test-bases.sh"))
-        .arg("runtime")
+        .args(["runtime", "busybox"])
         .env("CARGO_TARGET_DIR", workspace::target_directory())
         .output()
         .expect("bash");
@@ -112,7 +137,8 @@ fn start_daemon() -> (Docker, String) {
     let docker = Docker {
         host: value("export DOCKER_HOST="),
     };
-    (docker, value("RUNTIME_IMAGE=").expect("an image"))
+    let base = |name: &str| format!("{name}{}", value(name).expect("an image"));
+    (docker, ["RUNTIME_IMAGE=", "BUSYBOX_IMAGE="].map(base))
 }
 
 /// Runs the image with a store, and with variables such as `MIN_LAYER_SIZE=0`.
@@ -192,9 +218,58 @@ fn a_value_that_does_not_parse_is_a_usage_error() {
 
 #[test]
 fn arguments_are_references_or_one_tool() {
-    run(&[], &[]).ends_with(2).says("usage: docker run");
+    let help = run(&[], &[]).ends_with(2).says("usage: docker run");
+    help.says("Builds the SOCI index").says("MIN_LAYER_SIZE");
+    for command in ["bash", "sh", "ls", "cat", "/bin/sh"] {
+        let ended = run(&[], &[command]).ends_with(2);
+        let ended = ended.says("This image contains the SOCI index tools");
+        ended.says(&format!("`{command}` is a command, not a reference"));
+    }
+    for tool in workspace::TOOLS {
+        let version = run(&[], &[tool, "--version"]).succeeds();
+        let expected = format!("{tool} {}", env!("CARGO_PKG_VERSION"));
+        assert!(version.text().starts_with(&expected), "{}", version.text());
+    }
     let help = run(&[], &["soci-plan", "--help"]).succeeds();
     assert!(help.text().contains("--min-layer-size"), "{}", help.text());
+}
+
+/// The binary under test has a size that tells nothing: it is not optimised. With the one of 10 MB
+/// that is distributed, the image has at most 30 MB, which the release checks.
+#[test]
+fn the_image_is_small_and_described() {
+    let sandbox = Sandbox::new();
+    let inspected = DOCKER.command(&sandbox, &["image", "inspect"]);
+    let inspected = inspected.args(["--format", "{{json .}}", IMAGE]);
+    let image = &inspected.run().succeeds().documents()[0];
+    let size = image["Size"].as_u64().expect("a size in bytes");
+    let script = "stat -c %s /usr/local/bin/soci-multicall";
+    let docker = DOCKER.run(&sandbox).args(["--entrypoint", "sh", IMAGE]);
+    let binary = docker.args(["-c", script]).run().succeeds();
+    let binary: u64 = binary.text().trim().parse().expect("a size in bytes");
+    assert!(size - binary <= 3_000_000, "{size} bytes without {binary}");
+    let config = &image["Config"];
+    assert_eq!(config["User"], "65532:65532");
+    for (label, value) in [
+        ("title", "SOCI index tools"),
+        ("licenses", "Apache-2.0"),
+        ("version", "1.2.3"),
+        ("revision", "abc"),
+    ] {
+        let label = format!("org.opencontainers.image.{label}");
+        assert_eq!(config["Labels"][&label], value, "{label}");
+    }
+}
+
+/// A shell is there for whoever asks for it, with the commands of its scripts.
+#[test]
+fn the_shell_has_commands() {
+    let sandbox = Sandbox::new();
+    let docker = DOCKER.run(&sandbox).args(["--entrypoint", "sh", IMAGE]);
+    let script = "ls /usr/local/bin | sort | head -n 1; printf 'a\\nb\\n' | sed -n 2p; id -u";
+    let shown = docker.args(["-c", script]).run().succeeds();
+    let lines: Vec<&str> = shown.text().lines().collect();
+    assert_eq!(lines[..2], ["soci", "b"], "{lines:?}");
 }
 
 /// H9: an image in the container fails.

@@ -7,7 +7,10 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
+
+use crate::multicall::MULTICALL_BINARY;
 
 /// Starts the tool `name` again, as the same process and without empty variables of libraries, if
 /// there are any. Returns if there are none, or if the tool cannot be started again.
@@ -24,7 +27,7 @@ pub(crate) fn restart_without_empty_variables(name: &str) {
     // The executable may be another one, such as the dynamic linker that has started the tool.
     let Some(executable) = env::current_exe()
         .ok()
-        .filter(|path| path.file_name() == Some(OsStr::new(name)))
+        .filter(|path| [name, MULTICALL_BINARY].contains(&file_name(path)))
     else {
         return;
     };
@@ -37,6 +40,10 @@ pub(crate) fn restart_without_empty_variables(name: &str) {
     }
     // If this returns, it has failed, and the libraries see the empty variables.
     let _error = command.exec();
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
 /// Returns whether a library of the tools reads the variable `name`.

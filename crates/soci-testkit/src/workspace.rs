@@ -102,6 +102,30 @@ fn run_cargo_build() -> Result<(), String> {
     Err(format!("`cargo build --workspace --bins` fails:\n{stderr}"))
 }
 
+/// Builds all tools as one static binary without optimisation, as the container has them, and returns
+/// its path.
+///
+/// # Panics
+///
+/// Panics if it cannot be built. It needs what `scripts/setup.sh test` installs.
+pub fn static_binary() -> PathBuf {
+    let script = r#"
+        eval "$(scripts/static-target.sh "$1")"
+        cargo build --locked --quiet --package soci-multicall --target "$1"
+    "#;
+    let triple = format!("{}-unknown-linux-musl", env::consts::ARCH);
+    let mut cargo = Command::new("bash");
+    cargo
+        .args(["-euc", script, "bash", &triple])
+        .current_dir(root())
+        .env("CARGO_TARGET_DIR", target_directory());
+    hide_package(&mut cargo);
+    let output = cargo.output().expect("bash");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    target_directory().join(triple).join("debug/soci-multicall")
+}
+
 /// Hides from `command`, which runs Cargo, what `cargo test` tells this process about its package:
 /// it is not true of the packages that `command` builds.
 pub fn hide_package(command: &mut Command) {
