@@ -1,12 +1,14 @@
 //! Pushes one image: resolves its targets, gathers its content, uploads its blobs and publishes it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use soci_cli::{Failure, ImageProgress, Processed, Progress};
 use soci_document::{Document, Exit, Push, PushedTag, ReferrersVia, Summary, Timing};
 use soci_layout::Layout;
-use soci_oci::Reference;
+use soci_oci::{Digest, Reference};
 use soci_transport::{Destination, Session, Source};
 
 use crate::claims::{Claim, Claims};
@@ -64,7 +66,10 @@ impl Pusher {
         let blobs = std::mem::take(&mut content.blobs);
         let name = document.image.as_str();
         let image = progress.start_image(name, "blobs", blobs.count(), blobs.bytes());
-        let uploader = self.open_uploader(targets, blobs, image)?;
+        let uploader = Uploader {
+            originals: original_manifests(&document),
+            ..self.open_uploader(targets, blobs, image)?
+        };
         if uploader.has_any_tag(&targets.original_tags)? {
             return Ok(self.pass_through(document, targets, started));
         }
@@ -195,6 +200,9 @@ impl Pusher {
             max_concurrent: self.max_concurrent_uploads,
             image,
             counts: Counts::default(),
+            originals: BTreeSet::new(),
+            is_registry: matches!(targets.destination, Reference::Registry(_)),
+            lacks_ztoc: AtomicBool::new(false),
         })
     }
 
@@ -210,6 +218,17 @@ impl Pusher {
         }
         Ok(Some(Destination::open(&self.session, reference)?))
     }
+}
+
+/// Returns the manifests and indexes of an image as it was pulled.
+fn original_manifests(document: &Document) -> BTreeSet<Digest> {
+    let entries = document.manifests.iter().map(|entry| &entry.descriptor);
+    let indexes = document.nested_indexes.iter();
+    std::iter::once(&document.root)
+        .chain(indexes)
+        .chain(entries)
+        .map(|descriptor| descriptor.digest)
+        .collect()
 }
 
 /// Checks that a document has been through `soci-plan`, and if a manifest is planned, through

@@ -1,16 +1,16 @@
 //! Sends blobs, manifests and tags that the destination does not hold.
 
-use std::cmp::Reverse;
-use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod blobs;
 
-use soci_cli::{Failure, ImageProgress, run_parallel};
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use soci_cli::{Failure, ImageProgress};
 use soci_document::{Exit, ReferrersVia};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
-use soci_transport::{
-    ByteCounter, Destination, PutOutcome, Referrers, Source, StoredName, TransportError,
-};
+use soci_transport::{Destination, PutOutcome, Referrers, Source, StoredName, TransportError};
 
 use crate::content::{BlobSet, Manifest};
 
@@ -64,91 +64,28 @@ pub(crate) struct Uploader<'a> {
     pub(crate) max_concurrent: NonZeroUsize,
     pub(crate) image: ImageProgress,
     pub(crate) counts: Counts,
-}
-
-/// What counts the blobs that are sent.
-#[derive(Clone, Copy)]
-struct Tally<'a> {
-    counts: &'a Counts,
-    image: &'a ImageProgress,
-}
-
-/// Where a blob is read from.
-#[derive(Clone, Copy)]
-enum BlobSource<'a> {
-    Source(&'a Source),
-    Store(&'a Layout),
+    /// The manifests and indexes of the image as it was pulled, which exist whether or not it was
+    /// indexed before.
+    pub(crate) originals: BTreeSet<Digest>,
+    /// Whether the destination is a registry, where each look takes a request.
+    pub(crate) is_registry: bool,
+    /// Whether the registry lacked a ztoc of the image. It then has no manifest that this run has
+    /// made, since each names its ztocs, directly or not.
+    pub(crate) lacks_ztoc: AtomicBool,
 }
 
 impl Uploader<'_> {
-    /// Sends the blobs that the destination does not hold.
-    pub(crate) fn upload_blobs(&self) -> Result<(), Failure> {
-        self.send_blobs(Tally {
-            counts: &self.counts,
-            image: &self.image,
-        })
-    }
-
-    fn send_blobs(&self, tally: Tally<'_>) -> Result<(), Failure> {
-        if let Some(source) = self.source {
-            self.send_each(&self.blobs.image, BlobSource::Source(source), tally)?;
-        }
-        let store = BlobSource::Store(self.store);
-        self.send_each(&self.blobs.ztocs, store, tally)?;
-        self.send_each(&self.blobs.configs, store, tally)
-    }
-
-    /// Sends blobs in parallel, the largest first, since it takes the longest.
-    fn send_each(
-        &self,
-        blobs: &[Descriptor],
-        from: BlobSource<'_>,
-        tally: Tally<'_>,
-    ) -> Result<(), Failure> {
-        let mut blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest, blob)).collect();
-        blobs.sort_by_key(|(_, blob)| Reverse(blob.size));
-        run_parallel(&blobs, self.max_concurrent, |blob, _| {
-            self.send_blob(blob, from, tally).map_err(|failure| {
-                failure.context_unless_named(format!("cannot push blob `{}`", blob.digest))
-            })
-        })
-        .map(drop)
-    }
-
-    /// Sends a blob, unless the destination holds it.
-    fn send_blob(
-        &self,
-        blob: &Descriptor,
-        from: BlobSource<'_>,
-        Tally { counts, image }: Tally<'_>,
-    ) -> Result<(), Failure> {
-        if let Some(destination) = &self.destination
-            && destination.has_blob(blob)?
-        {
-            tracing::debug!(blob = %blob.digest, "the destination has the blob already");
-            counts.add_existing();
-            image.skip_part(blob.size);
-            return Ok(());
-        }
-        let bytes = match self.writable() {
-            Some(destination) => {
-                let bar = image.start_part(&blob.digest.short(), blob.size);
-                let bytes = from.send(blob, destination, bar.counter())?;
-                bar.finish();
-                bytes
-            }
-            None => blob.size,
-        };
-        counts.add_uploaded(bytes);
-        Ok(())
-    }
-
     /// Returns whether the destination holds a manifest.
     pub(crate) fn has_manifest(&self, manifest: &Descriptor) -> Result<bool, Failure> {
         match &self.destination {
             Some(destination) => Ok(destination.has_manifest(manifest)?),
             None => Ok(false),
         }
+    }
+
+    /// Returns whether the destination may have a manifest.
+    fn may_have(&self, manifest: &Descriptor) -> bool {
+        !self.lacks_ztoc.load(Ordering::Relaxed) || self.originals.contains(&manifest.digest)
     }
 
     /// Sends a manifest, unless the destination holds it. Returns `None` if it was not sent.
@@ -160,7 +97,7 @@ impl Uploader<'_> {
         let context = |failure: Failure| {
             failure.context_unless_named(format!("cannot push manifest `{}`", descriptor.digest))
         };
-        if self.has_manifest(descriptor).map_err(context)? {
+        if self.may_have(descriptor) && self.has_manifest(descriptor).map_err(context)? {
             self.counts.add_existing();
             return Ok(None);
         }
@@ -266,11 +203,7 @@ impl Uploader<'_> {
                 outcome => return Ok(outcome?),
             }
             destination.wait_for_blobs(manifest, attempt);
-            // These blobs have been counted before.
-            self.send_blobs(Tally {
-                counts: &Counts::default(),
-                image: &ImageProgress::hidden(),
-            })?;
+            self.send_lost_blobs()?;
         }
         Ok(put()?)
     }
@@ -316,26 +249,6 @@ impl Uploader<'_> {
         match self.mode {
             Mode::Write => self.destination.as_ref(),
             Mode::DryRun => None,
-        }
-    }
-}
-
-impl BlobSource<'_> {
-    /// Sends a blob to the destination. Returns the number of bytes that were sent: none if the
-    /// registry has mounted the blob from another repository.
-    fn send(
-        self,
-        blob: &Descriptor,
-        destination: &Destination,
-        counter: &ByteCounter,
-    ) -> Result<u64, Failure> {
-        match self {
-            Self::Source(source) => Ok(destination.copy_blob(blob, source, counter)?),
-            Self::Store(store) => {
-                let bytes = store.read_blob(blob, blob.size)?;
-                destination.put_blob(blob, bytes, counter)?;
-                Ok(blob.size)
-            }
         }
     }
 }
