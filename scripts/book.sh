@@ -13,7 +13,7 @@ rm -rf "$book"
 mkdir -p "$book/src"
 sources=(./*.md LICENSE docs tests/builders/README.md)
 [[ ! -d deploy ]] || sources+=(deploy)
-find "${sources[@]}" -type f -regex '.*\(LICENSE\|Dockerfile\|Jenkinsfile\|\.\(md\|svg\|png\|json\|txt\|ya?ml\)\)' \
+find "${sources[@]}" -type f -regex '.*\(LICENSE\|Dockerfile\|Jenkinsfile\|Jenkinsfile\|\.\(md\|svg\|png\|json\|txt\|ya?ml\)\)' \
   -exec cp --parents -t "$book/src" {} +
 cp docs/book.toml "$book"
 sed -E 's#\]\(#](docs/#; s#\]\(docs/\.\./#](#' docs/SUMMARY.md >"$book/src/SUMMARY.md"
