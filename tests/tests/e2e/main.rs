@@ -4,6 +4,7 @@
 //! What one tool does alone is tested in the tool's own crate.
 
 mod architecture;
+mod book;
 mod check;
 mod consumer;
 mod deploy;
