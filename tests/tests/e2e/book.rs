@@ -98,6 +98,11 @@ const NOT_RUN: &[Excuse] = &[
     excuse("docs/performance.md", "hyperfine", "measures for minutes"),
     excuse(
         "docs/performance.md",
+        "make image",
+        "builds for minutes; `container.rs` measures an image",
+    ),
+    excuse(
+        "docs/performance.md",
         "benches/old-chain.sh",
         "measures for minutes",
     ),
