@@ -95,6 +95,33 @@ fn pushes_several_documents_in_their_order() {
     assert_eq!(mine, [&Value::Null, &json!(2)]);
 }
 
+/// Fields of the user beside those of an earlier push stay as they are, byte for byte, when the
+/// image is pushed again.
+#[test]
+fn keeps_fields_of_the_user_in_an_earlier_push() {
+    let prepared = Prepared::new();
+    let push = |line: String| {
+        let finished = prepared.tool().stdin(line).run().succeeds();
+        finished.text().trim_end().to_owned()
+    };
+    let first = push(prepared.document().to_string());
+    let mine = r#""mine":[12345678901234567890123,4.19e36,1.10,{"\u00e9":-0}]"#;
+    let mut edited = first.clone();
+    for begin in [r#""push":{"#, r#""tags":[{"#, r#""indexes":[{"#] {
+        assert!(edited.contains(begin), "{begin} in {edited}");
+        edited = edited.replacen(begin, &format!("{begin}{mine},"), 1);
+    }
+    for dry_run in ["false", "true"] {
+        let tool = prepared.tool().env("SOCI_DRY_RUN", dry_run);
+        let finished = tool.stdin(edited.clone()).run().succeeds();
+        let second = finished.text();
+        assert_eq!(second.matches(mine).count(), 3, "{second}");
+        let document: Value = serde_json::from_str(second).expect("JSON");
+        let own = document["push"]["dryRun"].as_bool().unwrap_or_default();
+        assert_eq!(own.to_string(), dry_run, "{document}");
+    }
+}
+
 #[test]
 fn rejects_bad_values_of_options() {
     let sandbox = Sandbox::new();
