@@ -23,13 +23,22 @@ const LARGE_TEXT: usize = 2 * BLOCK_TEXT;
 /// What an extended attribute counts beside its texts, as bytes of texts.
 const XATTR_COST: usize = 64;
 
-/// Bytes that a block takes beside its content: its pointer, length and count, and what the
-/// allocator adds.
+/// Bytes that a block takes beside its content: its end and count, and what the list of blocks has
+/// spare.
 const BLOCK_OVERHEAD: u64 = 48;
 
+/// The most bytes by which the memory of the blocks grows at a time.
+const MAX_GROWTH: usize = 4 << 20;
+
 /// Packed entries in the order of the tar.
+///
+/// All blocks are in one buffer, so that the allocator returns the memory of a large table to the
+/// system at once. If each block had memory of its own, that memory would stay with the thread that
+/// has scanned the layer, and each of several threads would keep that of its largest table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PackedEntries {
+    /// The bytes of the complete blocks, one after the other.
+    bytes: Vec<u8>,
     /// The complete blocks.
     blocks: Vec<Block>,
     /// The bytes, entries and bytes of texts of the block that is being filled.
@@ -41,11 +50,16 @@ pub(crate) struct PackedEntries {
     count: usize,
     /// Bytes of the complete blocks.
     block_bytes: u64,
+    /// The largest offset of an entry so far.
+    last_offset: u64,
+    /// Whether an entry has a smaller offset than one before it.
+    is_unsorted: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Block {
-    bytes: Box<[u8]>,
+    /// Where the block ends in the bytes of all. It starts where the one before ends.
+    end: usize,
     entries: u32,
     is_large: bool,
 }
@@ -69,6 +83,8 @@ impl PackedEntries {
         self.open_text = self.open_text.saturating_add(text);
         self.open_entries = self.open_entries.saturating_add(1);
         self.count = self.count.saturating_add(1);
+        self.is_unsorted |= entry.uncompressed_offset < self.last_offset;
+        self.last_offset = self.last_offset.max(entry.uncompressed_offset);
         self.previous = entry;
         if self.open_entries >= BLOCK_ENTRIES || self.open_text >= BLOCK_TEXT {
             self.complete_block();
@@ -81,8 +97,10 @@ impl PackedEntries {
             return;
         }
         self.block_bytes = self.memory();
+        self.reserve(self.open.len());
+        self.bytes.extend_from_slice(&self.open);
         self.blocks.push(Block {
-            bytes: self.open.as_slice().into(),
+            end: self.bytes.len(),
             entries: self.open_entries,
             is_large: self.open_text > LARGE_TEXT,
         });
@@ -92,9 +110,33 @@ impl PackedEntries {
         self.previous = FileMetadata::default();
     }
 
+    /// Makes room for so many bytes of blocks. The buffer grows by a quarter, and not to twice its
+    /// size, since it may take half of the memory that a tool has.
+    fn reserve(&mut self, length: usize) {
+        if self.bytes.capacity().saturating_sub(self.bytes.len()) < length {
+            let growth = (self.bytes.len() / 4).min(MAX_GROWTH);
+            self.bytes.reserve_exact(growth.max(length));
+        }
+    }
+
+    /// Returns a complete block with its bytes.
+    fn block(&self, index: usize) -> Option<(Block, &[u8])> {
+        let block = *self.blocks.get(index)?;
+        let before = index
+            .checked_sub(1)
+            .and_then(|index| self.blocks.get(index));
+        let start = before.map_or(0, |block| block.end);
+        Some((block, self.bytes.get(start..block.end)?))
+    }
+
     /// Returns the number of entries.
     pub(crate) const fn len(&self) -> usize {
         self.count
+    }
+
+    /// Returns whether the entries are in the order of their offsets, as those of a scan are.
+    pub(crate) const fn is_sorted(&self) -> bool {
+        !self.is_unsorted
     }
 
     /// Returns the bytes of memory that the entries take.
@@ -117,14 +159,14 @@ impl PackedEntries {
     /// Unpacks the entries of a complete block to the start of `entries`, whose memory is used
     /// again. Returns their number.
     pub(crate) fn unpack_block(&self, block: usize, entries: &mut Vec<FileMetadata>) -> usize {
-        let Some(block) = self.blocks.get(block) else {
+        let Some((block, bytes)) = self.block(block) else {
             return 0;
         };
         let count = block.entries as usize;
         if entries.len() < count {
             entries.resize_with(count, FileMetadata::default);
         }
-        let mut reader = Reader::new(&block.bytes);
+        let mut reader = Reader::new(bytes);
         let mut state = FileMetadata::default();
         for entry in entries.iter_mut().take(count) {
             codec::unpack(&mut reader, &mut state);
@@ -136,8 +178,11 @@ impl PackedEntries {
     /// Passes each entry of the complete blocks with its index to `visit`.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(usize, &FileMetadata)) {
         let mut index: usize = 0;
-        for block in &self.blocks {
-            let mut reader = Reader::new(&block.bytes);
+        for block in 0..self.blocks.len() {
+            let Some((block, bytes)) = self.block(block) else {
+                break;
+            };
+            let mut reader = Reader::new(bytes);
             let mut state = FileMetadata::default();
             for _ in 0..block.entries {
                 codec::unpack(&mut reader, &mut state);

@@ -158,6 +158,19 @@ fn indexes_a_layer_whose_ztoc_is_larger_than_the_memory() {
     assert!(size > Some(300 << 20), "{size:?}");
 }
 
+/// Six tables of 65 MB each are read by six jobs in 256 MiB: one at a time, and the memory of each
+/// is given back before the next one is read.
+#[test]
+fn six_jobs_share_the_memory_for_large_tables() {
+    let planned = Planned::of((0..6).map(|number| extended_attributes(2, 100 - number)));
+    let (finished, document) = planned.index(&["--jobs", "6"]);
+    let layers = document["manifests"][0]["layers"].as_array();
+    for layer in layers.expect("layers") {
+        let size = layer["ztoc"]["size"].as_u64();
+        assert!(size > Some(50 << 20), "{layer} {}", finished.stderr);
+    }
+}
+
 /// Attributes that differ from those of the file before are held in memory as they are.
 #[test]
 fn skips_a_layer_whose_attributes_need_too_much_memory() {
