@@ -1,5 +1,5 @@
-//! An image whose manifests break a rule of the chain, from the tag to the SOCI indexes, is found by
-//! that rule.
+//! An image whose manifests break a rule of the chain, from the tag to the SOCI indexes, is found
+//! by that rule.
 
 use serde_json::Value;
 use soci_document::{Severity, Verdict};
@@ -49,8 +49,8 @@ fn several_soci_indexes_of_version_1_are_a_warning() {
     }
 }
 
-/// An image manifest under a tag of its own, as for an image that was built upon a converted one and
-/// inherited its annotations.
+/// An image manifest under a tag of its own, as for an image that was built upon a converted one
+/// and inherited its annotations.
 #[test]
 fn a_soci_index_that_no_image_index_lists_is_a_warning() {
     let mut fixture = Fixture::new(&Edits::default());

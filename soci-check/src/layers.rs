@@ -9,7 +9,7 @@ use soci_cli::Failure;
 use soci_document::{Classify as _, Exit};
 use soci_oci::{Algorithm, Descriptor, Digest, Hasher};
 use soci_transport::{BlobReader, TransportError};
-use soci_ztoc::Ztoc;
+use soci_ztoc::PackedZtoc;
 use soci_ztoc::proof::{ContentProof, DigestProof, ProofError, ProofFinding};
 
 use crate::layer_access::LayerAccess;
@@ -54,7 +54,7 @@ enum Unproved {
 pub(crate) fn prove_layer(
     access: &LayerAccess<'_>,
     layer: &Descriptor,
-    ztoc: &Ztoc,
+    ztoc: &PackedZtoc,
 ) -> Result<LayerProof, Failure> {
     let digest = layer.digest;
     let bar = access.progress.start_part(&digest.short(), layer.size);
@@ -101,12 +101,12 @@ fn describe_findings(layer: &Descriptor, findings: &[ProofFinding]) -> Vec<Found
 fn compare(
     reader: BlobReader,
     algorithm: Algorithm,
-    ztoc: &Ztoc,
+    ztoc: &PackedZtoc,
     count: impl FnMut(u64),
 ) -> Result<Compared, Unproved> {
     let unproved = |error: ProofError| Unproved::Other(Failure::new(Exit::BadData, error));
-    let content = ContentProof::new(ztoc).map_err(unproved)?;
-    let digests = DigestProof::new(ztoc).map_err(unproved)?;
+    let content = ContentProof::of_packed(ztoc).map_err(unproved)?;
+    let digests = DigestProof::of_packed(ztoc).map_err(unproved)?;
     let no_thread = |error| {
         let failure = Failure::new(Exit::Io, error);
         Unproved::Other(failure.context("cannot start a thread"))

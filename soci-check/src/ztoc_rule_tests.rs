@@ -46,8 +46,8 @@ fn assert_warns(check: &Check, rule: &str) {
     assert!(warnings.contains(&rule), "{rule}: {:#?}", check.findings);
 }
 
-/// A change of a ztoc that leaves it as it is makes no finding, so that those below are due to their
-/// changes.
+/// A change of a ztoc that leaves it as it is makes no finding, so that those below are due to
+/// their changes.
 #[test]
 fn a_ztoc_that_is_encoded_again_has_no_finding() {
     let check = check_ztoc(|_| ());

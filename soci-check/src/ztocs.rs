@@ -11,7 +11,7 @@ use soci_oci::Digest;
 use soci_oci::layer::LayerCompression;
 use soci_oci::soci::{SPAN_SIZE, SpanRange};
 use soci_transport::{MemoryBudget, Source};
-use soci_ztoc::{Compression, ReaderViolation, Ztoc};
+use soci_ztoc::{Compression, PackedZtoc, ReaderViolation};
 
 use crate::findings::Findings;
 use crate::layer_access::LayerAccess;
@@ -23,6 +23,9 @@ use crate::soci_index::{Entries, LayerBlob, parse_span_size};
 
 /// The largest ztoc in bytes: the reference cannot write a larger one.
 const MAX_ZTOC: u64 = 1 << 30;
+
+/// How many bytes of ztocs are in memory at the same time. A larger ztoc is alone.
+const ZTOC_MEMORY: usize = 64 << 20;
 
 /// The largest prefetch list in bytes.
 const MAX_PREFETCH: u64 = 4 << 20;
@@ -111,7 +114,10 @@ impl ZtocChecker {
         let mut tasks: Vec<((Digest, Digest), LayerBlob)> = self.ztocs.into_iter().collect();
         // The largest layer takes the longest.
         tasks.sort_by_key(|(_, ztoc)| std::cmp::Reverse(ztoc.layer.size));
+        let memory = MemoryBudget::new(ZTOC_MEMORY);
         let results = run_parallel(&tasks, resources.jobs, |ztoc, _| {
+            let size = usize::try_from(ztoc.blob.size.min(MAX_ZTOC)).unwrap_or(usize::MAX);
+            let _reservation = memory.reserve(size);
             check_ztoc(place, access.as_ref(), ztoc)
         })?;
         if let Some(access) = access {
@@ -171,7 +177,7 @@ fn check_ztoc(
     }
     let is_error = |found: &Found| found.rule.severity == soci_document::Severity::Error;
     if refused == 0 && !checked.findings.iter().any(is_error) {
-        checked.spans = Some(ztoc.compression_info.span_digests.len());
+        checked.spans = Some(ztoc.span_count());
     }
     Ok(checked)
 }
@@ -192,7 +198,7 @@ fn found(entry: &LayerBlob, rule: &'static Rule, what: &str) -> Found {
 }
 
 /// Reads and decodes a ztoc.
-fn read_ztoc(place: &Place, entry: &LayerBlob) -> Result<Result<Ztoc, Found>, Failure> {
+fn read_ztoc(place: &Place, entry: &LayerBlob) -> Result<Result<PackedZtoc, Found>, Failure> {
     if entry.blob.size > MAX_ZTOC {
         let what = format!("{} bytes, expected at most {MAX_ZTOC}", entry.blob.size);
         return Ok(Err(found(entry, rules::TOO_LARGE, &what)));
@@ -200,7 +206,7 @@ fn read_ztoc(place: &Place, entry: &LayerBlob) -> Result<Result<Ztoc, Found>, Fa
     Ok(match place.read_blob(&entry.blob, MAX_ZTOC)? {
         Fetched::Found(bytes) => {
             // The buffer becomes the list of checkpoints, so that these are in memory once.
-            let decoded = Ztoc::decode_within(bytes, u64::MAX);
+            let decoded = PackedZtoc::decode(bytes);
             decoded.map_err(|error| found(entry, rules::MALFORMED, &error.to_string()))
         }
         Fetched::Missing => Err(found(entry, rules::MISSING, "does not exist")),
@@ -209,20 +215,19 @@ fn read_ztoc(place: &Place, entry: &LayerBlob) -> Result<Result<Ztoc, Found>, Fa
 }
 
 /// Compares what a ztoc says of its layer with the layer's descriptor.
-fn check_header(entry: &LayerBlob, ztoc: &Ztoc, findings: &mut Vec<Found>) {
+fn check_header(entry: &LayerBlob, ztoc: &PackedZtoc, findings: &mut Vec<Found>) {
     let mut add = |rule, what: &str| findings.push(found(entry, rule, what));
-    if ztoc.version != ZTOC_VERSION {
-        add(
-            rules::VERSION,
-            &format!("version `{}`, expected `{ZTOC_VERSION}`", ztoc.version),
-        );
+    let version = ztoc.version();
+    if version != ZTOC_VERSION {
+        let what = format!("version `{version}`, expected `{ZTOC_VERSION}`");
+        add(rules::VERSION, &what);
     }
     let expected = match LayerCompression::of(&entry.layer.media_type) {
         LayerCompression::Gzip => Some(Compression::Gzip),
         LayerCompression::Tar => Some(Compression::Uncompressed),
         _ => None,
     };
-    let own = ztoc.compression_info.algorithm;
+    let own = ztoc.compression();
     if expected != Some(own) {
         let what = format!(
             "is for {own:?}, but the layer has mediaType `{}`",
@@ -230,11 +235,9 @@ fn check_header(entry: &LayerBlob, ztoc: &Ztoc, findings: &mut Vec<Found>) {
         );
         add(rules::COMPRESSION, &what);
     }
-    if ztoc.compressed_archive_size != entry.layer.size {
-        let what = format!(
-            "is for a layer of {} bytes, but it has {}",
-            ztoc.compressed_archive_size, entry.layer.size
-        );
+    let (own, size) = (ztoc.compressed_archive_size(), entry.layer.size);
+    if own != size {
+        let what = format!("is for a layer of {own} bytes, but it has {size}");
         add(rules::LAYER_SIZE, &what);
     }
     if entry.disables_xattrs && !ztoc.can_disable_xattrs() {

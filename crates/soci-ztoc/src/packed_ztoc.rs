@@ -1,5 +1,6 @@
-//! A ztoc that was built, with its entries in little memory.
+//! A ztoc with its entries in little memory.
 
+use crate::compression::Compression;
 use crate::encode::{EncodeError, EncodedZtoc};
 use crate::packed::PackedEntries;
 use crate::scanner::ScannedLayer;
@@ -7,13 +8,14 @@ use crate::span::LayerDigests;
 use crate::violations::{self, ReaderViolation};
 use crate::ztoc::{AssembleError, Ztoc};
 
-/// A ztoc that was built and is to be stored. Its entries take about a tenth of the memory of those
-/// of a [`Ztoc`], and it is encoded without ever being in memory as a whole.
+/// A ztoc that was built and is to be stored, or that was decoded and is to be checked. Its entries
+/// take about a tenth of the memory of those of a [`Ztoc`], and it is encoded without ever being in
+/// memory as a whole.
 #[derive(Clone, Debug)]
 pub struct PackedZtoc {
     /// All but the entries.
-    ztoc: Ztoc,
-    entries: PackedEntries,
+    pub(crate) ztoc: Ztoc,
+    pub(crate) entries: PackedEntries,
 }
 
 impl From<Ztoc> for PackedZtoc {
@@ -46,9 +48,34 @@ impl PackedZtoc {
         self.entries.len()
     }
 
+    /// Returns the version of the format: `0.9`.
+    pub fn version(&self) -> &str {
+        &self.ztoc.version
+    }
+
+    /// Returns the compression of the layer.
+    pub const fn compression(&self) -> Compression {
+        self.ztoc.compression_info.algorithm
+    }
+
+    /// Returns the size of the layer in bytes.
+    pub const fn compressed_archive_size(&self) -> u64 {
+        self.ztoc.compressed_archive_size
+    }
+
+    /// Returns the number of spans.
+    pub const fn span_count(&self) -> usize {
+        self.ztoc.compression_info.span_digests.len()
+    }
+
+    /// Returns the span size in bytes, as [`Ztoc::span_size`] does.
+    pub fn span_size(&self) -> Option<u64> {
+        self.ztoc.span_size()
+    }
+
     /// Calls `visit` for each rule of the readers that this ztoc breaks, as
-    /// [`Ztoc::visit_reader_violations`] does. The entries must be in the order of their offsets,
-    /// as those of a scan are.
+    /// [`Ztoc::visit_reader_violations`] does. Entries that are not in the order of their offsets
+    /// are unpacked for it.
     pub fn visit_reader_violations(&self, mut visit: impl FnMut(ReaderViolation)) {
         violations::visit(&self.ztoc, &self.entries, &mut visit);
     }

@@ -17,6 +17,7 @@
 
 mod checkpoints;
 mod content;
+mod cursor;
 mod digests;
 mod entries;
 mod finding;

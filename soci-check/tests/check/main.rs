@@ -3,6 +3,7 @@
 #[path = "../../../tests/every_tool/suite.rs"]
 mod every_tool;
 mod goldens;
+mod memory;
 mod registry;
 mod report;
 mod rules;

@@ -11,6 +11,7 @@ use crate::error::ScanError;
 use crate::gzip::event::GzipEvent;
 use crate::gzip::scanner::GzipScanner;
 use crate::limits::Limits;
+use crate::packed_ztoc::PackedZtoc;
 use crate::tar::reader::TarReader;
 use crate::tar::toc::Toc;
 use crate::ztoc::Ztoc;
@@ -68,6 +69,20 @@ impl<'z> ContentProof<'z> {
     /// Returns [`ProofError::Spans`] if the spans of the ztoc are inconsistent, and
     /// [`ProofError::Scan`] if the decompressor cannot be allocated.
     pub fn new(ztoc: &'z Ztoc) -> Result<Self, ProofError> {
+        Self::with_entries(ztoc, EntryProof::new(&ztoc.toc))
+    }
+
+    /// Starts a proof of a ztoc whose entries are packed. They stay so, unless their offsets are in
+    /// another order than in the tar.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`ContentProof::new`].
+    pub fn of_packed(ztoc: &'z PackedZtoc) -> Result<Self, ProofError> {
+        Self::with_entries(&ztoc.ztoc, EntryProof::of_packed(&ztoc.entries))
+    }
+
+    fn with_entries(ztoc: &'z Ztoc, entries: EntryProof<'z>) -> Result<Self, ProofError> {
         let limits = Limits::default();
         let gzip = is_gzip(ztoc).then(|| {
             let scanner = GzipScanner::new(0, limits)?.reporting_block_starts();
@@ -81,7 +96,7 @@ impl<'z> ContentProof<'z> {
             gzip: gzip.transpose()?,
             tar: TarProof {
                 reader: TarReader::new(limits),
-                entries: EntryProof::new(ztoc),
+                entries,
                 size: 0,
             },
             findings: Findings::default(),

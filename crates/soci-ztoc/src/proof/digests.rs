@@ -3,6 +3,7 @@
 use super::finding::ProofFinding;
 use super::tally::Findings;
 use super::{ProofError, is_gzip};
+use crate::packed_ztoc::PackedZtoc;
 use crate::span::{SpanHasher, SpanStart};
 use crate::ztoc::{Span, Ztoc};
 
@@ -44,6 +45,15 @@ impl<'z> DigestProof<'z> {
             started: 0,
             position: 0,
         })
+    }
+
+    /// Starts a proof of a ztoc whose entries are packed.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`DigestProof::new`].
+    pub fn of_packed(ztoc: &'z PackedZtoc) -> Result<Self, ProofError> {
+        Self::new(&ztoc.ztoc)
     }
 
     /// Hashes the next bytes of the layer.

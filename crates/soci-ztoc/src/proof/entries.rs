@@ -3,20 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::checkpoints::Report;
+use super::cursor::EntryCursor;
 use super::finding::{EntryField, ProofFinding, ShortName};
 use super::instant::is_same_time;
 use crate::entry::{FileMetadata, XATTR_PREFIX, Xattr};
-use crate::ztoc::Ztoc;
+use crate::packed::PackedEntries;
 
 /// Compares the entries of a ztoc with those of its tar, which are added in order.
 #[derive(Debug)]
 pub(super) struct EntryProof<'z> {
-    entries: &'z [FileMetadata],
-    /// Indexes of the entries by offset, which is how readers sort them. `None` if they are in
-    /// order.
-    order: Option<Vec<usize>>,
-    /// Number of entries that were compared.
-    next: usize,
+    entries: EntryCursor<'z>,
     /// Number of entries in the tar.
     found: u64,
     /// Uncompressed offset at which the contents of the last file end.
@@ -24,18 +20,17 @@ pub(super) struct EntryProof<'z> {
 }
 
 impl<'z> EntryProof<'z> {
-    pub(super) fn new(ztoc: &'z Ztoc) -> Self {
-        let entries = ztoc.toc.as_slice();
-        let offset = |entry: &FileMetadata| entry.uncompressed_offset;
-        let order = (!entries.is_sorted_by_key(offset)).then(|| {
-            let mut order: Vec<usize> = (0..entries.len()).collect();
-            order.sort_by_key(|&index| entries.get(index).map(offset));
-            order
-        });
+    pub(super) fn new(entries: &'z [FileMetadata]) -> Self {
+        Self::with_cursor(EntryCursor::new(entries.into()))
+    }
+
+    pub(super) fn of_packed(entries: &'z PackedEntries) -> Self {
+        Self::with_cursor(EntryCursor::of_packed(entries))
+    }
+
+    const fn with_cursor(entries: EntryCursor<'z>) -> Self {
         Self {
             entries,
-            order,
-            next: 0,
             found: 0,
             contents_end: 0,
         }
@@ -43,7 +38,7 @@ impl<'z> EntryProof<'z> {
 
     /// Reports whether the entries are in another order than in the tar.
     pub(super) fn check_order(&self, report: Report<'_>) {
-        if self.order.is_some() {
+        if !self.entries.is_sorted() {
             report(ProofFinding::EntryOrder);
         }
     }
@@ -58,15 +53,6 @@ impl<'z> EntryProof<'z> {
         self.contents_end
     }
 
-    /// Returns the next entry of the ztoc with its index.
-    fn peek(&self) -> Option<(u64, &'z FileMetadata)> {
-        let index = match &self.order {
-            None => self.next,
-            Some(order) => *order.get(self.next)?,
-        };
-        Some((index as u64, self.entries.get(index)?))
-    }
-
     /// Compares the next entry of the tar.
     pub(super) fn compare(&mut self, found: &FileMetadata, is_truncated: bool, report: Report<'_>) {
         self.found = self.found.saturating_add(1);
@@ -75,10 +61,9 @@ impl<'z> EntryProof<'z> {
             let end = end.saturating_add_signed(found.uncompressed_size);
             self.contents_end = self.contents_end.max(end);
         }
-        while let Some((index, recorded)) = self.peek() {
+        while let Some((index, recorded)) = self.entries.peek() {
             let (ours, theirs) = (recorded.uncompressed_offset, found.uncompressed_offset);
             if ours == theirs || recorded.name == found.name {
-                self.next = self.next.saturating_add(1);
                 let comparison = Comparison {
                     entry: index,
                     recorded,
@@ -91,13 +76,14 @@ impl<'z> EntryProof<'z> {
                         name: ShortName::new(&found.name),
                     });
                 }
+                self.entries.advance();
                 return;
             }
             if ours > theirs {
                 break;
             }
-            self.next = self.next.saturating_add(1);
             report(unknown(index, recorded));
+            self.entries.advance();
         }
         report(ProofFinding::Missing {
             name: ShortName::new(&found.name),
@@ -107,9 +93,9 @@ impl<'z> EntryProof<'z> {
 
     /// Reports the entries of the ztoc after the last one of the tar.
     pub(super) fn finish(mut self, report: Report<'_>) {
-        while let Some((index, recorded)) = self.peek() {
+        while let Some((index, recorded)) = self.entries.peek() {
             report(unknown(index, recorded));
-            self.next = self.next.saturating_add(1);
+            self.entries.advance();
         }
     }
 }

@@ -50,9 +50,14 @@ impl Entries for PackedEntries {
         self.for_each(visit);
     }
 
-    /// The entries of a scan are in the order of the tar, in which their offsets grow.
+    /// The entries of a scan are in the order of the tar, in which their offsets grow. Others are
+    /// unpacked to be sorted.
     fn for_each_by_offset(&self, visit: &mut dyn FnMut(usize, &FileMetadata)) {
-        self.for_each(visit);
+        if self.is_sorted() {
+            self.for_each(visit);
+        } else {
+            self.unpack().for_each_by_offset(visit);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use soci_testkit::golden::{self, LayerCase};
 use soci_ztoc::proof::{
     ContentProof, DigestProof, MAX_FINDINGS_PER_RULE, ProofFinding, Severity, prove,
 };
-use soci_ztoc::{EntryType, FileMetadata, Xattr, Ztoc, build};
+use soci_ztoc::{EntryType, FileMetadata, PackedZtoc, Xattr, Ztoc, build};
 
 use crate::support::{TOOL, compression};
 
@@ -366,5 +366,33 @@ fn any_division_into_chunks_gives_the_same_findings() {
         expected.sort_by_key(rank);
         found.sort_by_key(rank);
         assert_eq!(found, expected, "chunks of {length} bytes");
+    }
+}
+
+/// Packed entries are compared as others are, whatever their order.
+#[test]
+fn packed_entries_give_the_same_findings() {
+    let changes: [fn(&mut Ztoc); 4] = [
+        |_| (),
+        |ztoc| ztoc.toc.reverse(),
+        |ztoc| ztoc.toc.iter_mut().for_each(|entry| entry.mode ^= 1),
+        |ztoc| drop(ztoc.toc.remove(3)),
+    ];
+    for change in changes {
+        let (case, mut ztoc) = recorded("gzip-9");
+        change(&mut ztoc);
+        let packed = PackedZtoc::decode(ztoc.encode().expect("a ztoc")).expect("a ztoc");
+        let mut found = Vec::new();
+        let mut content = ContentProof::of_packed(&packed).expect("a decoded ztoc");
+        content.feed(case.layer, |finding| found.push(finding));
+        let mut digests = DigestProof::of_packed(&packed).expect("a decoded ztoc");
+        digests.feed(case.layer);
+        digests.finish(|finding| found.push(finding));
+        content.finish(|finding| found.push(finding));
+        let (mut rules, mut expected) = (Vec::new(), Vec::new());
+        packed.visit_reader_violations(|rule| rules.push(rule));
+        ztoc.visit_reader_violations(|rule| expected.push(rule));
+        assert_eq!(rules, expected);
+        assert_eq!(found, findings(&ztoc, case.layer));
     }
 }
