@@ -57,6 +57,10 @@ differential: ## compare ztocs with an independent reader, of SOCI_DIFFERENTIAL_
 	SOCI_DIFFERENTIAL_COUNT=$${SOCI_DIFFERENTIAL_COUNT:-100000} SOCI_DIFFERENTIAL_SEED=$${SOCI_DIFFERENTIAL_SEED:-$$(date +%s)} \
 	  cargo test --locked -p soci-e2e --test differential -- --nocapture
 
+.PHONY: flips
+flips: ## flip SOCI_FLIPS (10,000) random bits of a ztoc of tens of MiB and of its layer, and print how each ended
+	SOCI_FLIPS=$${SOCI_FLIPS:-10000} cargo test --locked -p soci-ztoc --test ztoc flipped_bits_of_a_ztoc_of_many -- --nocapture
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time; fails on a finding
 	scripts/fuzz.sh run

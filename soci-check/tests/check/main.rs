@@ -2,6 +2,7 @@
 
 #[path = "../../../tests/every_tool/suite.rs"]
 mod every_tool;
+mod flips;
 mod goldens;
 mod memory;
 mod registry;

@@ -1,15 +1,26 @@
 //! One flipped bit of a ztoc or of a layer is found by the proof, or is shown to do no harm: all
 //! that is read through the ztoc is the same.
 
+use std::io::Write as _;
+
+use flate2::write::GzEncoder;
 use soci_testkit::golden;
+use soci_testkit::image::noise;
 use soci_ztoc::extract::LayerReader;
 use soci_ztoc::proof::{ProofFinding, Severity, prove};
-use soci_ztoc::{Ztoc, build};
+use soci_ztoc::{Compression, Ztoc, build};
 
 use crate::support::{TOOL, compression};
 
 /// How many bits of the large ztoc and layer are flipped, each in turn.
 const SAMPLES: usize = 10_000;
+
+/// How many bits of the ztoc of tens of MiB, and of its layer, are flipped if `SOCI_FLIPS` does not
+/// say.
+const LARGE_SAMPLES: usize = 100;
+
+/// How many files the layer with this ztoc has.
+const LARGE_FILES: usize = 300;
 
 /// A layer, its ztoc, and all that readers read through the ztoc.
 struct Subject {
@@ -33,14 +44,26 @@ impl Subject {
         let case = golden::layer(name);
         let compression = compression(&case).expect("a layer");
         let ztoc = build(case.layer, compression, span_size, TOOL).expect("a sound layer");
+        Self::of(ztoc, case.layer.to_vec())
+    }
+
+    /// Returns a layer that is made here, with a ztoc of tens of MiB: the layer is small, so that
+    /// thousands of proofs are fast, but has a checkpoint for each 8 KiB of its tar.
+    fn large() -> Self {
+        let layer = large_layer();
+        let ztoc = build(&layer, Compression::Gzip, 0, TOOL).expect("a sound layer");
+        Self::of(ztoc, layer)
+    }
+
+    fn of(ztoc: Ztoc, layer: Vec<u8>) -> Self {
         let mut findings = 0;
-        let proven = prove(&ztoc, case.layer, |_| findings += 1).expect("a sound ztoc");
+        let proven = prove(&ztoc, &layer, |_| findings += 1).expect("a sound ztoc");
         assert_eq!(findings, 0);
         Self {
-            layer: case.layer.to_vec(),
             digest: proven.layer.sha256,
             encoded: ztoc.encode().expect("a small ztoc"),
-            reads: reads(&ztoc, case.layer),
+            reads: reads(&ztoc, &layer),
+            layer,
             ztoc,
         }
     }
@@ -156,8 +179,40 @@ fn for_bits(bits: &[usize], flip: impl Fn(usize, &mut Outcomes) + Sync) -> Outco
     })
 }
 
+/// Returns how many bits of the ztoc of tens of MiB, and of its layer, are flipped.
+fn large_samples() -> usize {
+    let samples = std::env::var_os("SOCI_FLIPS");
+    let samples = samples.map(|samples| samples.into_string().expect("text"));
+    samples.map_or(LARGE_SAMPLES, |samples| samples.parse().expect("a number"))
+}
+
+/// Returns a gzip layer of files whose contents compress to about two thirds, and refer to what is
+/// up to 32 KiB before them. A deflate block ends after each 8 KiB.
+fn large_layer() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let noise = noise(1, 48 << 10);
+    for number in 0..LARGE_FILES {
+        // A third of each file is in the file before, too.
+        let start = number * 1009 % (16 << 10);
+        let content = [&noise[start..start + (20 << 10)], &noise[..start / 2]].concat();
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        let name = format!("srv/directory-{}/file-{number}", number / 100);
+        tar.append_data(&mut header, name, content.as_slice())
+            .expect("a buffer");
+    }
+    let tar = tar.into_inner().expect("a buffer");
+    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for chunk in tar.chunks(8 << 10) {
+        gzip.write_all(chunk).expect("a buffer");
+        gzip.flush().expect("a buffer");
+    }
+    gzip.finish().expect("a buffer")
+}
+
 /// Returns bits at pseudo-random positions of `bytes` bytes.
-fn random_bits(bytes: usize) -> Vec<usize> {
+fn random_bits(bytes: usize, count: usize) -> Vec<usize> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {
         // Knuth's MMIX generator.
@@ -165,7 +220,7 @@ fn random_bits(bytes: usize) -> Vec<usize> {
         state = state.wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).expect("31 bits") % (bytes * 8)
     };
-    std::iter::repeat_with(next).take(SAMPLES).collect()
+    std::iter::repeat_with(next).take(count).collect()
 }
 
 #[test]
@@ -198,7 +253,7 @@ fn each_flipped_bit_of_a_small_gzip_ztoc_is_found_or_harmless() {
 fn random_flipped_bits_of_a_large_ztoc_are_found_or_harmless() {
     let subject = Subject::new("all-bit-offsets", 0);
     assert!(subject.encoded.len() > 200_000, "{}", subject.encoded.len());
-    let bits = random_bits(subject.encoded.len());
+    let bits = random_bits(subject.encoded.len(), SAMPLES);
     let outcomes = for_bits(&bits, |bit, outcomes| subject.flip_ztoc(bit, outcomes));
     // Most bits are in windows, of which a span uses only a part.
     assert!(outcomes.found > 0, "{outcomes:?}");
@@ -215,7 +270,30 @@ fn each_flipped_bit_of_a_small_layer_is_found() {
 #[test]
 fn random_flipped_bits_of_a_large_layer_are_found() {
     let subject = Subject::new("gzip-9", 16 << 10);
-    let bits = random_bits(subject.layer.len());
+    let bits = random_bits(subject.layer.len(), SAMPLES);
     let outcomes = for_bits(&bits, |bit, outcomes| subject.flip_layer(bit, outcomes));
     assert_eq!(outcomes.found, SAMPLES);
+}
+
+/// Bits of a ztoc of tens of MiB, and of its layer. `make flips` flips 10,000 of each, and prints
+/// how they ended.
+#[test]
+fn random_flipped_bits_of_a_ztoc_of_many_mib_are_found_or_harmless() {
+    let subject = Subject::large();
+    let (ztoc, layer) = (subject.encoded.len(), subject.layer.len());
+    assert!(ztoc > 20 << 20, "{ztoc}");
+    let bits = random_bits(ztoc, large_samples());
+    let outcomes = for_bits(&bits, |bit, outcomes| subject.flip_ztoc(bit, outcomes));
+    println!(
+        "{} flips of a ztoc of {ztoc} bytes: {outcomes:?}",
+        bits.len()
+    );
+    assert!(outcomes.found > 0, "{outcomes:?}");
+    let bits = random_bits(layer, large_samples());
+    let outcomes = for_bits(&bits, |bit, outcomes| subject.flip_layer(bit, outcomes));
+    println!(
+        "{} flips of a layer of {layer} bytes: {outcomes:?}",
+        bits.len()
+    );
+    assert_eq!(outcomes.found, bits.len());
 }
