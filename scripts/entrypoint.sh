@@ -14,7 +14,7 @@ name=${0##*/}
 usage() {
   if [ "$name" = soci-run ]; then
     cat <<'END'
-usage: soci-run [--dry-run] [--summary FILE] REF…
+usage: soci-run [--check] [--dry-run] [--summary FILE] REF…
 END
   else
     usage_of_container
@@ -23,6 +23,7 @@ END
 
 Builds the SOCI index of each image REF and pushes it beside the image.
 
+  --check          run soci-check before soci-push, which then pushes nothing wrong
   --dry-run        push nothing, but print what would be pushed
   --summary FILE   write a report to FILE: HTML if its name ends with .html, else Markdown;
                    $GITHUB_STEP_SUMMARY is appended to
@@ -30,6 +31,7 @@ Builds the SOCI index of each image REF and pushes it beside the image.
   MIN_LAYER_SIZE   skip layers smaller than this many MiB, or than a size such as 10MB (default 10)
   IMAGE_ARCH       platforms, such as linux/amd64,linux/arm64, or all (default linux/amd64)
   AWS_REGION       the region, if the registry's host name does not contain it
+  SOCI_CHECK       true for --check
   SOCI_…           any option of the tools: see `soci-index --help`
 END
 }
@@ -151,6 +153,16 @@ read_environment() {
   done
 }
 
+# Sets `check` if SOCI_CHECK is true, in the spellings that the tools take.
+read_check() {
+  value=$(printf '%s' "${SOCI_CHECK-}" | tr '[:space:]' ' ')
+  if matches ' *(true|t|yes|y|on|1) *' "$value"; then
+    check=1
+  elif ! matches ' *(false|f|no|n|off|0)? *' "$value"; then
+    refuse "SOCI_CHECK: expected \`true\` or \`false\`, found \`$value\`"
+  fi
+}
+
 # Runs a tool without input, and exits if the tool refuses its options or a variable, whose name its
 # message begins with: before any tool sends a request. The options stand for variables.
 check_options() {
@@ -200,6 +212,7 @@ start_pipe() {
   # shellcheck disable=SC2086 # several options
   start_stage soci-plan ${size:+--min-layer-size "$size"} $platforms
   start_stage soci-index
+  [ -z "$check" ] || start_stage soci-check
   if [ -n "$summary" ]; then
     start_stage soci-push
     start_last_stage tee "$temporary/documents"
@@ -311,11 +324,12 @@ soci-pull | soci-plan | soci-index | soci-check | soci-push | soci-report | soci
 esac
 
 # Moves the references to the end of the arguments, and takes the options away.
-summary='' unread=$#
+summary='' check='' unread=$#
 while [ "$unread" -gt 0 ]; do
   argument=$1 unread=$((unread - 1))
   shift
   case $argument in
+  --check) check=1 ;;
   --dry-run) export SOCI_DRY_RUN=true ;;
   --summary)
     summary=${1-}
@@ -358,6 +372,7 @@ for kind in HUP INT QUIT TERM; do
   trap "forward $kind" "$kind"
 done
 read_environment
+read_check
 if [ "$name" = soci ]; then
   find_credentials
   find_store
@@ -366,6 +381,7 @@ check_options soci-pull
 # shellcheck disable=SC2086 # several options
 check_options soci-plan ${size:+--min-layer-size "$size"} $platforms
 check_options soci-index
+[ -z "$check" ] || check_options soci-check
 check_options soci-push
 make_directory
 start_pipe "$@"

@@ -41,7 +41,7 @@ fn describe<T: Tool + CommandFactory>() -> Described {
 }
 
 /// The variables of the container's entrypoint, `scripts/entrypoint.sh`.
-const ENTRYPOINT: [Variable; 2] = [
+const ENTRYPOINT: [Variable; 3] = [
     Variable {
         name: "MIN_LAYER_SIZE",
         help: "Skip layers that are smaller than this many MiB, or than a size such as 10MB",
@@ -49,6 +49,10 @@ const ENTRYPOINT: [Variable; 2] = [
     Variable {
         name: "IMAGE_ARCH",
         help: "Platforms to index, such as linux/amd64,linux/arm64, or all",
+    },
+    Variable {
+        name: "SOCI_CHECK",
+        help: "Check each index with `soci-check` before it is pushed, as `soci-run --check` does: a boolean",
     },
 ];
 
@@ -198,6 +202,7 @@ fn soci_variables() -> String {
             .flat_map(|variable| variable.name.split(", "));
         names.extend(of_options.chain(others.map(str::to_owned)));
     }
+    names.extend(ENTRYPOINT.map(|variable| variable.name.to_owned()));
     names.retain(|name| name.starts_with("SOCI_"));
     names.into_iter().map(|name| name + "\n").collect()
 }

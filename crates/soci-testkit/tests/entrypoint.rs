@@ -19,6 +19,9 @@ use soci_testkit::{
     workspace,
 };
 
+#[path = "entrypoint/checks.rs"]
+mod checks;
+
 const STAGES: [&str; 4] = ["pull", "plan", "index", "push"];
 
 /// A script in place of the tool `soci-STAGE`. It prints its arguments to stderr, and copies
@@ -49,7 +52,7 @@ exit "${!status:-0}"
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    for stage in STAGES {
+    for stage in STAGES.into_iter().chain(["check", "report"]) {
         let path = sandbox.write(&format!("bin/soci-{stage}"), TOOL_SCRIPT);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a new file");
     }
