@@ -215,3 +215,61 @@ impl Check {
 const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_what_is_loaded_lazily() {
+        let mut coverage = LayerCoverage::default();
+        assert_eq!(coverage.percent(), 0, "an image without layers");
+        coverage.add(199, true);
+        coverage.add(101, false);
+        coverage.add(0, true);
+        let expected = LayerCoverage {
+            count: 3,
+            bytes: 300,
+            lazy: 2,
+            lazy_bytes: 199,
+        };
+        assert_eq!(coverage, expected);
+        assert_eq!(coverage.percent(), 66, "66.3 % are rounded down");
+    }
+
+    #[test]
+    fn does_not_overflow_on_sizes_that_are_wrong() {
+        let mut coverage = LayerCoverage::default();
+        coverage.add(u64::MAX, true);
+        coverage.add(u64::MAX, true);
+        assert_eq!((coverage.count, coverage.percent()), (2, 100));
+    }
+
+    #[test]
+    fn names_a_severity_as_the_document_does() {
+        for severity in [Severity::Error, Severity::Warning, Severity::Note] {
+            let json = serde_json::to_string(&severity).expect("JSON");
+            assert_eq!(json, format!("\"{}\"", severity.as_str()));
+        }
+    }
+
+    #[test]
+    fn writes_how_many_findings_are_omitted_only_if_there_are_any() {
+        let mut check = Check {
+            verdict: Verdict::Lazy,
+            fargate: FargateAnswer::Yes,
+            answer: String::new(),
+            fast: false,
+            layers: LayerCoverage::default(),
+            manifests: Vec::new(),
+            converted: None,
+            proved: None,
+            findings: Vec::new(),
+            omitted: 0,
+        };
+        let write = |check: &Check| serde_json::to_value(check).expect("JSON");
+        assert_eq!(write(&check).get("omitted"), None);
+        check.omitted = 1;
+        assert_eq!(write(&check)["omitted"], 1);
+    }
+}

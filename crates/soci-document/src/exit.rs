@@ -67,3 +67,49 @@ pub trait Classify: std::error::Error {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no advice")]
+    struct NoAdvice;
+
+    impl Classify for NoAdvice {
+        fn exit(&self) -> Exit {
+            Exit::NotFound
+        }
+    }
+
+    #[test]
+    fn an_error_has_no_hint_and_no_object_of_its_own() {
+        assert_eq!(NoAdvice.hint(), None);
+        assert!(!NoAdvice.names_object());
+    }
+
+    /// Schedulers and scripts tell the classes apart by these numbers.
+    #[test]
+    fn the_numbers_of_the_statuses_stay() {
+        for (exit, code) in [
+            (Exit::Done, 0),
+            (Exit::CheckFailed, 1),
+            (Exit::Usage, 2),
+            (Exit::BadData, 65),
+            (Exit::NoInput, 66),
+            (Exit::Unavailable, 69),
+            (Exit::Internal, 70),
+            (Exit::StoreUnwritable, 73),
+            (Exit::Io, 74),
+            (Exit::TryAgain, 75),
+            (Exit::Protocol, 76),
+            (Exit::Denied, 77),
+            (Exit::Configuration, 78),
+            (Exit::NotFound, 80),
+            (Exit::NothingMatches, 81),
+            (Exit::DownstreamGone, 141),
+        ] {
+            assert_eq!(exit.code(), code, "{exit:?}");
+        }
+    }
+}

@@ -146,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn tells_what_the_user_can_cure() {
+        assert!(ManifestReason::Platform.explain().is_curable());
+        assert!(UnindexableReason::Mislabelled.explain().is_curable());
+        assert!(!ManifestReason::Attestation.explain().is_curable());
+    }
+
+    #[test]
     fn the_page_of_reasons_has_the_cause_and_cure_of_each() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reasons.md");
         let page = std::fs::read_to_string(path).expect("docs/reasons.md");

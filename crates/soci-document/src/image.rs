@@ -101,5 +101,9 @@ mod tests {
         let full = "docker.io/library/debian:latest";
         assert_eq!(image.reference().to_string(), full);
         assert_eq!(serde_json::to_string(&image).expect("JSON"), "\"debian\"");
+        assert_eq!(
+            (image.as_str(), image.to_string().as_str()),
+            ("debian", "debian")
+        );
     }
 }

@@ -325,3 +325,6 @@ pub struct Timing {
 pub(crate) const fn is_false(flag: &bool) -> bool {
     !*flag
 }
+
+#[cfg(test)]
+mod tests;

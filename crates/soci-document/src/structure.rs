@@ -334,10 +334,12 @@ mod tests {
                 format!(r#"{{"mine":{{"tags":[{list}],"annotations":[{list}]}}}}"#),
                 Ok(()),
             ),
+            // With the list and the two objects around it, one value more than the limit, and none.
             (
-                format!(r#"{{"push":{{"tags":[{list}]}}}}"#),
+                format!(r#"{{"push":{{"tags":[{}]}}}}"#, &list[6..]),
                 Err(StructureFault::TooManyValues),
             ),
+            (format!(r#"{{"push":{{"tags":[{}]}}}}"#, &list[9..]), Ok(())),
             (
                 format!(r#"{{"root":{{"annotations":{{"mine":[{list}]}}}}}}"#),
                 Err(StructureFault::TooManyValues),

@@ -192,3 +192,28 @@ fn a_password_in_the_image_is_refused_and_not_repeated() {
         Ok(Line::Failed(_))
     ));
 }
+
+#[test]
+fn tells_where_a_line_is_not_json() {
+    for (line, expected) in [
+        (r#"{"version":1,}"#, 14),
+        ("{\"version\":1,\n\"image\":}", 23),
+        ("{\n\n \"version\": 1, x}", 19),
+        ("[", 1),
+    ] {
+        let error = parse(line.as_bytes()).expect_err(line);
+        assert!(
+            matches!(error, DocumentError::Json { offset, .. } if offset == expected),
+            "{line}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_line_may_be_as_long_as_the_limit() {
+    let line = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+    assert!(check_json(line(MAX_LINE).as_bytes()).is_ok());
+    let longer = line(MAX_LINE + 1);
+    let error = check_json(longer.as_bytes()).expect_err("too long");
+    assert!(matches!(error, DocumentError::TooLong), "{error}");
+}

@@ -246,3 +246,51 @@ fn does_not_overflow_on_sizes_that_are_wrong() {
     assert_eq!(summary.all.bytes, u64::MAX);
     assert_eq!(summary.ztoc_bytes, u64::MAX);
 }
+
+#[test]
+fn says_what_was_pushed() {
+    let describe = |document: &Value| Summary::of(&parse(document)).describe_result();
+    assert_eq!(describe(&six_layers()), "", "nothing was pushed yet");
+    for (dry_run, uploaded, verb) in [
+        (false, 3, "pushed"),
+        (true, 3, "would push"),
+        (false, 0, "already pushed"),
+        (true, 0, "already pushed"),
+    ] {
+        let mut document = pushed(six_layers(), &json!([]));
+        document["push"]["dryRun"] = dry_run.into();
+        document["push"]["uploaded"] = uploaded.into();
+        let result = describe(&document);
+        let expected = format!(
+            "{verb} r.example/app:v1-soci@{} (v2): ",
+            digest("converted")
+        );
+        assert!(result.starts_with(&expected), "{result}");
+        assert!(result.contains(": 4 of 6 layers, "), "{result}");
+    }
+}
+
+#[test]
+fn says_that_nothing_or_only_a_part_was_pushed() {
+    let describe = |document: &Value| Summary::of(&parse(document)).describe_result();
+    let mut failed = pushed(six_layers(), &json!([]));
+    failed["error"] = json!({"stage": "soci-push", "exit": 69, "message": "an outage"});
+    assert!(describe(&failed).starts_with("pushed in part r.example/app:v1-soci@"));
+    let mut untagged = pushed(six_layers(), &json!([]));
+    untagged["converted"] = Value::Null;
+    untagged["push"]["tags"] = json!([]);
+    assert!(describe(&untagged).starts_with("pushed no tag and no index: "));
+    untagged["unchanged"] = true.into();
+    assert_eq!(describe(&untagged), "unchanged: nothing to push");
+    let skip = json!({"action": "skip", "reason": "not-an-image"});
+    untagged["manifests"][0]["plan"] = skip;
+    let again = untagged["manifests"][0].clone();
+    untagged["manifests"]
+        .as_array_mut()
+        .expect("manifests")
+        .push(again);
+    assert_eq!(
+        describe(&untagged),
+        "unchanged: nothing to push: not-an-image"
+    );
+}

@@ -242,6 +242,119 @@ mod tests {
         assert_eq!(backoff.next_delay(FailureKind::Permanent), None);
     }
 
+    /// Returns the waits for failures of one kind, until the request is not tried again.
+    fn waits(policy: &RetryPolicy, kind: FailureKind) -> Vec<Duration> {
+        let budget = RetryBudget::new(policy);
+        let mut backoff = Backoff::new(policy, &budget);
+        std::iter::from_fn(|| backoff.next_delay(kind))
+            .take(1000)
+            .collect()
+    }
+
+    /// Returns a policy whose budget suffices for every request.
+    fn generous_policy() -> RetryPolicy {
+        RetryPolicy {
+            budget: 1_000_000,
+            ..RetryPolicy::default()
+        }
+    }
+
+    #[test]
+    fn tries_each_kind_of_failure_its_number_of_times() {
+        let policy = generous_policy();
+        for (kind, retries) in [
+            (FailureKind::Permanent, 0),
+            (FailureKind::NameResolution, 1),
+            (FailureKind::ExpiredRedirect, 2),
+            (FailureKind::Unsettled, 2),
+            (FailureKind::Transient, policy.tries - 1),
+            (FailureKind::Throttled(None), policy.throttled_tries - 1),
+        ] {
+            let found = waits(&policy, kind).len();
+            assert_eq!(found, retries as usize, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn waits_twice_as_long_after_each_failure_up_to_a_limit() {
+        let policy = RetryPolicy {
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(5),
+            throttled_base: Duration::from_secs(4),
+            throttled_cap: Duration::from_secs(20),
+            resume_cap: Duration::from_secs(3),
+            tries: 6,
+            throttled_tries: 6,
+            ..generous_policy()
+        };
+        let in_range = |wait: &Duration, shortest: f64, longest: f64| {
+            (shortest..=longest).contains(&wait.as_secs_f64())
+        };
+        // The delays are random, so each is drawn many times.
+        for _ in 0..100 {
+            let transient = waits(&policy, FailureKind::Transient);
+            for (wait, longest) in transient.iter().zip([1.0, 2.0, 4.0, 5.0, 5.0]) {
+                assert!(in_range(wait, longest / 2.0, longest), "{transient:?}");
+            }
+            let throttled = waits(&policy, FailureKind::Throttled(None));
+            for (wait, shortest) in throttled.iter().zip([4.0, 8.0, 16.0, 20.0, 20.0]) {
+                assert!(in_range(wait, shortest, shortest * 1.25), "{throttled:?}");
+            }
+            for (times, longest) in [(1, 1.0), (2, 2.0), (3, 3.0), (100, 3.0)] {
+                let wait = resume_delay(&policy, times);
+                assert!(in_range(&wait, longest / 2.0, longest), "{wait:?}");
+            }
+        }
+    }
+
+    /// The clients of a registry that failed must not return all at the same time.
+    #[test]
+    fn waits_are_spread_over_half_of_their_length() {
+        let policy = generous_policy();
+        let drawn: Vec<f64> = (0..1000)
+            .map(|_| resume_delay(&policy, 1).div_duration_f64(policy.base))
+            .collect();
+        let shortest = drawn.iter().copied().fold(f64::MAX, f64::min);
+        let longest = drawn.iter().copied().fold(0.0, f64::max);
+        assert!(shortest < 0.6 && longest > 0.9, "{shortest} to {longest}");
+    }
+
+    #[test]
+    fn obeys_retry_after_of_exactly_its_limit() {
+        let policy = generous_policy();
+        let asked = policy.longest_retry_after;
+        for wait in waits(&policy, FailureKind::Throttled(Some(asked))) {
+            assert!(wait >= asked && wait <= asked.mul_f64(1.25), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn a_success_puts_back_what_its_retries_took() {
+        let policy = RetryPolicy::default();
+        let budget = RetryBudget::new(&policy);
+        let left = || budget.left.load(Ordering::Relaxed);
+        let mut failing = Backoff::new(&policy, &budget);
+        failing.next_delay(FailureKind::Transient).expect("a wait");
+        assert_eq!(left(), policy.budget - TRANSIENT_COST);
+        let mut backoff = Backoff::new(&policy, &budget);
+        for kind in [
+            FailureKind::Transient,
+            FailureKind::Throttled(None),
+            FailureKind::Unsettled,
+        ] {
+            backoff.next_delay(kind).expect("a wait");
+        }
+        let spent = 2 * TRANSIENT_COST + THROTTLED_COST;
+        assert_eq!(left(), policy.budget - spent);
+        backoff.record_success();
+        assert_eq!(left(), policy.budget - TRANSIENT_COST + 1);
+        // A request puts its retries back once, and the budget never exceeds the policy's.
+        for _ in 0..TRANSIENT_COST + 5 {
+            backoff.record_success();
+        }
+        assert_eq!(left(), policy.budget);
+    }
+
     #[test]
     fn stops_when_the_budget_of_the_run_is_spent() {
         let policy = RetryPolicy::default();
