@@ -69,6 +69,10 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time; fails on a f
 sanitize: ## run the tests of the crate that has unsafe code with the address sanitizer
 	scripts/sanitize.sh
 
+.PHONY: mutants
+mutants: ## change the code in small ways, and count what no test notices; MUTANTS_AREAS, MUTANTS_ARGS
+	scripts/mutants.sh $(MUTANTS_AREAS)
+
 .PHONY: builders
 builders: ## index an image of each builder of container images, and print a table; BUILDERS_ARGS
 	scripts/setup.sh build builders

@@ -13,6 +13,7 @@
 #   setup.sh image            what building and running the container needs
 #   setup.sh fuzz             what `make fuzz` needs in addition
 #   setup.sh differential     what `make differential` needs in addition
+#   setup.sh mutants          what `make mutants` needs in addition
 #   setup.sh olareg | moto    builds this test server if it does not exist, and prints its path
 #   setup.sh deploy           installs what deploy/ is checked and tested with, and prints its directory
 #   setup.sh rie              unpacks the emulator of AWS Lambda, and prints its path
@@ -243,6 +244,7 @@ for part in "${@:-build}"; do
     (oracle >/dev/null)
     ;;
   image) need dockerd docker.io debootstrap debootstrap busybox busybox-static ;;
+  mutants) cargo_command cargo-mutants 27.1.0 ;;
   builders) builders ;;
   bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
   check) check ;;
