@@ -18,6 +18,7 @@ check cargo deny --locked --log-level error check --hide-inclusion-graph bans li
 check cargo fmt --manifest-path fuzz/Cargo.toml --check
 check cargo tree --manifest-path fuzz/Cargo.toml --locked --quiet --depth 0
 check cargo deny --manifest-path fuzz/Cargo.toml --locked --log-level error check --hide-inclusion-graph bans licenses sources
+check scripts/check-macos.sh
 check cargo machete
 check scripts/book.sh
 check "$tools/lint/bin/typos"

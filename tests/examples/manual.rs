@@ -88,7 +88,8 @@ fn manual_page(command: Command, variables: &[Variable]) -> io::Result<Vec<u8>> 
     }
     rest.control("fi", []);
     rest.control("SH", ["SEE ALSO"]);
-    let pages = TOOLS.map(|tool| format!("{tool}(1)"));
+    let pages = TOOLS.into_iter().chain(["soci-run"]);
+    let pages: Vec<String> = pages.map(|tool| format!("{tool}(1)")).collect();
     rest.text([roman(pages.join(", "))]);
     rest.to_writer(&mut page)?;
     Ok(page)

@@ -4,6 +4,7 @@
 //! What one tool does alone is tested in the tool's own crate.
 
 mod architecture;
+mod archive;
 mod book;
 mod check;
 mod consumer;
@@ -11,6 +12,8 @@ mod deploy;
 mod documents;
 mod earlier_documents;
 mod ecr;
+#[path = "../../../crates/soci-testkit/tests/entrypoint.rs"]
+mod entrypoint;
 mod goldens;
 mod inspect;
 mod install;
