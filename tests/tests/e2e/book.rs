@@ -107,11 +107,6 @@ const NOT_RUN: &[Excuse] = &[
         "builds for minutes; `container.rs` measures an image",
     ),
     excuse(
-        "docs/RELEASING.md",
-        "make dist",
-        "builds for minutes; `archive.rs` packs an archive",
-    ),
-    excuse(
         "docs/performance.md",
         "benches/old-chain.sh",
         "measures for minutes",
