@@ -10,7 +10,7 @@ use soci_testkit::{
     registry::Registry,
 };
 
-use super::{digest_of, install_tools, publish, trust_plain_http, with_bin};
+use super::{digest_of, install_tools, publish, trust_plain_http, with_bin, write_program};
 
 /// Returns the manifest of a kind.
 #[track_caller]
@@ -106,6 +106,28 @@ fn the_job_tries_again_only_what_may_succeed_later() {
             .expect("statuses")
             .contains(&json!(code))
     );
+}
+
+/// The commands of the README give the Job as many indexes as the list has lines.
+#[test]
+fn the_job_is_applied_with_a_list() {
+    let sandbox = Sandbox::new();
+    let readme = fs::read_to_string(deploy::file("kubernetes/README.md")).expect("the README");
+    let block = readme.split("```sh\n").nth(1).expect("commands");
+    let block = block.split("```").next().expect("commands");
+    sandbox.write("references.txt", "registry.example/app:v1\n".repeat(7));
+    let job = fs::read(deploy::file("kubernetes/backfill.yaml")).expect("a manifest");
+    sandbox.write("backfill.yaml", job);
+    let kubectl = "#!/bin/sh\necho \"$*\"\ncase $* in 'apply -f -') cat ;; esac\n";
+    write_program(&sandbox, "kubectl", kubectl);
+    let shell = sandbox.program("sh").args(["-ec", block]);
+    let done = with_bin(&sandbox, shell).run().succeeds();
+    let made = fs::read_to_string(sandbox.path().join("images.yaml")).expect("a ConfigMap");
+    assert!(made.starts_with("create configmap soci-images --from-file=references="));
+    let applied = done.text();
+    assert!(applied.contains("apply -f images.yaml\n"), "{applied}");
+    assert!(applied.contains("\n  completions: 7\n"), "{applied}");
+    assert_eq!(applied.matches("completions: ").count(), 1, "{applied}");
 }
 
 /// Returns the template of the pods of a manifest.
