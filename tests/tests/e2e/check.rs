@@ -1,10 +1,12 @@
 //! `soci-check` between the other tools.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 use soci_testkit::image::{self, Image};
-use soci_testkit::process::{Sandbox, pipeline};
+use soci_testkit::process::{Sandbox, Tool, pipeline};
+use soci_testkit::workspace;
 
 use crate::stages::{blob_file, indexed, layer, only_document, stage};
 
@@ -91,4 +93,58 @@ fn what_is_wrong_is_not_pushed() {
     assert_eq!(document["error"]["stage"], "soci-check");
     let after = fs::read(sandbox.path().join("image/index.json")).expect("a layout");
     assert_eq!(index, after, "something was pushed");
+}
+
+/// `soci-index` that damages the first ztoc that it has made.
+const DAMAGING_INDEX: &str = r#"#!/bin/sh
+set -e
+document=$(TOOL)
+ztoc=$(printf '%s' "$document" | grep -o '"ztoc":{[^}]*' | grep -o '[0-9a-f]\{64\}' | head -n 1)
+ztoc=$SOCI_STORE/blobs/sha256/$ztoc
+chmod u+w "$ztoc"
+printf damaged | dd of="$ztoc" bs=1 seek=200 conv=notrunc 2>/dev/null
+printf '%s\n' "$document"
+"#;
+
+/// Returns the entrypoint of the container with a check, with the tools of the sandbox before
+/// the real ones.
+fn checking_run(sandbox: &Sandbox) -> Tool {
+    let tools = workspace::bin("soci-check");
+    let tools = tools.parent().expect("a folder");
+    let mut path = sandbox.path().join("bin").into_os_string();
+    let inherited = std::env::var_os("PATH").expect("a search path");
+    for folder in [tools.as_os_str(), &inherited] {
+        path.push(":");
+        path.push(folder);
+    }
+    sandbox
+        .program(workspace::root().join("scripts/entrypoint.sh"))
+        .env("PATH", path)
+        .env("MIN_LAYER_SIZE", "0")
+        .env("SOCI_CHECK", "true")
+}
+
+/// `SOCI_CHECK=true`: each index is checked before it is pushed, and a wrong one is not pushed.
+#[test]
+fn the_container_checks_what_it_pushes() {
+    let sandbox = Sandbox::new();
+    let reference = write_image(&sandbox);
+    let index = || fs::read(sandbox.path().join("image/index.json")).expect("a layout");
+    let before = index();
+    let real = workspace::bin("soci-index");
+    let script = DAMAGING_INDEX.replace("TOOL", &real.display().to_string());
+    let wrong = sandbox.write("bin/soci-index", script);
+    fs::set_permissions(&wrong, fs::Permissions::from_mode(0o755)).expect("a new file");
+    let ended = checking_run(&sandbox).arg(&reference).run().ends_with(1);
+    let document = &ended.says("ztoc-damaged").documents()[0];
+    assert_eq!(document["error"]["stage"], "soci-check", "{document}");
+    assert_eq!(index(), before, "something was pushed");
+
+    fs::remove_file(wrong).expect("the script");
+    fs::remove_dir_all(sandbox.store()).expect("the store");
+    let ended = checking_run(&sandbox).arg(&reference).run().succeeds();
+    let document = only_document(ended.documents());
+    assert_eq!(document["check"]["verdict"], "lazy", "{document}");
+    assert!(document["push"]["tags"].is_array(), "{document}");
+    assert_ne!(index(), before);
 }
