@@ -28,6 +28,8 @@ pub mod deploy;
 pub mod dns;
 /// Documents of each stage, without the tools.
 pub mod document;
+/// The emulator of AWS Lambda.
+pub mod emulator;
 /// A registry that fails on request.
 pub mod faulty;
 /// Recorded output of the reference implementation.

@@ -1,14 +1,17 @@
-//! `moto_server`, a mock of AWS: ECR's `GetAuthorizationToken`, with an expiry in the past, and
-//! STS.
+//! `moto_server`, a mock of AWS: ECR's `GetAuthorizationToken`, with an expiry in the past,
+//! STS, and stacks of `CloudFormation`.
 //!
 //! Its token contains [`USER`](crate::registry::USER) and [`PASSWORD`](crate::registry::PASSWORD).
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::{
     http,
     process::Tool,
     server::{Server, path_from_setup},
+    workspace,
 };
 
 /// A moto server that runs until it is dropped.
@@ -42,6 +45,27 @@ impl Moto {
         tool.env("AWS_ENDPOINT_URL", self.url())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
+    }
+
+    /// Creates a stack of `CloudFormation` with these parameters, such as `Name=value`, and returns
+    /// what it consists of; see `tests/registries/moto/stack.py`.
+    #[track_caller]
+    pub fn create_stack(&self, template: &str, parameters: &[&str]) -> Value {
+        let root = workspace::root();
+        let mut script = Command::new(path_from_setup("moto").with_file_name("python"));
+        script
+            .arg(root.join("tests/registries/moto/stack.py"))
+            .arg(self.url())
+            .arg(root.join(template))
+            .args(parameters);
+        let output = script.output().expect("Python");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{template}: {said}\n{}",
+            self.log()
+        );
+        serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// Returns the server's log so far: one line for each request.

@@ -17,6 +17,7 @@ mod entrypoint;
 mod goldens;
 mod inspect;
 mod install;
+mod lambda;
 mod layouts;
 mod memory;
 mod messages;
