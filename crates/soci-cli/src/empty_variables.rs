@@ -10,7 +10,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::multicall::MULTICALL_BINARY;
+/// The name of the binary that contains all tools.
+const MULTICALL_BINARY: &str = "soci-multicall";
 
 /// Starts the tool `name` again, as the same process and without empty variables of libraries, if
 /// there are any. Returns if there are none, or if the tool cannot be started again.

@@ -12,9 +12,6 @@ use crate::log::{self, Fields, LineFormat};
 use crate::run::{Tool, run_tool};
 use crate::usage;
 
-/// The name of the binary that contains all tools.
-pub(crate) const MULTICALL_BINARY: &str = "soci-multicall";
-
 /// A tool in a binary that contains several.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedTool {

@@ -1,8 +1,8 @@
 //! The Lambda function that indexes each image that is pushed to Amazon ECR.
 //!
 //! `EventBridge` puts an event of each push into an SQS queue, and Lambda calls the function with a
-//! batch of messages. The function runs one pipe of the tools, `soci-pull | soci-plan | soci-index |
-//! soci-push`, for all images of the batch, and returns which messages the queue shall deliver again.
+//! batch of messages. The function runs one pipe of the tools for all images of the batch, and
+//! returns which messages the queue shall deliver again.
 
 mod batch;
 mod event;
