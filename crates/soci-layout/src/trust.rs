@@ -4,7 +4,8 @@
 //! the store decides what containers read.
 
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs::{self, Metadata, ReadDir};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -65,7 +66,7 @@ pub(crate) fn check_store(root: &Path, trust: StoreTrust) -> Result<(), LayoutEr
 /// One listing decides: another tool of the pipe may make the layout at the same time.
 fn check_content(root: &Path) -> Result<(), LayoutError> {
     let mut other = None;
-    for entry in fs::read_dir(root).context(Action::Read, root)? {
+    for entry in read_directory(root)? {
         let name = entry.context(Action::Read, root)?.file_name();
         if name == marker::FILE {
             return Ok(());
@@ -80,6 +81,16 @@ fn check_content(root: &Path) -> Result<(), LayoutError> {
             path: root.to_owned(),
             entry: name.to_string_lossy().into_owned(),
         }),
+    }
+}
+
+/// Opens a directory, again if a signal has interrupted the call.
+fn read_directory(path: &Path) -> Result<ReadDir, LayoutError> {
+    loop {
+        match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            opened => return opened.context(Action::Read, path),
+        }
     }
 }
 
