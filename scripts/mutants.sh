@@ -54,7 +54,7 @@ for area; do
   # Without debug information a change is built in half of the time. All changes of all areas share
   # what they do not change. Exit status 2 means that a change was missed, and 3 a timeout.
   CARGO_TARGET_DIR=$target/mutants/build CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_CASES=${PROPTEST_CASES:-16} \
-    cargo mutants "${arguments[@]}" --exclude-re 'Debug for' --sharding round-robin --minimum-test-timeout 120 \
+    cargo mutants --workspace "${arguments[@]}" --exclude-re 'Debug for' --sharding round-robin --minimum-test-timeout 120 \
     --output "$target/mutants/$area" --cargo-arg=--locked --cargo-test-arg=--lib --cargo-test-arg=--tests \
     "${more[@]}" || status=$?
   for list in caught missed timeout unviable; do
