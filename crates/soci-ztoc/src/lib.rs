@@ -53,6 +53,7 @@ mod packed_ztoc;
 pub mod proof;
 mod provenance;
 mod scanner;
+mod sha256;
 mod span;
 mod tar;
 mod tar_index;

@@ -3,7 +3,7 @@
 //! Hashing is separate from scanning, so that another thread can hash the chunks of the layer that
 //! were scanned already.
 
-use sha2::{Digest as _, Sha256};
+use crate::sha256::Sha256;
 
 /// The start of a span, and the end of the previous one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,29 +49,30 @@ impl SpanHasher {
     /// Hashes the next bytes. `starts` is what [`LayerScanner::feed`](crate::LayerScanner::feed)
     /// returned for the same bytes.
     pub fn feed(&mut self, bytes: &[u8], starts: &[SpanStart]) {
-        self.layer.update(bytes);
         let begin = self.position;
         let mut rest = bytes;
         for start in starts {
             let length = start.previous_end.saturating_sub(self.position);
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let (before, after) = rest.split_at(length.min(rest.len()));
-            self.update_span(before);
+            self.hash(before);
             rest = after;
             self.finish_span();
-            let mut span = Sha256::new();
+            let mut span = Sha256::default();
             if start.start < start.previous_end {
-                span.update([self.last_byte]);
+                span.update(&[self.last_byte]);
             }
             self.span = Some(span);
         }
-        self.update_span(rest);
+        self.hash(rest);
         debug_assert_eq!(self.position.checked_sub(begin), Some(bytes.len() as u64));
     }
 
-    fn update_span(&mut self, bytes: &[u8]) {
-        if let Some(span) = &mut self.span {
-            span.update(bytes);
+    /// Adds bytes to the layer and to the current span.
+    fn hash(&mut self, bytes: &[u8]) {
+        match &mut self.span {
+            Some(span) => Sha256::update_both(&mut self.layer, span, bytes),
+            None => self.layer.update(bytes),
         }
         if let Some(&last_byte) = bytes.last() {
             self.last_byte = last_byte;
@@ -81,7 +82,7 @@ impl SpanHasher {
 
     fn finish_span(&mut self) {
         if let Some(span) = self.span.take() {
-            self.spans.push(span.finalize().into());
+            self.spans.push(span.finish());
         }
     }
 
@@ -89,7 +90,7 @@ impl SpanHasher {
     pub fn finish(mut self) -> LayerDigests {
         self.finish_span();
         LayerDigests {
-            layer: self.layer.finalize().into(),
+            layer: self.layer.finish(),
             size: self.position,
             spans: self.spans,
         }
