@@ -71,7 +71,7 @@ def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, w
     if "growth" in parts:
         say("growth")
         rows = bounds.growth(image, work)
-        text += ["### Growth\n", report.growth(rows, bounds.tiny(docker, 1000, work))]
+        text += ["### Growth\n", report.growth(rows, bounds.many_files(300_000, work), bounds.tiny(docker, 1000, work))]
     return "\n".join(text)
 
 

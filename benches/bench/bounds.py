@@ -78,19 +78,30 @@ def growth(image: Image, work: Path) -> list[dict]:
     for most in (10 * MB, 100 * MB, 1000 * MB, 10000 * MB):
         length = images.start_of(whole, most, member)
         times = max(1, round(most / length))
-        directory = work / "layout"
-        images.layout(directory, member, times)
-        env = {"SOCI_STORE": str(work / "growing")}
-        planned = work / "growing.json"
-        script = f"soci-pull -q oci:{directory} | soci-plan -q --min-layer-size 0 >'{planned}'"
-        run(shell(f"export SOCI_STORE='{work}/growing'; {script}"))
-        used = peak(["soci-index", "-q", "--force"], planned, env)
-        document = json.loads(run(["soci-index", "-q"], stdin=planned.open(), env={**os.environ, **env}).stdout)
-        ztoc = sum(ztoc_sizes(document))
-        rows.append({"tar": length * times, "wall": used.wall, "peak": used.memory, "ztoc": ztoc})
-        shutil.rmtree(directory)
-        shutil.rmtree(work / "growing")
+        rows.append({"tar": length * times, **one_layer(member, times, work)})
     return rows
+
+
+def many_files(count: int, work: Path) -> dict[str, float]:
+    """Returns time and memory for one layer of many files of 1 KB."""
+    member = work / "member"
+    images.files(member, count, 1000)
+    return {"files": count, **one_layer(member, 1, work)}
+
+
+def one_layer(member: Path, times: int, work: Path) -> dict[str, float]:
+    """Returns time, memory and the size of the ztoc for a layer that repeats a gzip member."""
+    directory = work / "layout"
+    images.layout(directory, member, times)
+    env = {"SOCI_STORE": str(work / "growing")}
+    planned = work / "growing.json"
+    script = f"soci-pull -q oci:{directory} | soci-plan -q --min-layer-size 0 >'{planned}'"
+    run(shell(f"export SOCI_STORE='{work}/growing'; {script}"))
+    used = peak(["soci-index", "-q", "--force"], planned, env)
+    document = json.loads(run(["soci-index", "-q"], stdin=planned.open(), env={**os.environ, **env}).stdout)
+    shutil.rmtree(directory)
+    shutil.rmtree(work / "growing")
+    return {"wall": used.wall, "peak": used.memory, "ztoc": sum(ztoc_sizes(document))}
 
 
 def tiny(registry: Registry, count: int, work: Path) -> dict[str, float]:

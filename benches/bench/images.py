@@ -70,6 +70,17 @@ def layout(directory: Path, member: Path, times: int) -> None:
     (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [of_root]}))
 
 
+def files(to: Path, count: int, size: int) -> None:
+    """Compresses the tar of files of this size, without the end blocks, as one gzip member."""
+    content = b"0123456789abcdef" * (size // 16 + 1)
+    blocks = content[:size] + bytes(-size % 512)
+    with gzip.GzipFile(to, "wb", compresslevel=1, mtime=0) as layer:
+        for number in range(count):
+            entry = tarfile.TarInfo(f"usr/share/{number // 1000}/file{number}")
+            entry.size = size
+            layer.write(entry.tobuf() + blocks)
+
+
 def tiny_layer(number: int) -> bytes:
     """Returns a layer of one small file, which differs from all others."""
     tar = io.BytesIO()

@@ -96,7 +96,7 @@ def start(tools: dict[str, float], plan: float) -> str:
     return table(["command", "ms", "target", ""], rows)
 
 
-def growth(rows: list[dict], tiny: dict) -> str:
+def growth(rows: list[dict], many: dict, tiny: dict) -> str:
     lines = []
     for row in rows:
         beside = row["peak"] - 1.3 * row["ztoc"]
@@ -104,8 +104,15 @@ def growth(rows: list[dict], tiny: dict) -> str:
         sizes = [f"{row['tar'] / 1e6:,.0f}", f"{row['wall']:.2f}", f"{rate:,.0f}"]
         lines.append([*sizes, f"{row['peak'] / MIB:.1f}", f"{row['ztoc'] / MIB:.1f}", f"{beside / MIB:.1f}"])
     head = ["tar, MB", "s", "MB/s", "peak, MiB", "ztoc, MiB", "peak − 1.3 × ztoc"]
+    most = 48 * MIB + 1.3 * many["ztoc"]
+    sizes = [f"{value / MIB:.1f}" for value in (many["peak"], many["ztoc"], most)]
+    of_files = table(
+        ["files of 1 KB in one layer", "s", "peak, MiB", "ztoc, MiB", "target: 48 + 1.3 × it", ""],
+        [[f"{many['files']:,}", f"{many['wall']:.2f}", *sizes, verdict(many["peak"], most)]],
+    )
     return (
         table(head, lines)
+        + f"\n{of_files}"
         + f"\n{tiny['images']:,} tiny images in one run of the pipe: {tiny['wall']:.1f} s with {tiny['requests']:,} requests, "
         f"{tiny['wall'] / tiny['requests'] * 1000:.2f} ms for each; `curl` takes {tiny['curl'] / tiny['requests'] * 1000:.2f} ms "
         "for a small GET over a connection that stays open.\n"
