@@ -105,7 +105,7 @@ can_write() {
 }
 
 # Takes the first directory that can be written, since any user and a read-only root are supported.
-# Who mounts a volume at /var/lib/soci trusts all who can write to that volume.
+# Who mounts a volume at /var/lib/soci trusts all who can write to that volume. Fails if there is none.
 find_store() {
   [ -z "${SOCI_STORE-}" ] || return 0
   for directory in /var/lib/soci "${XDG_CACHE_HOME:-${HOME-}/.cache}" "${TMPDIR:-/tmp}"; do
@@ -119,7 +119,7 @@ find_store() {
     export SOCI_STORE="$directory"
     return
   done
-  refuse 'no directory for the store can be written: add a volume at /var/lib/soci, or set SOCI_STORE' 73
+  return 1
 }
 
 # Returns whether all of $2 matches the extended regular expression $1, in any case.
@@ -316,7 +316,8 @@ without arguments it prints its help. For a shell, run: docker run --rm -it --en
 case ${1-} in
 soci-pull | soci-plan | soci-index | soci-check | soci-push | soci-report | soci-prune)
   find_credentials
-  find_store
+  # A tool that prints its help or a report needs no store. Another one names this directory.
+  find_store || export SOCI_STORE=/var/lib/soci SOCI_TRUST_STORE="${SOCI_TRUST_STORE:-true}"
   [ -z "$hint" ] || printf '%s\n' "$hint" >&2
   exec "$@"
   ;;
@@ -375,7 +376,7 @@ read_environment
 read_check
 if [ "$name" = soci ]; then
   find_credentials
-  find_store
+  find_store || refuse 'no directory for the store can be written: add a volume at /var/lib/soci, or set SOCI_STORE' 73
 fi
 check_options soci-pull
 # shellcheck disable=SC2086 # several options

@@ -225,12 +225,22 @@ fn arguments_are_references_or_one_tool() {
         let ended = ended.says("This image contains the SOCI index tools");
         ended.says(&format!("`{command}` is a command, not a reference"));
     }
+}
+
+/// Runs the image without a writable directory.
+fn run_without_store(arguments: &[&str]) -> Finished {
+    let sandbox = Sandbox::new();
+    DOCKER.run(&sandbox).arg(IMAGE).args(arguments).run()
+}
+
+#[test]
+fn a_tool_that_needs_no_store_gets_none() {
     for tool in workspace::TOOLS {
-        let version = run(&[], &[tool, "--version"]).succeeds();
+        let version = run_without_store(&[tool, "--version"]).succeeds();
         let expected = format!("{tool} {}", env!("CARGO_PKG_VERSION"));
         assert!(version.text().starts_with(&expected), "{}", version.text());
     }
-    let help = run(&[], &["soci-plan", "--help"]).succeeds();
+    let help = run_without_store(&["soci-plan", "--help"]).succeeds();
     assert!(help.text().contains("--min-layer-size"), "{}", help.text());
 }
 
@@ -286,13 +296,12 @@ fn the_exit_status_is_that_of_the_image_that_failed() {
 
 #[test]
 fn without_a_writable_store_a_volume_is_asked_for() {
-    let sandbox = Sandbox::new();
-    DOCKER
-        .run(&sandbox)
-        .args([IMAGE, "127.0.0.1:1/app:v1"])
-        .run()
+    run_without_store(&["127.0.0.1:1/app:v1"])
         .ends_with(73)
         .says("add a volume at /var/lib/soci");
+    run_without_store(&["soci-pull", "127.0.0.1:1/app:v1"])
+        .ends_with(73)
+        .says("/var/lib/soci");
 }
 
 /// G5: a signal stops the container.
