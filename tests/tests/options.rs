@@ -40,7 +40,7 @@ fn describe<T: Tool + CommandFactory>() -> Described {
     }
 }
 
-/// The variables of the container's entrypoint, `scripts/entrypoint.sh`.
+/// The variables of `soci-run` and of the container, whose entrypoint it is.
 const ENTRYPOINT: [Variable; 3] = [
     Variable {
         name: "MIN_LAYER_SIZE",
@@ -106,7 +106,11 @@ fn rows() -> Vec<Row> {
         }
     }
     for variable in &ENTRYPOINT {
-        add(&mut variables, variable_row(variable), "container");
+        add(
+            &mut variables,
+            variable_row(variable),
+            "soci-run, container",
+        );
     }
     // A row keeps its place among those of other tools with the same option.
     options.sort_by_key(|row: &Row| long_name(&row.cells[0]).to_owned());
