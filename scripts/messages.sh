@@ -88,5 +88,5 @@ scripts/entrypoint.sh --help
 heading 'messages of shell scripts'
 grep -nE "^ *(refuse|printf|echo) |hint=|refuse [\"']" scripts/entrypoint.sh
 heading 'messages of the sources'
-mapfile -t sources < <(find crates/*/src soci-*/src -name '*.rs' ! -path 'crates/soci-testkit/*' ! -name tests.rs ! -path '*/tests/*' | LC_ALL=C sort)
+mapfile -t sources < <(find crates/*/src soci-*/src deploy/lambda/soci-lambda/src -name '*.rs' ! -path 'crates/soci-testkit/*' ! -name tests.rs ! -path '*/tests/*' | LC_ALL=C sort)
 print_messages "${sources[@]}"
