@@ -1,9 +1,12 @@
 //! One warning for all tools of a pipe.
 
+#[cfg(target_os = "linux")]
 use std::io::IsTerminal as _;
+#[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
 /// How long the other tools of a pipe may take to start.
+#[cfg(target_os = "linux")]
 const START_OF_PIPE: Duration = Duration::from_millis(300);
 
 /// The claims of this process on warnings, which other tools of the same pipe then leave out. They
@@ -15,6 +18,7 @@ const START_OF_PIPE: Duration = Duration::from_millis(300);
 /// better than none.
 #[derive(Debug)]
 pub(crate) struct Claims {
+    #[cfg(target_os = "linux")]
     start: Instant,
     #[cfg(target_os = "linux")]
     sockets: Vec<std::os::unix::net::UnixListener>,
@@ -24,6 +28,7 @@ impl Claims {
     /// Returns no claims.
     pub(super) fn new() -> Self {
         Self {
+            #[cfg(target_os = "linux")]
             start: Instant::now(),
             #[cfg(target_os = "linux")]
             sockets: Vec::new(),
