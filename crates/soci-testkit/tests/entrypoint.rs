@@ -9,7 +9,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -21,6 +21,8 @@ use soci_testkit::{
 
 #[path = "entrypoint/checks.rs"]
 mod checks;
+#[path = "entrypoint/signals.rs"]
+mod signals;
 
 const STAGES: [&str; 4] = ["pull", "plan", "index", "push"];
 
@@ -315,50 +317,6 @@ fn needs_a_reference() {
     entrypoint(&sandbox()).arg("--help").run().succeeds();
 }
 
-/// G5: a signal to the entrypoint ends every stage.
-#[test]
-fn forwards_a_signal_to_every_stage() {
-    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129), ("QUIT", 131)] {
-        let sandbox = sandbox();
-        let tool = STAGES.iter().fold(entrypoint(&sandbox), |tool, stage| {
-            tool.env(&format!("SLEEP_{stage}"), "100")
-        });
-        let mut command = tool.arg("app:v1").into_command();
-        let mut running = command.stdout(Stdio::piped()).spawn().unwrap();
-        for stage in STAGES {
-            wait_for_stage(&sandbox.store().with_extension(stage));
-        }
-        assert!(kill(signal, running.id()).success());
-        assert_eq!(running.wait().unwrap().code(), Some(code));
-    }
-}
-
-/// G5: a signal that was ignored when the entrypoint started, as below `nohup`, ends no stage.
-#[test]
-fn leaves_an_ignored_signal_ignored() {
-    let sandbox = sandbox();
-    let tool = STAGES.iter().fold(entrypoint(&sandbox), |tool, stage| {
-        tool.env(&format!("SLEEP_{stage}"), "100")
-    });
-    let command = tool.arg("app:v1").into_command();
-    let mut below_nohup = Command::new("/usr/bin/env");
-    below_nohup
-        .arg("--ignore-signal=HUP")
-        .args(shell())
-        .arg("app:v1")
-        .current_dir(sandbox.path())
-        .env_clear();
-    let variables = command.get_envs();
-    below_nohup.envs(variables.filter_map(|(name, value)| Some((name, value?))));
-    let mut running = below_nohup.stdout(Stdio::piped()).spawn().unwrap();
-    for stage in STAGES {
-        wait_for_stage(&sandbox.store().with_extension(stage));
-    }
-    assert!(kill("HUP", running.id()).success());
-    assert!(kill("TERM", running.id()).success());
-    assert_eq!(running.wait().unwrap().code(), Some(143));
-}
-
 /// What a variable holds does not reach the terminal as it is.
 #[test]
 fn escapes_the_value_of_a_variable() {
@@ -382,18 +340,6 @@ fn trusts_only_the_default_store() {
         .run()
         .succeeds()
         .says("trust: no\n");
-}
-
-/// G5: a stage that ignores signals is killed.
-#[test]
-fn kills_a_stage_that_ignores_signals() {
-    let sandbox = sandbox();
-    let tool = entrypoint(&sandbox).env("SLEEP_index", "100");
-    let mut command = tool.env("DEAF_index", "1").arg("app:v1").into_command();
-    let mut running = command.stdout(Stdio::piped()).spawn().unwrap();
-    wait_for_stage(&sandbox.store().with_extension("index"));
-    assert!(kill("TERM", running.id()).success());
-    assert_eq!(running.wait().unwrap().code(), Some(143));
 }
 
 /// Waits for the file that a tool's script creates when it starts.
