@@ -13,6 +13,7 @@ mod token;
 pub(crate) use action::{denied_action, required_action};
 pub(crate) use api::ApiCaller;
 pub(crate) use host::EcrHost;
+pub use host::ecr_private_host;
 
 use crate::error::Refusal;
 

@@ -57,7 +57,7 @@ mod fake;
 pub use blob::presence::BlobPresence;
 pub use blob::stream::BlobStream;
 pub use client::Client;
-pub use ecr::is_ecr_private;
+pub use ecr::{ecr_private_host, is_ecr_private};
 pub use error::{
     ConfigurationError, Damage, Denial, Fault, Operation, Refusal, RegistryError, TlsFailure,
     Tries, Violation,

@@ -36,6 +36,9 @@ pub(crate) enum EndpointKind {
 /// The domain names of one AWS partition. `aws` and `aws-us-gov` share theirs.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Partition {
+    /// How the names of its regions begin. The partition whose regions have no common prefix is the
+    /// first of the table.
+    region_prefix: &'static str,
     /// The domain of IPv4 endpoints, of registries as of the API.
     pub(crate) domain: &'static str,
     /// The domains of dual-stack endpoints, if the partition has any.
@@ -53,21 +56,17 @@ pub(crate) struct DualStackDomains {
 
 /// The partitions, from the endpoint rules of the AWS SDKs.
 const PARTITIONS: [Partition; 7] = [
-    Partition::with_dual_stack("amazonaws.com", "on.aws", "api.aws"),
-    Partition::with_dual_stack(
-        "amazonaws.com.cn",
+    Partition::with_ipv4("", "amazonaws.com").with_dual_stack("on.aws", "api.aws"),
+    Partition::with_ipv4("cn-", "amazonaws.com.cn").with_dual_stack(
         "on.amazonwebservices.com.cn",
         "api.amazonwebservices.com.cn",
     ),
-    Partition::with_dual_stack(
-        "amazonaws.eu",
-        "on.amazonwebservices.eu",
-        "api.amazonwebservices.eu",
-    ),
-    Partition::with_ipv4("sc2s.sgov.gov"),
-    Partition::with_ipv4("c2s.ic.gov"),
-    Partition::with_ipv4("cloud.adc-e.uk"),
-    Partition::with_ipv4("csp.hci.ic.gov"),
+    Partition::with_ipv4("eusc-", "amazonaws.eu")
+        .with_dual_stack("on.amazonwebservices.eu", "api.amazonwebservices.eu"),
+    Partition::with_ipv4("us-isob-", "sc2s.sgov.gov"),
+    Partition::with_ipv4("us-iso-", "c2s.ic.gov"),
+    Partition::with_ipv4("eu-isoe-", "cloud.adc-e.uk"),
+    Partition::with_ipv4("us-isof-", "csp.hci.ic.gov"),
 ];
 
 /// The region of the API for the public gallery, whose registry has none.
@@ -93,22 +92,26 @@ impl EndpointKind {
 }
 
 impl Partition {
-    const fn with_ipv4(domain: &'static str) -> Self {
+    const fn with_ipv4(region_prefix: &'static str, domain: &'static str) -> Self {
         Self {
+            region_prefix,
             domain,
             dual_stack: None,
         }
     }
 
-    const fn with_dual_stack(
-        domain: &'static str,
-        registry: &'static str,
-        api: &'static str,
-    ) -> Self {
+    const fn with_dual_stack(self, registry: &'static str, api: &'static str) -> Self {
         Self {
-            domain,
             dual_stack: Some(DualStackDomains { registry, api }),
+            ..self
         }
+    }
+
+    /// Returns the partition of a region.
+    fn of_region(region: &str) -> &'static Self {
+        let mut others = PARTITIONS[1..].iter();
+        let found = others.find(|partition| region.starts_with(partition.region_prefix));
+        found.unwrap_or(&PARTITIONS[0])
     }
 
     /// Returns the partition whose registries of kind `endpoint` are in `domain`.
@@ -142,9 +145,7 @@ impl EcrHost {
             _ => {}
         }
         let (account, rest) = registry.split_once('.')?;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
+        is_account(account).then_some(())?;
         SERVICES.iter().find_map(|(service, endpoint)| {
             let rest = rest.strip_prefix(service)?.strip_prefix('.')?;
             let (region, domain) = rest.split_once('.')?;
@@ -192,184 +193,26 @@ impl EcrHost {
     }
 }
 
+/// Returns the host name of an account's private registry in a region, such as
+/// `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, or `None` if the account is not 12 digits, or the
+/// region is not like `eu-west-1`.
+pub fn ecr_private_host(account: &str, region: &str) -> Option<String> {
+    (is_account(account) && is_region(region)).then(|| {
+        let domain = Partition::of_region(region).domain;
+        format!("{account}.dkr.ecr.{region}.{domain}")
+    })
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Returns whether a part of a host name has the form of an AWS region, such as `us-gov-west-1`.
 fn is_region(text: &str) -> bool {
-    let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    text.contains('-') && text.bytes().all(is_allowed)
+    let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(is_allowed);
+    text.len() <= 32 && text.contains('-') && text.split('-').all(is_part)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every shape of a private registry's host name without the account, and the host of its API.
-    const ENDPOINTS: [(&str, &str); 14] = [
-        (
-            ".dkr.ecr.us-east-1.amazonaws.com",
-            "api.ecr.us-east-1.amazonaws.com",
-        ),
-        (
-            ".dkr.ecr.us-gov-west-1.amazonaws.com",
-            "api.ecr.us-gov-west-1.amazonaws.com",
-        ),
-        (
-            ".dkr.ecr-fips.us-east-2.amazonaws.com",
-            "api.ecr-fips.us-east-2.amazonaws.com",
-        ),
-        (
-            ".dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-            "api.ecr-fips.us-gov-west-1.amazonaws.com",
-        ),
-        (
-            ".dkr.ecr.cn-north-1.amazonaws.com.cn",
-            "api.ecr.cn-north-1.amazonaws.com.cn",
-        ),
-        (
-            ".dkr.ecr.eusc-de-east-1.amazonaws.eu",
-            "api.ecr.eusc-de-east-1.amazonaws.eu",
-        ),
-        (".dkr-ecr.eu-west-1.on.aws", "ecr.eu-west-1.api.aws"),
-        (
-            ".dkr-ecr-fips.us-east-2.on.aws",
-            "ecr-fips.us-east-2.api.aws",
-        ),
-        (
-            ".dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn",
-            "ecr.cn-northwest-1.api.amazonwebservices.com.cn",
-        ),
-        (
-            ".dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu",
-            "ecr.eusc-de-east-1.api.amazonwebservices.eu",
-        ),
-        (
-            ".dkr.ecr.us-isob-east-1.sc2s.sgov.gov",
-            "api.ecr.us-isob-east-1.sc2s.sgov.gov",
-        ),
-        (
-            ".dkr.ecr.us-iso-east-1.c2s.ic.gov",
-            "api.ecr.us-iso-east-1.c2s.ic.gov",
-        ),
-        (
-            ".dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk",
-            "api.ecr.eu-isoe-west-1.cloud.adc-e.uk",
-        ),
-        (
-            ".dkr.ecr.us-isof-east-1.csp.hci.ic.gov",
-            "api.ecr.us-isof-east-1.csp.hci.ic.gov",
-        ),
-    ];
-
-    #[test]
-    fn parses_every_shape_of_host() {
-        use EndpointKind as Kind;
-        let private = |region: &str, partition: usize, endpoint| {
-            let (region, partition) = (region.to_owned(), &PARTITIONS[partition]);
-            Some(EcrHost::Private {
-                region,
-                partition,
-                endpoint,
-            })
-        };
-        let public = |endpoint| Some(EcrHost::Public { endpoint });
-        for (host, expected) in [
-            (
-                "123456789012.dkr.ecr.us-east-1.amazonaws.com",
-                private("us-east-1", 0, Kind::Standard),
-            ),
-            (
-                "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-                private("us-gov-west-1", 0, Kind::Fips),
-            ),
-            (
-                "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
-                private("cn-north-1", 1, Kind::Standard),
-            ),
-            (
-                "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu",
-                private("eusc-de-east-1", 2, Kind::Standard),
-            ),
-            (
-                "123456789012.dkr-ecr.eu-west-1.on.aws",
-                private("eu-west-1", 0, Kind::DualStack),
-            ),
-            (
-                "123456789012.dkr-ecr-fips.us-east-2.on.aws",
-                private("us-east-2", 0, Kind::FipsDualStack),
-            ),
-            (
-                "123456789012.dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn",
-                private("cn-northwest-1", 1, Kind::DualStack),
-            ),
-            (
-                "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov",
-                private("us-iso-east-1", 4, Kind::Standard),
-            ),
-            ("public.ecr.aws", public(Kind::Standard)),
-            ("ecr-public.aws.com", public(Kind::DualStack)),
-        ] {
-            assert_eq!(EcrHost::parse(host), expected, "{host}");
-        }
-    }
-
-    #[test]
-    fn rejects_hosts_that_only_look_like_ecr() {
-        for host in [
-            "123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example",
-            "evil.example.123456789012.dkr.ecr.us-east-1.amazonaws.com",
-            "x123456789012.dkr.ecr.us-east-1.amazonaws.com",
-            "12345678901.dkr.ecr.us-east-1.amazonaws.com",
-            "123456789012.dkr.ecr.us-east-1.amazonaws.com:443",
-            "123456789012.dkr.ecr.us-east-1.evil.amazonaws.com",
-            "123456789012.dkr.ecr.us-east-1.on.aws",
-            "123456789012.dkr-ecr.us-east-1.amazonaws.com",
-            "123456789012.dkr.ecr..amazonaws.com",
-            "xpublic.ecr.aws",
-            "public.ecr.aws.evil.example",
-            "docker.io",
-        ] {
-            assert_eq!(EcrHost::parse(host), None, "{host}");
-        }
-    }
-
-    #[test]
-    fn derives_the_api_from_region_and_kind() {
-        let url = |host: &str| {
-            let host = EcrHost::parse(host).expect("a host of ECR");
-            host.api_url(EndpointKind::Standard)
-        };
-        for (host, endpoint) in ENDPOINTS {
-            let host = format!("123456789012{host}");
-            assert_eq!(url(&host), format!("https://{endpoint}/"), "{host}");
-        }
-        assert_eq!(
-            url("public.ecr.aws"),
-            "https://api.ecr-public.us-east-1.amazonaws.com/"
-        );
-        assert_eq!(
-            url("ecr-public.aws.com"),
-            "https://ecr-public.us-east-1.api.aws/"
-        );
-    }
-
-    #[test]
-    fn lets_the_configuration_ask_for_fips_and_dual_stack() {
-        let url = |host: &str, kind| {
-            let host = EcrHost::parse(host).expect("a host of ECR");
-            host.api_url(kind)
-        };
-        let host = "123456789012.dkr.ecr.us-east-2.amazonaws.com";
-        for (kind, expected) in [
-            (
-                EndpointKind::Fips,
-                "https://api.ecr-fips.us-east-2.amazonaws.com/",
-            ),
-            (EndpointKind::DualStack, "https://ecr.us-east-2.api.aws/"),
-            (
-                EndpointKind::FipsDualStack,
-                "https://ecr-fips.us-east-2.api.aws/",
-            ),
-        ] {
-            assert_eq!(url(host, kind), expected);
-        }
-    }
-}
+mod tests;

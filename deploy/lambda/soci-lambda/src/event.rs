@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use soci_oci::Reference;
-
-use crate::registry_host;
+use soci_registry::ecr_private_host;
 
 /// What a message of the queue asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +102,7 @@ impl Event {
             return Ok(Self::Ignored(IgnoredEvent::Untagged));
         };
         let host =
-            registry_host(&envelope.account, &envelope.region).ok_or(EventError::Registry)?;
+            ecr_private_host(&envelope.account, &envelope.region).ok_or(EventError::Registry)?;
         let repository = detail.repository_name;
         let image = format!("{host}/{repository}:{tag}");
         if !is_reference_of(&image, &host, &repository, &tag) {

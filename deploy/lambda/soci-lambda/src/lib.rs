@@ -11,7 +11,6 @@ mod handler;
 mod log;
 mod outcome;
 mod pipe;
-mod registry_host;
 mod settings;
 mod store;
 
@@ -21,5 +20,4 @@ pub use filter::{Filter, FilterError, Filters};
 pub use handler::Handler;
 pub use log::Log;
 pub use outcome::{Outcome, is_worth_retrying};
-pub use registry_host::registry_host;
 pub use settings::{Settings, SettingsError};
