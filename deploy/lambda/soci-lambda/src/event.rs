@@ -32,6 +32,8 @@ pub enum IgnoredEvent {
     Untagged,
     /// No filter matches the repository and the tag.
     Filtered,
+    /// The tag is that of a converted image, which the function itself has pushed.
+    Converted,
 }
 
 impl IgnoredEvent {
@@ -41,6 +43,7 @@ impl IgnoredEvent {
             Self::NotAPush => "not the event of a successful push to ECR",
             Self::Untagged => "a manifest without a tag",
             Self::Filtered => "no filter matches",
+            Self::Converted => "the tag of a converted image",
         }
     }
 }

@@ -52,9 +52,9 @@ impl Handler {
         images.dedup();
         let mut finished = Ok(Finished::default());
         if !images.is_empty() {
+            // Before the pipe, since Lambda may have ended the process of the last invocation.
             self.empty_large_store(&log);
             finished = pipe::run(&self.settings, &images, stop_at(deadline), &log).await;
-            self.empty_large_store(&log);
         }
         let failures = wanted.iter().filter(|(id, image)| {
             let outcome = outcome_of(&finished, image);
@@ -80,10 +80,14 @@ impl Handler {
                 repository,
                 tag,
             }) => {
-                if self.settings.filters.match_image(repository, tag) {
+                let reason = if self.settings.is_own_tag(tag) {
+                    IgnoredEvent::Converted
+                } else if self.settings.filters.match_image(repository, tag) {
                     return Some(image);
-                }
-                Entry::info(IgnoredEvent::Filtered.reason())
+                } else {
+                    IgnoredEvent::Filtered
+                };
+                Entry::info(reason.reason())
                     .with("image", &**image)
                     .with("outcome", "ignored")
             }

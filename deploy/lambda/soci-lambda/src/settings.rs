@@ -16,6 +16,9 @@ pub struct Settings {
     pub tools: Option<PathBuf>,
     /// The directory of the store. It is emptied when it has grown large.
     pub store: PathBuf,
+    /// The end of the tags that the function gives to converted images, such as `-soci`, or `None` if
+    /// its tags (`SOCI_TAG`) or their registry (`SOCI_TO`) are others than the default.
+    pub own_suffix: Option<&'static str>,
 }
 
 /// A setting that is missing or malformed.
@@ -38,7 +41,16 @@ impl Settings {
             platforms: parse_platforms(&variable("IMAGE_ARCH")),
             tools: directory_of_tools(),
             store: env::temp_dir().join("soci"),
+            own_suffix: ["SOCI_TAG", "SOCI_TO"]
+                .iter()
+                .all(|name| variable(name).is_empty())
+                .then_some("-soci"),
         })
+    }
+
+    /// Returns whether a push under this tag is one that the function itself has made.
+    pub(crate) fn is_own_tag(&self, tag: &str) -> bool {
+        self.own_suffix.is_some_and(|suffix| tag.ends_with(suffix))
     }
 }
 

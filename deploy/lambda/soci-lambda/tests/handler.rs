@@ -67,6 +67,7 @@ impl Tools {
             platforms: Vec::new(),
             tools: Some(self.directory.path().to_owned()),
             store: self.path("store"),
+            own_suffix: Some("-soci"),
         }
     }
 
@@ -197,6 +198,24 @@ fn nothing_is_started_for_a_batch_without_an_image() {
     let retried = tools.invoke(&[("m1", push("other", "v1")), ("m2", "x".to_owned())]);
     assert!(retried.is_empty());
     assert_eq!(tools.arguments("soci-pull"), "");
+}
+
+/// The event of the function's own push sends no request, and starts nothing.
+#[test]
+fn the_event_of_its_own_push_starts_nothing() {
+    let tools = Tools::new();
+    let failures = tools.invoke(&[("m1", push("app", "v1-soci"))]);
+    assert!(failures.is_empty(), "{failures:?}");
+    assert_eq!(tools.arguments("soci-pull"), "");
+    let other_tags = Settings {
+        own_suffix: None,
+        ..tools.settings()
+    };
+    tools.end_with(&[done("app:v1-soci")]);
+    let records = json!({"Records": [{"messageId": "m1", "body": push("app", "v1-soci")}]});
+    let answer = invoke(other_tags, &records, Duration::from_mins(5)).expect("an answer");
+    assert_eq!(failed_ids(&answer), Vec::<String>::new());
+    assert!(tools.arguments("soci-pull").contains("app:v1-soci"));
 }
 
 #[test]
