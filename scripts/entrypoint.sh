@@ -105,7 +105,7 @@ can_write() {
 }
 
 # Takes the first directory that can be written, since any user and a read-only root are supported.
-# Who mounts a volume at /var/lib/soci trusts all who can write to that volume. Fails if there is none.
+# Who mounts a volume at /var/lib/soci trusts all who can write to that volume.
 find_store() {
   [ -z "${SOCI_STORE-}" ] || return 0
   for directory in /var/lib/soci "${XDG_CACHE_HOME:-${HOME-}/.cache}" "${TMPDIR:-/tmp}"; do
@@ -119,7 +119,17 @@ find_store() {
     export SOCI_STORE="$directory"
     return
   done
-  return 1
+  refuse 'no directory for the store can be written: add a volume at /var/lib/soci, or set SOCI_STORE' 73
+}
+
+# Fails if a tool with these arguments needs no store.
+needs_store() {
+  [ "$1" != soci-report ] || return 1
+  for argument in "$@"; do
+    case $argument in
+    -h | --help | -V | --version) return 1 ;;
+    esac
+  done
 }
 
 # Returns whether all of $2 matches the extended regular expression $1, in any case.
@@ -316,8 +326,7 @@ without arguments it prints its help. For a shell, run: docker run --rm -it --en
 case ${1-} in
 soci-pull | soci-plan | soci-index | soci-check | soci-push | soci-report | soci-prune)
   find_credentials
-  # A tool that prints its help or a report needs no store. Another one names this directory.
-  find_store || export SOCI_STORE=/var/lib/soci SOCI_TRUST_STORE="${SOCI_TRUST_STORE:-true}"
+  ! needs_store "$@" || find_store
   [ -z "$hint" ] || printf '%s\n' "$hint" >&2
   exec "$@"
   ;;
@@ -345,7 +354,8 @@ while [ "$unread" -gt 0 ]; do
     exit
     ;;
   -V | --version)
-    soci-push --version
+    version=$(soci-push --version)
+    printf '%s\n' "$name${version#soci-push}"
     exit
     ;;
   --)
@@ -376,7 +386,7 @@ read_environment
 read_check
 if [ "$name" = soci ]; then
   find_credentials
-  find_store || refuse 'no directory for the store can be written: add a volume at /var/lib/soci, or set SOCI_STORE' 73
+  find_store
 fi
 check_options soci-pull
 # shellcheck disable=SC2086 # several options

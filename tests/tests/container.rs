@@ -296,12 +296,13 @@ fn the_exit_status_is_that_of_the_image_that_failed() {
 
 #[test]
 fn without_a_writable_store_a_volume_is_asked_for() {
-    run_without_store(&["127.0.0.1:1/app:v1"])
-        .ends_with(73)
-        .says("add a volume at /var/lib/soci");
-    run_without_store(&["soci-pull", "127.0.0.1:1/app:v1"])
-        .ends_with(73)
-        .says("/var/lib/soci");
+    for arguments in [
+        &["127.0.0.1:1/app:v1"][..],
+        &["soci-pull", "127.0.0.1:1/app:v1"],
+    ] {
+        let refused = run_without_store(arguments).ends_with(73);
+        refused.says("add a volume at /var/lib/soci");
+    }
 }
 
 /// G5: a signal stops the container.

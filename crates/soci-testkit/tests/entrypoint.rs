@@ -333,10 +333,10 @@ fn escapes_the_value_of_a_variable() {
 fn trusts_only_the_default_store() {
     let sandbox = sandbox();
     let script = "#!/bin/sh\necho \"trust: ${SOCI_TRUST_STORE-no}\" >&2\n";
-    let path = sandbox.write("bin/soci-report", script);
+    let path = sandbox.write("bin/soci-check", script);
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a new file");
     entrypoint(&sandbox)
-        .arg("soci-report")
+        .arg("soci-check")
         .run()
         .succeeds()
         .says("trust: no\n");
