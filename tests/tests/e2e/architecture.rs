@@ -118,3 +118,27 @@ fn no_tool_has_a_profile_of_its_own() {
         assert_eq!(found, None, "this profile keeps {tool} from being stripped");
     }
 }
+
+/// The images are built from what `.dockerignore` lets through. A source may include a file of
+/// another directory than its crate's.
+#[test]
+fn the_build_of_the_images_has_every_included_file() {
+    let root = workspace::root().canonicalize().expect("the workspace");
+    let rules = std::fs::read_to_string(root.join(".dockerignore")).expect(".dockerignore");
+    let mut included = 0;
+    for source in crate::messages::sources() {
+        let text = std::fs::read_to_string(&source).expect("a source file");
+        let arguments = text.split("include_str!(\"").skip(1);
+        for name in arguments.filter_map(|rest| rest.split('"').next()) {
+            let file = source.parent().expect("a directory").join(name);
+            let file = file.canonicalize().expect("the included file");
+            let file = file.strip_prefix(&root).expect("a file of the workspace");
+            let name = file.to_string_lossy();
+            let mut sent = rules.lines().filter_map(|rule| rule.strip_prefix('!'));
+            let is_sent = sent.any(|rule| name.starts_with(rule.trim_end_matches('*')));
+            assert!(is_sent, ".dockerignore leaves out {}", file.display());
+            included += 1;
+        }
+    }
+    assert!(included > 2, "{included}");
+}

@@ -8,7 +8,7 @@ use std::{
 use soci_testkit::{process::Sandbox, store::files_below, workspace};
 
 /// Returns the source files of the libraries and the tools, without those of tests.
-fn sources() -> Vec<PathBuf> {
+pub(crate) fn sources() -> Vec<PathBuf> {
     let root = workspace::root();
     let folders = fs::read_dir(&root).expect("the workspace").flatten();
     let tools = folders.map(|folder| folder.path()).filter(|path| {
