@@ -13,14 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import bounds, report, speed
+from bench import bounds, rebuild, report, speed
 from bench.measure import run
 from bench.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "bench/large"
 WHEELS_MB = "600"
-PARTS = ["speed", "memory", "start", "growth"]
+PARTS = ["speed", "memory", "start", "growth", "rebuild"]
 
 
 def say(text: str) -> None:
@@ -72,6 +72,10 @@ def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, w
         say("growth")
         rows = bounds.growth(image, work)
         text += ["### Growth\n", report.growth(rows, bounds.many_files(300_000, work), bounds.tiny(docker, 1000, work))]
+    if "rebuild" in parts:
+        say("rebuild")
+        measured = [(kind, rebuild.rebuild(registry, 5, work)) for kind, registry in (("olareg", olareg), ("docker-registry", docker))]
+        text += ["### Rebuild with one new layer of five\n", report.rebuild(measured)]
     return "\n".join(text)
 
 
@@ -88,7 +92,7 @@ def main() -> None:
     kept = target / "bench"
     kept.mkdir(parents=True, exist_ok=True)
     # The tools would reuse the ztocs of an earlier run.
-    for repositories in ("round", "tiny"):
+    for repositories in ("round", "tiny", rebuild.REPOSITORY):
         shutil.rmtree(kept / "registry/docker/registry/v2/repositories" / repositories, ignore_errors=True)
     work = Path(tempfile.mkdtemp(dir=kept))
     docker = Registry.docker(work, kept / "registry")
