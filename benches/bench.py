@@ -13,14 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import bounds, rebuild, report, speed
+from bench import bounds, network, rebuild, report, speed
 from bench.measure import run
 from bench.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "bench/large"
 WHEELS_MB = "600"
-PARTS = ["speed", "memory", "start", "growth", "rebuild"]
+PARTS = ["speed", "memory", "start", "growth", "network", "rebuild"]
 
 
 def say(text: str) -> None:
@@ -76,6 +76,10 @@ def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, w
         say("rebuild")
         measured = [(kind, rebuild.rebuild(registry, 5, work)) for kind, registry in (("olareg", olareg), ("docker-registry", docker))]
         text += ["### Rebuild with one new layer of five\n", report.rebuild(measured)]
+    if "network" in parts:
+        say("network")
+        measured = network.measure(image, docker, REPOSITORY, 3, work)
+        text += ["### Network, one layer, 10 ms a request, medians of 3\n", report.network(measured)]
     return "\n".join(text)
 
 

@@ -18,6 +18,7 @@
 #   setup.sh deploy           installs what deploy/ is checked and tested with, and prints its directory
 #   setup.sh rie              unpacks the emulator of AWS Lambda, and prints its path
 #   setup.sh oracle           builds the reader that ztocs are compared with, and prints its path
+#   setup.sh network          builds the proxy with the limits of a network, and prints its path
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -109,6 +110,15 @@ oracle() {
   go=$(go_command tests/oracle)
   (cd tests/oracle && GOTOOLCHAIN=local "$go" build -o "$tools/oracle" . >&2)
   echo "$tools/oracle"
+}
+
+# Go builds the proxy again if its source has changed.
+network() {
+  local go
+  lock network
+  go=$(go_command benches/network)
+  (cd benches/network && GOTOOLCHAIN=local "$go" build -o "$tools/network" . >&2)
+  echo "$tools/network"
 }
 
 moto() {
@@ -236,12 +246,15 @@ for part in "${@:-build}"; do
   image) need dockerd docker.io debootstrap debootstrap busybox busybox-static ;;
   mutants) cargo_command cargo-mutants 27.1.0 ;;
   builders) builders ;;
-  bench) need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip ;;
+  bench)
+    need igzip isal hyperfine hyperfine openssl openssl curl curl /usr/bin/time time pip python3-pip
+    (network >/dev/null)
+    ;;
   check) check ;;
   book) (book) ;;
   screenshots) need chromium chromium pngquant pngquant ;;
   dist) dist ;;
-  olareg | moto | rie | oracle | deploy) "$part" ;;
+  olareg | moto | rie | oracle | network | deploy) "$part" ;;
   *)
     say "unknown part \`$part\`: expected one of those at the head of scripts/setup.sh"
     exit 2

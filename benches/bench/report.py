@@ -133,3 +133,24 @@ def write(document: Path, text: str) -> None:
     before, rest = document.read_text().split(BEGIN)
     after = rest.split(END)[1]
     document.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+
+
+def network(measured: dict) -> str:
+    """Returns the times, requests and peaks of the networks with a limit, and their ratios."""
+    rows = []
+    for limit in ("connection", "client"):
+        for row in measured[limit]:
+            count = "default" if row.connections is None else f"{row.connections}"
+            rows.append([limit, count, f"{row.wall:.2f}", f"{row.requests:.0f}", f"{row.peak / MIB:.1f}"])
+    default = measured["connection"][-1]
+    best = min(measured["connection"][:-1], key=lambda row: row.wall)
+    one, adaptive = measured["client"]
+    slower, more = default.wall / best.wall, adaptive.requests / one.requests
+    most = 48 * MIB + 1.3 * measured["ztoc"]
+    figures = [
+        [f"default, relative to the best `--connections` ({best.connections})", f"{slower:.2f}", "≤ 1.10", verdict(slower, 1.1)],
+        ["requests where the client is limited, relative to `--connections 1`", f"{more:.2f}", "≤ 1.20", verdict(more, 1.2)],
+        ["peak of the default, MiB", f"{default.peak / MIB:.1f}", f"≤ {most / MIB:.1f}", verdict(default.peak, most)],
+    ]
+    head = table(["limit of 90 MB/s for each", "`--connections`", "s", "requests", "peak, MiB"], rows)
+    return head + "\n" + table(["figure", "measured", "target", ""], figures)

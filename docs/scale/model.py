@@ -233,8 +233,8 @@ def alone(model):
     setups = [
         ("2 vCPU, loopback", 2, math.inf, math.inf),
         ("16 vCPU, 12.5 Gbit/s", 16, mb_s(12.5), math.inf),
-        ("the same, one connection per layer to S3", 16, mb_s(12.5), slow),
-        ("the same, `--connections 4`", 16, mb_s(12.5), 4 * slow),
+        ("the same with `--connections 1` to S3", 16, mb_s(12.5), slow),
+        ("the same, up to 7 connections to S3", 16, mb_s(12.5), 7 * slow),
     ]
     rows = []
     for name, cores, network, connection in setups:

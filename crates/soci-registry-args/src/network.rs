@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use soci_cli::{Seconds, parse_count};
-use soci_registry::{RetryPolicy, Timeouts};
+use soci_registry::{Connections, RetryPolicy, Timeouts};
 
 /// The heading of these arguments in the help text. It stands at each argument, because
 /// `next_help_heading` would also move the arguments after these under it.
@@ -13,18 +13,16 @@ const HEADING: &str = "Network";
 /// Timeouts, retries and the number of connections.
 #[derive(Args, Clone, Debug)]
 pub struct NetworkArgs {
-    /// Connections over which one layer is downloaded; more than one helps if the network limits
-    /// each connection
+    /// Connections over which one layer is downloaded [default: 1, and up to 7 while they pay]
     #[arg(
         long,
         help_heading = HEADING,
         hide_short_help = true,
         value_name = "N",
         env = "SOCI_CONNECTIONS",
-        default_value = "1",
         value_parser = parse_count
     )]
-    pub connections: NonZeroUsize,
+    connections: Option<NonZeroUsize>,
 
     /// Longest time to connect, including the TLS handshake
     #[arg(
@@ -94,6 +92,12 @@ pub struct NetworkArgs {
 }
 
 impl NetworkArgs {
+    /// Returns over how many connections one blob is downloaded.
+    pub(crate) fn connections(&self) -> Connections {
+        let fixed = self.connections.map(Connections::Fixed);
+        fixed.unwrap_or_default()
+    }
+
     /// Returns the timeouts of the registry client.
     pub(crate) fn timeouts(&self) -> Timeouts {
         let upload_stall = self.upload_timeout.0;

@@ -75,7 +75,7 @@ impl RegistryArgs {
             user_agent: USER_AGENT.to_owned(),
             timeouts: self.network.timeouts(),
             retries: self.network.retry_policy(),
-            connections: self.network.connections,
+            connections: self.network.connections(),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Downloads blobs: as streams that resume after an interruption, or whole.
 
+mod adaptive;
 pub(crate) mod content_range;
 mod download;
+pub(crate) mod flow;
+mod pace;
 mod parallel;
 pub(crate) mod presence;
 mod range;
+mod segment;
 mod stall;
 pub(crate) mod stream;
 
@@ -21,6 +25,7 @@ use crate::http::body_clock::longest_time;
 use crate::http::request::Request;
 use crate::http::response::Outcome;
 use crate::lookup;
+use crate::options::Connections;
 use crate::repository::Repository;
 use download::Download;
 use stream::BlobStream;
@@ -72,15 +77,20 @@ impl Repository {
             return Ok(BlobStream::empty());
         }
         download.limit_time(time);
-        let connections = self.connections();
-        if connections.get() > 1 {
+        if let Connections::Fixed(connections) = self.connections()
+            && connections.get() > 1
+        {
             download.limit_length(parallel::RANGE_SIZE);
         }
         download.open_first().await?;
-        Ok(BlobStream(if download.is_last() {
-            Box::pin(download.into_stream())
-        } else {
-            Box::pin(parallel::stream_ranges(download, connections))
+        Ok(BlobStream(match self.connections() {
+            Connections::Fixed(connections) if !download.is_last() => {
+                Box::pin(parallel::stream_ranges(download, connections))
+            }
+            Connections::Adaptive if adaptive::is_worthwhile(&download) => {
+                Box::pin(adaptive::stream(download))
+            }
+            Connections::Fixed(_) | Connections::Adaptive => Box::pin(download.into_stream()),
         }))
     }
 

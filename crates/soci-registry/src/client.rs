@@ -180,6 +180,7 @@ impl Client {
             manifest_rate: is_ecr.then(|| RateLimiter::new(ecr::MANIFESTS_PER_SECOND)),
             referrers_support: ApiSupport::default(),
             upload_mode: KnownMode::default(),
+            flow: Arc::default(),
         })
     }
 

@@ -64,7 +64,7 @@ pub use error::{
 };
 pub use http::request::Content;
 pub use manifest::{Manifest, ManifestName};
-pub use options::{ClientOptions, PlainHttp, RetryPolicy, Timeouts};
+pub use options::{ClientOptions, Connections, PlainHttp, RetryPolicy, Timeouts};
 pub use push::{PushedBlob, PushedManifest, SentManifest};
 pub use referrers::Referrers;
 pub use repository::Repository;

@@ -20,9 +20,20 @@ pub struct ClientOptions {
     pub timeouts: Timeouts,
     /// The number of tries and the delays between them.
     pub retries: RetryPolicy,
-    /// Number of connections over which one blob is downloaded. If it is more than 1, the blob is
-    /// downloaded in ranges of 4 MiB, and one range for each connection is held in memory.
-    pub connections: NonZeroUsize,
+    /// Over how many connections one blob is downloaded.
+    pub connections: Connections,
+}
+
+/// Over how many connections one blob is downloaded. With more than one, it is downloaded in ranges
+/// of 4 MiB, and one range for each connection is held in memory.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Connections {
+    /// Over one, and over more while its reader waits for bytes and they come faster over more: 6
+    /// more at most, for all blobs of a registry together.
+    #[default]
+    Adaptive,
+    /// Over this number.
+    Fixed(NonZeroUsize),
 }
 
 /// The registries that are used over plain HTTP.
@@ -115,7 +126,7 @@ impl Default for ClientOptions {
             user_agent: concat!("soci-registry/", env!("CARGO_PKG_VERSION")).to_owned(),
             timeouts: Timeouts::default(),
             retries: RetryPolicy::default(),
-            connections: NonZeroUsize::MIN,
+            connections: Connections::default(),
         }
     }
 }

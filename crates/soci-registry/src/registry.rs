@@ -1,10 +1,13 @@
 //! One registry: what all requests to it share.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use crate::auth::Authenticator;
 use crate::auth::context::AuthContext;
 use crate::auth::scope::Scope;
+use crate::blob::flow::Flow;
 use crate::error::{Operation, RegistryError};
 use crate::http::clients::RegistryClients;
 use crate::http::rate_limit::RateLimiter;
@@ -23,6 +26,8 @@ pub(crate) struct Registry {
     pub(crate) manifest_rate: Option<RateLimiter>,
     pub(crate) referrers_support: ApiSupport,
     pub(crate) upload_mode: KnownMode,
+    /// The downloads from the registry.
+    pub(crate) flow: Arc<Flow>,
 }
 
 impl Registry {

@@ -1,7 +1,6 @@
 //! One repository of a registry: its URLs, its requests, and the errors of its responses.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +17,7 @@ use crate::http::request::Request;
 use crate::http::response::{Outcome, ReadError, Response, read_body};
 use crate::http::retry::{FailureKind, wait_before_retry};
 use crate::http::transport::HttpTransport;
-use crate::options::ClientOptions;
+use crate::options::{ClientOptions, Connections};
 use crate::push::sessions::OpenSessions;
 use crate::registry::Registry;
 
@@ -35,8 +34,8 @@ pub struct Repository {
 pub(crate) struct RunContext {
     pub(crate) transport: HttpTransport,
     pub(crate) open_sessions: OpenSessions,
-    /// Number of connections over which one blob is downloaded.
-    connections: NonZeroUsize,
+    /// Over how many connections one blob is downloaded.
+    connections: Connections,
 }
 
 /// The outcome of a request for a document.
@@ -124,8 +123,8 @@ impl Repository {
         &self.registry
     }
 
-    /// Returns the number of connections over which one blob is downloaded.
-    pub(crate) fn connections(&self) -> NonZeroUsize {
+    /// Returns over how many connections one blob is downloaded.
+    pub(crate) fn connections(&self) -> Connections {
         self.run.connections
     }
 

@@ -4,6 +4,7 @@
 //! The plans that it reads are made by `soci_testkit::document`, so that no other tool has to run.
 //! Rows such as D1 in a test's documentation are those of the table in `docs/reliability.md`.
 
+mod adaptive;
 mod documents;
 #[path = "../../../tests/every_tool/suite.rs"]
 mod every_tool;

@@ -21,8 +21,10 @@ fn large_layer(length: usize) -> Layer {
 #[test]
 fn sends_no_byte_twice_with_a_cut_every_64_mib() {
     let fixture = Fixture::with_layer(Faulty::setup(), large_layer(200 * MIB));
+    let tool = fixture.fetch().env("SOCI_CONNECTIONS", "1");
     let rule = fixture.on_blob(Fault::reset_after(64 * MIB));
-    fixture.assert_fetched(fixture.fetch_with([rule]));
+    fixture.registry.rule(rule);
+    fixture.assert_fetched(tool.run());
     assert_eq!(fixture.offsets(), [0, 64 * MIB, 128 * MIB, 192 * MIB]);
     let (sent, size) = (fixture.bytes_sent(), fixture.size);
     assert!(sent * 100 <= size * 102, "{sent} bytes for {size}");

@@ -36,8 +36,9 @@ pub(super) struct Download {
     position: u64,
     /// Bytes at the start of the current response that have been delivered before.
     skip: u64,
-    /// Bytes that the current response held after the end of the range.
-    excess: u64,
+    /// Bytes that the current response held after the end of the range, and that were received with
+    /// bytes of the range.
+    excess: Bytes,
     /// The position at the last interruption.
     interrupted_at: u64,
     /// Interruptions in a row with less than [`MIN_PROGRESS`] between them.
@@ -71,7 +72,7 @@ impl Download {
             end: descriptor.size,
             position: offset,
             skip: 0,
-            excess: 0,
+            excess: Bytes::new(),
             interrupted_at: offset,
             fruitless_interruptions: 0,
             started: Instant::now(),
@@ -92,15 +93,48 @@ impl Download {
         self.end = self.position.saturating_add(length).min(self.size);
     }
 
+    /// Ends the range at `end`, in bytes from the start of the blob, or at the current position if
+    /// that is later.
+    pub(super) fn set_end(&mut self, end: u64) {
+        self.end = end.max(self.position).min(self.size);
+    }
+
+    /// Returns the position of the next byte, in bytes from the start of the blob.
+    pub(super) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Returns the end of the range, in bytes from the start of the blob.
+    pub(super) const fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Returns the size of the whole blob, in bytes.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns the repository that has the blob.
+    pub(super) const fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
     /// Returns the download of the `length` bytes that follow this range, or `None` at the end of
     /// the blob. It is opened when its first chunk is requested.
     pub(super) fn next_range(&self, length: u64) -> Option<Self> {
+        let end = self.end.saturating_add(length);
+        (!self.is_last()).then(|| self.range(self.end, end))
+    }
+
+    /// Returns the download of the bytes of the same blob from `start` to before `end`, or to the
+    /// end of the blob if that is earlier. It is opened when its first chunk is requested.
+    pub(super) fn range(&self, start: u64, end: u64) -> Self {
         let descriptor = Descriptor::new("", self.digest, self.size);
         let (repository, operation) = (self.repository.clone(), self.operation.clone());
-        let mut next = Self::new(repository, operation, &descriptor, self.end);
-        next.limit_length(length);
-        next.limit_time(self.longest_wait);
-        (!self.is_last()).then_some(next)
+        let mut range = Self::new(repository, operation, &descriptor, start);
+        range.set_end(end);
+        range.limit_time(self.longest_wait);
+        range
     }
 
     /// Returns whether the range ends with the blob.
@@ -119,6 +153,13 @@ impl Download {
     /// Returns the next chunk, or `None` at the end of the range.
     pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
         while self.position < self.end {
+            if !self.excess.is_empty() {
+                // The range ended before these bytes, and was then made longer.
+                let chunk = std::mem::take(&mut self.excess);
+                if let Some(chunk) = self.take_new_bytes(chunk) {
+                    return Ok(Some(chunk));
+                }
+            }
             self.check_time()?;
             let Some(response) = &mut self.response else {
                 self.open().await?;
@@ -174,8 +215,7 @@ impl Download {
         let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
         if chunk.len() > left {
             // `refuse_excess` reports these bytes if the range ends with the blob.
-            let excess = chunk.split_off(left);
-            self.excess = excess.len() as u64;
+            self.excess = chunk.split_off(left);
         }
         self.position += chunk.len() as u64;
         (!chunk.is_empty()).then_some(chunk)
@@ -191,7 +231,7 @@ impl Download {
             return Ok(());
         }
         let idle = self.repository.transport().timeouts.idle;
-        let mut excess = self.excess;
+        let mut excess = self.excess.len() as u64;
         if excess == 0
             && let Ok(Ok(Some(chunk))) = tokio::time::timeout(idle, response.chunk()).await
         {
@@ -214,6 +254,7 @@ impl Download {
         self.fruitless_interruptions += 1;
         self.interrupted_at = self.position;
         self.skip = 0;
+        self.repository.registry().flow.add_interruption();
         let fault = Fault::Interrupted {
             host,
             received: self.position,
@@ -237,12 +278,17 @@ impl Download {
     /// Opens the first range of a blob. If the server does not support ranges, the range becomes
     /// the whole blob.
     pub(super) async fn open_first(&mut self) -> Result<(), RegistryError> {
-        self.open().await?;
-        let status = self.response.as_ref().map(|response| response.status());
-        if status.is_some_and(|status| status != StatusCode::PARTIAL_CONTENT) {
+        if !self.open_range().await? {
             self.end = self.size;
         }
         Ok(())
+    }
+
+    /// Opens the range. Returns whether the server sends the range alone.
+    pub(super) async fn open_range(&mut self) -> Result<bool, RegistryError> {
+        self.open().await?;
+        let status = self.response.as_ref().map(|response| response.status());
+        Ok(status == Some(StatusCode::PARTIAL_CONTENT))
     }
 
     /// Opens the range from the current position on. A response of another length or range may come

@@ -4,6 +4,7 @@
 //! The credentials come from the caller (see [`crate::auth`]). They are sent to the origin that the
 //! request names, and never along a redirect to another origin.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -33,6 +34,8 @@ pub(crate) struct HttpTransport {
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: RetryPolicy,
     pub(crate) budget: RetryBudget,
+    /// How many requests were throttled.
+    throttled: AtomicU64,
 }
 
 impl HttpTransport {
@@ -42,7 +45,13 @@ impl HttpTransport {
             timeouts,
             budget: RetryBudget::new(&retries),
             retries,
+            throttled: AtomicU64::new(0),
         }
+    }
+
+    /// Returns how many requests were throttled so far.
+    pub(crate) fn throttled(&self) -> u64 {
+        self.throttled.load(Ordering::Relaxed)
     }
 
     /// Returns the retry state of one request.
@@ -86,6 +95,9 @@ impl HttpTransport {
                 Err(TransportFailure::Content(error)) => return Err(error),
                 Err(TransportFailure::ProxyDenied) => return Err(operation.denied_by_proxy()),
             };
+            if matches!(kind, FailureKind::Throttled(_)) {
+                self.throttled.fetch_add(1, Ordering::Relaxed);
+            }
             // A stream is not sent again here: the caller opens a new upload session first.
             let delay = backoff.next_delay(match request.body {
                 Body::Upload { .. } => FailureKind::Permanent,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use soci_document::{Classify as _, Exit};
 use soci_oci::{Descriptor, Digest, media_type};
-use soci_registry::{BlobStream, ClientOptions, RegistryError};
+use soci_registry::{BlobStream, ClientOptions, Connections, RegistryError};
 
 use crate::fake::{Fake, Reply, Seen};
 use crate::repository;
@@ -157,7 +157,7 @@ async fn fetch_over_three_connections(
     let content = blob.clone();
     let fake = Fake::start(move |seen, before| answer(seen, before, &content));
     let options = ClientOptions {
-        connections: 3.try_into().expect("a number"),
+        connections: Connections::Fixed(3.try_into().expect("a number")),
         ..crate::options()
     };
     let stream = crate::repository_with(&fake, options)

@@ -1,0 +1,3 @@
+module soci.example/network
+
+go 1.24

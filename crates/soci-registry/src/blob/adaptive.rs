@@ -1,0 +1,239 @@
+//! Downloads a blob over as many connections as its reader needs, and delivers its bytes in order.
+//!
+//! The blob is requested from its start to its end. While more connections are tried, a second one
+//! requests the bytes from 4 MiB after the current position to the end, and the first one is closed
+//! when its reader gets there: so a trial that does not pay costs one request. If it pays, each
+//! connection requests ranges of 4 MiB.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::time::Instant;
+
+use super::download::Download;
+use super::flow::{Flow, Reader};
+use super::parallel::RANGE_SIZE;
+use super::segment::{Purpose, Segment};
+use crate::error::RegistryError;
+
+/// Bytes that a blob has at least if it is worth more than one connection.
+const SMALLEST_BLOB: u64 = 4 * RANGE_SIZE;
+
+/// How long a reader is observed before it is known whether it waits for bytes.
+const OBSERVATION: Duration = Duration::from_millis(10);
+
+/// How long the response to a trial is awaited when the reader has got to its range.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Returns whether the rest of a blob may be downloaded over more than one connection.
+pub(super) const fn is_worthwhile(download: &Download) -> bool {
+    download.size() - download.position() >= SMALLEST_BLOB
+}
+
+/// Streams a blob whose first response is already open.
+pub(super) fn stream(download: Download) -> impl Stream<Item = Result<Bytes, RegistryError>> {
+    stream::try_unfold(AdaptiveDownload::new(download), |mut download| async {
+        let chunk = download.next_chunk().await?;
+        Ok(chunk.map(|chunk| (chunk, download)))
+    })
+}
+
+/// The download of a blob.
+struct AdaptiveDownload {
+    flow: Arc<Flow>,
+    /// Where the next byte comes from.
+    front: Front,
+    /// What follows it, in order. Each has an additional connection.
+    following: VecDeque<Segment>,
+    /// The next byte to deliver, in bytes from the start of the blob.
+    position: u64,
+    demand: Demand,
+    _reader: Reader,
+}
+
+/// Where the next byte comes from.
+enum Front {
+    /// A response that is read here. Only its range can be made longer again.
+    Download(Box<Download>),
+    /// A range that a task receives, and the download from which further ranges are made.
+    Segment(Segment, Box<Download>),
+}
+
+/// Whether the reader waits for bytes.
+struct Demand {
+    is_waiting: bool,
+    since: Instant,
+    waited: Duration,
+}
+
+impl AdaptiveDownload {
+    fn new(download: Download) -> Self {
+        let flow = Arc::clone(&download.repository().registry().flow);
+        Self {
+            _reader: Reader::new(Arc::clone(&flow)),
+            flow,
+            position: download.position(),
+            front: Front::Download(Box::new(download)),
+            following: VecDeque::new(),
+            demand: Demand {
+                is_waiting: true,
+                since: Instant::now(),
+                waited: Duration::ZERO,
+            },
+        }
+    }
+
+    /// Returns the next chunk, or `None` at the end of the blob.
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        loop {
+            self.open_ranges();
+            if self.position == self.front.end() && self.position < self.front.origin().size() {
+                self.advance().await;
+                continue;
+            }
+            let asked_at = Instant::now();
+            let chunk = self.front.next_chunk(&self.flow).await?;
+            let waited = asked_at.elapsed();
+            self.demand.record(waited);
+            let throttled = self.front.origin().repository().transport().throttled();
+            self.flow.observe(waited, throttled);
+            match chunk {
+                Some(chunk) if chunk.is_empty() => {}
+                Some(chunk) => {
+                    self.position += chunk.len() as u64;
+                    return Ok(Some(chunk));
+                }
+                None if self.position == self.front.origin().size() => return Ok(None),
+                // The end of the range was moved while its last bytes were being received.
+                None => self.front.finish(self.position),
+            }
+        }
+    }
+
+    /// Opens further ranges, as many as are wanted.
+    fn open_ranges(&mut self) {
+        while self.following.len() < self.flow.share() {
+            let Some((start, end, purpose)) = self.next_range() else {
+                return;
+            };
+            let Some(extra) = self.flow.extra_connection() else {
+                return;
+            };
+            match self.following.back() {
+                Some(last) => last.set_end(start),
+                None => self.front.set_end(start),
+            }
+            let download = self.front.origin().range(start, end);
+            let segment = Segment::start(download, &self.flow, purpose, extra);
+            self.following.push_back(segment);
+        }
+    }
+
+    /// Returns the start, the end and the purpose of the range after the last one, or `None` if
+    /// none is wanted.
+    fn next_range(&self) -> Option<(u64, u64, Purpose)> {
+        let size = self.front.origin().size();
+        let last_end = match self.following.back() {
+            Some(last) => last.end(),
+            None => self.front.end(),
+        };
+        if last_end < size {
+            return Some((last_end, size.min(last_end + RANGE_SIZE), Purpose::Needed));
+        }
+        // The last range goes on to the end of the blob, and is to end earlier.
+        let (start, purpose) = match (self.following.back(), &self.front) {
+            (Some(last), _) => (last.start + RANGE_SIZE, Purpose::Needed),
+            (None, Front::Segment(..)) => (self.position + 2 * RANGE_SIZE, Purpose::Needed),
+            (None, Front::Download(_)) => (self.position + RANGE_SIZE, Purpose::Trial),
+        };
+        let is_worthwhile =
+            start + RANGE_SIZE <= size && (purpose == Purpose::Needed || self.demand.is_waiting);
+        let end = match purpose {
+            Purpose::Needed => size.min(start + RANGE_SIZE),
+            Purpose::Trial => size,
+        };
+        is_worthwhile.then_some((start, end, purpose))
+    }
+
+    /// Goes on with the next range when the front has been read to its end.
+    async fn advance(&mut self) {
+        let Some(mut next) = self.following.pop_front() else {
+            // Only one connection is wanted now.
+            let origin = self.front.origin();
+            let rest = origin.range(self.position, origin.size());
+            self.front = Front::Download(Box::new(rest));
+            return;
+        };
+        match tokio::time::timeout(PATIENCE, next.is_answered()).await {
+            Ok(true) => {
+                // The place of the connection that has ended is free.
+                next.extra = None;
+                let origin = self.front.origin().range(self.position, next.end());
+                self.front = Front::Segment(next, Box::new(origin));
+                return;
+            }
+            Ok(false) => self.flow.stop_extra_connections(),
+            Err(_elapsed) => self.flow.add_interruption(),
+        }
+        // The response to the first request is still open, and has the bytes of the range, too.
+        self.following.clear();
+        let size = self.front.origin().size();
+        self.front.set_end(size);
+    }
+}
+
+impl Front {
+    /// Returns the download that further ranges are made from.
+    const fn origin(&self) -> &Download {
+        match self {
+            Self::Download(download) | Self::Segment(_, download) => download,
+        }
+    }
+
+    fn end(&self) -> u64 {
+        match self {
+            Self::Download(download) => download.end(),
+            Self::Segment(segment, _) => segment.end(),
+        }
+    }
+
+    fn set_end(&mut self, end: u64) {
+        match self {
+            Self::Download(download) => download.set_end(end),
+            Self::Segment(segment, _) => segment.set_end(end),
+        }
+    }
+
+    /// Ends the range at the position where it has ended.
+    fn finish(&mut self, position: u64) {
+        self.set_end(position);
+    }
+
+    async fn next_chunk(&mut self, flow: &Flow) -> Result<Option<Bytes>, RegistryError> {
+        match self {
+            Self::Download(download) => {
+                let chunk = download.next_chunk().await?;
+                flow.add_received(chunk.as_ref().map_or(0, Bytes::len));
+                Ok(chunk)
+            }
+            Self::Segment(segment, _) => segment.next_chunk().await,
+        }
+    }
+}
+
+impl Demand {
+    /// Records how long the reader has waited for a chunk. It counts as waiting if it waits for an
+    /// eighth of its time.
+    fn record(&mut self, waited: Duration) {
+        self.waited += waited;
+        let elapsed = self.since.elapsed();
+        if elapsed >= OBSERVATION {
+            self.is_waiting = 8 * self.waited >= elapsed;
+            self.since = Instant::now();
+            self.waited = Duration::ZERO;
+        }
+    }
+}

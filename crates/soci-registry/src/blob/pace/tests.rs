@@ -1,0 +1,192 @@
+//! The decisions in simulated networks.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A network, and the scanner behind it. Rates are in bytes per millisecond, about kB/s.
+#[derive(Clone, Copy, Debug)]
+struct Simulation {
+    /// The limit of each connection.
+    connection: u64,
+    /// The limit of the client.
+    client: u64,
+    scanner: u64,
+    readers: usize,
+}
+
+const TICK: Duration = Duration::from_millis(5);
+
+/// What happened in a simulation.
+struct Run {
+    pace: Pace,
+    received: u64,
+    now: Duration,
+    troubles: u64,
+    /// How often additional connections were opened.
+    opened: usize,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            pace: Pace::default(),
+            received: 0,
+            now: Duration::ZERO,
+            troubles: 0,
+            opened: 0,
+        }
+    }
+
+    /// Downloads until `bytes` have been received.
+    fn download(&mut self, network: Simulation, bytes: u64) {
+        while self.received < bytes {
+            while self.pace.held > self.pace.extra {
+                self.pace.release();
+            }
+            while self.pace.acquire() {
+                self.opened += 1;
+            }
+            let connections = (network.readers + self.pace.held) as u64;
+            let arriving = network.client.min(network.connection * connections);
+            let readers = network.readers as u64;
+            let taken = arriving.min(network.scanner * readers);
+            self.now += TICK;
+            self.received += taken * 5;
+            let busy = 5000 * taken / (network.scanner * readers);
+            let waited = TICK.saturating_sub(Duration::from_micros(busy));
+            for _ in 0..network.readers {
+                self.pace.observe(&Sample {
+                    now: self.now,
+                    received: self.received,
+                    waited,
+                    readers: network.readers,
+                    starting: 0,
+                    troubles: self.troubles,
+                });
+            }
+        }
+    }
+}
+
+const S3: Simulation = Simulation {
+    connection: 90_000,
+    client: 1_000_000,
+    scanner: 280_000,
+    readers: 1,
+};
+
+const GIB: u64 = 1 << 30;
+
+/// The scanner reads 280 MB/s, and a connection brings 90: two are too few.
+#[test]
+fn grows_until_the_reader_need_not_wait() {
+    let mut run = Run::new();
+    run.download(S3, 30 << 20);
+    assert_eq!(run.pace.extra, 3);
+    run.download(S3, GIB);
+    assert_eq!(run.pace.extra, 3);
+    let ideal = Duration::from_millis(GIB / 280_000);
+    assert!(
+        run.now < ideal.mul_f64(1.05),
+        "{:?} instead of {ideal:?}",
+        run.now
+    );
+}
+
+/// One connection fills the link: each further trial comes after a longer pause.
+#[test]
+fn stays_at_one_connection_if_the_client_is_limited() {
+    let network = Simulation {
+        client: 90_000,
+        ..S3
+    };
+    let mut run = Run::new();
+    run.download(network, 500 << 20);
+    assert_eq!((run.pace.extra, run.opened), (0, 2));
+    run.download(network, 10 * GIB);
+    assert_eq!((run.pace.extra, run.opened), (0, 4));
+}
+
+#[test]
+fn uses_one_connection_if_the_scanner_is_the_limit() {
+    let network = Simulation {
+        connection: 300_000,
+        ..S3
+    };
+    let mut run = Run::new();
+    run.download(network, GIB);
+    assert_eq!(run.opened, 0);
+}
+
+/// The client's limit lies between two and four connections.
+#[test]
+fn keeps_as_many_as_pay() {
+    let network = Simulation {
+        client: 200_000,
+        ..S3
+    };
+    let mut run = Run::new();
+    run.download(network, 100 << 20);
+    assert_eq!(run.pace.extra, 1);
+}
+
+#[test]
+fn several_blobs_share_the_additional_connections() {
+    let network = Simulation { readers: 2, ..S3 };
+    let mut run = Run::new();
+    run.download(network, GIB);
+    assert_eq!(run.pace.extra, MAX_EXTRA);
+}
+
+#[test]
+fn uses_fewer_connections_after_troubles() {
+    let mut run = Run::new();
+    run.download(S3, 100 << 20);
+    run.troubles += 1;
+    run.download(S3, 101 << 20);
+    assert_eq!(run.pace.extra, 1);
+    run.troubles += 1;
+    run.download(S3, 102 << 20);
+    assert_eq!(run.pace.extra, 0);
+    run.download(S3, 200 << 20);
+    assert_eq!(run.pace.extra, 0, "no trial in the pause");
+    run.download(S3, 4 * GIB);
+    assert_eq!(run.pace.extra, 3);
+}
+
+#[test]
+fn never_tries_again_where_ranges_are_ignored() {
+    let mut run = Run::new();
+    run.download(S3, 30 << 20);
+    run.pace.stop();
+    let opened = run.opened;
+    run.download(S3, 4 * GIB);
+    assert_eq!((run.pace.extra, run.opened), (0, opened));
+}
+
+proptest! {
+    /// No order of samples makes the number of connections exceed its bound, or panics.
+    #[test]
+    fn any_samples_are_survived(samples in proptest::collection::vec(
+        (any::<u32>(), any::<u64>(), any::<u32>(), 0..20_usize, 0..20_usize, 0..3_u64, 0..4_u8), 0..200))
+    {
+        let mut pace = Pace::default();
+        for (now, received, waited, readers, starting, troubles, action) in samples {
+            pace.observe(&Sample {
+                now: Duration::from_micros(now.into()),
+                received,
+                waited: Duration::from_micros(waited.into()),
+                readers,
+                starting,
+                troubles,
+            });
+            match action {
+                0 => { pace.acquire(); }
+                1 => pace.release(),
+                _ => {}
+            }
+            prop_assert!(pace.extra <= MAX_EXTRA && pace.held <= MAX_EXTRA);
+        }
+    }
+}
