@@ -59,23 +59,25 @@ fn installs_tools_with_pages_and_completions() {
 
 /// `cargo install` knows no commit, so that `--version` has the version only.
 #[test]
-fn cargo_installs_a_tool() {
+fn cargo_installs_each_tool() {
     let sandbox = Sandbox::new();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["install", "--quiet", "--locked", "--offline", "--debug"])
-        .args(["--path", "soci-pull", "--root"])
-        .arg(sandbox.path())
-        .current_dir(workspace::root())
-        .env("CARGO_TARGET_DIR", workspace::target_directory());
-    workspace::hide_package(&mut cargo);
-    let output = cargo.output().expect("cargo");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let tool = sandbox.program(sandbox.path().join("bin/soci-pull"));
-    let version = tool.arg("--version").run().succeeds();
-    let expected = concat!("soci-pull ", env!("CARGO_PKG_VERSION"));
-    assert!(version.text().starts_with(expected), "{}", version.text());
+    for name in TOOLS {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args(["install", "--quiet", "--locked", "--offline", "--debug"])
+            .args(["--path", name, "--root"])
+            .arg(sandbox.path())
+            .current_dir(workspace::root())
+            .env("CARGO_TARGET_DIR", workspace::target_directory());
+        workspace::hide_package(&mut cargo);
+        let output = cargo.output().expect("cargo");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let tool = sandbox.program(sandbox.path().join("bin").join(name));
+        let version = tool.arg("--version").run().succeeds();
+        let expected = format!("{name} {}", env!("CARGO_PKG_VERSION"));
+        assert!(version.text().starts_with(&expected), "{}", version.text());
+    }
 }
 
 /// Asserts that `soci-run` indexes an image, and writes the report that `--summary` names.
