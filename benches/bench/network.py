@@ -53,15 +53,13 @@ def one_layer(image: Image, registry: Registry, repository: str) -> str:
     return f"{repository}:largest"
 
 
-def index(network: Network, name: str, connections: int | None, work: Path) -> tuple[float, float]:
-    """Returns the seconds and the peak of `soci-index` for the layer, without a store from before."""
-    env = {"SOCI_STORE": str(work / "network")}
+def pipe(network: Network, name: str, connections: int | None, work: Path) -> tuple[float, float]:
+    """Returns the seconds of the pipe for the layer, which is indexed anew, and the peak of the tool with the largest one."""
+    env = {"SOCI_STORE": str(work / "network"), "SOCI_FORCE": "true"}
     if connections:
         env["SOCI_CONNECTIONS"] = str(connections)
-    planned = work / "network.json"
-    script = f"export SOCI_STORE='{work}/network'; soci-pull -q {network.name}/{name} | soci-plan -q --min-layer-size 0 >'{planned}'"
-    run(shell(script))
-    used = peak(["soci-index", "-q", "--force"], planned, env)
+    script = f"soci-pull -q {network.name}/{name} | soci-plan -q --min-layer-size 0 | soci-index -q | soci-push -q"
+    used = peak(shell(script), Path("/dev/null"), env)
     shutil.rmtree(work / "network")
     return used.wall, used.memory
 
@@ -72,7 +70,7 @@ def rounds(registry: Registry, name: str, limits: list[str], choices: list[int |
     for _ in range(count):
         for choice in choices:
             network = Network(registry, *limits)
-            wall, memory = index(network, name, choice, work)
+            wall, memory = pipe(network, name, choice, work)
             samples[choice].append((wall, network.close(), memory))
     return [Measured(choice, *(statistics.median(column) for column in zip(*found))) for choice, found in samples.items()]
 

@@ -149,7 +149,7 @@ def network(measured: dict) -> str:
     most = 48 * MIB + 1.3 * measured["ztoc"]
     figures = [
         [f"default, relative to the best `--connections` ({best.connections})", f"{slower:.2f}", "≤ 1.10", verdict(slower, 1.1)],
-        ["requests where the client is limited, relative to `--connections 1`", f"{more:.2f}", "≤ 1.20", verdict(more, 1.2)],
+        ["requests of the pipe where the client is limited, relative to `--connections 1`", f"{more:.2f}", "≤ 1.20", verdict(more, 1.2)],
         ["peak of the default, MiB", f"{default.peak / MIB:.1f}", f"≤ {most / MIB:.1f}", verdict(default.peak, most)],
     ]
     head = table(["limit of 90 MB/s for each", "`--connections`", "s", "requests", "peak, MiB"], rows)

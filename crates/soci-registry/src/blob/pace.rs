@@ -19,6 +19,9 @@ const WINDOW_BYTES: u64 = 1 << 20;
 /// How long the connections of a trial are awaited before its rate is measured.
 const LONGEST_START: Duration = Duration::from_secs(1);
 
+/// How long a rate is measured before connections that seemed to pay are kept for good.
+const REVIEW: Duration = Duration::from_millis(500);
+
 /// Bytes that are received after a trial that did not pay before the next one. It is four times as
 /// long after each further one.
 const FIRST_PAUSE: u64 = 128 << 20;
@@ -36,6 +39,10 @@ pub(crate) struct Pace {
     pause: u64,
     trial: Option<Trial>,
     window: Option<Window>,
+    /// The trials that seemed to pay, and are to be reviewed. The last one is reviewed first.
+    kept: Vec<Trial>,
+    /// What is measured for the review.
+    review: Option<Window>,
     /// The count of troubles in the last sample.
     troubles: u64,
 }
@@ -61,6 +68,17 @@ struct Window {
     /// How long readers waited.
     waited: Duration,
     readers: usize,
+}
+
+/// What was measured in a window.
+#[derive(Debug)]
+struct Measured {
+    elapsed: Duration,
+    bytes: u64,
+    /// Bytes per second.
+    rate: u64,
+    /// Whether the readers waited for at least an eighth of the time.
+    is_waiting: bool,
 }
 
 /// The state of all downloads from a registry when a reader has got a chunk.
@@ -89,6 +107,8 @@ impl Default for Pace {
             pause: FIRST_PAUSE,
             trial: None,
             window: None,
+            kept: Vec::new(),
+            review: None,
             troubles: 0,
         }
     }
@@ -119,6 +139,7 @@ impl Pace {
     pub(super) fn stop(&mut self) {
         self.extra = 0;
         self.trial = None;
+        self.kept.clear();
         self.paused_until = u64::MAX;
     }
 
@@ -128,63 +149,85 @@ impl Pace {
             self.troubles = sample.troubles;
             self.shrink(sample);
         }
+        self.review(sample);
         if self.is_trial_starting(sample) {
             self.window = None;
             return;
         }
-        let window = match &mut self.window {
-            Some(window) if window.readers == sample.readers => window,
-            _ => {
-                self.window = Some(Window::at(sample));
-                return;
-            }
+        let Some(measured) = Window::measure(&mut self.window, sample) else {
+            return;
         };
-        window.waited += sample.waited;
-        let elapsed = sample.now.saturating_sub(window.started);
-        let bytes = sample.received.saturating_sub(window.received);
-        if elapsed < WINDOW || (bytes < WINDOW_BYTES && elapsed < 10 * WINDOW) {
+        if measured.elapsed < WINDOW
+            || (measured.bytes < WINDOW_BYTES && measured.elapsed < 10 * WINDOW)
+        {
             return;
         }
-        let readers = u32::try_from(sample.readers.max(1)).unwrap_or(u32::MAX);
-        let is_waiting = window.waited.saturating_mul(8) >= elapsed.saturating_mul(readers);
-        let rate = u128::from(bytes) * 1_000_000 / elapsed.as_micros().max(1);
         self.window = Some(Window::at(sample));
-        self.judge(sample, u64::try_from(rate).unwrap_or(u64::MAX), is_waiting);
+        self.judge(sample, &measured);
+    }
+
+    /// Reviews the trial that was kept last. A short measurement may have been disturbed.
+    fn review(&mut self, sample: &Sample) {
+        if self.trial.is_some() || self.kept.is_empty() {
+            self.review = None;
+            return;
+        }
+        let Some(measured) = Window::measure(&mut self.review, sample) else {
+            return;
+        };
+        if measured.elapsed < REVIEW {
+            return;
+        }
+        self.review = None;
+        match self.kept.pop() {
+            Some(trial) if !trial.is_kept(self.held, sample.readers, &measured) => {
+                self.give_up(&trial, sample);
+            }
+            _ => self.kept.clear(),
+        }
     }
 
     /// Ends a trial, or starts one.
-    fn judge(&mut self, sample: &Sample, rate: u64, is_waiting: bool) {
+    fn judge(&mut self, sample: &Sample, measured: &Measured) {
         match self.trial.take() {
-            Some(trial) if is_waiting && !trial.pays(self.held, sample.readers, rate) => {
-                self.extra = trial.before;
-                self.pause(sample);
-                let extra = self.extra;
-                tracing::debug!(
-                    "more connections do not pay, at {rate} bytes per second: using {extra} more"
-                );
+            Some(trial) if !trial.is_kept(self.held, sample.readers, measured) => {
+                self.give_up(&trial, sample);
                 return;
             }
-            Some(_) => self.pause = FIRST_PAUSE,
+            Some(trial) => {
+                self.pause = FIRST_PAUSE;
+                self.kept.push(trial);
+            }
             None => {}
         }
-        if is_waiting && self.extra < MAX_EXTRA && sample.received >= self.paused_until {
+        let may_grow = self.extra < MAX_EXTRA && sample.received >= self.paused_until;
+        if measured.is_waiting && may_grow {
             self.trial = Some(Trial {
                 before: self.extra,
-                rate,
+                rate: measured.rate,
                 started: sample.now,
                 is_measured: false,
             });
             self.extra = (2 * self.extra + 1).min(MAX_EXTRA);
-            let extra = self.extra;
+            let (rate, extra) = (measured.rate, self.extra);
             tracing::debug!(
-                "the reader waits at {rate} bytes per second: trying {extra} more connections"
+                "the reader waits, at {rate} bytes per second: trying {extra} more connections"
             );
         }
+    }
+
+    /// Uses as many connections as before a trial.
+    fn give_up(&mut self, trial: &Trial, sample: &Sample) {
+        self.extra = trial.before;
+        self.pause(sample);
+        let extra = self.extra;
+        tracing::debug!("more connections do not pay: using {extra} more than one");
     }
 
     /// Uses fewer connections, since the registry throttles requests or breaks connections.
     fn shrink(&mut self, sample: &Sample) {
         let before = self.trial.take().map_or(self.extra, |trial| trial.before);
+        self.kept.clear();
         self.extra = before / 2;
         self.pause(sample);
     }
@@ -219,6 +262,11 @@ impl Pace {
 }
 
 impl Trial {
+    /// Returns whether its connections stay: if the readers need not wait, or if they pay.
+    fn is_kept(&self, held: usize, readers: usize, measured: &Measured) -> bool {
+        !measured.is_waiting || self.pays(held, readers, measured.rate)
+    }
+
     /// Returns whether a rate with `held` additional connections is clearly above the one before.
     /// If the network limits each connection, it grows with their number; if the network limits the
     /// client, it does not grow. A third of the growth is required.
@@ -230,6 +278,29 @@ impl Trial {
 }
 
 impl Window {
+    /// Adds a sample to a window. Returns what was measured in it, or `None` if the window starts
+    /// with the sample, because the readers are others than before.
+    fn measure(window: &mut Option<Self>, sample: &Sample) -> Option<Measured> {
+        let Some(window) = window
+            .as_mut()
+            .filter(|window| window.readers == sample.readers)
+        else {
+            *window = Some(Self::at(sample));
+            return None;
+        };
+        window.waited += sample.waited;
+        let elapsed = sample.now.saturating_sub(window.started);
+        let bytes = sample.received.saturating_sub(window.received);
+        let rate = u128::from(bytes) * 1_000_000 / elapsed.as_micros().max(1);
+        let readers = u32::try_from(sample.readers.max(1)).unwrap_or(u32::MAX);
+        Some(Measured {
+            elapsed,
+            bytes,
+            rate: u64::try_from(rate).unwrap_or(u64::MAX),
+            is_waiting: window.waited.saturating_mul(8) >= elapsed.saturating_mul(readers),
+        })
+    }
+
     const fn at(sample: &Sample) -> Self {
         Self {
             started: sample.now,

@@ -194,8 +194,8 @@ impl EcrHost {
 }
 
 /// Returns the host name of an account's private registry in a region, such as
-/// `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, or `None` if the account is not 12 digits, or the
-/// region is not like `eu-west-1`.
+/// `123456789012.dkr.ecr.eu-west-1.amazonaws.com`. Returns `None` if the account is not 12 digits,
+/// or the region is not like `eu-west-1`.
 pub fn ecr_private_host(account: &str, region: &str) -> Option<String> {
     (is_account(account) && is_region(region)).then(|| {
         let domain = Partition::of_region(region).domain;

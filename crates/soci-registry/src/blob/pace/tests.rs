@@ -13,6 +13,8 @@ struct Simulation {
     client: u64,
     scanner: u64,
     readers: usize,
+    /// By how many percent the rate of the network deviates at most, either way.
+    noise: u64,
 }
 
 const TICK: Duration = Duration::from_millis(5);
@@ -25,6 +27,7 @@ struct Run {
     troubles: u64,
     /// How often additional connections were opened.
     opened: usize,
+    random: u32,
 }
 
 impl Run {
@@ -35,7 +38,17 @@ impl Run {
             now: Duration::ZERO,
             troubles: 0,
             opened: 0,
+            random: 1,
         }
+    }
+
+    /// Returns a pseudo-random number from 0 to `most`.
+    fn noise(&mut self, most: u64) -> u64 {
+        self.random = self
+            .random
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        (u64::from(self.random >> 16) * (most + 1)) >> 16
     }
 
     /// Downloads until `bytes` have been received.
@@ -49,6 +62,7 @@ impl Run {
             }
             let connections = (network.readers + self.pace.held) as u64;
             let arriving = network.client.min(network.connection * connections);
+            let arriving = arriving * (100 - network.noise + self.noise(2 * network.noise)) / 100;
             let readers = network.readers as u64;
             let taken = arriving.min(network.scanner * readers);
             self.now += TICK;
@@ -74,6 +88,7 @@ const S3: Simulation = Simulation {
     client: 1_000_000,
     scanner: 280_000,
     readers: 1,
+    noise: 0,
 };
 
 const GIB: u64 = 1 << 30;
@@ -163,6 +178,35 @@ fn never_tries_again_where_ranges_are_ignored() {
     let opened = run.opened;
     run.download(S3, 4 * GIB);
     assert_eq!((run.pace.extra, run.opened), (0, opened));
+}
+
+/// A rate of 50 to 150 % of its mean misleads a measurement of 50 ms now and then, and is found out.
+#[test]
+fn noise_does_not_keep_connections_that_do_not_pay() {
+    let network = Simulation {
+        client: 90_000,
+        noise: 50,
+        ..S3
+    };
+    let mut misled = 0;
+    for seed in 1..50 {
+        let mut run = Run::new();
+        run.random = seed;
+        run.download(network, GIB);
+        misled += usize::from(run.pace.extra > 0);
+    }
+    assert!(misled <= 2, "{misled} of 49 downloads");
+}
+
+#[test]
+fn noise_does_not_hide_that_connections_pay() {
+    let network = Simulation { noise: 50, ..S3 };
+    for seed in 1..50 {
+        let mut run = Run::new();
+        run.random = seed;
+        run.download(network, GIB);
+        assert!(run.pace.extra >= 3, "{} with seed {seed}", run.pace.extra);
+    }
 }
 
 proptest! {
