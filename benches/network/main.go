@@ -111,12 +111,16 @@ func serve(downstream *net.TCPConn) {
 	}
 }
 
+// burst is how long the link of the client may send at once what it could have sent before. Otherwise the time between two
+// reads would be lost, and one connection would not fill the link.
+const burst = 20 * time.Millisecond
+
 // occupy waits until the link of the client has sent so many bytes.
 func occupy(bytes int) {
 	link.Lock()
 	now := time.Now()
-	if free.Before(now) {
-		free = now
+	if earliest := now.Add(-burst); free.Before(earliest) {
+		free = earliest
 	}
 	free = free.Add(time.Duration(bytes) * time.Second / time.Duration(*client))
 	wait := free.Sub(now)
