@@ -44,6 +44,8 @@ pub(super) fn stream(download: Download) -> impl Stream<Item = Result<Bytes, Reg
 /// The download of a blob.
 struct AdaptiveDownload {
     flow: Arc<Flow>,
+    /// The whole blob, of which ranges are made. It is never opened itself.
+    blob: Download,
     /// Where the next byte comes from.
     front: Front,
     /// What follows it, in order. Each has an additional connection.
@@ -58,8 +60,8 @@ struct AdaptiveDownload {
 enum Front {
     /// A response that is read here. Only its range can be made longer again.
     Download(Box<Download>),
-    /// A range that a task receives, and the download from which further ranges are made.
-    Segment(Segment, Box<Download>),
+    /// A range that a task receives.
+    Segment(Segment),
 }
 
 /// Whether the reader waits for bytes.
@@ -75,6 +77,7 @@ impl AdaptiveDownload {
         Self {
             _reader: Reader::new(Arc::clone(&flow)),
             flow,
+            blob: download.range(0, download.size()),
             position: download.position(),
             front: Front::Download(Box::new(download)),
             following: VecDeque::new(),
@@ -90,7 +93,7 @@ impl AdaptiveDownload {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
         loop {
             self.open_ranges();
-            if self.position == self.front.end() && self.position < self.front.origin().size() {
+            if self.position == self.front.end() && self.position < self.blob.size() {
                 self.advance().await;
                 continue;
             }
@@ -98,7 +101,7 @@ impl AdaptiveDownload {
             let chunk = self.front.next_chunk(&self.flow).await?;
             let waited = asked_at.elapsed();
             self.demand.record(waited);
-            let throttled = self.front.origin().repository().transport().throttled();
+            let throttled = self.blob.repository().transport().throttled();
             self.flow.observe(waited, throttled);
             match chunk {
                 Some(chunk) if chunk.is_empty() => {}
@@ -106,9 +109,9 @@ impl AdaptiveDownload {
                     self.position += chunk.len() as u64;
                     return Ok(Some(chunk));
                 }
-                None if self.position == self.front.origin().size() => return Ok(None),
+                None if self.position == self.blob.size() => return Ok(None),
                 // The end of the range was moved while its last bytes were being received.
-                None => self.front.finish(self.position),
+                None => self.front.set_end(self.position),
             }
         }
     }
@@ -126,7 +129,7 @@ impl AdaptiveDownload {
                 Some(last) => last.set_end(start),
                 None => self.front.set_end(start),
             }
-            let download = self.front.origin().range(start, end);
+            let download = self.blob.range(start, end);
             let segment = Segment::start(download, &self.flow, purpose, extra);
             self.following.push_back(segment);
         }
@@ -135,7 +138,7 @@ impl AdaptiveDownload {
     /// Returns the start, the end and the purpose of the range after the last one, or `None` if
     /// none is wanted.
     fn next_range(&self) -> Option<(u64, u64, Purpose)> {
-        let size = self.front.origin().size();
+        let size = self.blob.size();
         let last_end = match self.following.back() {
             Some(last) => last.end(),
             None => self.front.end(),
@@ -146,7 +149,7 @@ impl AdaptiveDownload {
         // The last range goes on to the end of the blob, and is to end earlier.
         let (start, purpose) = match (self.following.back(), &self.front) {
             (Some(last), _) => (last.start + RANGE_SIZE, Purpose::Needed),
-            (None, Front::Segment(..)) => (self.position + 2 * RANGE_SIZE, Purpose::Needed),
+            (None, Front::Segment(_)) => (self.position + 2 * RANGE_SIZE, Purpose::Needed),
             (None, Front::Download(_)) => (self.position + RANGE_SIZE, Purpose::Trial),
         };
         let is_worthwhile =
@@ -162,8 +165,7 @@ impl AdaptiveDownload {
     async fn advance(&mut self) {
         let Some(mut next) = self.following.pop_front() else {
             // Only one connection is wanted now.
-            let origin = self.front.origin();
-            let rest = origin.range(self.position, origin.size());
+            let rest = self.blob.range(self.position, self.blob.size());
             self.front = Front::Download(Box::new(rest));
             return;
         };
@@ -171,8 +173,7 @@ impl AdaptiveDownload {
             Ok(true) => {
                 // The place of the connection that has ended is free.
                 next.extra = None;
-                let origin = self.front.origin().range(self.position, next.end());
-                self.front = Front::Segment(next, Box::new(origin));
+                self.front = Front::Segment(next);
                 return;
             }
             Ok(false) => self.flow.stop_extra_connections(),
@@ -180,36 +181,23 @@ impl AdaptiveDownload {
         }
         // The response to the first request is still open, and has the bytes of the range, too.
         self.following.clear();
-        let size = self.front.origin().size();
-        self.front.set_end(size);
+        self.front.set_end(self.blob.size());
     }
 }
 
 impl Front {
-    /// Returns the download that further ranges are made from.
-    const fn origin(&self) -> &Download {
-        match self {
-            Self::Download(download) | Self::Segment(_, download) => download,
-        }
-    }
-
     fn end(&self) -> u64 {
         match self {
             Self::Download(download) => download.end(),
-            Self::Segment(segment, _) => segment.end(),
+            Self::Segment(segment) => segment.end(),
         }
     }
 
     fn set_end(&mut self, end: u64) {
         match self {
             Self::Download(download) => download.set_end(end),
-            Self::Segment(segment, _) => segment.set_end(end),
+            Self::Segment(segment) => segment.set_end(end),
         }
-    }
-
-    /// Ends the range at the position where it has ended.
-    fn finish(&mut self, position: u64) {
-        self.set_end(position);
     }
 
     async fn next_chunk(&mut self, flow: &Flow) -> Result<Option<Bytes>, RegistryError> {
@@ -219,7 +207,7 @@ impl Front {
                 flow.add_received(chunk.as_ref().map_or(0, Bytes::len));
                 Ok(chunk)
             }
-            Self::Segment(segment, _) => segment.next_chunk().await,
+            Self::Segment(segment) => segment.next_chunk().await,
         }
     }
 }

@@ -97,7 +97,7 @@ impl Drop for ExtraConnection {
 
 /// Counts a blob that is being read, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Reader(pub(super) Arc<Flow>);
+pub(super) struct Reader(Arc<Flow>);
 
 impl Reader {
     pub(super) fn new(flow: Arc<Flow>) -> Self {

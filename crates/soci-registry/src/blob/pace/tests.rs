@@ -180,7 +180,8 @@ fn never_tries_again_where_ranges_are_ignored() {
     assert_eq!((run.pace.extra, run.opened), (0, opened));
 }
 
-/// A rate of 50 to 150 % of its mean misleads a measurement of 50 ms now and then, and is found out.
+/// A rate of 50 to 150 % of its mean misleads a measurement of 50 ms now and then. The review after
+/// half a second finds that out.
 #[test]
 fn noise_does_not_keep_connections_that_do_not_pay() {
     let network = Simulation {
