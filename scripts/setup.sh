@@ -103,23 +103,19 @@ olareg() {
   echo "$tools/olareg-$version"
 }
 
-# Go builds the oracle again if its source has changed.
-oracle() {
+# go_program NAME DIRECTORY: builds the program of a module, and prints its path. Go builds it again if
+# its source has changed.
+go_program() {
   local go
-  lock oracle
-  go=$(go_command tests/oracle)
-  (cd tests/oracle && GOTOOLCHAIN=local "$go" build -o "$tools/oracle" . >&2)
-  echo "$tools/oracle"
+  lock "$1"
+  go=$(go_command "$2")
+  (cd "$2" && GOTOOLCHAIN=local "$go" build -o "$tools/$1" . >&2)
+  echo "$tools/$1"
 }
 
-# Go builds the proxy again if its source has changed.
-network() {
-  local go
-  lock network
-  go=$(go_command benches/network)
-  (cd benches/network && GOTOOLCHAIN=local "$go" build -o "$tools/network" . >&2)
-  echo "$tools/network"
-}
+oracle() { go_program oracle tests/oracle; }
+
+network() { go_program network benches/network; }
 
 moto() {
   lock moto
