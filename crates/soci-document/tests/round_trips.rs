@@ -94,7 +94,7 @@ proptest! {
     }
 }
 
-/// Without `float_roundtrip`, serde_json may read a number with many digits as a neighbour of the
+/// Without `float_roundtrip`, `serde_json` may read a number with many digits as a neighbour of the
 /// nearest one, and each stage would change it again.
 #[test]
 fn seconds_stay_as_they_are() {
