@@ -77,6 +77,7 @@ impl Checker {
             document: Some(document),
             failures,
             result: Some(describe_answer),
+            explain: None,
             report: Some(format_report),
         }
     }

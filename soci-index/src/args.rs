@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, OutputArgs, OutputFormat, SizeArgument, Tool, Variable, parse_count,
-    parse_flag, print_decisions,
+    CommonArgs, Failure, IN_FLIGHT, InWork, Io, OutputArgs, OutputFormat, Permits, Processed,
+    Progress, SizeArgument, Tool, Variable, Work, parse_count, parse_flag, print_decisions,
 };
+use soci_oci::Reference;
 use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
 
@@ -117,10 +118,14 @@ impl Tool for Args {
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let jobs = self.jobs.unwrap_or_else(processors);
         let context = Context {
             session: self.registry.session(),
             store: self.common.open_store()?,
-            jobs: self.jobs.unwrap_or_else(processors),
+            jobs,
+            reading: Permits::new(jobs),
+            layers_in_work: InWork::default(),
+            images_in_work: InWork::default(),
             memory: MemoryBudget::new(CHUNK_MEMORY),
             check_memory: MemoryBudget::new(CHECK_MEMORY),
             max_ztoc_size: self.max_ztoc_size.size.0,
@@ -137,13 +142,26 @@ impl Tool for Args {
                 Strictness::Lenient
             },
         };
-        let explain = self.explain;
-        io.for_each_document(|document, progress| {
-            let document = index_image(&context, document, progress)?;
-            if explain {
-                print_decisions(&document, progress);
+        let explain = self.explain.then_some(print_decisions as fn(&_, &_));
+        io.work_on_documents(IN_FLIGHT, |document| {
+            let image = document.image.reference().clone();
+            // Not to the registries of other images, whose ztocs are reused.
+            if document.plan.is_some() && document.has_planned_manifests() {
+                context.session.claim_password_for(&image)?;
             }
-            Ok(document)
+            let context = &context;
+            let work = move |progress: &Progress| {
+                let document = index_image(context, document, progress)?;
+                Ok(Processed {
+                    explain,
+                    ..document.into()
+                })
+            };
+            // The session keeps one archive open at a time.
+            Ok(match image {
+                Reference::Registry(_) => Work::beside_others(work),
+                _ => Work::alone(work),
+            })
         })
     }
 }

@@ -2,20 +2,28 @@
 
 use std::num::NonZeroUsize;
 
-use soci_cli::Failure;
+use soci_cli::{Failure, InWork, Permits};
 use soci_layout::Layout;
-use soci_oci::Descriptor;
 use soci_oci::manifest::MANIFEST_LIMIT;
+use soci_oci::{Descriptor, Digest};
 use soci_transport::{MemoryBudget, Session};
 
 use crate::large_tables::LargeTables;
+use crate::layer_key::LayerKey;
 
 /// The options and resources of one run of `soci-index`.
 pub(crate) struct Context {
     pub(crate) session: Session,
     pub(crate) store: Layout,
-    /// How many layers are read at a time.
+    /// How many layers of one image are read at a time.
     pub(crate) jobs: NonZeroUsize,
+    /// Bounds how many layers of all images are read at a time.
+    pub(crate) reading: Permits,
+    /// The layers that are read, so that images that share one read it once.
+    pub(crate) layers_in_work: InWork<LayerKey>,
+    /// The manifests of the images in work, so that images that are the same wait for each other
+    /// instead of searching for the same ztocs.
+    pub(crate) images_in_work: InWork<Digest>,
     /// Limits the memory of the chunks of all layers that are being read.
     pub(crate) memory: MemoryBudget,
     /// Limits the memory of the ztocs that are being checked before they are reused.

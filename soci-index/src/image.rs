@@ -11,7 +11,8 @@ use soci_transport::parse_manifest;
 
 use crate::context::Context;
 use crate::conversion::convert_image;
-use crate::layers::{LayerBuilder, LayerKey, LayerOutcomes, planned_layers};
+use crate::layer_key::LayerKey;
+use crate::layers::{LayerBuilder, LayerOutcomes, planned_layers};
 use crate::skipped::warn_of_skipped;
 use crate::soci_index::IndexWriter;
 use crate::strictness::check_layers;
@@ -30,10 +31,8 @@ pub(crate) fn index_image(
     if !document.has_planned_manifests() {
         return Ok(pass_through(document, plan.index_version));
     }
-    // Not to the registries of other images, whose ztocs are reused.
-    context
-        .session
-        .claim_password_for(document.image.reference())?;
+    let planned = document.manifests.iter().filter(|entry| entry.is_planned());
+    let _in_work = (context.images_in_work).claim(planned.map(|entry| entry.descriptor.digest));
     let manifests = read_manifests(context, &document)?;
     let layers = planned_layers(&document);
     let bytes = layers.iter().map(|(_, layer)| layer.size);

@@ -5,39 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use soci_cli::{Failure, ImageProgress, run_parallel};
+use soci_cli::{Failure, ImageProgress, Share, run_parallel};
 use soci_document::{Document, Exit, Plan};
-use soci_oci::layer::LayerCompression;
-use soci_oci::{Descriptor, Digest};
+use soci_oci::Descriptor;
 use soci_transport::{BlobReader, Source};
-use soci_ztoc::Compression;
 
 use crate::cache::{CacheKey, ReusedZtoc, ZtocCache};
 use crate::context::{Context, Reuse};
 use crate::layer::{LayerError, ZtocBuild};
+use crate::layer_key::{LayerKey, compression};
 use crate::outcome::{LayerOutcome, LayerResult, OutcomeOrigin};
 use crate::priority::Priority;
 use crate::reuse::{Candidates, ReuseContext, Search};
 use crate::trust::{SourceId, trusted_sources};
-
-/// Identifies a layer of an image. Manifests that share a layer share its key. A layer with two
-/// media types has two keys if one is gzip and the other is not, since its bytes are read in two
-/// ways.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct LayerKey {
-    digest: Digest,
-    is_gzip: bool,
-}
-
-impl LayerKey {
-    /// Returns the key of a layer.
-    pub(crate) fn of(layer: &Descriptor) -> Self {
-        Self {
-            digest: layer.digest,
-            is_gzip: compression(layer) == Compression::Gzip,
-        }
-    }
-}
 
 /// The outcome of each layer.
 pub(crate) type LayerOutcomes = BTreeMap<LayerKey, LayerResult>;
@@ -53,18 +33,6 @@ pub(crate) fn planned_layers(document: &Document) -> Vec<(LayerKey, Descriptor)>
     let mut layers: Vec<_> = unique.into_iter().collect();
     layers.sort_by_key(|(_, layer)| Reverse(layer.size));
     layers
-}
-
-/// Returns the compression of a layer by its media type. A layer that `soci-plan` would skip, but
-/// which the user has planned by hand, is read as a plain tar.
-fn compression(layer: &Descriptor) -> Compression {
-    match LayerCompression::of(&layer.media_type) {
-        LayerCompression::Gzip => Compression::Gzip,
-        LayerCompression::Tar
-        | LayerCompression::Encrypted
-        | LayerCompression::Unsupported
-        | LayerCompression::Unknown => Compression::Uncompressed,
-    }
 }
 
 /// What the cache has for a layer.
@@ -84,6 +52,8 @@ pub(crate) struct LayerBuilder<'a> {
     progress: &'a ImageProgress,
     /// The sources whose ztocs may be reused.
     trusted: Vec<SourceId>,
+    /// The share of the image in what bounds how many layers are read at a time.
+    reading: Share<'a>,
     /// The source of the image, opened when the first layer is read from it.
     source: OnceLock<Source>,
 }
@@ -102,6 +72,7 @@ impl<'a> LayerBuilder<'a> {
             plan,
             progress,
             trusted: trusted_sources(document),
+            reading: context.reading.share(),
             source: OnceLock::new(),
         }
     }
@@ -128,7 +99,7 @@ impl<'a> LayerBuilder<'a> {
             } else {
                 Priority::Background
             };
-            self.reuse_or_build(layer, &candidates, priority, stop)
+            self.complete_layer(layer, &candidates, priority, stop)
                 .map_err(|failure| {
                     failure.context_unless_named(format!("layer `{}`", layer.digest))
                 })
@@ -197,6 +168,28 @@ impl<'a> LayerBuilder<'a> {
             return Candidates::default();
         }
         Search::new(self.context, self.document, self.plan, &wanted).run()
+    }
+
+    /// Returns the ztoc of a layer that was not in the cache. If another image of this run works on
+    /// the layer, its ztoc is awaited, so that the layer is read once.
+    fn complete_layer(
+        &self,
+        layer: &Descriptor,
+        candidates: &Candidates,
+        priority: Priority,
+        stop: &AtomicBool,
+    ) -> Result<LayerResult, Failure> {
+        let read = || {
+            let _reading = self.reading.acquire();
+            self.reuse_or_build(layer, candidates, priority, stop)
+        };
+        if self.context.reuse == Reuse::Never {
+            return read();
+        }
+        let key = LayerKey::of(layer);
+        let _in_work = self.context.layers_in_work.claim([key]);
+        let (mut found, _) = self.look_up_cache(&[(key, layer.clone())])?;
+        found.remove(&key).map_or_else(read, Ok)
     }
 
     /// Reuses a candidate for the ztoc of a layer, or else builds the ztoc, and puts it into the

@@ -13,6 +13,7 @@ mod diagnosis;
 mod image;
 mod large_tables;
 mod layer;
+mod layer_key;
 mod layers;
 mod outcome;
 mod prefetch;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use soci_document::{HumanSize, LayerTotal, UnindexableReason};
 use soci_oci::{Descriptor, Digest};
 
-use crate::layers::{LayerKey, LayerOutcomes};
+use crate::layer_key::LayerKey;
+use crate::layers::LayerOutcomes;
 use crate::outcome::{LayerOutcome, SkippedLayer};
 
 /// The layers that are skipped for one reason.

@@ -11,7 +11,8 @@ use soci_oci::{Descriptor, Manifest};
 use soci_ztoc::{SpanError, Ztoc};
 
 use crate::context::Context;
-use crate::layers::{LayerKey, LayerOutcomes};
+use crate::layer_key::LayerKey;
+use crate::layers::LayerOutcomes;
 use crate::outcome::{LayerOutcome, StoredZtoc};
 use crate::prefetch::PrefetchSearch;
 

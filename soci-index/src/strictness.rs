@@ -6,7 +6,8 @@ use soci_document::Exit;
 use soci_oci::Descriptor;
 
 use crate::context::Strictness;
-use crate::layers::{LayerKey, LayerOutcomes};
+use crate::layer_key::LayerKey;
+use crate::layers::LayerOutcomes;
 use crate::outcome::LayerOutcome;
 
 /// Checks the outcomes of `layers`.

@@ -2,7 +2,8 @@
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, Named, OutputArgs, OutputFormat, Platforms, Tool, Variable, parse_flag,
+    CommonArgs, Failure, IN_FLIGHT, Images, InWork, Io, OutputArgs, OutputFormat, Platforms,
+    Request, Tool, Variable, parse_flag,
 };
 use soci_registry_args::{RegistryArgs, VARIABLES};
 
@@ -69,14 +70,27 @@ impl Tool for Args {
             platforms: Platforms::merge(self.platform),
             with_layers: self.layers,
             progress: io.progress.clone(),
+            layers_in_work: InWork::default(),
         };
-        io.for_each_named(&self.references, "references", |io, image| match image {
-            Named::Reference(reference) => {
-                io.process_image(reference, |_| puller.pull_reference(reference))
-            }
-            Named::Document(line) => {
-                io.process_document(line, |document, _| puller.complete(document))
-            }
+        let images = Images {
+            references: &self.references,
+            input: "references",
+            takes_references: true,
+            in_flight: IN_FLIGHT,
+        };
+        io.work_on(images, |request| {
+            Ok(match request {
+                Request::Reference(text) => {
+                    let image = puller.parse(text)?;
+                    let reference = image.reference().clone();
+                    puller.schedule(&reference, move |puller| puller.pull(&image))
+                }
+                Request::Document(document) => {
+                    let image = document.image.reference().clone();
+                    puller.session.claim_password_for(&image)?;
+                    puller.schedule(&image, move |puller| puller.complete(*document))
+                }
+            })
         })
     }
 }

@@ -26,6 +26,7 @@ impl Puller {
             .progress
             .start_image(name, "layers", layers.len(), total);
         for layer in layers.values() {
+            let _in_work = self.layers_in_work.claim([layer.digest]);
             if self.is_intact(layer) {
                 tracing::debug!(layer = %layer.digest, "the store has the layer already");
                 image.skip_part(layer.size);

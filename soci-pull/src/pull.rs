@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use soci_cli::{Failure, Progress, parse_reference};
+use soci_cli::{Failure, InWork, Progress, Work, parse_reference};
 use soci_document::{
     Document, ImageReference, Indexing, ManifestEntry, Timing, UnknownFields, VERSION,
 };
 use soci_layout::Layout;
 use soci_oci::manifest::is_other_manifest;
-use soci_oci::{Descriptor, Platform};
+use soci_oci::{Descriptor, Digest, Platform, Reference};
 use soci_transport::{Session, Source, TransportError, parse_manifest};
 
 use crate::manifests::{Fetched, ManifestFetcher};
@@ -23,15 +23,36 @@ pub(crate) struct Puller {
     /// Whether the layers are stored too.
     pub(crate) with_layers: bool,
     pub(crate) progress: Progress,
+    /// The layers that are being stored, so that images that share one fetch it once.
+    pub(crate) layers_in_work: InWork<Digest>,
 }
 
 impl Puller {
-    /// Pulls the image that a reference names.
-    pub(crate) fn pull_reference(&self, text: &str) -> Result<Document, Failure> {
+    /// Parses a reference. The registry of the first one gets the password.
+    pub(crate) fn parse(&self, text: &str) -> Result<ImageReference, Failure> {
         let image = parse_reference(text)?;
         self.session.claim_password_for(image.reference())?;
+        Ok(image)
+    }
+
+    /// Returns the work on an image. One that is not in a registry is worked on alone, since the
+    /// session keeps one archive open at a time.
+    pub(crate) fn schedule<'a>(
+        &'a self,
+        image: &Reference,
+        work: impl FnOnce(&Self) -> Result<Document, Failure> + Send + 'a,
+    ) -> Work<'a> {
+        let work = |_: &Progress| work(self);
+        match image {
+            Reference::Registry(_) => Work::beside_others(work),
+            _ => Work::alone(work),
+        }
+    }
+
+    /// Pulls the image that a reference names.
+    pub(crate) fn pull(&self, image: &ImageReference) -> Result<Document, Failure> {
         let source = Source::open(&self.session, image.reference())?;
-        let mut document = self.fetch(&image, source)?;
+        let mut document = self.fetch(image, source)?;
         if self.with_layers {
             self.store_layers(&mut document)?;
         }
@@ -40,8 +61,6 @@ impl Puller {
 
     /// Puts what an existing document names into the store, if it is not there.
     pub(crate) fn complete(&self, mut document: Document) -> Result<Document, Failure> {
-        self.session
-            .claim_password_for(document.image.reference())?;
         let is_stored = |entry: &ManifestEntry| {
             entry.missing || entry.config.is_none() || self.store.has_blob(&entry.descriptor)
         };

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, OutputArgs, OutputFormat, Tool, Variable, parse_count, parse_flag,
+    CommonArgs, Failure, IN_FLIGHT, InWork, Io, OutputArgs, OutputFormat, Permits, Tool, Variable,
+    parse_count, parse_flag,
 };
 use soci_registry_args::{RegistryArgs, VARIABLES};
 
@@ -87,7 +88,7 @@ impl Tool for Args {
     }
 
     fn run(self, io: &mut Io) -> Result<(), Failure> {
-        let mut pusher = Pusher {
+        let pusher = Pusher {
             session: self.registry.session(),
             store: self.common.open_store()?,
             to: self.to,
@@ -99,8 +100,11 @@ impl Tool for Args {
             } else {
                 Mode::Write
             },
-            claims: Claims::default(),
+            sending: Permits::new(self.max_concurrent_uploads),
+            blobs_in_work: InWork::default(),
+            images_in_work: InWork::default(),
         };
-        io.for_each_document(|document, progress| pusher.push(document, progress))
+        let mut claims = Claims::default();
+        io.work_on_documents(IN_FLIGHT, |document| pusher.prepare(document, &mut claims))
     }
 }

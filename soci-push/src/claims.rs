@@ -1,6 +1,7 @@
 //! The tags that the images of one run take, so that no image replaces another one of the same run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use soci_cli::Failure;
 use soci_document::{Exit, ImageReference};
@@ -8,9 +9,14 @@ use soci_oci::Digest;
 
 use crate::targets::Targets;
 
-/// The tags that were taken, as full references, each with its claim.
+/// The tags of the images of one run.
 #[derive(Default)]
-pub(crate) struct Claims(BTreeMap<String, Claim>);
+pub(crate) struct Claims {
+    /// The tags that were taken, as full references, each with its claim.
+    taken: BTreeMap<String, Claim>,
+    /// The hashes of the full references of all tags. A run may have a million of them.
+    named: BTreeSet<u64>,
+}
 
 /// What takes a tag.
 #[derive(Clone)]
@@ -23,6 +29,18 @@ pub(crate) struct Claim {
 }
 
 impl Claims {
+    /// Returns whether an image before named one of the tags of `targets`. The later image is then
+    /// pushed after the earlier one, so that the tag names the later one in the end.
+    pub(crate) fn repeat_tag(&mut self, targets: &Targets) -> bool {
+        let mut is_repeated = false;
+        for tag in &targets.tags {
+            let mut hasher = DefaultHasher::new();
+            targets.full_tag(tag).hash(&mut hasher);
+            is_repeated |= !self.named.insert(hasher.finish());
+        }
+        is_repeated
+    }
+
     /// Takes all tags of `targets`, or returns an error if another image of this run has one of
     /// them. An image may be pushed twice. What was converted before may also be converted again: a
     /// job over all tags copies `v1-soci`, and makes the same of `v1`.
@@ -30,7 +48,7 @@ impl Claims {
         let tags = targets.tags.iter();
         let names: Vec<String> = tags.map(|tag| targets.full_tag(tag)).collect();
         for name in &names {
-            if let Some(other) = self.0.get(name)
+            if let Some(other) = self.taken.get(name)
                 && other.image.reference() != claim.image.reference()
                 && !is_same_conversion(other, claim)
             {
@@ -39,7 +57,7 @@ impl Claims {
             }
         }
         for name in names {
-            self.0.entry(name).or_insert_with(|| claim.clone());
+            self.taken.entry(name).or_insert_with(|| claim.clone());
         }
         Ok(())
     }

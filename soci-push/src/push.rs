@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use soci_cli::{Failure, ImageProgress, Processed, Progress};
+use soci_cli::{Failure, ImageProgress, InWork, Permits, Processed, Progress, Work};
 use soci_document::{Document, Exit, Push, PushedTag, ReferrersVia, Summary, Timing};
 use soci_layout::Layout;
 use soci_oci::{Digest, Reference};
@@ -29,23 +29,51 @@ pub(crate) struct Pusher {
     pub(crate) existing_index: ExistingIndex,
     pub(crate) max_concurrent_uploads: NonZeroUsize,
     pub(crate) mode: Mode,
-    /// The tags of the images that were pushed.
-    pub(crate) claims: Claims,
+    /// Bounds how many blobs of all images are sent at a time.
+    pub(crate) sending: Permits,
+    /// The blobs that are looked for or sent, each with its repository, so that images that share
+    /// one send it once.
+    pub(crate) blobs_in_work: InWork<(String, Digest)>,
+    /// The manifests of the images in work, each with its repository. Images that share one wait
+    /// for each other, because they have the same referrers.
+    pub(crate) images_in_work: InWork<(String, Digest)>,
 }
 
 impl Pusher {
+    /// Resolves the targets of an image, and returns the work of pushing it. Images are prepared in
+    /// the order of the input, because the first one that names a tag gets it.
+    pub(crate) fn prepare(
+        &self,
+        document: Document,
+        claims: &mut Claims,
+    ) -> Result<Work<'_>, Failure> {
+        check_is_indexed(&document)?;
+        let targets = self.resolve_targets(&document, claims)?;
+        let is_registry = |reference: &Reference| matches!(reference, Reference::Registry(_));
+        let source = targets.source.as_ref();
+        let is_source_remote = source.is_none_or(|from| is_registry(from.reference()));
+        let is_remote = is_registry(&targets.destination) && is_source_remote;
+        let is_repeated = claims.repeat_tag(&targets);
+        let work = move |progress: &Progress| self.push(document, &targets, progress);
+        // An archive is written as a whole, and a layout lists its images in their order.
+        Ok(if is_remote && !is_repeated {
+            Work::beside_others(work)
+        } else {
+            Work::alone(work)
+        })
+    }
+
     /// Pushes what a document names, and enters into the document what was pushed. The document is
     /// returned together with failures if only a part of it was pushed.
-    pub(crate) fn push(
-        &mut self,
+    fn push(
+        &self,
         document: Document,
+        targets: &Targets,
         progress: &Progress,
     ) -> Result<Processed, Failure> {
         let started = Instant::now();
-        check_is_indexed(&document)?;
-        let targets = self.resolve_targets(&document)?;
         let name = |failure| targets.name_destination(failure);
-        let pushed = self.push_to(document, &targets, started, progress);
+        let pushed = self.push_to(document, targets, started, progress);
         let mut pushed = pushed.map_err(name)?;
         pushed.failures = pushed.failures.into_iter().map(name).collect();
         Ok(pushed)
@@ -66,8 +94,13 @@ impl Pusher {
         let blobs = std::mem::take(&mut content.blobs);
         let name = document.image.as_str();
         let image = progress.start_image(name, "blobs", blobs.count(), blobs.bytes());
+        let originals = original_manifests(&document);
+        let repository = targets.repository();
+        let keys = originals.iter();
+        let keys = keys.map(|digest| (repository.clone(), *digest));
+        let _in_work = self.images_in_work.claim(keys);
         let uploader = Uploader {
-            originals: original_manifests(&document),
+            originals,
             ..self.open_uploader(targets, blobs, image)?
         };
         if uploader.has_any_tag(&targets.original_tags)? {
@@ -77,7 +110,7 @@ impl Pusher {
         let published = publish(&uploader, &content, targets, self.existing_index);
         let counts = uploader.finish()?;
         let push = Push {
-            repository: targets.repository(),
+            repository,
             tags: published.tags,
             indexes: published.indexes,
             referrers: published.referrers,
@@ -92,12 +125,17 @@ impl Pusher {
             failures: published.failures,
             result: Some(describe_result),
             report: None,
+            explain: None,
         })
     }
 
     /// Resolves the destination, the tags, and the source if the image is copied. Returns an error
     /// if another image of this run has one of the tags.
-    fn resolve_targets(&mut self, document: &Document) -> Result<Targets, Failure> {
+    fn resolve_targets(
+        &self,
+        document: &Document,
+        claims: &mut Claims,
+    ) -> Result<Targets, Failure> {
         let image = document.image.reference();
         let destination = match &self.to {
             Some(to) => parse_destination(to, document)?,
@@ -138,7 +176,7 @@ impl Pusher {
                 digest: tagged.digest,
                 is_converted: document.is_converted(),
             };
-            self.claims.take(&claim, &targets)?;
+            claims.take(&claim, &targets)?;
         }
         Ok(targets)
     }
@@ -181,6 +219,7 @@ impl Pusher {
             failures: Vec::new(),
             result: Some(describe_result),
             report: None,
+            explain: None,
         }
     }
 
@@ -198,6 +237,9 @@ impl Pusher {
             store: &self.store,
             source: targets.source.as_ref(),
             max_concurrent: self.max_concurrent_uploads,
+            sending: self.sending.share(),
+            blobs_in_work: &self.blobs_in_work,
+            repository: targets.repository(),
             image,
             counts: Counts::default(),
             originals: BTreeSet::new(),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use soci_cli::{Failure, ImageProgress};
+use soci_cli::{Failure, ImageProgress, InWork, Share};
 use soci_document::{Exit, ReferrersVia};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
@@ -62,6 +62,12 @@ pub(crate) struct Uploader<'a> {
     /// The source of the image, if its blobs are copied.
     pub(crate) source: Option<&'a Source>,
     pub(crate) max_concurrent: NonZeroUsize,
+    /// The share of the image in what bounds how many blobs are sent at a time.
+    pub(crate) sending: Share<'a>,
+    /// The blobs that are looked for or sent, each with its repository.
+    pub(crate) blobs_in_work: &'a InWork<(String, Digest)>,
+    /// The repository, layout or archive that is written.
+    pub(crate) repository: String,
     pub(crate) image: ImageProgress,
     pub(crate) counts: Counts,
     /// The manifests and indexes of the image as it was pulled, which exist whether or not it was

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Output, Stdio},
 };
 
@@ -69,4 +69,25 @@ fn fails_when_standard_output_is_full() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(74), "{said}");
     assert!(said.contains("cannot write to stdout"), "{said}");
+}
+
+/// A producer that waits for the result of each document before it sends the next one gets it,
+/// although the tool could work on several.
+#[test]
+fn answers_each_document_before_the_next_one_comes() {
+    let prepared = Prepared::new();
+    let mut command = prepared.tool().arg("-q").into_command();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the tool");
+    let mut input = child.stdin.take().expect("a pipe");
+    let output = child.stdout.take().expect("a pipe");
+    let mut output = BufReader::new(output).lines();
+    for _ in 0..3 {
+        input.write_all(&prepared.line).expect("a reader");
+        let line = output.next().expect("a line").expect("text");
+        assert!(line.starts_with('{'), "{line}");
+    }
+    drop(input);
+    assert!(output.next().is_none());
+    assert_eq!(child.wait().expect("its end").code(), Some(0));
 }

@@ -1,20 +1,22 @@
 //! Documents on stdin and stdout.
 
+mod in_flight;
 mod named;
 mod processed;
+mod read;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, BufRead, IsTerminal as _, Read as _, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Write};
 use std::num::NonZeroU8;
 
-use soci_document::{
-    Document, DocumentError, Exit, FailedImage, Line, MAX_LINE, MalformedLine, StageError,
-};
+use soci_document::{Document, Exit, FailedImage, Line, MalformedLine, StageError};
 use soci_oci::printable::hide_credentials;
 
+pub use self::in_flight::{IN_FLIGHT, Images, Request, Work};
 pub use self::named::Named;
 pub use self::processed::Processed;
+pub(crate) use self::read::{no_input, no_reference, read_line};
 use crate::failure::to_document_text;
 use crate::output::Style;
 use crate::progress::Progress;
@@ -48,7 +50,7 @@ pub struct Io {
     /// The name of the tool.
     stage: &'static str,
     output_kind: Output,
-    input: Box<dyn BufRead>,
+    input: Box<dyn BufRead + Send>,
     output: Box<dyn Write>,
     style: Style,
     /// The image that the tool works on.
@@ -70,7 +72,7 @@ impl Io {
             progress,
             stage,
             output_kind,
-            input: Box::new(io::stdin().lock()),
+            input: Box::new(BufReader::new(io::stdin())),
             output: Box::new(io::stdout().lock()),
             style,
             current_image: None,
@@ -96,25 +98,10 @@ impl Io {
     ///
     /// # Errors
     ///
-    /// Returns an error if stdin cannot be read, or if the line is longer than [`MAX_LINE`].
+    /// Returns an error if stdin cannot be read, or if the line is longer than
+    /// [`MAX_LINE`](soci_document::MAX_LINE).
     pub fn read_line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        loop {
-            let mut line = Vec::new();
-            // One byte more than the longest line with its line end.
-            let limit = MAX_LINE as u64 + 2;
-            let read = (&mut self.input).take(limit).read_until(b'\n', &mut line);
-            let read =
-                read.map_err(|source| Failure::new(Exit::Io, source).context("cannot read stdin"))?;
-            if read as u64 == limit {
-                return Err(DocumentError::TooLong.into());
-            }
-            if read == 0 {
-                return Ok(None);
-            }
-            if !line.trim_ascii().is_empty() {
-                return Ok(Some(line));
-            }
-        }
+        read_line(&mut *self.input)
     }
 
     /// Reads all documents, applies `work` to each, and writes the results. If one document fails,
@@ -173,6 +160,11 @@ impl Io {
         let progress = self.progress.clone();
         let processed = work(&progress).map_or_else(Processed::from, Into::into);
         self.current_image = None;
+        self.write_image(image, processed)
+    }
+
+    /// Prints the failures of an image that was worked on, and writes its document.
+    fn write_image(&mut self, image: &str, processed: Processed) -> Result<(), Failure> {
         let failures = processed.failures.into_iter();
         let errors: Vec<StageError> = failures
             .map(|failure| self.report_failure(Some(image), &failure))
@@ -181,6 +173,9 @@ impl Io {
         match (processed.document, first_error) {
             (Some(mut document), error) => {
                 document.error = error;
+                if let Some(explain) = processed.explain {
+                    explain(&document, &self.progress);
+                }
                 self.tell_result(&document, processed.result);
                 self.write(&self.style.format_document(&document, processed.report))
             }
@@ -370,13 +365,5 @@ fn failed_image(image: Option<&str>, error: StageError) -> FailedImage {
     FailedImage::new(
         image.map(|image| to_document_text(&hide_credentials(image))),
         error,
-    )
-}
-
-/// Returns the failure of a tool whose stdin has no line.
-fn no_input() -> Failure {
-    Failure::message(
-        Exit::NoInput,
-        "no document on stdin: the previous stage may have failed",
     )
 }

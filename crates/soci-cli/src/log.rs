@@ -1,5 +1,6 @@
 //! Messages on stderr: one line per event, as text or as JSON.
 
+mod image;
 mod line;
 mod request;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::progress::Progress;
 use crate::{CommonArgs, signals};
+pub(crate) use image::{current_image, name_images, set_current_image};
 pub(crate) use line::{Fields, LineFormat};
 
 /// Builds the subscriber that writes the events of the workspace's crates to stderr. The events of
@@ -72,6 +74,7 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let fields = fields.with_image(image::image_to_name());
         let line = self.format(*event.metadata().level(), fields);
         writeln!(writer, "{line}")
     }

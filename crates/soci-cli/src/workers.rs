@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::Failure;
+use crate::{Failure, log};
 
 /// Runs `work` on each of `tasks` in up to `threads` threads, and returns the results by key. Tasks
 /// start in the given order.
@@ -31,6 +31,7 @@ where
     let stop = AtomicBool::new(false);
     let results = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
+    let image = log::current_image();
     let worker = || {
         while !stop.load(Ordering::Relaxed)
             && let Some((key, task)) = tasks.get(next.fetch_add(1, Ordering::Relaxed))
@@ -48,7 +49,12 @@ where
         // The calling thread is one of the workers. If the system refuses to start more threads,
         // those that have started do all the work.
         for _ in 1..threads.get().min(tasks.len()) {
-            if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+            let image = image.clone();
+            let work = || {
+                log::set_current_image(image);
+                worker();
+            };
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
         }

@@ -112,6 +112,7 @@ impl Uploader<'_> {
         from: BlobSource<'_>,
         tally: Tally<'_>,
     ) -> Result<(), Failure> {
+        let _in_work = (self.blobs_in_work).claim([(self.repository.clone(), blob.digest)]);
         if let Some(destination) = &self.destination
             && destination.has_blob(blob)?
         {
@@ -132,6 +133,7 @@ impl Uploader<'_> {
     ) -> Result<(), Failure> {
         let bytes = match self.writable() {
             Some(destination) => {
+                let _sending = self.sending.acquire();
                 let bar = image.start_part(&blob.digest.short(), blob.size);
                 let bytes = from.send(blob, destination, bar.counter())?;
                 bar.finish();

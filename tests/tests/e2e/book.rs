@@ -70,11 +70,6 @@ const NOT_RUN: &[Excuse] = &[
         "select(.error) |",
         "`deploy/backfill.rs` runs it",
     ),
-    excuse(
-        "docs/backfill.md",
-        "xargs -P",
-        "`deploy/backfill.rs` runs it",
-    ),
     excuse("README.md", "make install", "`install.rs` runs it"),
     excuse(
         "README.md",

@@ -15,6 +15,7 @@ mod ecr;
 #[path = "../../../crates/soci-testkit/tests/entrypoint.rs"]
 mod entrypoint;
 mod goldens;
+mod in_flight;
 mod inspect;
 mod install;
 mod lambda;

@@ -1,9 +1,11 @@
 //! The images that a tool is to work on: arguments, or else the lines of stdin.
 
+use std::str::Utf8Error;
+
 use soci_document::Exit;
 use soci_oci::printable::hide_credentials;
 
-use super::Io;
+use super::{Io, no_reference};
 use crate::Failure;
 
 /// What names an image.
@@ -45,10 +47,7 @@ impl Io {
         if seen {
             return Ok(());
         }
-        Err(Failure::message(
-            Exit::NoInput,
-            "no reference is given as an argument or on stdin",
-        ))
+        Err(no_reference())
     }
 
     fn name_line(
@@ -62,12 +61,14 @@ impl Io {
         }
         match std::str::from_utf8(text) {
             Ok(reference) => work(self, Named::Reference(reference)),
-            Err(error) => {
-                let shown = text.escape_ascii().to_string();
-                let context = format!("reference `{}` is not UTF-8", hide_credentials(&shown));
-                let failure = Failure::new(Exit::Usage, error).context(context);
-                self.fail_image(None, failure)
-            }
+            Err(error) => self.fail_image(None, not_utf8(text, error)),
         }
     }
+}
+
+/// Returns the failure of a reference that is not UTF-8.
+pub(super) fn not_utf8(text: &[u8], error: Utf8Error) -> Failure {
+    let shown = text.escape_ascii().to_string();
+    let context = format!("reference `{}` is not UTF-8", hide_credentials(&shown));
+    Failure::new(Exit::Usage, error).context(context)
 }

@@ -2,7 +2,7 @@
 
 use soci_document::Document;
 
-use crate::Failure;
+use crate::{Failure, Progress};
 
 /// The result of a tool's work on one document.
 #[derive(Debug)]
@@ -15,6 +15,16 @@ pub struct Processed {
     pub result: Option<fn(&Document) -> String>,
     /// Formats the image for a reader, in place of the summary that all tools share.
     pub report: Option<fn(&Document) -> String>,
+    /// Prints what was decided, before the document is written.
+    pub explain: Option<fn(&Document, &Progress)>,
+}
+
+impl Processed {
+    /// Returns the length of the line of the document, in bytes.
+    pub(crate) fn document_bytes(&self) -> usize {
+        let document = self.document.as_ref();
+        document.map_or(0, |document| document.to_line().len())
+    }
 }
 
 impl From<Document> for Processed {
@@ -24,6 +34,7 @@ impl From<Document> for Processed {
             failures: Vec::new(),
             result: None,
             report: None,
+            explain: None,
         }
     }
 }
@@ -35,6 +46,7 @@ impl From<Failure> for Processed {
             failures: vec![failure],
             result: None,
             report: None,
+            explain: None,
         }
     }
 }

@@ -7,13 +7,13 @@ use super::*;
 
 /// What was written, up to a limit at which the disk is full.
 #[derive(Clone, Default)]
-struct Written {
+pub(super) struct Written {
     bytes: Arc<Mutex<Vec<u8>>>,
     limit: Option<usize>,
 }
 
 impl Written {
-    fn lines(&self) -> Vec<Value> {
+    pub(super) fn lines(&self) -> Vec<Value> {
         let bytes = self.bytes.lock().expect("no panic");
         let lines = bytes.split_inclusive(|byte| *byte == b'\n');
         lines
@@ -39,7 +39,7 @@ impl Write for Written {
     }
 }
 
-fn io(input: &str, output_kind: Output, output: &Written) -> Io {
+pub(super) fn io(input: &str, output_kind: Output, output: &Written) -> Io {
     Io {
         progress: Progress::hidden(),
         stage: "soci-test",

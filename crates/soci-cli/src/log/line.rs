@@ -55,6 +55,14 @@ impl Fields {
         self
     }
 
+    /// Adds the image that the message is about, unless the message names one.
+    pub(super) fn with_image(self, image: Option<String>) -> Self {
+        if self.others.contains_key("image") {
+            return self;
+        }
+        self.with("image", image)
+    }
+
     fn record(&mut self, field: &Field, value: Value) {
         match (field.name(), value) {
             ("message", Value::String(text)) => self.message = text,

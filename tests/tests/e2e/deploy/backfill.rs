@@ -105,17 +105,6 @@ fn the_rest_of_a_backfill_can_be_planned() {
     assert_eq!(backfill.registry.manifest("app", "v1-soci").status, 404);
 }
 
-#[test]
-fn several_pipes_share_a_backfill() {
-    let backfill = Backfill::new();
-    let names = ["app:v1", "app:v2", "web:v1"];
-    let images = names.map(|name| publish(&backfill.registry, name, name.len() as u64));
-    backfill.sandbox.write("todo.txt", images.join("\n") + "\n");
-    backfill.run("xargs").succeeds();
-    assert_eq!(backfill.lines("pushed.jsonl").len(), 3);
-    digest_of(&backfill.registry, "web", "v1-soci");
-}
-
 /// The list of ECR's images leaves out small and old ones, and has all tags of the others.
 #[test]
 fn the_list_of_ecr_is_filtered() {
