@@ -80,6 +80,7 @@ def measure(parts: list[str], rounds: int, docker: Registry, olareg: Registry, w
         say("network")
         measured = network.measure(image, docker, REPOSITORY, 3, work)
         text += ["### Network, one layer, 10 ms a request, medians of 3\n", report.network(measured)]
+        text += ["### Tiny images, 20 ms a request\n", report.tiny(network.tiny(olareg, 200, work))]
     return "\n".join(text)
 
 

@@ -92,11 +92,11 @@ def tiny_layer(number: int) -> bytes:
     return gzip.compress(tar.getvalue(), mtime=0)
 
 
-def tiny(registry, count: int) -> list[str]:
-    """Pushes tiny images, each to a repository of its own, and returns their references."""
+def tiny(registry, count: int, group: str = "tiny") -> list[str]:
+    """Pushes tiny images, each to a repository of its own below `group`, and returns their references."""
     references = []
     for number in range(count):
-        repository = f"tiny/{number}"
+        repository = f"{group}/{number}"
         layer = tiny_layer(number)
         for media_type, content in [(LAYER, layer), (f"{MEDIA}.config.v1+json", config())]:
             registry.put_blob(repository, descriptor(media_type, content)["digest"], content)

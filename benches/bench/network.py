@@ -1,12 +1,15 @@
 """Measures networks that limit each connection, or the client, through a proxy with these limits."""
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import images
 from .bounds import ztoc_sizes
 from .measure import peak, run, shell
 from .registry import Registry
@@ -18,14 +21,15 @@ MIB = 1 << 20
 CONNECTION = 90 * MB
 DELAY = "10ms"
 FIXED = (1, 2, 3, 4, 6, 8)
+TINY_DELAY = "20ms"
 
 
 class Network:
     """The proxy in front of a registry, until the object is closed."""
 
-    def __init__(self, registry: Registry, *limits: str):
+    def __init__(self, registry: Registry, *limits: str, delay: str = DELAY):
         program = run(["scripts/setup.sh", "network"]).stdout.strip()
-        command = [program, f"-registry={registry.name}", f"-delay={DELAY}", *limits]
+        command = [program, f"-registry={registry.name}", f"-delay={delay}", *limits]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.name = self.process.stdout.readline().strip()
 
@@ -86,3 +90,34 @@ def measure(image: Image, registry: Registry, repository: str, count: int, work:
         "connection": rounds(registry, name, [f"-connection={CONNECTION}"], [*FIXED, None], count, work),
         "client": rounds(registry, name, [f"-client={CONNECTION}"], [1, None], count, work),
     }
+
+
+def index_all(references: list[str], at_once: bool, work: Path) -> float:
+    """Returns the seconds of one pipe for images, of which it gets all at once, or each after the document of the one before."""
+    env = {**os.environ, "SOCI_STORE": str(work / "tiny")}
+    script = "soci-pull -q | soci-plan -q --min-layer-size 0 | soci-index -q | soci-push -q"
+    began = time.monotonic()
+    pipe = subprocess.Popen(shell(script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    lines = [line + "\n" for line in references]
+    for part in [lines] if at_once else [[line] for line in lines]:
+        pipe.stdin.writelines(part)
+        pipe.stdin.flush()
+        documents = [json.loads(pipe.stdout.readline()) for _ in part]
+        assert not any("error" in document for document in documents)
+    pipe.stdin.close()
+    assert pipe.wait() == 0
+    shutil.rmtree(work / "tiny")
+    return time.monotonic() - began
+
+
+def tiny(registry: Registry, count: int, work: Path) -> dict:
+    """Measures one pipe over many tiny images, with several in work at a time and with one."""
+    measured = {"images": count}
+    for at_once in (False, True):
+        network = Network(registry, delay=TINY_DELAY)
+        prefix = "at-once" if at_once else "in-turn"
+        references = images.tiny(registry, count, prefix)
+        references = [reference.replace(registry.name, network.name) for reference in references]
+        wall = index_all(references, at_once, work)
+        measured[prefix] = {"wall": wall, "requests": network.close()}
+    return measured

@@ -154,3 +154,14 @@ def network(measured: dict) -> str:
     ]
     head = table(["limit of 90 MB/s for each", "`--connections`", "s", "requests", "peak, MiB"], rows)
     return head + "\n" + table(["figure", "measured", "target", ""], figures)
+
+
+def tiny(measured: dict) -> str:
+    """Returns the times and requests of many tiny images, in work at a time and one after the other."""
+    rows = []
+    for kind, name in (("in-turn", "each after the document of the one before"), ("at-once", "all at once")):
+        row = measured[kind]
+        rows.append([name, f"{row['wall']:.1f}", f"{row['requests']}", f"{row['requests'] / measured['images']:.1f}"])
+    faster = measured["in-turn"]["wall"] / measured["at-once"]["wall"]
+    head = table([f"{measured['images']} images", "s", "requests", "for each image"], rows)
+    return head + "\n" + table(["figure", "measured", "target", ""], [["times faster", f"{faster:.1f}", "≥ 8", verdict(8, faster)]])
