@@ -159,6 +159,12 @@ impl Image {
         self
     }
 
+    /// Adds layers after the others.
+    pub fn layers(mut self, layers: impl IntoIterator<Item = Layer>) -> Self {
+        self.layers.extend(layers);
+        self
+    }
+
     /// Sets the media types. The default is [`Format::Oci`].
     pub fn format(mut self, format: Format) -> Self {
         self.format = format;

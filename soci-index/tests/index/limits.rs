@@ -79,9 +79,7 @@ impl Planned {
     fn of(layers: impl IntoIterator<Item = Layer>) -> Self {
         let sandbox = Sandbox::new();
         let layout = sandbox.path().join("image");
-        let image = layers
-            .into_iter()
-            .fold(Image::new("linux/amd64"), Image::layer);
+        let image = Image::new("linux/amd64").layers(layers);
         image::write_layout(&layout, &[image]);
         let line = planned(&sandbox, layout.as_path(), "oci:image");
         Self { sandbox, line }

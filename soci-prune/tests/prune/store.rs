@@ -61,7 +61,7 @@ impl Store {
     pub(crate) fn add_image(&self, name: &str, layers: &[Layer]) -> Stored {
         let layout = self.sandbox.path().join(name);
         let image = Image::new("linux/amd64");
-        let image = layers.iter().cloned().fold(image, Image::layer);
+        let image = image.layers(layers.iter().cloned());
         image::write_layout(&layout, &[image]);
         let reference = format!("oci:{name}");
         let line = DocumentBuilder::new(&self.sandbox, &reference).indexed(layout.as_path());

@@ -23,9 +23,7 @@ fn docker_path(hex: &str) -> String {
 /// Returns a sandbox with the layout `image` of these layers, and the descriptor of its manifest.
 fn layout(layers: impl IntoIterator<Item = Layer>) -> (Sandbox, Value) {
     let sandbox = Sandbox::new();
-    let image = layers
-        .into_iter()
-        .fold(Image::new("linux/arm64"), Image::layer);
+    let image = Image::new("linux/arm64").layers(layers);
     let root = image::write_layout(&sandbox.path().join("image"), &[image]);
     (sandbox, root)
 }

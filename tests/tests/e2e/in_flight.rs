@@ -23,9 +23,7 @@ fn publish<'a>(
     let publish = |(name, layers): (&str, Vec<Layer>)| {
         let sandbox = Sandbox::new();
         let layout = sandbox.path().join("image");
-        let image = layers
-            .into_iter()
-            .fold(Image::new("linux/amd64"), Image::layer);
+        let image = Image::new("linux/amd64").layers(layers);
         image::write_layout(&layout, &[image]);
         registry.push(&layout, &format!("{name}:v1"));
         format!("{}/{name}:v1", registry.host())

@@ -20,7 +20,7 @@ use soci_oci::printable::hide_credentials;
 
 use self::input::{Input, InputLine};
 use self::window::{Slot, Window};
-use super::{Io, Processed};
+use super::{Io, Named, Processed};
 use crate::{Failure, Progress, log};
 
 /// How many images a tool works on at a time unless the user says otherwise. A registry answers a
@@ -236,7 +236,7 @@ impl<'a> Run<'_, 'a> {
         'a: 'scope,
     {
         let (image, bytes, work) = match self.parse(line) {
-            Ok(Named::Reference(reference)) => {
+            Ok(NamedImage::Reference(reference)) => {
                 let work = prepare(Request::Reference(&reference));
                 (
                     hide_credentials(&reference).into_owned(),
@@ -244,7 +244,7 @@ impl<'a> Run<'_, 'a> {
                     work,
                 )
             }
-            Ok(Named::Document(document, bytes)) => {
+            Ok(NamedImage::Document(document, bytes)) => {
                 let image = document.image.to_string();
                 (image, bytes, prepare(Request::Document(document)))
             }
@@ -269,24 +269,25 @@ impl<'a> Run<'_, 'a> {
     }
 
     /// Returns what a line names, or what is written for it if there is nothing to work on.
-    fn parse(&self, line: InputLine) -> Result<Named, Slot> {
+    fn parse(&self, line: InputLine) -> Result<NamedImage, Slot> {
         let line = match line {
-            InputLine::Reference(reference) => return Ok(Named::Reference(reference)),
+            InputLine::Reference(reference) => return Ok(NamedImage::Reference(reference)),
             InputLine::Line(line) => line,
         };
-        let text = line.trim_ascii();
-        if self.images.takes_references && !text.starts_with(b"{") {
-            let reference = std::str::from_utf8(text);
-            return match reference {
-                Ok(reference) => Ok(Named::Reference(reference.to_owned())),
-                Err(error) => Err(Slot::Failed {
-                    image: None,
-                    failure: super::named::not_utf8(text, error),
-                }),
-            };
+        if self.images.takes_references {
+            match Named::of_line(&line) {
+                Ok(Named::Reference(reference)) => {
+                    return Ok(NamedImage::Reference(reference.to_owned()));
+                }
+                Ok(Named::Document(_)) => {}
+                Err(failure) => {
+                    let image = None;
+                    return Err(Slot::Failed { image, failure });
+                }
+            }
         }
         match Line::parse(&line) {
-            Ok(Line::Document(document)) => Ok(Named::Document(document, line.len())),
+            Ok(Line::Document(document)) => Ok(NamedImage::Document(document, line.len())),
             Ok(Line::Failed(failed)) => Err(Slot::PassedOn { line, failed }),
             Err(MalformedLine { image, error }) => Err(Slot::Failed {
                 image,
@@ -343,7 +344,7 @@ impl<'a> Run<'_, 'a> {
 }
 
 /// What a line names.
-enum Named {
+enum NamedImage {
     Reference(String),
     /// A document, and the length of its line in bytes.
     Document(Box<Document>, usize),

@@ -1,7 +1,5 @@
 //! The images that a tool is to work on: arguments, or else the lines of stdin.
 
-use std::str::Utf8Error;
-
 use soci_document::Exit;
 use soci_oci::printable::hide_credentials;
 
@@ -55,20 +53,30 @@ impl Io {
         line: &[u8],
         work: &mut impl FnMut(&mut Self, Named<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let text = line.trim_ascii();
-        if text.starts_with(b"{") {
-            return work(self, Named::Document(line));
-        }
-        match std::str::from_utf8(text) {
-            Ok(reference) => work(self, Named::Reference(reference)),
-            Err(error) => self.fail_image(None, not_utf8(text, error)),
+        match Named::of_line(line) {
+            Ok(named) => work(self, named),
+            Err(failure) => self.fail_image(None, failure),
         }
     }
 }
 
-/// Returns the failure of a reference that is not UTF-8.
-pub(super) fn not_utf8(text: &[u8], error: Utf8Error) -> Failure {
-    let shown = text.escape_ascii().to_string();
-    let context = format!("reference `{}` is not UTF-8", hide_credentials(&shown));
-    Failure::new(Exit::Usage, error).context(context)
+impl<'a> Named<'a> {
+    /// Returns what a line of stdin names.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is a reference that is not UTF-8.
+    pub(super) fn of_line(line: &'a [u8]) -> Result<Self, Failure> {
+        let text = line.trim_ascii();
+        if text.starts_with(b"{") {
+            return Ok(Self::Document(line));
+        }
+        std::str::from_utf8(text)
+            .map(Self::Reference)
+            .map_err(|error| {
+                let shown = text.escape_ascii().to_string();
+                let context = format!("reference `{}` is not UTF-8", hide_credentials(&shown));
+                Failure::new(Exit::Usage, error).context(context)
+            })
+    }
 }

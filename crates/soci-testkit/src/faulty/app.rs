@@ -13,7 +13,7 @@ impl Faulty {
         let layout = sandbox.path().join("image");
         let layers = (1..).zip(layers);
         let layers = layers.map(|(seed, length)| random_layer(seed, *length));
-        let image = layers.fold(Image::new("linux/amd64"), Image::layer);
+        let image = Image::new("linux/amd64").layers(layers);
         image::write_layout(&layout, &[image]);
         self.push(&layout, "app:v1");
     }

@@ -83,9 +83,7 @@ fn searches_several_references_until_every_layer_is_found() {
         references.push(reference);
     }
     let layers = [1, 2, 3].map(|seed| crate::stages::layer(seed, 50_000));
-    let image = layers
-        .into_iter()
-        .fold(Image::new("linux/amd64"), Image::layer);
+    let image = Image::new("linux/amd64").layers(layers);
     let image = publish(&registry, "all", &[image]);
     let from = references.join(",");
     let run = index_with_empty_store(&image, &[], |tool| tool.env("SOCI_REUSE_FROM", &from));
