@@ -33,7 +33,7 @@ pub(crate) struct Finished {
     pub(crate) was_stopped: bool,
 }
 
-/// Runs the pipe for some images until it ends, or until `stop_at`.
+/// Runs the pipe for some images until it ends, or until `stop_at`. Starts nothing if this has passed.
 ///
 /// # Errors
 ///
@@ -44,6 +44,12 @@ pub(crate) async fn run(
     stop_at: Instant,
     log: &Log,
 ) -> io::Result<Finished> {
+    if stop_at <= Instant::now() {
+        return Ok(Finished {
+            was_stopped: true,
+            ..Finished::default()
+        });
+    }
     let mut pipe = Pipe::start(settings, images, log)?;
     let group = pipe.group;
     let mut finished = Finished::default();

@@ -247,12 +247,14 @@ fn stops_before_the_time_is_up() {
     let messages = [("m1", push("app", "v1")), ("m2", push("app", "v2"))];
     let retried = tools.invoke_for(&messages, Duration::from_secs(16));
     assert_eq!(retried, ["m2"]);
-    let number = fs::read_to_string(numbers).expect("the number of the process");
+    let number = fs::read_to_string(&numbers).expect("the number of the process");
     let process = Path::new("/proc").join(number.trim());
     assert!(!process.exists(), "{} runs", process.display());
-    // Without time left, no image is done.
+    // Without time left, no tool is started.
+    fs::remove_file(&numbers).expect("a file");
     let retried = tools.invoke_for(&messages, Duration::ZERO);
     assert_eq!(retried, ["m1", "m2"]);
+    assert!(!numbers.exists(), "soci-index was started");
 }
 
 #[test]
