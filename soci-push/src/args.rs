@@ -13,6 +13,7 @@ use crate::claims::Claims;
 use crate::push::Pusher;
 use crate::referrers::ExistingIndex;
 use crate::uploader::Mode;
+use crate::uploader::known_blobs::KnownBlobs;
 
 /// Push SOCI indexes and converted images
 ///
@@ -101,7 +102,7 @@ impl Tool for Args {
                 Mode::Write
             },
             sending: Permits::new(self.max_concurrent_uploads),
-            blobs_in_work: InWork::default(),
+            known_blobs: KnownBlobs::default(),
             images_in_work: InWork::default(),
         };
         let mut claims = Claims::default();

@@ -1,6 +1,6 @@
 //! Gathers what is pushed for a document: blobs, manifests, referrers, and what the tags name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use soci_cli::Failure;
 use soci_document::{Document, Exit, IndexVersion, Indexing, ManifestEntry, PushedIndex};
@@ -12,6 +12,10 @@ use soci_oci::{Descriptor, Digest, Platform, layer};
 use soci_transport::{Source, parse_manifest};
 
 use crate::targets::Targets;
+
+/// The largest ztoc, in bytes, that is sent without a look whether the destination has it. Sending
+/// one that it has takes little longer than the look that would have shown that.
+const LARGEST_UNSEEN_ZTOC: u64 = 64 << 10;
 
 /// What is pushed for one document.
 #[derive(Default)]
@@ -34,7 +38,10 @@ pub(crate) struct Content {
 pub(crate) struct BlobSet {
     /// The configurations and layers of the image. Empty if it is not copied.
     pub(crate) image: Vec<Descriptor>,
-    /// The ztocs and prefetch lists, from the store.
+    /// The small ztocs that this run has built, from the store. The destination most likely lacks
+    /// them.
+    pub(crate) new_ztocs: Vec<Descriptor>,
+    /// The other ztocs and the prefetch lists, from the store.
     pub(crate) ztocs: Vec<Descriptor>,
     /// The configurations of the SOCI indexes, from the store.
     pub(crate) configs: Vec<Descriptor>,
@@ -53,7 +60,8 @@ impl BlobSet {
     }
 
     fn iter(&self) -> impl Iterator<Item = &Descriptor> {
-        self.image.iter().chain(&self.ztocs).chain(&self.configs)
+        let ztocs = self.new_ztocs.iter().chain(&self.ztocs);
+        self.image.iter().chain(ztocs).chain(&self.configs)
     }
 }
 
@@ -106,6 +114,7 @@ pub(crate) fn gather(
         content: Content::default(),
         index_blobs: BTreeMap::new(),
         image_blobs: BTreeMap::new(),
+        new_ztocs: new_ztocs(document),
     };
     gatherer.gather_document(document, &targets.tags)?;
     gatherer.finish()
@@ -120,6 +129,8 @@ struct Gatherer<'a> {
     index_blobs: BTreeMap<Digest, Descriptor>,
     /// The configurations and layers of the image.
     image_blobs: BTreeMap<Digest, Descriptor>,
+    /// The small ztocs that this run has built.
+    new_ztocs: BTreeSet<Digest>,
 }
 
 impl Gatherer<'_> {
@@ -268,6 +279,8 @@ impl Gatherer<'_> {
             }
         }
         (blobs.configs, blobs.ztocs) = self.index_blobs.into_values().partition(is_soci_config);
+        let is_new = |ztoc: &mut Descriptor| self.new_ztocs.contains(&ztoc.digest);
+        blobs.new_ztocs = blobs.ztocs.extract_if(.., is_new).collect();
         Ok(self.content)
     }
 
@@ -289,6 +302,17 @@ impl Gatherer<'_> {
                 Failure::from(error).hint("push from the store in which the index was built")
             })
     }
+}
+
+/// Returns the small ztocs that this run has built.
+fn new_ztocs(document: &Document) -> BTreeSet<Digest> {
+    let layers = document.manifests.iter().flat_map(|entry| &entry.layers);
+    layers
+        .filter(|layer| layer.reused.is_none())
+        .filter_map(|layer| layer.ztoc.as_done())
+        .filter(|ztoc| ztoc.size <= LARGEST_UNSEEN_ZTOC)
+        .map(|ztoc| ztoc.digest)
+        .collect()
 }
 
 /// Returns whether a blob is the configuration of a SOCI index, which is the same for all.

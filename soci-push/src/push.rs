@@ -17,6 +17,7 @@ use crate::publish::publish;
 use crate::referrers::ExistingIndex;
 use crate::tags::{KnownTags, TagNaming, parse_destination};
 use crate::targets::Targets;
+use crate::uploader::known_blobs::KnownBlobs;
 use crate::uploader::{Counts, Mode, Uploader};
 
 /// Pushes images, as the command line asks for.
@@ -31,9 +32,8 @@ pub(crate) struct Pusher {
     pub(crate) mode: Mode,
     /// Bounds how many blobs of all images are sent at a time.
     pub(crate) sending: Permits,
-    /// The blobs that are looked for or sent, each with its repository, so that images that share
-    /// one send it once.
-    pub(crate) blobs_in_work: InWork<(String, Digest)>,
+    /// The blobs that the images of this run have found or sent.
+    pub(crate) known_blobs: KnownBlobs,
     /// The manifests of the images in work, each with its repository. Images that share one wait
     /// for each other, because they have the same referrers.
     pub(crate) images_in_work: InWork<(String, Digest)>,
@@ -99,14 +99,15 @@ impl Pusher {
         let keys = originals.iter();
         let keys = keys.map(|digest| (repository.clone(), *digest));
         let _in_work = self.images_in_work.claim(keys);
-        let uploader = Uploader {
+        let mut uploader = Uploader {
             originals,
             ..self.open_uploader(targets, blobs, image)?
         };
         if uploader.has_any_tag(&targets.original_tags)? {
             return Ok(self.pass_through(document, targets, started));
         }
-        uploader.upload_blobs()?;
+        uploader.see_tag(&targets.tags)?;
+        uploader.upload_blobs(content.tagged.as_ref())?;
         let published = publish(&uploader, &content, targets, self.existing_index);
         let counts = uploader.finish()?;
         let push = Push {
@@ -238,13 +239,14 @@ impl Pusher {
             source: targets.source.as_ref(),
             max_concurrent: self.max_concurrent_uploads,
             sending: self.sending.share(),
-            blobs_in_work: &self.blobs_in_work,
+            known_blobs: &self.known_blobs,
             repository: targets.repository(),
             image,
             counts: Counts::default(),
             originals: BTreeSet::new(),
             is_registry: matches!(targets.destination, Reference::Registry(_)),
             lacks_ztoc: AtomicBool::new(false),
+            seen_tag: None,
         })
     }
 

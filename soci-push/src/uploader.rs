@@ -1,17 +1,19 @@
 //! Sends blobs, manifests and tags that the destination does not hold.
 
 mod blobs;
+pub(crate) mod known_blobs;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use soci_cli::{Failure, ImageProgress, InWork, Share};
+use soci_cli::{Failure, ImageProgress, Share};
 use soci_document::{Exit, ReferrersVia};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{Destination, PutOutcome, Referrers, Source, StoredName, TransportError};
 
+use self::known_blobs::KnownBlobs;
 use crate::content::{BlobSet, Manifest};
 
 /// How many times a manifest is sent at most if the registry answers that it does not know one of
@@ -49,6 +51,13 @@ impl Counts {
     }
 }
 
+/// What a tag of a registry named before anything was sent.
+pub(crate) struct SeenTag {
+    tag: String,
+    /// The manifest that it named. Absent if the registry did not have the tag.
+    digest: Option<Digest>,
+}
+
 /// Sends the content of one image to its destination. It owns the list of blobs, because it sends
 /// them again if the registry loses one.
 pub(crate) struct Uploader<'a> {
@@ -64,8 +73,8 @@ pub(crate) struct Uploader<'a> {
     pub(crate) max_concurrent: NonZeroUsize,
     /// The share of the image in what bounds how many blobs are sent at a time.
     pub(crate) sending: Share<'a>,
-    /// The blobs that are looked for or sent, each with its repository.
-    pub(crate) blobs_in_work: &'a InWork<(String, Digest)>,
+    /// The blobs that the images of this run have found or sent.
+    pub(crate) known_blobs: &'a KnownBlobs,
     /// The repository, layout or archive that is written.
     pub(crate) repository: String,
     pub(crate) image: ImageProgress,
@@ -78,6 +87,8 @@ pub(crate) struct Uploader<'a> {
     /// Whether the registry lacked a ztoc of the image. It then has no manifest that this run has
     /// made, since each names its ztocs, directly or not.
     pub(crate) lacks_ztoc: AtomicBool,
+    /// What the first tag of the image named before anything was sent, if it was looked up by then.
+    pub(crate) seen_tag: Option<SeenTag>,
 }
 
 impl Uploader<'_> {
@@ -151,6 +162,45 @@ impl Uploader<'_> {
         Ok(false)
     }
 
+    /// Looks up the first tag of the image in a registry, if this tells how to send its ztocs. If
+    /// the registry does not answer that, [`Uploader::set_tag`] asks again.
+    pub(crate) fn see_tag(&mut self, tags: &[String]) -> Result<(), Failure> {
+        if let Some(destination) = &self.destination
+            && let Some(tag) = tags.first()
+            && self.is_registry
+            && !self.blobs.new_ztocs.is_empty()
+        {
+            match destination.resolve_tag(tag) {
+                Ok(digest) => {
+                    let tag = tag.clone();
+                    self.seen_tag = Some(SeenTag { tag, digest });
+                }
+                Err(error) if error.leaves_open() => {}
+                Err(error) => {
+                    let what = format!("cannot look up the tag `{tag}`");
+                    return Err(Failure::from(error).context_unless_named(what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the manifest that a tag names. What was seen before anything was sent is believed if
+    /// the tag did not exist, or named `wanted`: another run that has set it since makes no
+    /// difference.
+    fn resolve_tag(&self, tag: &str, wanted: Digest) -> Result<Option<Digest>, TransportError> {
+        if let Some(seen) = &self.seen_tag
+            && seen.tag == tag
+            && seen.digest.is_none_or(|digest| digest == wanted)
+        {
+            return Ok(seen.digest);
+        }
+        match &self.destination {
+            Some(destination) => destination.resolve_tag(tag),
+            None => Ok(None),
+        }
+    }
+
     /// Points a tag to a manifest or index, unless it does so already. If `expected` is given, the
     /// tag is left as it is if it names another digest by now.
     pub(crate) fn set_tag(
@@ -162,12 +212,9 @@ impl Uploader<'_> {
         let Manifest { descriptor, bytes } = manifest;
         let context =
             |failure: Failure| failure.context_unless_named(format!("cannot set the tag `{tag}`"));
-        let current = match &self.destination {
-            Some(destination) => destination
-                .resolve_tag(tag)
-                .map_err(|error| context(error.into()))?,
-            None => None,
-        };
+        let current = self
+            .resolve_tag(tag, descriptor.digest)
+            .map_err(|error| context(error.into()))?;
         if current == Some(descriptor.digest) {
             self.counts.add_existing();
             return Ok(());

@@ -20,7 +20,7 @@ use crate::http::egress::{self, EgressPolicy};
 use crate::http::rate_limit::RateLimiter;
 use crate::http::resolver::{Lookup, system_lookup};
 use crate::options::{ClientOptions, PlainHttp, RetryPolicy};
-use crate::push::mode::KnownMode;
+use crate::push::mode::{KnownMode, SinglePosts};
 use crate::referrers::support::ApiSupport;
 use crate::registry::Registry;
 use crate::repository::{Repository, RunContext};
@@ -180,6 +180,7 @@ impl Client {
             manifest_rate: is_ecr.then(|| RateLimiter::new(ecr::MANIFESTS_PER_SECOND)),
             referrers_support: ApiSupport::default(),
             upload_mode: KnownMode::default(),
+            single_posts: SinglePosts::default(),
             flow: Arc::default(),
         })
     }

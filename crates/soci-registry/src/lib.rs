@@ -63,6 +63,7 @@ pub use error::{
     Tries, Violation,
 };
 pub use http::request::Content;
+pub use lookup::leaves_open;
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, Connections, PlainHttp, RetryPolicy, Timeouts};
 pub use push::{PushedBlob, PushedManifest, SentManifest};

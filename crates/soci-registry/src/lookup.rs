@@ -23,7 +23,7 @@ pub(crate) fn open_as_none<T>(
 /// Returns whether a failed look-up says nothing about a later upload: the registry answered, but
 /// not whether it has the object. An upload does not succeed without a connection or credentials
 /// either, and a target that the client must not use is always an error.
-pub(crate) const fn leaves_open(error: &RegistryError) -> bool {
+pub const fn leaves_open(error: &RegistryError) -> bool {
     match error {
         RegistryError::Denied { denial, .. } => matches!(denial, Denial::Refused { .. }),
         RegistryError::Unavailable { fault, .. } => matches!(fault, Fault::Status { .. }),

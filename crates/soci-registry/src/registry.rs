@@ -14,7 +14,7 @@ use crate::http::rate_limit::RateLimiter;
 use crate::http::request::Request;
 use crate::http::response::Outcome;
 use crate::http::transport::HttpTransport;
-use crate::push::mode::KnownMode;
+use crate::push::mode::{KnownMode, SinglePosts};
 use crate::referrers::support::ApiSupport;
 
 /// One registry.
@@ -26,6 +26,7 @@ pub(crate) struct Registry {
     pub(crate) manifest_rate: Option<RateLimiter>,
     pub(crate) referrers_support: ApiSupport,
     pub(crate) upload_mode: KnownMode,
+    pub(crate) single_posts: SinglePosts,
     /// The downloads from the registry.
     pub(crate) flow: Arc<Flow>,
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use soci_testkit::{
-    faulty::{Fault, Faulty, Reply, Rule},
+    faulty::{Fault, Faulty, Habit, Reply, Rule},
     http, image,
 };
 
@@ -191,7 +191,7 @@ fn delays_and_slows_down_responses() {
 
 #[test]
 fn performs_a_request_whose_response_is_lost() {
-    let registry = Faulty::start();
+    let registry = Faulty::setup().habit(Habit::SinglePosts).start();
     registry.rule(Rule::on("POST", "*/uploads/*", Fault::lose_reply()).once());
     let digest = image::digest(b"blob");
     let path = format!("/v2/app/blobs/uploads/?digest={digest}");

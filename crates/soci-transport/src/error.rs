@@ -39,6 +39,12 @@ pub enum TransportError {
 }
 
 impl TransportError {
+    /// Returns whether a failed look-up says nothing about a later upload, as
+    /// [`soci_registry::leaves_open`] does.
+    pub const fn leaves_open(&self) -> bool {
+        matches!(self, Self::Registry(error) if soci_registry::leaves_open(error))
+    }
+
     /// Returns whether a registry rejected a manifest because it does not know a blob that the
     /// manifest names (`MANIFEST_BLOB_UNKNOWN`).
     pub const fn is_blob_unknown(&self) -> bool {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use soci_document::{LayerEntry, ReuseOrigin};
 use soci_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use soci_oci::soci::{soci_index_v1, ztoc_descriptor};
 use soci_transport::MemoryImage;
@@ -200,4 +201,27 @@ fn an_index_from_another_store_is_an_error_with_a_hint() {
         .expect("a failure");
     let hint = failure.hint.expect("a hint");
     assert!(hint.contains("the store in which the index was built"));
+}
+
+#[test]
+fn only_small_ztocs_that_this_run_has_built_are_new() {
+    let mut setup = Setup::new();
+    let layer = setup.image.add_blob(GZIP, b"layer");
+    let root = setup.add_manifest(&[&layer]);
+    let (index, ztoc) = setup.store_index_v1(&root, &layer);
+    let gather = |ztoc_size: u64, reused: Option<ReuseOrigin>| {
+        let mut document = Setup::document(&root, only_v1(&index));
+        let mut entry = LayerEntry::new(layer.clone());
+        let mut described = Descriptor::of("application/octet-stream", b"ztoc");
+        described.size = ztoc_size;
+        entry.ztoc = Indexing::Done(described);
+        entry.reused = reused;
+        document.manifests[0].layers.push(entry);
+        let blobs = setup.gather(&document, &in_place(&root, &[])).blobs;
+        assert_eq!(blobs.count(), 2);
+        (digests(&blobs.new_ztocs), digests(&blobs.ztocs))
+    };
+    assert_eq!(gather(4, None), (vec![ztoc], vec![]));
+    assert_eq!(gather(4, Some(ReuseOrigin::Store)), (vec![], vec![ztoc]));
+    assert_eq!(gather(LARGEST_UNSEEN_ZTOC + 1, None), (vec![], vec![ztoc]));
 }

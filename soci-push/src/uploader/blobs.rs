@@ -1,20 +1,25 @@
 //! Sends the blobs that the destination does not hold.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use soci_cli::{Failure, ImageProgress, run_parallel};
 use soci_layout::Layout;
-use soci_oci::Descriptor;
+use soci_oci::{Descriptor, Digest};
 use soci_transport::{ByteCounter, Destination, Source};
 
+use super::known_blobs::Held;
 use super::{Counts, Uploader};
+use crate::content::{BlobSet, Manifest};
 
 /// Whether the destination is asked for a blob before it is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Look {
-    /// It is asked, since it may have the blob.
+    /// It is asked, unless this run knows that it has the blob.
     First,
+    /// It is asked whatever this run knows, because it may have lost the blob.
+    Again,
     /// It is not asked, because it most likely lacks the blob, which is small.
     Never,
 }
@@ -36,27 +41,48 @@ enum BlobSource<'a> {
 impl Uploader<'_> {
     /// Sends the blobs that the destination does not hold.
     ///
-    /// If a registry holds none of the ztocs, it holds no SOCI index of this image, and most likely
-    /// none of another one. Their configuration, of two bytes, is then sent without a look.
-    pub(crate) fn upload_blobs(&self) -> Result<(), Failure> {
+    /// The new ztocs are sent without a look if the tag of the image was seen not to name `tagged`,
+    /// so that this is no repetition. A registry that holds no ztoc of the image holds no SOCI index
+    /// of it, and most likely none of another image. Their configuration, of two bytes, is then sent
+    /// without a look, too.
+    pub(crate) fn upload_blobs(&self, tagged: Option<&Manifest>) -> Result<(), Failure> {
         let tally = Tally {
             counts: &self.counts,
             image: &self.image,
         };
-        self.send_image_blobs(tally)?;
-        let held = self.counts.existing.load(Ordering::Relaxed);
+        self.send_image_blobs(tally, Look::First)?;
+        let wanted = tagged.map(|manifest| manifest.descriptor.digest);
+        let look_for_new = match &self.seen_tag {
+            Some(seen) if seen.digest != wanted => Look::Never,
+            _ => Look::First,
+        };
+        let BlobSet {
+            new_ztocs,
+            ztocs,
+            configs,
+            ..
+        } = &self.blobs;
+        let mut blobs = after(new_ztocs, look_for_new);
+        blobs.extend(after(ztocs, Look::First));
+        let is_new = look_for_new == Look::Never && ztocs.is_empty();
+        if is_new {
+            blobs.extend(after(configs, Look::Never));
+        }
         let store = BlobSource::Store(self.store);
-        self.send_each(&self.blobs.ztocs, store, tally, Look::First)?;
-        let held = self.counts.existing.load(Ordering::Relaxed) - held;
-        let ztocs = self.blobs.ztocs.len() as u64;
-        let lacks_ztoc = self.is_registry && held < ztocs;
+        let held = self.send_each(blobs, store, tally)?;
+        let is_sent = |ztoc: &Descriptor| held.get(&ztoc.digest) == Some(&Held::Sent);
+        let mut all_ztocs = new_ztocs.iter().chain(ztocs);
+        let lacks_ztoc = self.is_registry && all_ztocs.clone().any(is_sent);
         self.lacks_ztoc.store(lacks_ztoc, Ordering::Relaxed);
-        let look = if lacks_ztoc && held == 0 {
+        if is_new {
+            return Ok(());
+        }
+        let look = if lacks_ztoc && all_ztocs.all(is_sent) {
             Look::Never
         } else {
             Look::First
         };
-        self.send_each(&self.blobs.configs, store, tally, look)
+        self.send_each(after(configs, look), store, tally).map(drop)
     }
 
     /// Sends the blobs that the destination has lost.
@@ -66,62 +92,76 @@ impl Uploader<'_> {
             counts: &Counts::default(),
             image: &ImageProgress::hidden(),
         };
-        self.send_image_blobs(tally)?;
+        self.send_image_blobs(tally, Look::Again)?;
+        let stored = self.blobs.new_ztocs.iter().chain(&self.blobs.ztocs);
+        let stored = after(stored.chain(&self.blobs.configs), Look::Again);
         let store = BlobSource::Store(self.store);
-        self.send_each(&self.blobs.ztocs, store, tally, Look::First)?;
-        self.send_each(&self.blobs.configs, store, tally, Look::First)
+        self.send_each(stored, store, tally).map(drop)
     }
 
     /// Sends the blobs of the image, if it is copied.
-    fn send_image_blobs(&self, tally: Tally<'_>) -> Result<(), Failure> {
-        match self.source {
-            Some(source) => {
-                let source = BlobSource::Source(source);
-                self.send_each(&self.blobs.image, source, tally, Look::First)
-            }
-            None => Ok(()),
-        }
+    fn send_image_blobs(&self, tally: Tally<'_>, look: Look) -> Result<(), Failure> {
+        let Some(source) = self.source else {
+            return Ok(());
+        };
+        let source = BlobSource::Source(source);
+        let blobs = after(&self.blobs.image, look);
+        self.send_each(blobs, source, tally).map(drop)
     }
 
-    /// Sends blobs in parallel, the largest first, since it takes the longest.
+    /// Sends blobs in parallel, the largest first, since it takes the longest. Returns how the
+    /// destination has each.
     fn send_each(
         &self,
-        blobs: &[Descriptor],
+        mut blobs: Vec<(Digest, (&Descriptor, Look))>,
         from: BlobSource<'_>,
         tally: Tally<'_>,
-        look: Look,
-    ) -> Result<(), Failure> {
-        let mut blobs: Vec<_> = blobs.iter().map(|blob| (blob.digest, blob)).collect();
-        blobs.sort_by_key(|(_, blob)| Reverse(blob.size));
-        run_parallel(&blobs, self.max_concurrent, |blob, _| {
-            let sent = match look {
-                Look::First => self.send_missing_blob(blob, from, tally),
-                Look::Never => self.send_blob(blob, from, tally),
-            };
-            sent.map_err(|failure| {
-                failure.context_unless_named(format!("cannot push blob `{}`", blob.digest))
-            })
+    ) -> Result<BTreeMap<Digest, Held>, Failure> {
+        blobs.sort_by_key(|(_, (blob, _))| Reverse(blob.size));
+        run_parallel(&blobs, self.max_concurrent, |(blob, look), _| {
+            self.send_missing_blob(blob, from, tally, *look)
+                .map_err(|failure| {
+                    failure.context_unless_named(format!("cannot push blob `{}`", blob.digest))
+                })
         })
-        .map(drop)
     }
 
-    /// Sends a blob, unless the destination holds it.
+    /// Sends a blob, unless the destination holds it. Returns how the destination has it.
     fn send_missing_blob(
         &self,
         blob: &Descriptor,
         from: BlobSource<'_>,
         tally: Tally<'_>,
-    ) -> Result<(), Failure> {
-        let _in_work = (self.blobs_in_work).claim([(self.repository.clone(), blob.digest)]);
-        if let Some(destination) = &self.destination
-            && destination.has_blob(blob)?
-        {
+        look: Look,
+    ) -> Result<Held, Failure> {
+        let known = self.known_blobs.claim(&self.repository, blob.digest);
+        // What is sent to an archive is lost if the image fails.
+        let known_held = known.get().filter(|_| self.is_registry);
+        let held = match (look, known_held) {
+            (Look::First | Look::Never, Some(held)) => Some(held),
+            (Look::Never, None) => None,
+            (Look::First, None) | (Look::Again, _) => self.find_blob(blob)?,
+        };
+        let held = if let Some(held) = held {
             tracing::debug!(blob = %blob.digest, "the destination has the blob already");
             tally.counts.add_existing();
             tally.image.skip_part(blob.size);
-            return Ok(());
-        }
-        self.send_blob(blob, from, tally)
+            held
+        } else {
+            self.send_blob(blob, from, tally)?;
+            Held::Sent
+        };
+        known.set(held);
+        Ok(held)
+    }
+
+    /// Asks the destination for a blob.
+    fn find_blob(&self, blob: &Descriptor) -> Result<Option<Held>, Failure> {
+        let is_held = match &self.destination {
+            Some(destination) => destination.has_blob(blob)?,
+            None => false,
+        };
+        Ok(is_held.then_some(Held::Found))
     }
 
     /// Sends a blob.
@@ -144,6 +184,15 @@ impl Uploader<'_> {
         counts.add_uploaded(bytes);
         Ok(())
     }
+}
+
+/// Returns blobs with their digests, and with how the destination is asked for them.
+fn after<'a>(
+    blobs: impl IntoIterator<Item = &'a Descriptor>,
+    look: Look,
+) -> Vec<(Digest, (&'a Descriptor, Look))> {
+    let blobs = blobs.into_iter();
+    blobs.map(|blob| (blob.digest, (blob, look))).collect()
 }
 
 impl BlobSource<'_> {

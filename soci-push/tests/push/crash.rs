@@ -80,9 +80,14 @@ fn completes_a_push_that_was_killed_after_any_request() {
         if missing == 0 && left.tags != expected.tags {
             missing = 1;
         }
-        assert_eq!(
-            puts.count(),
-            missing,
+        // Without the tag, small ztocs and what names them are sent without a look.
+        let most = if left.tags == expected.tags {
+            missing
+        } else {
+            expected.digests.len()
+        };
+        assert!(
+            (missing..=most).contains(&puts.count()),
             "after request {n}:\n{}",
             registry.log()
         );

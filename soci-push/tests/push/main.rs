@@ -23,6 +23,7 @@ mod result;
 mod roots;
 mod sha512;
 mod signals;
+mod single_posts;
 #[path = "../../../tests/every_tool/stages.rs"]
 mod stages;
 #[path = "../../../tests/every_tool/stores.rs"]

@@ -132,8 +132,8 @@ fn finds_a_blob_whose_reply_was_lost() {
     assert_eq!(Contents::of(&registry), expected);
     assert_eq!(registry.count("POST", UPLOADS), BLOBS);
     assert_eq!(registry.count("PUT", UPLOADS), BLOBS);
-    // Once to see whether a ztoc is there, and once whether each blob came.
-    assert_eq!(registry.count("HEAD", "*/blobs/*"), ZTOCS + BLOBS);
+    // Once to see whether each blob came.
+    assert_eq!(registry.count("HEAD", "*/blobs/*"), BLOBS);
     assert_eq!(document["push"]["uploaded"], 7);
 }
 
@@ -161,7 +161,7 @@ fn uploads_a_blob_when_head_is_denied() {
         image.push(&registry).run().succeeds();
         assert_eq!(Contents::of(&registry), expected);
         assert_eq!(registry.count("PUT", UPLOADS), round * BLOBS);
-        assert_eq!(registry.count("HEAD", "*/blobs/*"), round * ZTOCS);
+        assert_eq!(registry.count("HEAD", "*/blobs/*"), (round - 1) * ZTOCS);
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::{env, fs};
 
 use soci_testkit::{
-    faulty::{Faulty, Setup},
+    faulty::{Faulty, Habit, Setup},
     image::{self, Image, random_layer},
     process::{Sandbox, pipeline},
     workspace,
@@ -17,6 +17,9 @@ const PAGE: &str = "docs/scale/requests.md";
 
 /// The lines around the table.
 const MARKS: [&str; 2] = ["<!-- requests: begin -->\n", "<!-- requests: end -->\n"];
+
+/// The registries, in the order of the columns.
+const REGISTRIES: [&str; 3] = ["POST", "API", "none"];
 
 /// The versions of the index that a plan asks for.
 const VERSIONS: [&str; 3] = ["both", "v1", "v2"];
@@ -90,7 +93,11 @@ impl Case {
 
 /// Returns the table of all kinds of runs.
 fn measure() -> String {
-    let setups: [fn() -> Setup; 2] = [Faulty::setup, || Faulty::setup().without_referrers()];
+    let setups: [fn() -> Setup; 3] = [
+        || Faulty::setup().habit(Habit::SinglePosts),
+        Faulty::setup,
+        || Faulty::setup().without_referrers(),
+    ];
     let cases = setups.into_iter().flat_map(|setup| {
         VERSIONS.map(|version| {
             let registry = setup().start();
@@ -106,9 +113,13 @@ fn measure() -> String {
         let counted = running.into_iter().map(ScopedJoinHandle::join);
         counted.map(|counts| counts.expect("no panic")).collect()
     });
-    let mut table =
-        "| run | API, both | API, v1 | API, v2 | none, both | none, v1 | none, v2 |\n".to_owned();
-    table += "|---|---|---|---|---|---|---|\n";
+    let mut table = "| run |".to_owned();
+    for registry in REGISTRIES {
+        for version in VERSIONS {
+            write!(table, " {registry}, {version} |").expect("a string");
+        }
+    }
+    table += "\n|---|---|---|---|---|---|---|---|---|---|\n";
     for (row, kind) in KINDS.iter().enumerate() {
         write!(table, "| {kind} |").expect("a string");
         for column in &columns {

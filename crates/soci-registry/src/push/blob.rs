@@ -1,6 +1,7 @@
 //! Uploads blobs, or mounts them from another repository of the same registry (OCI
 //! distribution-spec, "Pushing Blobs").
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -10,7 +11,7 @@ use soci_oci::{Descriptor, Digest};
 use url::Url;
 
 use super::mode::UploadMode;
-use super::upload::Upload;
+use super::upload::{Start, Upload};
 use crate::auth::scope::Scope;
 use crate::error::{Damage, Fault, Operation, RegistryError, Violation};
 use crate::http::request::{Content, Request};
@@ -53,13 +54,13 @@ impl Repository {
         from: &str,
         content: &Content,
     ) -> Result<PushedBlob, RegistryError> {
-        let session = match self.mount_blob(descriptor.digest, from).await? {
+        let start = match self.mount_blob(descriptor.digest, from).await? {
             MountOutcome::Mounted => return Ok(PushedBlob::Mounted),
-            MountOutcome::Rejected => None,
-            MountOutcome::SessionOpened(url) => Some(url),
+            MountOutcome::Rejected => Start::NewSession,
+            MountOutcome::SessionOpened(url) => Start::Session(url),
         };
         let operation = self.operation("push blob", descriptor.digest);
-        self.upload_blob(&operation, descriptor, session, content)
+        self.upload_blob(&operation, descriptor, start, content)
             .await?;
         Ok(PushedBlob::Uploaded)
     }
@@ -89,7 +90,8 @@ impl Repository {
         }
     }
 
-    /// Uploads a blob from memory. `counter` counts the bytes as they are sent.
+    /// Uploads a blob from memory, a small one in a single request if the registry takes it so.
+    /// `counter` counts the bytes as they are sent.
     ///
     /// # Errors
     ///
@@ -110,7 +112,7 @@ impl Repository {
         let content: Content = Arc::new(move || {
             upload_body::stream_bytes(content.clone()).count_bytes(Arc::clone(&counter))
         });
-        self.upload_blob(&operation, descriptor, None, &content)
+        self.upload_blob(&operation, descriptor, Start::InMemory, &content)
             .await
     }
 
@@ -127,17 +129,17 @@ impl Repository {
         content: &Content,
     ) -> Result<(), RegistryError> {
         let operation = self.operation("push blob", descriptor.digest);
-        self.upload_blob(&operation, descriptor, None, content)
+        self.upload_blob(&operation, descriptor, Start::NewSession, content)
             .await
     }
 
-    /// Uploads a blob: first in `session` if it is given, then in new sessions until one succeeds.
+    /// Uploads a blob: first as `start` says, then in new sessions until one succeeds.
     /// If the registry does not count the content of a `PUT`, it gets the content in a `PATCH`.
     async fn upload_blob(
         &self,
         operation: &Operation,
         descriptor: &Descriptor,
-        mut session: Option<Url>,
+        mut start: Start,
         content: &Content,
     ) -> Result<(), RegistryError> {
         let transport = self.transport();
@@ -150,15 +152,8 @@ impl Repository {
         };
         let mut mode = self.registry().upload_mode.get();
         for number in 1.. {
-            let session = match session.take() {
-                Some(url) => Ok(url),
-                None => self.open_session(operation).await,
-            };
-            let uploaded = match session {
-                Ok(url) => upload.send(url, mode).await,
-                Err(error) => Err(error),
-            };
-            let Err(error) = uploaded else {
+            let this_start = mem::replace(&mut start, Start::NewSession);
+            let Err(error) = upload.attempt(this_start, mode).await else {
                 break;
             };
             if mode == UploadMode::Put && counts_only_patches(&error) {

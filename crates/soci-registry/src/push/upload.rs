@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Method, StatusCode};
 use soci_oci::{Descriptor, media_type};
 use url::Url;
 
@@ -16,6 +16,17 @@ use crate::http::request::{Body, Content, Request};
 use crate::http::response::{Outcome, Response};
 use crate::repository::Repository;
 
+/// How the upload of a blob begins.
+pub(super) enum Start {
+    /// With a new session.
+    NewSession,
+    /// With a session that the registry has opened at this URL.
+    Session(Url),
+    /// With a single `POST`, if the registry may take one, else with a new session. The content is
+    /// in memory.
+    InMemory,
+}
+
 /// One blob to upload.
 pub(super) struct Upload<'a> {
     pub(super) repository: &'a Repository,
@@ -25,8 +36,61 @@ pub(super) struct Upload<'a> {
 }
 
 impl Upload<'_> {
+    /// Uploads the blob in one attempt.
+    pub(super) async fn attempt(
+        &self,
+        start: Start,
+        mode: UploadMode,
+    ) -> Result<(), RegistryError> {
+        let single_posts = &self.repository.registry().single_posts;
+        let session = match start {
+            Start::Session(url) => Some(url),
+            Start::InMemory if single_posts.begin(self.descriptor.size) => {
+                let posted = self.post().await;
+                if posted.is_err() {
+                    single_posts.record_failed();
+                }
+                posted?
+            }
+            Start::InMemory | Start::NewSession => {
+                Some(self.repository.open_session(self.operation).await?)
+            }
+        };
+        match session {
+            Some(url) => self.send(url, mode).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends the content in the `POST` that opens a session. Returns the URL of a session if the
+    /// registry wants the content there, and `None` if it has stored the blob.
+    async fn post(&self) -> Result<Option<Url>, RegistryError> {
+        let repository = self.repository;
+        let single_posts = &repository.registry().single_posts;
+        let digest = self.descriptor.digest;
+        let mut url = repository.url("blobs/uploads/");
+        url.query_pairs_mut()
+            .append_pair("digest", &digest.to_string());
+        let request = content_request(Method::POST, url, self.body());
+        match repository.send(self.operation, &request).await? {
+            Outcome::Success(response) if response.status() == StatusCode::CREATED => {
+                check_stored_digest(self.operation, response.headers(), digest)?;
+                single_posts.record_taken();
+                Ok(None)
+            }
+            Outcome::Success(response) => {
+                single_posts.record_not_taken();
+                repository.session_url(self.operation, &response).map(Some)
+            }
+            Outcome::CrossOriginRedirect | Outcome::Rejected(_) => {
+                single_posts.record_not_taken();
+                repository.open_session(self.operation).await.map(Some)
+            }
+        }
+    }
+
     /// Sends the content to an open session, and closes the session.
-    pub(super) async fn send(&self, session: Url, mode: UploadMode) -> Result<(), RegistryError> {
+    async fn send(&self, session: Url, mode: UploadMode) -> Result<(), RegistryError> {
         let _open = self.track(&session);
         match mode {
             UploadMode::Put => self.close(session, self.body()).await,

@@ -41,6 +41,8 @@ pub enum Habit {
     OnlyPatchedBytes,
     /// The `HEAD` of a blob is answered with 401, as by ECR Public.
     NoHeadOfBlobs,
+    /// A blob is stored from the `POST` that opens its session, as by olareg.
+    SinglePosts,
 }
 
 /// The credentials that a client needs.

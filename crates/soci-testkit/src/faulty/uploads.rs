@@ -24,7 +24,8 @@ impl State {
                 format!("The repository with name '{name}' does not exist in the registry");
             return Reply::error(404, "NAME_UNKNOWN", &message);
         }
-        if let Some(digest) = request.parameter("digest") {
+        let digest = request.parameter("digest");
+        if let Some(digest) = digest.filter(|_| self.setup.has(Habit::SinglePosts)) {
             return store_blob(&mut storage, name, &digest, request.body.clone());
         }
         let mounted = request.parameter("mount").zip(request.parameter("from"));

@@ -120,7 +120,7 @@ fn blobs_are_uploaded_whole_and_in_chunks() {
 
 #[test]
 fn uploads_are_verified_and_can_be_cancelled() {
-    let registry = Faulty::start();
+    let registry = Faulty::setup().habit(Habit::SinglePosts).start();
     let begun = request(&registry, "POST", "/v2/app/blobs/uploads/", &[]);
     let location = begun.header("location").unwrap();
     let without_state = location.split('?').next().unwrap();
@@ -138,6 +138,11 @@ fn uploads_are_verified_and_can_be_cancelled() {
         request_with_body(&registry, "POST", &right, &[], b"bytes").status,
         201
     );
+    // Others answer with a session, and keep nothing.
+    let registry = Faulty::start();
+    let ignored = request_with_body(&registry, "POST", &right, &[], b"bytes");
+    assert_eq!(ignored.status, 202);
+    assert!(registry.blob(&image::digest(b"bytes")).is_none());
 }
 
 #[test]
