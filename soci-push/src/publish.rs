@@ -4,9 +4,13 @@
 //! Version 1 needs a registry with referrers, and version 2 does not. So the failure of one version
 //! does not keep the other from the registry.
 
-use soci_cli::Failure;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use soci_cli::{Failure, run_parallel};
 use soci_document::{Exit, IndexVersion, PushedIndex, PushedTag, ReferrersVia};
-use soci_oci::{Digest, Reference};
+use soci_oci::Reference;
+use soci_oci::media_type::is_index;
 
 use crate::content::{Content, Manifest};
 use crate::referrers::{ExistingIndex, ReferrerOutcome, push_referrer};
@@ -85,11 +89,14 @@ impl Published {
         };
         let earlier = content.version_2.iter().filter(is_uploaded);
         self.indexes.extend(earlier.cloned());
-        for manifest in &content.manifests {
-            if digest != Some(manifest.descriptor.digest) {
-                uploader.upload_manifest(manifest)?;
-                self.enter_version_2(content, manifest.descriptor.digest);
-            }
+        let manifests = content.manifests.iter();
+        let untagged = manifests.filter(|manifest| digest != Some(manifest.descriptor.digest));
+        // An image index is taken only after the manifests that it lists, which list none.
+        let (indexes, manifests): (Vec<_>, Vec<_>) =
+            untagged.partition(|manifest| is_index(&manifest.descriptor.media_type));
+        self.upload_manifests(uploader, content, &manifests)?;
+        for index in indexes {
+            uploader.upload_manifest(index)?;
         }
         match tagged {
             Some(tagged) => self.set_tags(uploader, tagged, targets),
@@ -97,11 +104,36 @@ impl Published {
         }
     }
 
-    /// Enters a manifest that was uploaded, if it is a SOCI index of version 2.
-    fn enter_version_2(&mut self, content: &Content, digest: Digest) {
-        let mut version_2 = content.version_2.iter();
-        let entered = version_2.find(|index| index.digest == digest);
-        self.indexes.extend(entered.cloned());
+    /// Uploads manifests that do not depend on each other, and enters those that are SOCI indexes
+    /// of version 2.
+    fn upload_manifests(
+        &mut self,
+        uploader: &Uploader<'_>,
+        content: &Content,
+        manifests: &[&Manifest],
+    ) -> Result<(), Failure> {
+        let stored = Mutex::new(BTreeSet::new());
+        let keyed = manifests.iter();
+        let keyed: Vec<_> = keyed.map(|each| (each.descriptor.digest, *each)).collect();
+        let uploaded = run_parallel(
+            &keyed,
+            uploader.max_concurrent_manifests(),
+            |manifest, _| {
+                uploader.upload_manifest(manifest)?;
+                let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+                stored.insert(manifest.descriptor.digest);
+                Ok(())
+            },
+        );
+        let stored = stored.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for manifest in manifests {
+            let digest = manifest.descriptor.digest;
+            let mut version_2 = content.version_2.iter();
+            let entered = version_2.find(|index| index.digest == digest);
+            self.indexes
+                .extend(entered.filter(|_| stored.contains(&digest)).cloned());
+        }
+        uploaded.map(drop)
     }
 
     /// Uploads the image that is tagged, and points each tag to it.

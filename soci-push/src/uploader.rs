@@ -146,6 +146,15 @@ impl Uploader<'_> {
             })
     }
 
+    /// Returns how many manifests are sent at a time. They have an order in a layout or archive.
+    pub(crate) const fn max_concurrent_manifests(&self) -> NonZeroUsize {
+        if self.is_registry {
+            self.max_concurrent
+        } else {
+            NonZeroUsize::MIN
+        }
+    }
+
     /// Returns whether the destination has one of `tags`.
     pub(crate) fn has_any_tag(&self, tags: &[String]) -> Result<bool, Failure> {
         let Some(destination) = &self.destination else {

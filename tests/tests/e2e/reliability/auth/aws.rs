@@ -46,8 +46,8 @@ const EXPIRED: [(&str, &str, usize); 7] = [
     ("GET", "*/manifests/*", 0),
     ("GET", "*/manifests/*", 1),
     ("GET", "*/blobs/*", 0),
-    ("HEAD", "*/blobs/*", 0),
-    ("POST", "*/blobs/uploads/", 1),
+    ("HEAD", "*/manifests/*", 0),
+    ("POST", "*/blobs/uploads/*", 1),
     ("PUT", "*/blobs/uploads/*", 0),
     ("PUT", "*/manifests/*", 1),
 ];
