@@ -19,6 +19,9 @@ use crate::priority::Priority;
 use crate::reuse::{Candidates, ReuseContext, Search};
 use crate::trust::{SourceId, trusted_sources};
 
+/// How many ztocs are fetched and checked at the same time, in addition to the layers that are read.
+const CONCURRENT_REUSES: usize = 8;
+
 /// The outcome of each layer.
 pub(crate) type LayerOutcomes = BTreeMap<LayerKey, LayerResult>;
 
@@ -93,7 +96,13 @@ impl<'a> LayerBuilder<'a> {
             candidates.warn_of_conflicts(self.document.image.as_str());
         }
         let largest = remaining.first().map(|(_, layer)| layer.digest);
-        let built = run_parallel(&remaining, self.context.jobs, |layer, stop| {
+        // A ztoc that is offered is fetched while other layers are read.
+        let threads = if candidates.is_empty() {
+            self.context.jobs
+        } else {
+            self.context.jobs.saturating_add(CONCURRENT_REUSES)
+        };
+        let built = run_parallel(&remaining, threads, |layer, stop| {
             let priority = if largest == Some(layer.digest) {
                 Priority::Critical
             } else {
@@ -181,7 +190,7 @@ impl<'a> LayerBuilder<'a> {
     ) -> Result<LayerResult, Failure> {
         let read = || {
             let _reading = self.reading.acquire();
-            self.reuse_or_build(layer, candidates, priority, stop)
+            self.build_and_prove(layer, candidates, priority, stop)
         };
         if self.context.reuse == Reuse::Never {
             return read();
@@ -189,12 +198,46 @@ impl<'a> LayerBuilder<'a> {
         let key = LayerKey::of(layer);
         let _in_work = self.context.layers_in_work.claim([key]);
         let (mut found, _) = self.look_up_cache(&[(key, layer.clone())])?;
-        found.remove(&key).map_or_else(read, Ok)
+        if let Some(found) = found.remove(&key) {
+            return Ok(found);
+        }
+        match self.reuse(layer, candidates)? {
+            Some(reused) => Ok(reused),
+            None => read(),
+        }
     }
 
-    /// Reuses a candidate for the ztoc of a layer, or else builds the ztoc, and puts it into the
-    /// cache.
-    fn reuse_or_build(
+    /// Reuses a candidate for the ztoc of a layer, and puts it into the cache.
+    fn reuse(
+        &self,
+        layer: &Descriptor,
+        candidates: &Candidates,
+    ) -> Result<Option<LayerResult>, Failure> {
+        if self.context.reuse != Reuse::IfFound {
+            return Ok(None);
+        }
+        let key = self.cache_key(layer);
+        let reuse = ReuseContext {
+            context: self.context,
+            image: self.document.image.as_str(),
+            trusted: &self.trusted,
+        };
+        let reused = candidates.reuse(layer, &key, reuse)?;
+        let max_size = self.context.max_ztoc_size;
+        let reused = reused.filter(|reused| reused.ztoc.size <= max_size);
+        Ok(reused.map(|reused| {
+            self.progress.skip_part(layer.size);
+            ZtocCache::new(&self.context.store).insert_reused(&key, &reused);
+            LayerResult {
+                outcome: LayerOutcome::Ztoc(reused.ztoc),
+                origin: OutcomeOrigin::SociIndex(reused.reused_from),
+            }
+        }))
+    }
+
+    /// Builds the ztoc of a layer, puts it into the cache, and compares it with the candidates if
+    /// these are to be proved.
+    fn build_and_prove(
         &self,
         layer: &Descriptor,
         candidates: &Candidates,
@@ -203,24 +246,6 @@ impl<'a> LayerBuilder<'a> {
     ) -> Result<LayerResult, Failure> {
         let store = &self.context.store;
         let key = self.cache_key(layer);
-        let cache = ZtocCache::new(store);
-        if self.context.reuse == Reuse::IfFound {
-            let reuse = ReuseContext {
-                context: self.context,
-                image: self.document.image.as_str(),
-                trusted: &self.trusted,
-            };
-            let reused = candidates.reuse(layer, &key, reuse)?;
-            let max_size = self.context.max_ztoc_size;
-            if let Some(reused) = reused.filter(|reused| reused.ztoc.size <= max_size) {
-                self.progress.skip_part(layer.size);
-                cache.insert_reused(&key, &reused);
-                return Ok(LayerResult {
-                    outcome: LayerOutcome::Ztoc(reused.ztoc),
-                    origin: OutcomeOrigin::SociIndex(reused.reused_from),
-                });
-            }
-        }
         let outcome = self.build(&ZtocBuild {
             layer,
             key: &key,
@@ -230,7 +255,7 @@ impl<'a> LayerBuilder<'a> {
             large_tables: &self.context.large_tables,
             stop,
         })?;
-        cache.insert_built(&key, &outcome);
+        ZtocCache::new(store).insert_built(&key, &outcome);
         let proved = match self.context.reuse {
             Reuse::IfProved => candidates.prove(self.document.image.as_str(), layer, &outcome),
             Reuse::IfFound | Reuse::Never => None,

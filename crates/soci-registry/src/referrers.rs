@@ -43,6 +43,7 @@ impl Repository {
     ) -> Result<Referrers, RegistryError> {
         let operation = self.operation("list referrers", subject);
         let support = &self.registry().referrers_support;
+        let _trial = support.begin_trial().await;
         let may_exist = support.may_exist();
         if may_exist {
             let listed = api::list_by_api(self, &operation, subject, artifact_type).await?;

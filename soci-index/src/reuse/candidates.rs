@@ -85,6 +85,11 @@ impl Candidates {
         }
     }
 
+    /// Returns whether no ztoc is offered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds the candidates of `other`.
     pub(crate) fn merge(&mut self, other: Self) {
         for (layer, offers) in other.0 {

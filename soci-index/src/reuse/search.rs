@@ -4,8 +4,12 @@
 //! that its converted image lists, and those that refer to its manifests (version 1).
 
 use std::collections::BTreeMap;
+use std::iter;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use soci_cli::run_parallel;
 use soci_document::{Document, ImageReference, ManifestEntry, Plan};
 use soci_layout::REF_NAME;
 use soci_oci::convert::{is_attestation, is_soci_entry};
@@ -23,6 +27,9 @@ use crate::reuse::source::{Origin, ReuseSource, is_remote_content_error, log_unu
 /// How many manifests and lists are requested for one reference, at most.
 const MAX_REQUESTS: u32 = 20;
 
+/// How many references are searched at the same time, at most.
+const MAX_CONCURRENT_REFERENCES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+
 /// The search for ztocs of the layers of one image.
 pub(crate) struct Search<'a> {
     context: &'a Context,
@@ -30,9 +37,21 @@ pub(crate) struct Search<'a> {
     plan: &'a Plan,
     /// The layers to find ztocs for, each with the largest size of its ztoc in bytes.
     wanted: BTreeMap<Digest, u64>,
-    /// How many requests may still be sent for the current reference.
-    requests_left: u32,
-    candidates: Candidates,
+}
+
+/// The search in one reference.
+struct SourceSearch<'a> {
+    search: &'a Search<'a>,
+    source: &'a Arc<ReuseSource>,
+    /// How many requests may still be sent.
+    requests_left: AtomicU32,
+}
+
+/// Where a source may name SOCI indexes, apart from its image index.
+#[derive(Clone, Copy)]
+enum Place {
+    ConvertedImage,
+    Referrers,
 }
 
 impl<'a> Search<'a> {
@@ -51,32 +70,47 @@ impl<'a> Search<'a> {
             document,
             plan,
             wanted: wanted.collect(),
-            requests_left: 0,
-            candidates: Candidates::default(),
         }
     }
 
-    /// Searches the source of the image and then the references of the plan. The search goes on
-    /// when each layer has a candidate, to find out whether another source offers another ztoc.
-    pub(crate) fn run(mut self) -> Candidates {
+    /// Searches the source of the image and the references of the plan. Those of the image come
+    /// first in the result. All are searched even if each layer has a candidate, to find out whether
+    /// another source offers another ztoc.
+    pub(crate) fn run(&self) -> Candidates {
         let image = self.document.image.reference();
-        self.search_reference(image, Origin::Image);
         let others = self.plan.reuse_from.iter().map(ImageReference::reference);
-        for other in others.filter(|other| *other != image) {
-            self.search_reference(other, Origin::Plan);
+        let others = others.filter(|other| *other != image);
+        let references = iter::once((image, Origin::Image))
+            .chain(others.map(|other| (other, Origin::Plan)))
+            .enumerate();
+        let references: Vec<_> = references.collect();
+        let search = |(reference, origin): &(&Reference, Origin), _: &_| {
+            Ok(self.search_reference(reference, *origin))
+        };
+        let found = run_parallel(&references, MAX_CONCURRENT_REFERENCES, search);
+        let mut candidates = Candidates::default();
+        // No search fails.
+        for found in found.unwrap_or_default().into_values() {
+            candidates.merge(found);
         }
-        self.candidates
+        candidates
     }
 
     /// Searches one reference. An error ends the search of this reference only.
-    fn search_reference(&mut self, reference: &Reference, origin: Origin) {
-        self.requests_left = MAX_REQUESTS;
-        let searched = self
-            .open_source(reference, origin)
-            .and_then(|source| self.search_source(&source));
+    fn search_reference(&self, reference: &Reference, origin: Origin) -> Candidates {
+        let mut found = Candidates::default();
+        let searched = self.open_source(reference, origin).and_then(|source| {
+            let search = SourceSearch {
+                search: self,
+                source: &source,
+                requests_left: AtomicU32::new(MAX_REQUESTS),
+            };
+            search.run(&mut found)
+        });
         if let Err(error) = searched {
             log_unusable(reference, origin, error);
         }
+        found
     }
 
     /// Opens the source of a reference. Its requests are retried less often than others, and do not
@@ -94,183 +128,6 @@ impl<'a> Search<'a> {
         };
         let source = Source::open(&session, reference)?;
         Ok(Arc::new(ReuseSource::new(source, origin)))
-    }
-
-    /// Reads the SOCI indexes of one source.
-    fn search_source(&mut self, source: &Arc<ReuseSource>) -> Result<(), TransportError> {
-        let (root, content) = match source.origin {
-            Origin::Image => {
-                let root = self.document.root.clone();
-                let bytes = self.context.store.read_blob(&root, MANIFEST_LIMIT)?;
-                let content = parse_manifest(&bytes, &root)?;
-                (root, content)
-            }
-            Origin::Plan => {
-                self.requests_left -= 1;
-                let resolved = source.source.resolve()?;
-                (resolved.descriptor, resolved.content)
-            }
-        };
-        self.search_image_index(source, &content)?;
-        self.search_converted_image(source, &root)?;
-        self.search_referrers(source, &root, &content)
-    }
-
-    /// Reads the SOCI indexes that an image index lists.
-    fn search_image_index(
-        &mut self,
-        source: &Arc<ReuseSource>,
-        content: &Root,
-    ) -> Result<(), TransportError> {
-        let Root::Index(index) = content else {
-            return Ok(());
-        };
-        for entry in &index.manifests {
-            if is_soci_entry(entry, None) && self.is_planned_platform(entry) {
-                self.read_soci_index(source, entry)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the SOCI indexes of the converted image, which `soci-push` tags `<tag>-soci` unless
-    /// the user names another tag.
-    fn search_converted_image(
-        &mut self,
-        source: &Arc<ReuseSource>,
-        root: &Descriptor,
-    ) -> Result<(), TransportError> {
-        let name = root.annotations.get(REF_NAME).map(String::as_str);
-        let tag = source.reference().tag().or(name);
-        let Some(tag) = tag.filter(|tag| !tag.ends_with(CONVERTED_TAG_SUFFIX)) else {
-            return Ok(());
-        };
-        if !self.take_request() {
-            return Ok(());
-        }
-        let converted = source
-            .source
-            .with_tag(&format!("{tag}{CONVERTED_TAG_SUFFIX}"));
-        match converted.resolve() {
-            Ok(resolved) => self.search_image_index(source, &resolved.content),
-            Err(error) if is_remote_content_error(&error) => {
-                tracing::debug!(from = %converted.reference(), "nothing to reuse: {error}");
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads the SOCI indexes of version 1, which refer to the manifests of an image.
-    fn search_referrers(
-        &mut self,
-        source: &Arc<ReuseSource>,
-        root: &Descriptor,
-        content: &Root,
-    ) -> Result<(), TransportError> {
-        for subject in self.list_subjects(source.origin, root, content) {
-            if !self.take_request() {
-                break;
-            }
-            for referrer in source.source.list_referrers(subject, SOCI_INDEX_V1)? {
-                let tool = referrer.annotations.get(BUILD_TOOL_IDENTIFIER);
-                if tool.is_none_or(|tool| self.is_own_tool(tool)) {
-                    self.read_soci_index(source, &referrer)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the manifests whose referrers are listed: the planned ones of the image itself; of
-    /// another image those for a planned platform.
-    fn list_subjects(&self, origin: Origin, root: &Descriptor, content: &Root) -> Vec<Digest> {
-        match (origin, content) {
-            (Origin::Image, _) => self
-                .planned_manifests()
-                .map(|entry| entry.descriptor.digest)
-                .collect(),
-            (Origin::Plan, Root::Manifest(_)) => vec![root.digest],
-            (Origin::Plan, Root::Index(index)) => {
-                let is_image = |entry: &&Descriptor| {
-                    is_manifest(&entry.media_type)
-                        && !is_attestation(entry)
-                        && !is_soci_entry(entry, None)
-                };
-                index
-                    .manifests
-                    .iter()
-                    .filter(is_image)
-                    .filter(|entry| self.is_planned_platform(entry))
-                    .map(|entry| entry.digest)
-                    .collect()
-            }
-        }
-    }
-
-    /// Reads a SOCI index, from the store if possible, and adds its ztocs. An index that is missing
-    /// or malformed is not an error.
-    fn read_soci_index(
-        &mut self,
-        source: &Arc<ReuseSource>,
-        entry: &Descriptor,
-    ) -> Result<(), TransportError> {
-        let bytes = match self.context.store.read_blob(entry, MANIFEST_LIMIT) {
-            Ok(bytes) => Some(bytes),
-            Err(_) if !self.take_request() => return Ok(()),
-            Err(_) => match source.source.read_manifest(entry) {
-                Err(error) if !is_remote_content_error(&error) => return Err(error),
-                read => read.ok().flatten(),
-            },
-        };
-        let parsed = bytes.and_then(|bytes| parse_manifest(&bytes, entry).ok());
-        match parsed {
-            Some(Root::Manifest(manifest)) if is_soci_entry(entry, Some(&manifest)) => {
-                self.add_ztocs(source, &manifest);
-            }
-            _ => {
-                let from = source.reference();
-                tracing::debug!(%from, index = %entry.digest, "missing, or not a SOCI index");
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the ztocs of a SOCI index that are for wanted layers and were built with the options of
-    /// this run.
-    fn add_ztocs(&mut self, source: &Arc<ReuseSource>, index: &Manifest) {
-        let from = source.reference();
-        let tool = index.annotations.get(BUILD_TOOL_IDENTIFIER);
-        if !tool.is_some_and(|tool| self.is_own_tool(tool)) {
-            tracing::debug!(%from, tool, "the SOCI index was built by another tool");
-            return;
-        }
-        let span_size = self.plan.span_size.to_string();
-        for ztoc in index.layers() {
-            let layer = ztoc.annotations.get(LAYER_DIGEST);
-            let Some(layer) = layer.and_then(|digest| digest.parse::<Digest>().ok()) else {
-                continue;
-            };
-            let Some(max_size) = self.wanted.get(&layer) else {
-                continue;
-            };
-            let is_of_this_run = ztoc.media_type == OCTET_STREAM
-                && ztoc.annotations.get(SPAN_SIZE) == Some(&span_size);
-            if !is_of_this_run {
-                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has another type or span size");
-            } else if ztoc.size > *max_size {
-                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has {} bytes, expected at most {max_size}", ztoc.size);
-            } else {
-                self.candidates.add(layer, source, ztoc);
-            }
-        }
-    }
-
-    /// Returns whether another request may be sent, and counts it.
-    const fn take_request(&mut self) -> bool {
-        let may_send = self.requests_left > 0;
-        self.requests_left -= may_send as u32;
-        may_send
     }
 
     /// Returns whether an entry of an image index may be for a platform that is indexed. One
@@ -293,5 +150,204 @@ impl<'a> Search<'a> {
     fn planned_manifests(&self) -> impl Iterator<Item = &'a ManifestEntry> + use<'a> {
         let entries = self.document.manifests.iter();
         entries.filter(|entry| entry.is_planned())
+    }
+}
+
+impl SourceSearch<'_> {
+    /// Reads the SOCI indexes of the source. Those of its image index are read first; its converted
+    /// image and its referrers do not depend on each other.
+    fn run(&self, found: &mut Candidates) -> Result<(), TransportError> {
+        let Search {
+            context, document, ..
+        } = self.search;
+        let (root, content) = match self.source.origin {
+            Origin::Image => {
+                let root = document.root.clone();
+                let bytes = context.store.read_blob(&root, MANIFEST_LIMIT)?;
+                let content = parse_manifest(&bytes, &root)?;
+                (root, content)
+            }
+            Origin::Plan => {
+                self.take_request();
+                let resolved = self.source.source.resolve()?;
+                (resolved.descriptor, resolved.content)
+            }
+        };
+        self.search_image_index(&content, found)?;
+        let places = [Place::ConvertedImage, Place::Referrers];
+        let places: Vec<_> = places.into_iter().enumerate().collect();
+        let search = |place: &Place, _: &_| {
+            let mut found = Candidates::default();
+            let searched = match place {
+                Place::ConvertedImage => self.search_converted_image(&root, &mut found),
+                Place::Referrers => self.search_referrers(&root, &content, &mut found),
+            };
+            Ok((found, searched))
+        };
+        let outcomes = run_parallel(&places, NonZeroUsize::MAX, search);
+        let mut result = Ok(());
+        for (found_here, searched) in outcomes.unwrap_or_default().into_values() {
+            found.merge(found_here);
+            result = result.and(searched);
+        }
+        result
+    }
+
+    /// Reads the SOCI indexes that an image index lists.
+    fn search_image_index(
+        &self,
+        content: &Root,
+        found: &mut Candidates,
+    ) -> Result<(), TransportError> {
+        let Root::Index(index) = content else {
+            return Ok(());
+        };
+        for entry in &index.manifests {
+            if is_soci_entry(entry, None) && self.search.is_planned_platform(entry) {
+                self.read_soci_index(entry, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the SOCI indexes of the converted image, which `soci-push` tags `<tag>-soci` unless
+    /// the user names another tag.
+    fn search_converted_image(
+        &self,
+        root: &Descriptor,
+        found: &mut Candidates,
+    ) -> Result<(), TransportError> {
+        let name = root.annotations.get(REF_NAME).map(String::as_str);
+        let tag = self.source.reference().tag().or(name);
+        let Some(tag) = tag.filter(|tag| !tag.ends_with(CONVERTED_TAG_SUFFIX)) else {
+            return Ok(());
+        };
+        if !self.take_request() {
+            return Ok(());
+        }
+        let source = &self.source.source;
+        let converted = source.with_tag(&format!("{tag}{CONVERTED_TAG_SUFFIX}"));
+        match converted.resolve() {
+            Ok(resolved) => self.search_image_index(&resolved.content, found),
+            Err(error) if is_remote_content_error(&error) => {
+                tracing::debug!(from = %converted.reference(), "nothing to reuse: {error}");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the SOCI indexes of version 1, which refer to the manifests of an image.
+    fn search_referrers(
+        &self,
+        root: &Descriptor,
+        content: &Root,
+        found: &mut Candidates,
+    ) -> Result<(), TransportError> {
+        for subject in self.list_subjects(root, content) {
+            if !self.take_request() {
+                break;
+            }
+            for referrer in (self.source.source).list_referrers(subject, SOCI_INDEX_V1)? {
+                let tool = referrer.annotations.get(BUILD_TOOL_IDENTIFIER);
+                if tool.is_none_or(|tool| self.search.is_own_tool(tool)) {
+                    self.read_soci_index(&referrer, found)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the manifests whose referrers are listed: the planned ones of the image itself; of
+    /// another image those for a planned platform.
+    fn list_subjects(&self, root: &Descriptor, content: &Root) -> Vec<Digest> {
+        match (self.source.origin, content) {
+            (Origin::Image, _) => self
+                .search
+                .planned_manifests()
+                .map(|entry| entry.descriptor.digest)
+                .collect(),
+            (Origin::Plan, Root::Manifest(_)) => vec![root.digest],
+            (Origin::Plan, Root::Index(index)) => {
+                let is_image = |entry: &&Descriptor| {
+                    is_manifest(&entry.media_type)
+                        && !is_attestation(entry)
+                        && !is_soci_entry(entry, None)
+                };
+                index
+                    .manifests
+                    .iter()
+                    .filter(is_image)
+                    .filter(|entry| self.search.is_planned_platform(entry))
+                    .map(|entry| entry.digest)
+                    .collect()
+            }
+        }
+    }
+
+    /// Reads a SOCI index, from the store if possible, and adds its ztocs. An index that is missing
+    /// or malformed is not an error.
+    fn read_soci_index(
+        &self,
+        entry: &Descriptor,
+        found: &mut Candidates,
+    ) -> Result<(), TransportError> {
+        let bytes = match self.search.context.store.read_blob(entry, MANIFEST_LIMIT) {
+            Ok(bytes) => Some(bytes),
+            Err(_) if !self.take_request() => return Ok(()),
+            Err(_) => match self.source.source.read_manifest(entry) {
+                Err(error) if !is_remote_content_error(&error) => return Err(error),
+                read => read.ok().flatten(),
+            },
+        };
+        let parsed = bytes.and_then(|bytes| parse_manifest(&bytes, entry).ok());
+        match parsed {
+            Some(Root::Manifest(manifest)) if is_soci_entry(entry, Some(&manifest)) => {
+                self.add_ztocs(&manifest, found);
+            }
+            _ => {
+                let from = self.source.reference();
+                tracing::debug!(%from, index = %entry.digest, "missing, or not a SOCI index");
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the ztocs of a SOCI index that are for wanted layers and were built with the options of
+    /// this run.
+    fn add_ztocs(&self, index: &Manifest, found: &mut Candidates) {
+        let search = self.search;
+        let from = self.source.reference();
+        let tool = index.annotations.get(BUILD_TOOL_IDENTIFIER);
+        if !tool.is_some_and(|tool| search.is_own_tool(tool)) {
+            tracing::debug!(%from, tool, "the SOCI index was built by another tool");
+            return;
+        }
+        let span_size = search.plan.span_size.to_string();
+        for ztoc in index.layers() {
+            let layer = ztoc.annotations.get(LAYER_DIGEST);
+            let Some(layer) = layer.and_then(|digest| digest.parse::<Digest>().ok()) else {
+                continue;
+            };
+            let Some(max_size) = search.wanted.get(&layer) else {
+                continue;
+            };
+            let is_of_this_run = ztoc.media_type == OCTET_STREAM
+                && ztoc.annotations.get(SPAN_SIZE) == Some(&span_size);
+            if !is_of_this_run {
+                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has another type or span size");
+            } else if ztoc.size > *max_size {
+                tracing::debug!(%from, %layer, ztoc = %ztoc.digest, "the ztoc has {} bytes, expected at most {max_size}", ztoc.size);
+            } else {
+                found.add(layer, self.source, ztoc);
+            }
+        }
+    }
+
+    /// Returns whether another request may be sent, and counts it.
+    fn take_request(&self) -> bool {
+        let take = |left: u32| left.checked_sub(1);
+        let taken = (self.requests_left).fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.is_ok()
     }
 }

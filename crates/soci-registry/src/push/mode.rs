@@ -54,10 +54,9 @@ impl SinglePosts {
                 *state = SinglePost::OnTrial;
                 true
             }
-            SinglePost::Unknown => false,
             SinglePost::OnTrial => size <= LARGEST_TRIFLE,
             SinglePost::Taken => size <= LARGEST_SINGLE_POST,
-            SinglePost::NotTaken => false,
+            SinglePost::Unknown | SinglePost::NotTaken => false,
         }
     }
 
