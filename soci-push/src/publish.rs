@@ -1,10 +1,12 @@
-//! Publishes what an image needs in its registry: manifests first, its tags next, and the SOCI
-//! indexes of version 1 last.
+//! Publishes what an image needs in its registry: manifests first, and its tags next. The SOCI
+//! indexes of version 1 follow if the image is copied, and are published at the same time if it is
+//! there already.
 //!
 //! Version 1 needs a registry with referrers, and version 2 does not. So the failure of one version
 //! does not keep the other from the registry.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
 use soci_cli::{Failure, run_parallel};
@@ -31,6 +33,15 @@ pub(crate) struct Published {
     pub(crate) failures: Vec<Failure>,
 }
 
+/// Whether the SOCI indexes of version 1 are published after the image.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum GoOn {
+    Yes,
+    /// The failure of the image would most likely repeat itself.
+    #[default]
+    No,
+}
+
 /// Publishes `content`, whose blobs are uploaded. A failed tag does not keep the other tags from
 /// being set, nor does the failure of one version of the index keep the other from being published.
 pub(crate) fn publish(
@@ -39,39 +50,66 @@ pub(crate) fn publish(
     targets: &Targets,
     existing: ExistingIndex,
 ) -> Published {
-    let mut published = Published {
-        tags: Vec::new(),
-        indexes: Vec::new(),
-        referrers: ReferrersVia::None,
-        is_useful: content.tagged.is_none() && content.referrers.is_empty(),
-        failures: Vec::new(),
+    let publish_referrers = || Published::of_referrers(uploader, content, existing);
+    // The subjects of version 1 are among the manifests of a copied image, and what is written to a
+    // layout has an order.
+    let mut published = if uploader.is_registry && targets.source.is_none() {
+        let versions = [(0, IndexVersion::V2), (1, IndexVersion::V1)];
+        let parts = run_parallel(&versions, NonZeroUsize::MAX, |version, _| {
+            Ok(match version {
+                IndexVersion::V2 => Published::of_image(uploader, content, targets),
+                IndexVersion::V1 => (publish_referrers(), GoOn::No),
+            })
+        });
+        // Neither part returns an error.
+        let mut parts = parts.unwrap_or_default().into_values();
+        let (image, go_on) = parts.next().unwrap_or_default();
+        let (mut referrers, _) = parts.next().unwrap_or_default();
+        if go_on == GoOn::No {
+            referrers.failures.retain(is_local);
+        }
+        image.with_referrers(referrers)
+    } else {
+        match Published::of_image(uploader, content, targets) {
+            (image, GoOn::Yes) => image.with_referrers(publish_referrers()),
+            (image, GoOn::No) => image,
+        }
     };
-    published.publish_all(uploader, content, targets, existing);
+    published.is_useful |= content.tagged.is_none() && content.referrers.is_empty();
     // A layout that cannot be written is repaired, and the whole image is pushed again.
     published.is_useful &= !published.failures.iter().any(is_local);
     published
 }
 
 impl Published {
-    /// Publishes the image, and then the SOCI indexes of version 1 unless the failure of the image
-    /// would most likely repeat itself.
-    fn publish_all(
-        &mut self,
-        uploader: &Uploader<'_>,
-        content: &Content,
-        targets: &Targets,
-        existing: ExistingIndex,
-    ) {
-        if let Err(failure) = self.publish_image(uploader, content, targets) {
-            let is_refused = matches!(failure.exit, Exit::BadData | Exit::Protocol);
-            // The subjects of version 1 are among the manifests of a copied image.
-            let is_final = targets.source.is_some() || !is_refused;
-            self.failures.push(failure);
-            if is_final {
-                return;
+    /// Publishes the image, and returns whether its SOCI indexes of version 1 are to follow.
+    fn of_image(uploader: &Uploader<'_>, content: &Content, targets: &Targets) -> (Self, GoOn) {
+        let mut published = Self::default();
+        let Err(failure) = published.publish_image(uploader, content, targets) else {
+            return (published, GoOn::Yes);
+        };
+        let is_refused = matches!(failure.exit, Exit::BadData | Exit::Protocol);
+        published.failures.push(failure);
+        // The subjects of version 1 are among the manifests of a copied image.
+        let is_final = targets.source.is_some() || !is_refused;
+        (published, if is_final { GoOn::No } else { GoOn::Yes })
+    }
+
+    /// Adds what was published of version 1.
+    fn with_referrers(mut self, referrers: Self) -> Self {
+        self.indexes.extend(referrers.indexes);
+        self.referrers = referrers.referrers;
+        self.is_useful |= referrers.is_useful;
+        let explain = |failure: Failure| {
+            if is_local(&failure) {
+                failure
+            } else {
+                explain_version_2(failure, &self.tags)
             }
-        }
-        self.publish_referrers(uploader, content, existing);
+        };
+        let failures: Vec<Failure> = referrers.failures.into_iter().map(explain).collect();
+        self.failures.extend(failures);
+        self
     }
 
     /// Uploads the manifests, and sets the tags.
@@ -179,28 +217,36 @@ impl Published {
         Ok(())
     }
 
-    /// Pushes the SOCI indexes of version 1, whose subjects exist by now.
-    fn publish_referrers(
-        &mut self,
-        uploader: &Uploader<'_>,
-        content: &Content,
-        existing: ExistingIndex,
-    ) {
+    /// Pushes the SOCI indexes of version 1, whose subjects exist.
+    fn of_referrers(uploader: &Uploader<'_>, content: &Content, existing: ExistingIndex) -> Self {
+        let mut published = Self::default();
         for referrer in &content.referrers {
             match push_referrer(uploader, referrer, existing) {
-                Ok(ReferrerOutcome::LeftOut) => self.is_useful = true,
+                Ok(ReferrerOutcome::LeftOut) => published.is_useful = true,
                 Ok(ReferrerOutcome::Pushed { via }) => {
-                    self.referrers = via.unwrap_or(self.referrers);
-                    self.is_useful = true;
-                    self.indexes.push(PushedIndex {
+                    published.referrers = via.unwrap_or(published.referrers);
+                    published.is_useful = true;
+                    published.indexes.push(PushedIndex {
                         version: IndexVersion::V1,
                         digest: referrer.index.descriptor.digest,
                         platform: referrer.platform.clone(),
                     });
                 }
-                Err(failure) if is_local(&failure) => self.failures.push(failure),
-                Err(failure) => self.failures.push(explain_version_2(failure, &self.tags)),
+                Err(failure) => published.failures.push(failure),
             }
+        }
+        published
+    }
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self {
+            tags: Vec::new(),
+            indexes: Vec::new(),
+            referrers: ReferrersVia::None,
+            is_useful: false,
+            failures: Vec::new(),
         }
     }
 }

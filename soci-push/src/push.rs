@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -99,15 +100,14 @@ impl Pusher {
         let keys = originals.iter();
         let keys = keys.map(|digest| (repository.clone(), *digest));
         let _in_work = self.images_in_work.claim(keys);
-        let mut uploader = Uploader {
+        let uploader = Uploader {
             originals,
             ..self.open_uploader(targets, blobs, image)?
         };
         if uploader.has_any_tag(&targets.original_tags)? {
             return Ok(self.pass_through(document, targets, started));
         }
-        uploader.see_tag(&targets.tags)?;
-        uploader.upload_blobs(content.tagged.as_ref())?;
+        uploader.upload_blobs(content.tagged.as_ref(), &targets.tags)?;
         let published = publish(&uploader, &content, targets, self.existing_index);
         let counts = uploader.finish()?;
         let push = Push {
@@ -246,7 +246,7 @@ impl Pusher {
             originals: BTreeSet::new(),
             is_registry: matches!(targets.destination, Reference::Registry(_)),
             lacks_ztoc: AtomicBool::new(false),
-            seen_tag: None,
+            seen_tag: OnceLock::new(),
         })
     }
 

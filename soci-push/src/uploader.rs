@@ -5,6 +5,7 @@ pub(crate) mod known_blobs;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use soci_cli::{Failure, ImageProgress, Share};
@@ -87,8 +88,9 @@ pub(crate) struct Uploader<'a> {
     /// Whether the registry lacked a ztoc of the image. It then has no manifest that this run has
     /// made, since each names its ztocs, directly or not.
     pub(crate) lacks_ztoc: AtomicBool,
-    /// What the first tag of the image named before anything was sent, if it was looked up by then.
-    pub(crate) seen_tag: Option<SeenTag>,
+    /// What the first tag of the image named before its new ztocs were sent, if it was looked up by
+    /// then.
+    pub(crate) seen_tag: OnceLock<SeenTag>,
 }
 
 impl Uploader<'_> {
@@ -173,7 +175,7 @@ impl Uploader<'_> {
 
     /// Looks up the first tag of the image in a registry, if this tells how to send its ztocs. If
     /// the registry does not answer that, [`Uploader::set_tag`] asks again.
-    pub(crate) fn see_tag(&mut self, tags: &[String]) -> Result<(), Failure> {
+    fn see_tag(&self, tags: &[String]) -> Result<(), Failure> {
         if let Some(destination) = &self.destination
             && let Some(tag) = tags.first()
             && self.is_registry
@@ -182,7 +184,7 @@ impl Uploader<'_> {
             match destination.resolve_tag(tag) {
                 Ok(digest) => {
                     let tag = tag.clone();
-                    self.seen_tag = Some(SeenTag { tag, digest });
+                    self.seen_tag.get_or_init(|| SeenTag { tag, digest });
                 }
                 Err(error) if error.leaves_open() => {}
                 Err(error) => {
@@ -198,7 +200,7 @@ impl Uploader<'_> {
     /// the tag did not exist, or named `wanted`: another run that has set it since makes no
     /// difference.
     fn resolve_tag(&self, tag: &str, wanted: Digest) -> Result<Option<Digest>, TransportError> {
-        if let Some(seen) = &self.seen_tag
+        if let Some(seen) = self.seen_tag.get()
             && seen.tag == tag
             && seen.digest.is_none_or(|digest| digest == wanted)
         {

