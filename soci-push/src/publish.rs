@@ -153,7 +153,7 @@ impl Published {
         let stored = Mutex::new(BTreeSet::new());
         let keyed = manifests.iter();
         let keyed: Vec<_> = keyed.map(|each| (each.descriptor.digest, *each)).collect();
-        let uploaded = run_parallel(
+        let sent = run_parallel(
             &keyed,
             uploader.max_concurrent_manifests(),
             |manifest, _| {
@@ -171,7 +171,7 @@ impl Published {
             self.indexes
                 .extend(entered.filter(|_| stored.contains(&digest)).cloned());
         }
-        uploaded.map(drop)
+        sent.map(drop)
     }
 
     /// Uploads the image that is tagged, and points each tag to it.
