@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 use soci_cli::{
-    CommonArgs, Failure, Io, Named, Output, OutputArgs, OutputFormat, Platforms, Tool, Variable,
-    parse_count, parse_flag,
+    CommonArgs, Failure, IN_FLIGHT, Images, Io, Output, OutputArgs, OutputFormat, Permits,
+    Platforms, Request, Tool, Variable, parse_count, parse_flag,
 };
 use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
@@ -15,6 +15,9 @@ use crate::inspect::{InspectArgs, Inspector};
 
 /// The memory in bytes that the chunks of all layers may take while they are read.
 const CHUNK_MEMORY: usize = 4 << 20;
+
+/// How many bytes of ztocs are in memory at the same time. A larger ztoc is alone.
+const ZTOC_MEMORY: usize = 64 << 20;
 
 /// Check the SOCI indexes of images, and whether they start lazily on AWS Fargate
 ///
@@ -95,23 +98,27 @@ impl Tool for Args {
             return inspector.run(io, &self.references);
         }
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let jobs = self.jobs.unwrap_or_else(processors);
         let checker = Checker {
             session: self.registry.session(),
             store: self.common.open_store()?,
             platforms: Platforms::merge(self.platform),
             depth: if self.fast { Depth::Fast } else { Depth::Full },
-            jobs: self.jobs.unwrap_or_else(processors),
-            memory: MemoryBudget::new(CHUNK_MEMORY),
+            jobs,
+            reading: Permits::new(jobs),
+            chunk_memory: MemoryBudget::new(CHUNK_MEMORY),
+            ztoc_memory: MemoryBudget::new(ZTOC_MEMORY),
             shows_summaries: io.shows_summaries(),
         };
-        let input = "references or documents";
-        io.for_each_named(&self.references, input, |io, image| match image {
-            Named::Reference(reference) => io.process_image(reference, |progress| {
-                checker.check_reference(reference, progress)
-            }),
-            Named::Document(line) => io.process_document(line, |document, progress| {
-                checker.check_document(document, progress)
-            }),
+        let images = Images {
+            references: &self.references,
+            input: "references or documents",
+            takes_references: true,
+            in_flight: IN_FLIGHT,
+        };
+        io.work_on(images, |request| match request {
+            Request::Reference(text) => checker.prepare_reference(text),
+            Request::Document(document) => checker.prepare_document(*document),
         })
     }
 }

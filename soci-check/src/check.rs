@@ -6,8 +6,11 @@ mod pushed;
 
 use std::time::Instant;
 
-use soci_cli::{Failure, Processed, Progress, parse_reference};
-use soci_document::{Check, Document, Exit, Finding, Indexing, ManifestEntry, Severity, Timing};
+use soci_cli::{Failure, Processed, Progress, Work, parse_reference};
+use soci_document::{
+    Check, Document, Exit, Finding, ImageReference, Indexing, ManifestEntry, Severity, Timing,
+};
+use soci_oci::Reference;
 use soci_transport::Source;
 
 use crate::check::named::NamedImage;
@@ -18,24 +21,43 @@ use crate::report::format_report;
 const MAX_MESSAGES: usize = 10;
 
 impl Checker {
+    /// Returns the work of checking the image that a reference names. Images are prepared in the
+    /// order of the input, because the registry of the first one gets the password.
+    pub(crate) fn prepare_reference(&self, text: &str) -> Result<Work<'_>, Failure> {
+        let image = parse_reference(text)?;
+        self.session.claim_password_for(image.reference())?;
+        let reference = image.reference().clone();
+        let check = move |progress: &Progress| self.check_reference(&image, progress);
+        Ok(schedule(&reference, check))
+    }
+
+    /// Returns the work of checking the image of a document.
+    pub(crate) fn prepare_document(&self, document: Document) -> Result<Work<'_>, Failure> {
+        let pushed = document.push.as_ref().filter(|push| !push.dry_run);
+        let destination = pushed.and_then(|push| push.repository.parse::<ImageReference>().ok());
+        let checked = destination.as_ref().unwrap_or(&document.image).reference();
+        let checked = checked.clone();
+        self.session.claim_password_for(&checked)?;
+        let check = move |progress: &Progress| self.check_document(document, progress);
+        Ok(schedule(&checked, check))
+    }
+
     /// Checks the image that a reference names.
-    pub(crate) fn check_reference(
+    fn check_reference(
         &self,
-        text: &str,
+        image: &ImageReference,
         progress: &Progress,
     ) -> Result<Processed, Failure> {
         let started = Instant::now();
-        let image = parse_reference(text)?;
-        self.session.claim_password_for(image.reference())?;
         let source = Source::open(&self.session, image.reference())?;
-        let named = NamedImage::new(self, &source, &image);
-        let (document, check) = named.check_tag(&image, progress)?;
+        let named = NamedImage::new(self, &source, image);
+        let (document, check) = named.check_tag(image, progress)?;
         Ok(self.finish(document, check, started))
     }
 
     /// Checks the image of a document: what was pushed, or else what `soci-index` made, or else
     /// what the source holds.
-    pub(crate) fn check_document(
+    fn check_document(
         &self,
         document: Document,
         progress: &Progress,
@@ -52,7 +74,6 @@ impl Checker {
             }
             _ => {
                 let image = &document.image;
-                self.session.claim_password_for(image.reference())?;
                 let source = Source::open(&self.session, image.reference())?;
                 NamedImage::new(self, &source, image).check_digest(&document.root, progress)?
             }
@@ -101,6 +122,20 @@ impl Checker {
                 image,
                 "{left} more findings; the document lists them in `.check.findings`"
             );
+        }
+    }
+}
+
+/// Returns work on an image. One of a layout or archive is checked alone, because the last archive
+/// that was opened is kept open.
+fn schedule<'a>(
+    image: &Reference,
+    check: impl FnOnce(&Progress) -> Result<Processed, Failure> + Send + 'a,
+) -> Work<'a> {
+    match image {
+        Reference::Registry(_) => Work::beside_others(check),
+        Reference::Layout { .. } | Reference::Archive { .. } | Reference::DockerArchive { .. } => {
+            Work::alone(check)
         }
     }
 }

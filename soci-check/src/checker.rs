@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use soci_cli::{Failure, Progress};
+use soci_cli::{Failure, Permits, Progress};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Platform};
 use soci_transport::{MemoryBudget, Session, Source};
@@ -29,10 +29,14 @@ pub(crate) struct Checker {
     /// The platforms to check. An empty list stands for all platforms of the image, or of its plan.
     pub(crate) platforms: Vec<Platform>,
     pub(crate) depth: Depth,
-    /// How many layers are read at a time.
+    /// How many threads check one image.
     pub(crate) jobs: NonZeroUsize,
+    /// Bounds how many ztocs of all images are checked, and layers read, at a time.
+    pub(crate) reading: Permits,
     /// Limits the memory of the chunks of all layers that are being read.
-    pub(crate) memory: MemoryBudget,
+    pub(crate) chunk_memory: MemoryBudget,
+    /// Limits the memory of the ztocs of all images.
+    pub(crate) ztoc_memory: MemoryBudget,
     /// Whether the user reads the report beside the messages.
     pub(crate) shows_summaries: bool,
 }
@@ -48,7 +52,9 @@ impl Checker {
         Resources {
             store: &self.store,
             source: layers.filter(|_| self.depth == Depth::Full),
-            memory: &self.memory,
+            chunk_memory: &self.chunk_memory,
+            ztoc_memory: &self.ztoc_memory,
+            reading: &self.reading,
             progress,
             name,
             jobs: self.jobs,

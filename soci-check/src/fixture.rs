@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
-use soci_cli::Progress;
+use soci_cli::{Permits, Progress};
 use soci_document::{Check, ImageReference};
 use soci_layout::Layout;
 use soci_oci::convert::{Indexed, Source as Original, convert};
@@ -135,7 +135,9 @@ impl Fixture {
             platforms: Vec::new(),
             depth: Depth::Fast,
             jobs: NonZeroUsize::MIN,
-            memory: MemoryBudget::new(1 << 20),
+            reading: Permits::new(NonZeroUsize::MIN),
+            chunk_memory: MemoryBudget::new(1 << 20),
+            ztoc_memory: MemoryBudget::new(1 << 20),
             shows_summaries: false,
         };
         let named = NamedImage::new(&checker, &source, &image);

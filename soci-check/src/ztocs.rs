@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
-use soci_cli::{Failure, Progress, run_parallel};
+use soci_cli::{Failure, Permits, Progress, run_parallel};
 use soci_document::Proved;
 use soci_layout::Layout;
 use soci_oci::Digest;
@@ -24,9 +24,6 @@ use crate::soci_index::{Entries, LayerBlob, parse_span_size};
 /// The largest ztoc in bytes: the reference cannot write a larger one.
 const MAX_ZTOC: u64 = 1 << 30;
 
-/// How many bytes of ztocs are in memory at the same time. A larger ztoc is alone.
-const ZTOC_MEMORY: usize = 64 << 20;
-
 /// The largest prefetch list in bytes.
 const MAX_PREFETCH: u64 = 4 << 20;
 
@@ -43,11 +40,15 @@ pub(crate) struct Resources<'a> {
     /// Where the layers are read from. Absent if no layer is read.
     pub(crate) source: Option<&'a Source>,
     /// Limits the memory of the chunks of all layers that are being read.
-    pub(crate) memory: &'a MemoryBudget,
+    pub(crate) chunk_memory: &'a MemoryBudget,
+    /// Limits the memory of the ztocs of all images.
+    pub(crate) ztoc_memory: &'a MemoryBudget,
+    /// Bounds how many ztocs of all images are checked, and layers read, at a time.
+    pub(crate) reading: &'a Permits,
     pub(crate) progress: &'a Progress,
     /// The image, for the progress display.
     pub(crate) name: &'a str,
-    /// How many layers are read at a time.
+    /// How many threads check the image.
     pub(crate) jobs: NonZeroUsize,
 }
 
@@ -98,7 +99,7 @@ impl ZtocChecker {
         Some(LayerAccess {
             store: resources.store,
             source,
-            memory: resources.memory,
+            memory: resources.chunk_memory,
             progress: resources.progress.start_image(name, "layers", count, bytes),
         })
     }
@@ -114,10 +115,11 @@ impl ZtocChecker {
         let mut tasks: Vec<((Digest, Digest), LayerBlob)> = self.ztocs.into_iter().collect();
         // The largest layer takes the longest.
         tasks.sort_by_key(|(_, ztoc)| std::cmp::Reverse(ztoc.layer.size));
-        let memory = MemoryBudget::new(ZTOC_MEMORY);
+        let reading = resources.reading.share();
         let results = run_parallel(&tasks, resources.jobs, |ztoc, _| {
+            let _reading = reading.acquire();
             let size = usize::try_from(ztoc.blob.size.min(MAX_ZTOC)).unwrap_or(usize::MAX);
-            let _reservation = memory.reserve(size);
+            let _reservation = resources.ztoc_memory.reserve(size);
             check_ztoc(place, access.as_ref(), ztoc)
         })?;
         if let Some(access) = access {

@@ -50,7 +50,6 @@ impl Checker {
         };
         let image = document.image.reference();
         let source = if self.depth == Depth::Full {
-            self.session.claim_password_for(image)?;
             Some(Source::open(&self.session, image)?)
         } else {
             None

@@ -26,7 +26,6 @@ impl Checker {
             Failure::new(Exit::BadData, error)
                 .context(format!("the destination `{}` of the push", push.repository))
         })?;
-        self.session.claim_password_for(repository.reference())?;
         let source = Source::open(&self.session, repository.reference())?;
         let place = Place::Source(source.clone());
         let mut findings = Findings::default();

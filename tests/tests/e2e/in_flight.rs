@@ -114,6 +114,23 @@ fn a_slow_layer_holds_up_no_other_image() {
     assert!(released.load(Ordering::Relaxed));
 }
 
+/// The check of a slow image holds up no other check. The images are checked in their registry.
+#[test]
+fn a_slow_check_holds_up_no_other_image() {
+    let registry = Arc::new(Faulty::start());
+    let mut names = names(OTHERS);
+    names.insert(0, "slow".to_owned());
+    let references = publish(&registry, tiny_images(&names));
+    let sandbox = Sandbox::new();
+    Stages::of(&sandbox, &references).run().succeeds();
+    registry.clear_requests();
+    let released = hold_up(&registry, "GET", "blobs/*");
+    let check = stage(&sandbox, "soci-check").args(["--jobs", "2"]);
+    let checked = check.args(&references).run().succeeds();
+    assert_eq!(images_of(&checked.documents()), references);
+    assert!(released.load(Ordering::Relaxed));
+}
+
 /// Runs the pipe over images whose layers are partly the same, in one run or one after another, and
 /// returns how many requests it has sent.
 fn count_requests(setup: Setup, is_one_run: bool) -> usize {
