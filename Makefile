@@ -104,10 +104,11 @@ IMAGE_ARGS = --build-arg "TOOLS_VERSION=$$(scripts/version.sh)" \
   --build-arg "VERSION=$$(scripts/version.sh number)" \
   --build-arg "REVISION=$$(git rev-parse HEAD)" \
   --build-arg "CREATED=$$(git log -1 --format=%cI)" \
+  $(if $(IMAGE_PROFILE),--build-arg PROFILE=$(IMAGE_PROFILE)) \
   $(if $(PLATFORM),--build-arg TARGETARCH=$(notdir $(PLATFORM)) $$(! docker buildx version >/dev/null 2>&1 || echo --platform $(PLATFORM)))
 
 .PHONY: image
-image: ## build the container image, with PLATFORM=linux/arm64 for another one; DOCKER_BUILD_ARGS
+image: ## build the container image, with PLATFORM=linux/arm64 for another one, IMAGE_PROFILE=release for a quick build; DOCKER_BUILD_ARGS
 	docker build $(IMAGE_ARGS) --build-arg "BUILD_PLATFORM=linux/$$(docker version --format '{{.Server.Arch}}')" \
 	  $(DOCKER_BUILD_ARGS) -t $(IMAGE_NAME) .
 
