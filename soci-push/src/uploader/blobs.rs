@@ -14,6 +14,9 @@ use super::known_blobs::Held;
 use super::{Counts, Uploader};
 use crate::content::{BlobSet, Manifest};
 
+/// How many blobs are looked for at a time if the destination most likely has them.
+const CONCURRENT_LOOKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+
 /// Whether the destination is asked for a blob before it is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Look {
@@ -104,7 +107,7 @@ impl Uploader<'_> {
         let tasks = [(0, None), (1, Some(blobs))];
         let done = run_parallel(&tasks, NonZeroUsize::MAX, |blobs, _| match blobs {
             None => self.see_tag(tags).map(|()| BTreeMap::new()),
-            Some(blobs) => self.send_each(blobs.clone(), BlobSource::Store(self.store), tally),
+            Some(blobs) => self.send_most_likely_held(blobs.clone(), tally),
         })?;
         Ok(done.into_values().flatten().collect())
     }
@@ -137,12 +140,33 @@ impl Uploader<'_> {
     /// destination has each.
     fn send_each(
         &self,
+        blobs: Vec<(Digest, (&Descriptor, Look))>,
+        from: BlobSource<'_>,
+        tally: Tally<'_>,
+    ) -> Result<BTreeMap<Digest, Held>, Failure> {
+        self.send_each_in(self.max_concurrent, blobs, from, tally)
+    }
+
+    /// Sends blobs of the store that the destination most likely has. More of them are looked for at
+    /// a time than are sent.
+    fn send_most_likely_held(
+        &self,
+        blobs: Vec<(Digest, (&Descriptor, Look))>,
+        tally: Tally<'_>,
+    ) -> Result<BTreeMap<Digest, Held>, Failure> {
+        let threads = self.max_concurrent.max(CONCURRENT_LOOKS);
+        self.send_each_in(threads, blobs, BlobSource::Store(self.store), tally)
+    }
+
+    fn send_each_in(
+        &self,
+        threads: NonZeroUsize,
         mut blobs: Vec<(Digest, (&Descriptor, Look))>,
         from: BlobSource<'_>,
         tally: Tally<'_>,
     ) -> Result<BTreeMap<Digest, Held>, Failure> {
         blobs.sort_by_key(|(_, (blob, _))| Reverse(blob.size));
-        run_parallel(&blobs, self.max_concurrent, |(blob, look), _| {
+        run_parallel(&blobs, threads, |(blob, look), _| {
             self.send_missing_blob(blob, from, tally, *look)
                 .map_err(|failure| {
                     failure.context_unless_named(format!("cannot push blob `{}`", blob.digest))
