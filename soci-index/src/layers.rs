@@ -19,7 +19,8 @@ use crate::priority::Priority;
 use crate::reuse::{Candidates, ReuseContext, Search};
 use crate::trust::{SourceId, trusted_sources};
 
-/// How many ztocs are fetched and checked at the same time, in addition to the layers that are read.
+/// How many ztocs are fetched and checked at the same time, in addition to the layers that are
+/// read.
 const CONCURRENT_REUSES: usize = 8;
 
 /// The outcome of each layer.

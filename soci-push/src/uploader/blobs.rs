@@ -22,7 +22,7 @@ const CONCURRENT_LOOKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 enum Look {
     /// It is asked, unless this run knows that it has the blob.
     First,
-    /// It is asked whatever this run knows, because it may have lost the blob.
+    /// It is asked even if this run knows that it has the blob, because it may have lost it.
     Again,
     /// It is not asked, because it most likely lacks the blob, which is small.
     Never,

@@ -33,7 +33,8 @@ pub(crate) struct Finished {
     pub(crate) was_stopped: bool,
 }
 
-/// Runs the pipe for some images until it ends, or until `stop_at`. Starts nothing if this has passed.
+/// Runs the pipe for some images until it ends, or until `stop_at`. If that has passed, no tool is
+/// started.
 ///
 /// # Errors
 ///
