@@ -114,7 +114,7 @@ const NOT_RUN: &[Excuse] = &[
     excuse("docs/performance.md", "cargo test", "runs other tests"),
     excuse(
         "docs/performance.md",
-        "cargo build -p soci-lambda",
+        "cargo build --profile dist -p soci-lambda",
         "measures; `lambda.rs` runs the function in the emulator",
     ),
     excuse(
