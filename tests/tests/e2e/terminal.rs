@@ -24,7 +24,8 @@ fn slow_registry() -> Faulty {
 /// Returns whether a line is one of a drawing: that of an image, or that of a layer or blob, such
 /// as `  0f3a91cc57d2  [=====>    ]  12/66 MiB`.
 fn is_drawn(line: &str) -> bool {
-    is_image(line) || (line.starts_with("  ") && line.contains("iB") && line.contains('/'))
+    let has_unit = line.contains("iB") || line.ends_with(" B");
+    is_image(line) || (line.starts_with("  ") && has_unit && line.contains('/'))
 }
 
 /// Returns whether a line shows the progress of an image, such as `app:v1  1/2 layers`.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 use url::Url;
 
 use super::clients::RegistryClients;
@@ -36,6 +38,8 @@ pub(crate) struct HttpTransport {
     pub(crate) budget: RetryBudget,
     /// How many requests were throttled.
     throttled: AtomicU64,
+    /// Held by the one `PUT` of a manifest that is sent again after it was throttled.
+    throttled_put: Mutex<()>,
 }
 
 impl HttpTransport {
@@ -46,6 +50,7 @@ impl HttpTransport {
             budget: RetryBudget::new(&retries),
             retries,
             throttled: AtomicU64::new(0),
+            throttled_put: Mutex::new(()),
         }
     }
 
@@ -74,6 +79,7 @@ impl HttpTransport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Outcome, RegistryError> {
         let mut backoff = self.backoff();
+        let mut turn = self.wait_for_throttled_put(request).await;
         loop {
             let attempt = Attempt {
                 operation,
@@ -110,6 +116,12 @@ impl HttpTransport {
                         Err(fault) => fault,
                     };
                     let reason = reason.describe(operation);
+                    let failed = Instant::now();
+                    let is_throttled = matches!(kind, FailureKind::Throttled(_));
+                    if is_throttled && turn.is_none() && is_manifest_put(request) {
+                        turn = Some(self.throttled_put.lock().await);
+                    }
+                    let delay = delay.saturating_sub(failed.elapsed());
                     wait_before_retry(operation, &reason, backoff.tries(), delay).await;
                 }
                 (None, Ok(rejection)) => {
@@ -117,6 +129,16 @@ impl HttpTransport {
                 }
                 (None, Err(fault)) => return Err(operation.unavailable(fault, backoff.tries())),
             }
+        }
+    }
+
+    /// While a throttled manifest waits, it is the only one that is sent, so that manifests which are
+    /// sent at the same time do not all take a request to learn that they are throttled.
+    async fn wait_for_throttled_put(&self, request: &Request) -> Option<MutexGuard<'_, ()>> {
+        if is_manifest_put(request) && self.throttled_put.try_lock().is_err() {
+            Some(self.throttled_put.lock().await)
+        } else {
+            None
         }
     }
 
@@ -255,6 +277,11 @@ struct Attempt<'a> {
     authorization: Option<&'a HeaderValue>,
     /// Its number, counted from 1.
     number: u32,
+}
+
+/// Returns whether a request writes a manifest.
+fn is_manifest_put(request: &Request) -> bool {
+    request.method == Method::PUT && matches!(request.body, Body::Bytes(_))
 }
 
 /// Returns the headers of a request. Only its own origin gets the `Authorization` header.
