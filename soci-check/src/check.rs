@@ -10,7 +10,6 @@ use soci_cli::{Failure, Processed, Progress, Work, parse_reference};
 use soci_document::{
     Check, Document, Exit, Finding, ImageReference, Indexing, ManifestEntry, Severity, Timing,
 };
-use soci_oci::Reference;
 use soci_transport::Source;
 
 use crate::check::named::NamedImage;
@@ -28,7 +27,7 @@ impl Checker {
         self.session.claim_password_for(image.reference())?;
         let reference = image.reference().clone();
         let check = move |progress: &Progress| self.check_reference(&image, progress);
-        Ok(schedule(&reference, check))
+        Ok(Work::reading(&reference, check))
     }
 
     /// Returns the work of checking the image of a document.
@@ -39,7 +38,7 @@ impl Checker {
         let checked = checked.clone();
         self.session.claim_password_for(&checked)?;
         let check = move |progress: &Progress| self.check_document(document, progress);
-        Ok(schedule(&checked, check))
+        Ok(Work::reading(&checked, check))
     }
 
     /// Checks the image that a reference names.
@@ -122,20 +121,6 @@ impl Checker {
                 image,
                 "{left} more findings; the document lists them in `.check.findings`"
             );
-        }
-    }
-}
-
-/// Returns work on an image. One of a layout or archive is checked alone, because the last archive
-/// that was opened is kept open.
-fn schedule<'a>(
-    image: &Reference,
-    check: impl FnOnce(&Progress) -> Result<Processed, Failure> + Send + 'a,
-) -> Work<'a> {
-    match image {
-        Reference::Registry(_) => Work::beside_others(check),
-        Reference::Layout { .. } | Reference::Archive { .. } | Reference::DockerArchive { .. } => {
-            Work::alone(check)
         }
     }
 }

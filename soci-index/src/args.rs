@@ -7,7 +7,6 @@ use soci_cli::{
     CommonArgs, Failure, IN_FLIGHT, InWork, Io, OutputArgs, OutputFormat, Permits, Processed,
     Progress, SizeArgument, Tool, Variable, Work, parse_count, parse_flag, print_decisions,
 };
-use soci_oci::Reference;
 use soci_registry_args::{RegistryArgs, VARIABLES};
 use soci_transport::MemoryBudget;
 
@@ -157,11 +156,7 @@ impl Tool for Args {
                     ..document.into()
                 })
             };
-            // The session keeps one archive open at a time.
-            Ok(match image {
-                Reference::Registry(_) => Work::beside_others(work),
-                _ => Work::alone(work),
-            })
+            Ok(Work::reading(&image, work))
         })
     }
 }

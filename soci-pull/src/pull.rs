@@ -43,10 +43,7 @@ impl Puller {
         work: impl FnOnce(&Self) -> Result<Document, Failure> + Send + 'a,
     ) -> Work<'a> {
         let work = |_: &Progress| work(self);
-        match image {
-            Reference::Registry(_) => Work::beside_others(work),
-            _ => Work::alone(work),
-        }
+        Work::reading(image, work)
     }
 
     /// Pulls the image that a reference names.

@@ -6,10 +6,9 @@
 //! does not keep the other from the registry.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-use soci_cli::{Failure, run_parallel};
+use soci_cli::{Failure, run_both, run_parallel};
 use soci_document::{Exit, IndexVersion, PushedIndex, PushedTag, ReferrersVia};
 use soci_oci::Reference;
 use soci_oci::media_type::is_index;
@@ -34,11 +33,10 @@ pub(crate) struct Published {
 }
 
 /// Whether the SOCI indexes of version 1 are published after the image.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum GoOn {
     Yes,
     /// The failure of the image would most likely repeat itself.
-    #[default]
     No,
 }
 
@@ -54,17 +52,8 @@ pub(crate) fn publish(
     // The subjects of version 1 are among the manifests of a copied image, and what is written to a
     // layout has an order.
     let mut published = if uploader.is_registry && targets.source.is_none() {
-        let versions = [(0, IndexVersion::V2), (1, IndexVersion::V1)];
-        let parts = run_parallel(&versions, NonZeroUsize::MAX, |version, _| {
-            Ok(match version {
-                IndexVersion::V2 => Published::of_image(uploader, content, targets),
-                IndexVersion::V1 => (publish_referrers(), GoOn::No),
-            })
-        });
-        // Neither part returns an error.
-        let mut parts = parts.unwrap_or_default().into_values();
-        let (image, go_on) = parts.next().unwrap_or_default();
-        let (mut referrers, _) = parts.next().unwrap_or_default();
+        let publish_image = || Published::of_image(uploader, content, targets);
+        let (mut referrers, (image, go_on)) = run_both(publish_referrers, publish_image);
         if go_on == GoOn::No {
             referrers.failures.retain(is_local);
         }

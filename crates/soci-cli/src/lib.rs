@@ -46,4 +46,4 @@ pub use signals::on_signal;
 pub use size::{ByteSize, ByteSizeError, SizeArgument};
 pub use soci_oci::printable::to_printable;
 pub use unknown_variables::known_variables;
-pub use workers::run_parallel;
+pub use workers::{run_both, run_parallel};

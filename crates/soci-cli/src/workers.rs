@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::{panic, thread};
 
 use crate::{Failure, log};
 
@@ -66,6 +66,28 @@ where
     }
 }
 
+/// Runs two tasks at the same time, the second in the calling thread, and returns their results. If
+/// the system refuses to start a thread, the first one runs after the second.
+pub fn run_both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    let image = log::current_image();
+    let first = &first;
+    thread::scope(|scope| {
+        let work = move || {
+            log::set_current_image(image);
+            first()
+        };
+        let running = thread::Builder::new().spawn_scoped(scope, work);
+        let second = second();
+        let first = match running {
+            Ok(running) => running
+                .join()
+                .unwrap_or_else(|payload| panic::resume_unwind(payload)),
+            Err(_) => first(),
+        };
+        (first, second)
+    })
+}
+
 /// Locks a mutex, even after a panic: the scope propagates the panic of a worker anyway.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,6 +106,22 @@ mod tests {
         let results = run_parallel(&tasks, TWO, |task, _| Ok(task * 2)).expect("no failure");
         assert_eq!(results.len(), 100);
         assert!(results.iter().all(|(task, result)| *result == task * 2));
+    }
+
+    #[test]
+    fn runs_two_tasks_at_the_same_time() {
+        let meet = std::sync::Barrier::new(2);
+        let (first, second) = run_both(
+            || {
+                meet.wait();
+                1
+            },
+            || {
+                meet.wait();
+                "two"
+            },
+        );
+        assert_eq!((first, second), (1, "two"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use soci_cli::run_parallel;
+use soci_cli::{run_both, run_parallel};
 use soci_document::{Document, ImageReference, ManifestEntry, Plan};
 use soci_layout::REF_NAME;
 use soci_oci::convert::{is_attestation, is_soci_entry};
@@ -28,7 +28,7 @@ use crate::reuse::source::{Origin, ReuseSource, is_remote_content_error, log_unu
 const MAX_REQUESTS: u32 = 20;
 
 /// How many references are searched at the same time, at most.
-const MAX_CONCURRENT_REFERENCES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+const MAX_CONCURRENT_REFERENCES: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
 /// The search for ztocs of the layers of one image.
 pub(crate) struct Search<'a> {
@@ -45,13 +45,6 @@ struct SourceSearch<'a> {
     source: &'a Arc<ReuseSource>,
     /// How many requests may still be sent.
     requests_left: AtomicU32,
-}
-
-/// Where a source may name SOCI indexes, apart from its image index.
-#[derive(Clone, Copy)]
-enum Place {
-    ConvertedImage,
-    Referrers,
 }
 
 impl<'a> Search<'a> {
@@ -174,23 +167,18 @@ impl SourceSearch<'_> {
             }
         };
         self.search_image_index(&content, found)?;
-        let places = [Place::ConvertedImage, Place::Referrers];
-        let places: Vec<_> = places.into_iter().enumerate().collect();
-        let search = |place: &Place, _: &_| {
-            let mut found = Candidates::default();
-            let searched = match place {
-                Place::ConvertedImage => self.search_converted_image(&root, &mut found),
-                Place::Referrers => self.search_referrers(&root, &content, &mut found),
-            };
-            Ok((found, searched))
-        };
-        let outcomes = run_parallel(&places, NonZeroUsize::MAX, search);
-        let mut result = Ok(());
-        for (found_here, searched) in outcomes.unwrap_or_default().into_values() {
-            found.merge(found_here);
-            result = result.and(searched);
-        }
-        result
+        let mut by_referrers = Candidates::default();
+        let ((converted, searched), searched_referrers) = run_both(
+            || {
+                let mut converted = Candidates::default();
+                let searched = self.search_converted_image(&root, &mut converted);
+                (converted, searched)
+            },
+            || self.search_referrers(&root, &content, &mut by_referrers),
+        );
+        found.merge(converted);
+        found.merge(by_referrers);
+        searched.and(searched_referrers)
     }
 
     /// Reads the SOCI indexes that an image index lists.

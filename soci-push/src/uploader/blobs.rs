@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 
-use soci_cli::{Failure, ImageProgress, run_parallel};
+use soci_cli::{Failure, ImageProgress, run_both, run_parallel};
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
 use soci_transport::{ByteCounter, Destination, Source};
@@ -15,7 +15,7 @@ use super::{Counts, Uploader};
 use crate::content::{BlobSet, Manifest};
 
 /// How many blobs are looked for at a time if the destination most likely has them.
-const CONCURRENT_LOOKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+const CONCURRENT_LOOKS: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 
 /// Whether the destination is asked for a blob before it is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,12 +104,13 @@ impl Uploader<'_> {
             return self.see_tag(tags).map(|()| BTreeMap::new());
         }
         let blobs = after(ztocs.iter().chain(configs), Look::First);
-        let tasks = [(0, None), (1, Some(blobs))];
-        let done = run_parallel(&tasks, NonZeroUsize::MAX, |blobs, _| match blobs {
-            None => self.see_tag(tags).map(|()| BTreeMap::new()),
-            Some(blobs) => self.send_most_likely_held(blobs.clone(), tally),
-        })?;
-        Ok(done.into_values().flatten().collect())
+        let threads = self.max_concurrent.max(CONCURRENT_LOOKS);
+        let store = BlobSource::Store(self.store);
+        let (seen, sent) = run_both(
+            || self.see_tag(tags),
+            || self.send_each_in(threads, blobs, store, tally),
+        );
+        seen.and(sent)
     }
 
     /// Sends the blobs that the destination has lost.
@@ -147,17 +148,8 @@ impl Uploader<'_> {
         self.send_each_in(self.max_concurrent, blobs, from, tally)
     }
 
-    /// Sends blobs of the store that the destination most likely has. More of them are looked for at
-    /// a time than are sent.
-    fn send_most_likely_held(
-        &self,
-        blobs: Vec<(Digest, (&Descriptor, Look))>,
-        tally: Tally<'_>,
-    ) -> Result<BTreeMap<Digest, Held>, Failure> {
-        let threads = self.max_concurrent.max(CONCURRENT_LOOKS);
-        self.send_each_in(threads, blobs, BlobSource::Store(self.store), tally)
-    }
-
+    /// Does the same in a given number of threads. How many blobs are sent at a time is bounded all
+    /// the same.
     fn send_each_in(
         &self,
         threads: NonZeroUsize,

@@ -42,6 +42,13 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|at| format!("app-{at}")).collect()
 }
 
+/// Adds a tiny image that a test holds up, and then the others, and returns their references.
+fn publish_slow_and_others(registry: &Faulty) -> Vec<String> {
+    let mut names = names(OTHERS);
+    names.insert(0, "slow".to_owned());
+    publish(registry, tiny_images(&names))
+}
+
 fn images_of(documents: &[Value]) -> Vec<&str> {
     let images = documents.iter().map(|document| document["image"].as_str());
     images.map(|image| image.expect("an image")).collect()
@@ -75,9 +82,7 @@ fn hold_up(registry: &Arc<Faulty>, method: &'static str, path: &'static str) -> 
 #[test]
 fn a_slow_image_holds_up_no_other() {
     let registry = Arc::new(Faulty::start());
-    let mut names = names(OTHERS);
-    names.insert(0, "slow".to_owned());
-    let mut references = publish(&registry, tiny_images(&names));
+    let mut references = publish_slow_and_others(&registry);
     references.insert(3, format!("{}/absent:v1", registry.host()));
     registry.clear_requests();
     let released = [
@@ -100,9 +105,7 @@ fn a_slow_image_holds_up_no_other() {
 #[test]
 fn a_slow_layer_holds_up_no_other_image() {
     let registry = Arc::new(Faulty::start());
-    let mut names = names(OTHERS);
-    names.insert(0, "slow".to_owned());
-    let references = publish(&registry, tiny_images(&names));
+    let references = publish_slow_and_others(&registry);
     let sandbox = Sandbox::new();
     let pulled = stage(&sandbox, "soci-pull").args(&references).run();
     let plan = stage(&sandbox, "soci-plan").stdin(pulled.succeeds().stdout);
@@ -118,9 +121,7 @@ fn a_slow_layer_holds_up_no_other_image() {
 #[test]
 fn a_slow_check_holds_up_no_other_image() {
     let registry = Arc::new(Faulty::start());
-    let mut names = names(OTHERS);
-    names.insert(0, "slow".to_owned());
-    let references = publish(&registry, tiny_images(&names));
+    let references = publish_slow_and_others(&registry);
     let sandbox = Sandbox::new();
     Stages::of(&sandbox, &references).run().succeeds();
     registry.clear_requests();

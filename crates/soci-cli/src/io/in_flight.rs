@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
 
 use soci_document::{Document, Exit, Line, MalformedLine};
+use soci_oci::Reference;
 use soci_oci::printable::hide_credentials;
 
 use self::input::{Input, InputLine};
@@ -41,6 +42,20 @@ impl<'a> Work<'a> {
         Self {
             is_alone: false,
             run: Box::new(|progress| run(progress).map_or_else(Processed::from, Into::into)),
+        }
+    }
+
+    /// Returns work that reads an image, or what it names: beside others if it is in a registry, and
+    /// alone if it is in a layout or archive, of which the last one is kept open.
+    pub fn reading<P: Into<Processed>>(
+        image: &Reference,
+        run: impl FnOnce(&Progress) -> Result<P, Failure> + Send + 'a,
+    ) -> Self {
+        match image {
+            Reference::Registry(_) => Self::beside_others(run),
+            Reference::Layout { .. }
+            | Reference::Archive { .. }
+            | Reference::DockerArchive { .. } => Self::alone(run),
         }
     }
 

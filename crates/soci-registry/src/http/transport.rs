@@ -101,7 +101,8 @@ impl HttpTransport {
                 Err(TransportFailure::Content(error)) => return Err(error),
                 Err(TransportFailure::ProxyDenied) => return Err(operation.denied_by_proxy()),
             };
-            if matches!(kind, FailureKind::Throttled(_)) {
+            let is_throttled = matches!(kind, FailureKind::Throttled(_));
+            if is_throttled {
                 self.throttled.fetch_add(1, Ordering::Relaxed);
             }
             // A stream is not sent again here: the caller opens a new upload session first.
@@ -117,9 +118,8 @@ impl HttpTransport {
                     };
                     let reason = reason.describe(operation);
                     let failed = Instant::now();
-                    let is_throttled = matches!(kind, FailureKind::Throttled(_));
-                    if is_throttled && turn.is_none() && is_manifest_put(request) {
-                        turn = Some(self.throttled_put.lock().await);
+                    if is_throttled && turn.is_none() {
+                        turn = self.take_put_turn(request).await;
                     }
                     let delay = delay.saturating_sub(failed.elapsed());
                     wait_before_retry(operation, &reason, backoff.tries(), delay).await;
@@ -135,7 +135,15 @@ impl HttpTransport {
     /// While a throttled manifest waits, it is the only one that is sent, so that manifests which are
     /// sent at the same time do not all take a request to learn that they are throttled.
     async fn wait_for_throttled_put(&self, request: &Request) -> Option<MutexGuard<'_, ()>> {
-        if is_manifest_put(request) && self.throttled_put.try_lock().is_err() {
+        if !is_manifest_put(request) || self.throttled_put.try_lock().is_ok() {
+            return None;
+        }
+        self.take_put_turn(request).await
+    }
+
+    /// Waits until no other throttled manifest is sent again. Other requests have no turns.
+    async fn take_put_turn(&self, request: &Request) -> Option<MutexGuard<'_, ()>> {
+        if is_manifest_put(request) {
             Some(self.throttled_put.lock().await)
         } else {
             None
