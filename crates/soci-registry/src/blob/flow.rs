@@ -2,7 +2,7 @@
 //! use.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -55,6 +55,7 @@ impl Flow {
             now: self.started.elapsed(),
             received: self.received.load(Ordering::Relaxed),
             waited,
+            worked: processor_time(),
             readers: self.readers.load(Ordering::Relaxed),
             starting: self.starting.load(Ordering::Relaxed),
             troubles: throttled + self.interruptions.load(Ordering::Relaxed),
@@ -83,6 +84,16 @@ impl Flow {
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns how long each processor has worked for this process, on average.
+fn processor_time() -> Duration {
+    static PROCESSORS: LazyLock<u32> = LazyLock::new(|| {
+        let processors = std::thread::available_parallelism();
+        processors.map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+    });
+    let all = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(all).unwrap_or_default() / *PROCESSORS
 }
 
 /// The permission to use an additional connection, until this is dropped.

@@ -2,7 +2,8 @@
 //!
 //! Each blob has one connection. While its reader waits for bytes, more are tried: 1, then 3, then
 //! [`MAX_EXTRA`], for all blobs together. They stay if the bytes arrive clearly faster with them,
-//! or if the reader need not wait any longer. See `docs/design/0014-adaptive-ranges.md`.
+//! or if the reader need not wait any longer. None are tried while this process keeps the processors
+//! busy. See `docs/design/0014-adaptive-ranges.md`.
 
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ struct Window {
     received: u64,
     /// How long readers waited.
     waited: Duration,
+    /// The processor time at the start.
+    worked: Duration,
     readers: usize,
 }
 
@@ -79,6 +82,9 @@ struct Measured {
     rate: u64,
     /// Whether the readers waited for at least an eighth of the time.
     is_waiting: bool,
+    /// Whether this process used at least three quarters of the processors. Its readers then wait
+    /// for a processor, too, as does a registry on the same machine.
+    is_busy: bool,
 }
 
 /// The state of all downloads from a registry when a reader has got a chunk.
@@ -90,6 +96,8 @@ pub(super) struct Sample {
     pub(super) received: u64,
     /// How long this reader waited for the chunk.
     pub(super) waited: Duration,
+    /// How long each processor has worked for this process since that start, on average.
+    pub(super) worked: Duration,
     /// How many blobs are being read.
     pub(super) readers: usize,
     /// How many additional connections have not received a byte yet.
@@ -201,7 +209,7 @@ impl Pace {
             None => {}
         }
         let may_grow = self.extra < MAX_EXTRA && sample.received >= self.paused_until;
-        if measured.is_waiting && may_grow {
+        if measured.is_waiting && !measured.is_busy && may_grow {
             self.trial = Some(Trial {
                 before: self.extra,
                 rate: measured.rate,
@@ -262,9 +270,11 @@ impl Pace {
 }
 
 impl Trial {
-    /// Returns whether its connections stay: if the readers need not wait, or if they pay.
+    /// Returns whether its connections stay: if they pay, or if the readers need not wait any
+    /// longer. Readers that have no processor do not wait for bytes, either, which shows nothing.
     fn is_kept(&self, held: usize, readers: usize, measured: &Measured) -> bool {
-        !measured.is_waiting || self.pays(held, readers, measured.rate)
+        let is_fed = !measured.is_waiting && !measured.is_busy;
+        is_fed || self.pays(held, readers, measured.rate)
     }
 
     /// Returns whether a rate with `held` additional connections is clearly above the one before.
@@ -291,6 +301,7 @@ impl Window {
         window.waited += sample.waited;
         let elapsed = sample.now.saturating_sub(window.started);
         let bytes = sample.received.saturating_sub(window.received);
+        let worked = sample.worked.saturating_sub(window.worked);
         let rate = u128::from(bytes) * 1_000_000 / elapsed.as_micros().max(1);
         let readers = u32::try_from(sample.readers.max(1)).unwrap_or(u32::MAX);
         Some(Measured {
@@ -298,6 +309,7 @@ impl Window {
             bytes,
             rate: u64::try_from(rate).unwrap_or(u64::MAX),
             is_waiting: window.waited.saturating_mul(8) >= elapsed.saturating_mul(readers),
+            is_busy: worked.saturating_mul(4) >= elapsed.saturating_mul(3),
         })
     }
 
@@ -306,6 +318,7 @@ impl Window {
             started: sample.now,
             received: sample.received,
             waited: Duration::ZERO,
+            worked: sample.worked,
             readers: sample.readers,
         }
     }

@@ -13,6 +13,8 @@ struct Simulation {
     client: u64,
     scanner: u64,
     readers: usize,
+    /// How many processors there are. Each reader keeps one busy while it does not wait.
+    processors: u32,
     /// By how many percent the rate of the network deviates at most, either way.
     noise: u64,
 }
@@ -24,6 +26,7 @@ struct Run {
     pace: Pace,
     received: u64,
     now: Duration,
+    worked: Duration,
     troubles: u64,
     /// How often additional connections were opened.
     opened: usize,
@@ -36,6 +39,7 @@ impl Run {
             pace: Pace::default(),
             received: 0,
             now: Duration::ZERO,
+            worked: Duration::ZERO,
             troubles: 0,
             opened: 0,
             random: 1,
@@ -69,11 +73,14 @@ impl Run {
             self.received += taken * 5;
             let busy = 5000 * taken / (network.scanner * readers);
             let waited = TICK.saturating_sub(Duration::from_micros(busy));
+            let working = TICK.saturating_sub(waited) * u32::try_from(network.readers).unwrap();
+            self.worked += working / network.processors;
             for _ in 0..network.readers {
                 self.pace.observe(&Sample {
                     now: self.now,
                     received: self.received,
                     waited,
+                    worked: self.worked,
                     readers: network.readers,
                     starting: 0,
                     troubles: self.troubles,
@@ -88,6 +95,7 @@ const S3: Simulation = Simulation {
     client: 1_000_000,
     scanner: 280_000,
     readers: 1,
+    processors: 2,
     noise: 0,
 };
 
@@ -134,6 +142,49 @@ fn uses_one_connection_if_the_scanner_is_the_limit() {
     assert_eq!(run.opened, 0);
 }
 
+/// Each of two readers waits for a sixth of the time, and two processors can do no more: a registry
+/// on the same machine needs a part of them.
+#[test]
+fn tries_no_more_connections_while_the_processors_are_busy() {
+    let network = Simulation {
+        connection: 233_000,
+        readers: 2,
+        ..S3
+    };
+    let mut run = Run::new();
+    run.download(network, GIB);
+    assert_eq!(run.opened, 0);
+    let network = Simulation {
+        processors: 4,
+        ..network
+    };
+    run.download(network, 2 * GIB);
+    assert_eq!(run.pace.extra, 1, "two of four processors are idle");
+}
+
+#[test]
+fn readers_without_a_processor_do_not_show_that_connections_pay() {
+    let trial = Trial {
+        before: 0,
+        rate: 300_000,
+        started: Duration::ZERO,
+        is_measured: true,
+    };
+    let is_kept = |rate, is_busy| {
+        let measured = Measured {
+            elapsed: REVIEW,
+            bytes: 1 << 20,
+            rate,
+            is_waiting: false,
+            is_busy,
+        };
+        trial.is_kept(1, 2, &measured)
+    };
+    assert!(is_kept(315_000, false));
+    assert!(!is_kept(315_000, true));
+    assert!(is_kept(360_000, true));
+}
+
 /// The client's limit lies between two and four connections.
 #[test]
 fn keeps_as_many_as_pay() {
@@ -148,7 +199,11 @@ fn keeps_as_many_as_pay() {
 
 #[test]
 fn several_blobs_share_the_additional_connections() {
-    let network = Simulation { readers: 2, ..S3 };
+    let network = Simulation {
+        readers: 2,
+        processors: 4,
+        ..S3
+    };
     let mut run = Run::new();
     run.download(network, GIB);
     assert_eq!(run.pace.extra, MAX_EXTRA);
@@ -214,14 +269,15 @@ proptest! {
     /// No order of samples makes the number of connections exceed its bound, or panics.
     #[test]
     fn any_samples_are_survived(samples in proptest::collection::vec(
-        (any::<u32>(), any::<u64>(), any::<u32>(), 0..20_usize, 0..20_usize, 0..3_u64, 0..4_u8), 0..200))
+        (any::<[u32; 3]>(), any::<u64>(), 0..20_usize, 0..20_usize, 0..3_u64, 0..4_u8), 0..200))
     {
         let mut pace = Pace::default();
-        for (now, received, waited, readers, starting, troubles, action) in samples {
+        for ([now, waited, worked], received, readers, starting, troubles, action) in samples {
             pace.observe(&Sample {
                 now: Duration::from_micros(now.into()),
                 received,
                 waited: Duration::from_micros(waited.into()),
+                worked: Duration::from_micros(worked.into()),
                 readers,
                 starting,
                 troubles,
