@@ -67,5 +67,5 @@ pub use lookup::leaves_open;
 pub use manifest::{Manifest, ManifestName};
 pub use options::{ClientOptions, Connections, PlainHttp, RetryPolicy, Timeouts};
 pub use push::{PushedBlob, PushedManifest, SentManifest};
-pub use referrers::Referrers;
+pub use referrers::{ReadTag, Referrers};
 pub use repository::Repository;

@@ -17,6 +17,7 @@ use crate::error::RegistryError;
 use crate::repository::Repository;
 use entries::{Collector, malformed_list};
 use tag::FallbackTag;
+pub use tag::ReadTag;
 
 /// The manifests of one artifact type that name a subject.
 #[derive(Clone, Debug)]
@@ -26,6 +27,9 @@ pub struct Referrers {
     /// How the registry lists them. [`ReferrersVia::None`] means that the registry has no referrers
     /// API and that no client has written the fallback tag yet.
     pub via: ReferrersVia,
+    /// What the fallback tag held, for [`Repository::add_to_referrers_tag`]. `None` if the registry
+    /// has the API.
+    pub tag: Option<ReadTag>,
 }
 
 impl Repository {
@@ -49,36 +53,39 @@ impl Repository {
             let listed = api::list_by_api(self, &operation, subject, artifact_type).await?;
             if let Some(descriptors) = listed {
                 support.record_supported();
-                let via = ReferrersVia::Api;
-                return Ok(Referrers { descriptors, via });
+                return Ok(Referrers {
+                    descriptors,
+                    via: ReferrersVia::Api,
+                    tag: None,
+                });
             }
         }
         let tag = FallbackTag::new(self, &operation, subject);
-        let index = tag.read_index().await;
+        let read = tag.read().await;
         // A repository that does not exist shows nothing about the API.
-        if may_exist && !matches!(index, Err(RegistryError::NotFound { .. })) {
+        if may_exist && !matches!(read, Err(RegistryError::NotFound { .. })) {
             support.record_unsupported();
             tracing::debug!(
                 "{operation}: the registry has no referrers API; using the tag `{}`",
                 tag.name()
             );
         }
-        let Some(index) = index? else {
-            return Ok(Referrers {
-                descriptors: Vec::new(),
-                via: ReferrersVia::None,
-            });
-        };
+        let read = read?;
         let mut collector = Collector::new(artifact_type);
-        let list = index
-            .list()
-            .map_err(|error| malformed_list(&operation, error))?;
-        if let Some(list) = list {
-            collector.add(&operation, list, false)?;
+        let mut via = ReferrersVia::None;
+        if let Some(index) = &read.index {
+            via = ReferrersVia::Tag;
+            let list = index
+                .list()
+                .map_err(|error| malformed_list(&operation, error))?;
+            if let Some(list) = list {
+                collector.add(&operation, list, false)?;
+            }
         }
         Ok(Referrers {
             descriptors: collector.finish(),
-            via: ReferrersVia::Tag,
+            via,
+            tag: Some(read),
         })
     }
 }

@@ -91,6 +91,7 @@ impl WriteImage for ArchiveWriterBackend {
         Ok(Referrers {
             descriptors: Vec::new(),
             via: ReferrersVia::Api,
+            tag: None,
         })
     }
 

@@ -8,7 +8,7 @@ use soci_document::ReferrersVia;
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::{RegistryReference, Selector};
 use soci_oci::{Descriptor, Digest};
-use soci_registry::{BlobPresence, BlobStream};
+use soci_registry::{BlobPresence, BlobStream, ReadTag};
 
 use crate::blob_reader::{self, BlobReader};
 use crate::error::TransportError;
@@ -282,6 +282,8 @@ pub struct Referrers {
     pub descriptors: Vec<Descriptor>,
     /// How the backend lists them.
     pub via: ReferrersVia,
+    /// What the fallback tag of a registry held, if it was read.
+    pub(crate) tag: Option<ReadTag>,
 }
 
 impl Referrers {

@@ -76,6 +76,7 @@ impl WriteImage for LayoutBackend {
         Ok(Referrers {
             descriptors: index_json::list_referrers(&self.0, subject, artifact_type)?,
             via: ReferrersVia::Api,
+            tag: None,
         })
     }
 

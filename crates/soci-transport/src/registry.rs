@@ -62,6 +62,7 @@ impl RegistryBackend {
         Ok(Referrers {
             descriptors: found.descriptors,
             via: found.via,
+            tag: found.tag,
         })
     }
 
@@ -294,7 +295,7 @@ impl WriteImage for RegistryBackend {
         }
         let added = self
             .repository
-            .add_to_referrers_tag(subject, referrer.clone());
+            .add_to_referrers_tag(subject, referrer.clone(), listed.tag);
         self.call(added)?;
         Ok(ReferrersVia::Tag)
     }

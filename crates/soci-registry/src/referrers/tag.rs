@@ -4,6 +4,8 @@
 //! Several clients may write the tag at the same time, and few registries honour conditional
 //! writes. So this module reads the tag again after each write.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
 use soci_oci::{Descriptor, Digest, media_type};
@@ -30,11 +32,24 @@ const SETTLING_ROUNDS: u32 = 4;
 /// The longest wait for another client's write, as a multiple of the first wait of a retry.
 const MAX_SETTLING_WAITS: u32 = 8;
 
+/// How old may be what was read of the tag when it is written. The older it is, the more likely is
+/// another client's write in between, and a round more.
+const MAX_AGE: Duration = Duration::from_millis(250);
+
 /// The fallback tag of one subject.
 pub(super) struct FallbackTag<'a> {
     repository: &'a Repository,
     operation: &'a Operation,
     name: String,
+}
+
+/// What a fallback tag held when it was read.
+#[derive(Clone, Debug)]
+pub struct ReadTag {
+    /// `None` if the tag did not exist.
+    pub(super) index: Option<TaggedIndex>,
+    /// When the tag was asked for.
+    started: Instant,
 }
 
 /// The condition of a write (RFC 9110, section 13.1).
@@ -60,7 +75,7 @@ enum WriteOutcome {
 impl Repository {
     /// Adds a manifest to the list under the fallback tag of its subject. Other entries stay, with
     /// one exception: if the registry refuses a list with entries of deleted manifests, those are
-    /// removed.
+    /// removed. If the caller has just `read` the tag, it is not read again before it is written.
     ///
     /// The index that the tag pointed to before is not deleted, because another client may have
     /// tagged the same index again.
@@ -74,9 +89,11 @@ impl Repository {
         &self,
         subject: Digest,
         referrer: Descriptor,
+        read: Option<ReadTag>,
     ) -> Result<(), RegistryError> {
         let operation = self.operation("update referrers", subject);
         let tag = FallbackTag::new(self, &operation, subject);
+        let mut read = read.filter(|read| read.started.elapsed() <= MAX_AGE);
         let mut backoff = self.transport().backoff();
         let mut rejected = None;
         let mut is_ever_changed = false;
@@ -89,8 +106,13 @@ impl Repository {
                     "the tag does not hold what was written: another client may have changed it";
                 wait_before_retry(&operation, reason, backoff.tries(), wait).await;
             }
-            let started = Instant::now();
-            let before = tag.read_index().await?;
+            let ReadTag {
+                index: before,
+                started,
+            } = match read.take() {
+                Some(read) => read,
+                None => tag.read().await?,
+            };
             if is_listed(before.as_ref(), &referrer) {
                 backoff.record_success();
                 return Ok(());
@@ -159,8 +181,15 @@ impl<'a> FallbackTag<'a> {
         }
     }
 
+    /// Reads the tag.
+    pub(super) async fn read(&self) -> Result<ReadTag, RegistryError> {
+        let started = Instant::now();
+        let index = self.read_index().await?;
+        Ok(ReadTag { index, started })
+    }
+
     /// Reads the index under the tag. Returns `None` if the tag does not exist.
-    pub(super) async fn read_index(&self) -> Result<Option<TaggedIndex>, RegistryError> {
+    async fn read_index(&self) -> Result<Option<TaggedIndex>, RegistryError> {
         let malformed = |reason: &str| Err(malformed_list(self.operation, reason));
         let name = ManifestName::Tag(&self.name);
         let response = match self.repository.fetch_manifest_response(name).await {

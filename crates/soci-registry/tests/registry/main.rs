@@ -85,5 +85,5 @@ fn futures_can_move_between_threads() {
     check(&repository.push_blob_stream(&blob, &content));
     check(&repository.push_manifest(name, "x", Bytes::new()));
     check(&repository.list_referrers(blob.digest, "x"));
-    check(&repository.add_to_referrers_tag(blob.digest, blob.clone()));
+    check(&repository.add_to_referrers_tag(blob.digest, blob.clone(), None));
 }

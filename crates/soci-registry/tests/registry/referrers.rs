@@ -110,8 +110,8 @@ async fn distinguishes_a_missing_list_from_a_missing_repository() {
     assert!(error.hint().is_some());
 }
 
-/// Starts a registry with one tag, which holds `stored`. Another client overwrites each of the
-/// first `lost` writes.
+/// Starts a registry without the referrers API, with one tag, which holds `stored`. Another client
+/// overwrites each of the first `lost` writes.
 fn start_tag_store(stored: Option<Value>, lost: usize) -> Fake {
     let stored = Mutex::new(stored);
     Fake::start(move |seen, before| {
@@ -126,6 +126,7 @@ fn start_tag_store(stored: Option<Value>, lost: usize) -> Fake {
                 Reply::new(201)
             }
             (_, None) => Reply::error(404, "MANIFEST_UNKNOWN"),
+            _ if seen.target.contains("/referrers/") => Reply::new(404),
             (_, Some(index)) => Reply::new(200)
                 .header("Content-Type", media_type::OCI_INDEX)
                 .body(index.to_string()),
@@ -140,7 +141,7 @@ fn referrer() -> Descriptor {
 /// Adds [`referrer`] to the fallback tag.
 async fn add_referrer(fake: &Fake) -> Result<(), RegistryError> {
     repository(fake)
-        .add_to_referrers_tag(subject(), referrer())
+        .add_to_referrers_tag(subject(), referrer(), None)
         .await
 }
 
@@ -156,7 +157,9 @@ async fn creates_the_tag_once() {
     let fake = start_tag_store(None, 0);
     let repository = repository(&fake);
     for _ in 0..2 {
-        let added = repository.add_to_referrers_tag(subject(), referrer()).await;
+        let added = repository
+            .add_to_referrers_tag(subject(), referrer(), None)
+            .await;
         added.expect("an entry");
     }
     let expected = json!({
@@ -166,6 +169,35 @@ async fn creates_the_tag_once() {
     });
     assert_eq!(last_write(&fake), expected);
     assert_eq!(fake.count("PUT", &tag_path()), 1);
+}
+
+#[tokio::test]
+async fn a_tag_that_was_just_read_is_not_read_again_before_it_is_written() {
+    let fake = start_tag_store(Some(json!({"manifests": [entry("theirs", TYPE)]})), 0);
+    let repository = repository(&fake);
+    let listed = repository.list_referrers(subject(), TYPE).await;
+    let listed = listed.expect("a list");
+    assert!(listed.tag.is_some());
+    let reads = fake.count("GET", &tag_path());
+    let added = repository.add_to_referrers_tag(subject(), referrer(), listed.tag);
+    added.await.expect("an entry");
+    assert_eq!(
+        last_write(&fake)["manifests"],
+        json!([entry("theirs", TYPE), entry("ours", TYPE)])
+    );
+    assert_eq!(fake.count("GET", &tag_path()), reads + 1);
+}
+
+/// The tag was written after it was listed, which shows after the write.
+#[tokio::test]
+async fn a_tag_that_was_read_before_another_client_wrote_it_is_merged() {
+    let fake = start_tag_store(None, 1);
+    let repository = repository(&fake);
+    let listed = repository.list_referrers(subject(), TYPE).await;
+    let added = repository.add_to_referrers_tag(subject(), referrer(), listed.expect("a list").tag);
+    added.await.expect("an entry");
+    let expected = json!([entry("theirs", "other"), entry("ours", TYPE)]);
+    assert_eq!(last_write(&fake)["manifests"], expected);
 }
 
 #[tokio::test]
