@@ -5,6 +5,7 @@ mod certificates;
 pub(crate) mod clients;
 pub(crate) mod egress;
 pub(crate) mod error;
+pub(crate) mod manifest_turn;
 pub(crate) mod rate_limit;
 pub(crate) mod redirect;
 pub(crate) mod rejection;

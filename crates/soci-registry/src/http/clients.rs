@@ -17,6 +17,7 @@ use url::Url;
 use super::certificates;
 use super::egress::{self, EgressPolicy};
 use super::error::describe_causes;
+use super::manifest_turn::ManifestTurn;
 use super::resolver::{CheckedResolver, Lookup};
 use crate::error::ConfigurationError;
 use crate::error::sanitize::sanitize;
@@ -45,6 +46,7 @@ pub(crate) struct Clients {
 pub(crate) struct RegistryClients {
     clients: Clients,
     policy: Arc<EgressPolicy>,
+    manifest_turn: Arc<ManifestTurn>,
 }
 
 impl Clients {
@@ -81,6 +83,11 @@ impl RegistryClients {
     /// Returns the policy for the hosts that the registry points to.
     pub(crate) fn policy(&self) -> &EgressPolicy {
         &self.policy
+    }
+
+    /// Returns the turn of the manifests that are written to the registry.
+    pub(super) fn manifest_turn(&self) -> &ManifestTurn {
+        &self.manifest_turn
     }
 }
 
@@ -122,6 +129,7 @@ impl ClientSettings {
         Ok(RegistryClients {
             clients: self.build(Some(Arc::clone(&policy)))?,
             policy,
+            manifest_turn: Arc::default(),
         })
     }
 

@@ -10,7 +10,7 @@ use super::egress::{display_host, internal_address};
 use super::resolver::ResolveError;
 use super::retry::FailureKind;
 use crate::error::sanitize::sanitize;
-use crate::error::{Fault, RegistryError, TlsFailure, Violation};
+use crate::error::{Fault, Operation, RegistryError, TlsFailure, Violation};
 
 /// Why a request got no response.
 pub(super) enum TransportFailure {
@@ -32,6 +32,23 @@ impl TransportFailure {
             Self::Violation(violation) => violation.to_string(),
             Self::Content(error) => error.to_string(),
             Self::ProxyDenied => "the proxy asks for credentials".to_owned(),
+        }
+    }
+
+    /// Returns what failed, and of which kind it is.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for a failure that another try would not change.
+    pub(super) fn into_fault(
+        self,
+        operation: &Operation,
+    ) -> Result<(Fault, FailureKind), RegistryError> {
+        match self {
+            Self::Fault(fault, kind) => Ok((fault, kind)),
+            Self::Violation(violation) => Err(operation.protocol(violation)),
+            Self::Content(error) => Err(error),
+            Self::ProxyDenied => Err(operation.denied_by_proxy()),
         }
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use url::Url;
 
@@ -38,8 +37,6 @@ pub(crate) struct HttpTransport {
     pub(crate) budget: RetryBudget,
     /// How many requests were throttled.
     throttled: AtomicU64,
-    /// Held by the one `PUT` of a manifest that is sent again after it was throttled.
-    throttled_put: Mutex<()>,
 }
 
 impl HttpTransport {
@@ -50,7 +47,6 @@ impl HttpTransport {
             budget: RetryBudget::new(&retries),
             retries,
             throttled: AtomicU64::new(0),
-            throttled_put: Mutex::new(()),
         }
     }
 
@@ -79,7 +75,8 @@ impl HttpTransport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Outcome, RegistryError> {
         let mut backoff = self.backoff();
-        let mut turn = self.wait_for_throttled_put(request).await;
+        let manifests = clients.manifest_turn();
+        let mut turn = manifests.before_first_try(request).await;
         loop {
             let attempt = Attempt {
                 operation,
@@ -94,12 +91,10 @@ impl HttpTransport {
                     backoff.record_success();
                     return Ok(outcome);
                 }
-                Err(TransportFailure::Fault(fault, kind)) => (kind, Err(fault)),
-                Err(TransportFailure::Violation(violation)) => {
-                    return Err(operation.protocol(violation));
+                Err(failure) => {
+                    let (fault, kind) = failure.into_fault(operation)?;
+                    (kind, Err(fault))
                 }
-                Err(TransportFailure::Content(error)) => return Err(error),
-                Err(TransportFailure::ProxyDenied) => return Err(operation.denied_by_proxy()),
             };
             let is_throttled = matches!(kind, FailureKind::Throttled(_));
             if is_throttled {
@@ -118,8 +113,8 @@ impl HttpTransport {
                     };
                     let reason = reason.describe(operation);
                     let failed = Instant::now();
-                    if is_throttled && turn.is_none() {
-                        turn = self.take_put_turn(request).await;
+                    if is_throttled {
+                        turn = manifests.after_throttling(request, turn).await;
                     }
                     let delay = delay.saturating_sub(failed.elapsed());
                     wait_before_retry(operation, &reason, backoff.tries(), delay).await;
@@ -129,24 +124,6 @@ impl HttpTransport {
                 }
                 (None, Err(fault)) => return Err(operation.unavailable(fault, backoff.tries())),
             }
-        }
-    }
-
-    /// While a throttled manifest waits, it is the only one that is sent, so that manifests which are
-    /// sent at the same time do not all take a request to learn that they are throttled.
-    async fn wait_for_throttled_put(&self, request: &Request) -> Option<MutexGuard<'_, ()>> {
-        if !is_manifest_put(request) || self.throttled_put.try_lock().is_ok() {
-            return None;
-        }
-        self.take_put_turn(request).await
-    }
-
-    /// Waits until no other throttled manifest is sent again. Other requests have no turns.
-    async fn take_put_turn(&self, request: &Request) -> Option<MutexGuard<'_, ()>> {
-        if is_manifest_put(request) {
-            Some(self.throttled_put.lock().await)
-        } else {
-            None
         }
     }
 
@@ -285,11 +262,6 @@ struct Attempt<'a> {
     authorization: Option<&'a HeaderValue>,
     /// Its number, counted from 1.
     number: u32,
-}
-
-/// Returns whether a request writes a manifest.
-fn is_manifest_put(request: &Request) -> bool {
-    request.method == Method::PUT && matches!(request.body, Body::Bytes(_))
 }
 
 /// Returns the headers of a request. Only its own origin gets the `Authorization` header.
