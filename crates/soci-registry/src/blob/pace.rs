@@ -2,8 +2,8 @@
 //!
 //! Each blob has one connection. While its reader waits for bytes, more are tried: 1, then 3, then
 //! [`MAX_EXTRA`], for all blobs together. They stay if the bytes arrive clearly faster with them,
-//! or if the reader need not wait any longer. None are tried while this process keeps the processors
-//! busy. See `docs/design/0014-adaptive-ranges.md`.
+//! or if the reader need not wait any longer. None are tried while this process keeps the
+//! processors busy. See `docs/design/0014-adaptive-ranges.md`.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const REVIEW: Duration = Duration::from_millis(500);
 
 /// Bytes that are received after a trial that did not pay before the next one. It is four times as
 /// long after each further one.
-const FIRST_PAUSE: u64 = 128 << 20;
+const FIRST_PAUSE: u64 = 256 << 20;
 
 /// The number of additional connections to one registry, and what it is decided from.
 #[derive(Debug)]
