@@ -17,7 +17,7 @@ REPOSITORY = "rebuild"
 LAYERS = 5
 LAYER_SIZE = 1_000_000
 # Seconds that a request takes in the slower of the two networks that are compared.
-DELAY = 0.05
+DELAY = 0.1
 
 
 def rebuild(registry: Registry, runs: int, work: Path) -> dict[str, float]:

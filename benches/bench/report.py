@@ -124,7 +124,7 @@ def growth(rows: list[dict], many: dict, tiny: dict) -> str:
 def rebuild(measured: list[tuple[str, dict]]) -> str:
     lines = []
     for kind, row in measured:
-        numbers = [str(row["requests"]), f"{row['in turn']:.1f}", f"≤ {TRANSFER_AND_TEN}", verdict(row["in turn"], TRANSFER_AND_TEN)]
+        numbers = [str(row["requests"]), f"{row['in turn']:.1f}", f"≤ {TRANSFER_AND_TEN}", verdict(round(row["in turn"]), TRANSFER_AND_TEN)]
         lines.append([kind, f"{row['wall']:.2f}", f"{row['fetched'] / 1000:.0f}", *numbers])
     head = ["registry", "s", "kB fetched, without the new layer", "requests", "of these in turn", "target", ""]
     return table(head, lines)
