@@ -3,6 +3,8 @@
 
 #[path = "container/deploy.rs"]
 mod deploy;
+#[path = "container/ecr.rs"]
+mod ecr;
 
 use std::{
     fs,
@@ -96,10 +98,14 @@ struct Docker {
 
 impl Docker {
     fn command(&self, sandbox: &Sandbox, arguments: &[&str]) -> Tool {
-        let docker = sandbox.program("docker").args(arguments);
+        self.with_host(sandbox.program("docker").args(arguments))
+    }
+
+    /// Lets a command, or what it starts, use the daemon.
+    fn with_host(&self, command: Tool) -> Tool {
         match &self.host {
-            Some(host) => docker.env("DOCKER_HOST", host),
-            None => docker,
+            Some(host) => command.env("DOCKER_HOST", host),
+            None => command,
         }
     }
 
@@ -271,7 +277,7 @@ fn the_image_is_small_and_described() {
     }
 }
 
-/// A shell is there for whoever asks for it, with the commands of its scripts.
+/// A user who asks for a shell gets one, with the commands of its scripts.
 #[test]
 fn the_shell_has_commands() {
     let sandbox = Sandbox::new();

@@ -74,7 +74,7 @@ const NOT_RUN: &[Excuse] = &[
     excuse(
         "README.md",
         "make demo",
-        "builds all tools in release; it is the second step in a new clone",
+        "builds all tools in release; `demo.rs` runs the rest",
     ),
     excuse("README.md", "make test", "runs this test"),
     excuse(

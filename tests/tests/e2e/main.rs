@@ -8,6 +8,7 @@ mod archive;
 mod book;
 mod check;
 mod consumer;
+mod demo;
 mod deploy;
 mod documents;
 mod earlier_documents;
