@@ -45,7 +45,7 @@ enum Unproved {
     Other(Failure),
 }
 
-/// Proves a ztoc against its layer. Readers take `ztoc` for that of the layer whatever it says.
+/// Proves a ztoc against its layer. Readers take `ztoc` for that of the layer, even if it is not.
 ///
 /// # Errors
 ///

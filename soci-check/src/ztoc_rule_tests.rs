@@ -37,7 +37,7 @@ fn change_entries(bytes: &mut Vec<u8>, change: impl Fn(&mut Vec<Descriptor>)) {
     *bytes = index.to_bytes();
 }
 
-/// Asserts that a rule is named by a warning, and that there is no error.
+/// Asserts that a warning names a rule, and that nothing is an error.
 #[track_caller]
 fn assert_warns(check: &Check, rule: &str) {
     let errors = rules(check, Severity::Error);

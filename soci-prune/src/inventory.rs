@@ -172,7 +172,7 @@ impl<'a> Inventory<'a> {
     }
 
     /// Finds the layers: the blobs that manifests name as such, or whose first bytes are those of a
-    /// layer. A blob that is needed for another purpose is no layer, whatever a manifest says.
+    /// layer. A blob that is needed for another purpose is no layer, even if a manifest lists it.
     fn find_layers(&mut self) {
         let named = self.layers.values().flatten().copied().collect();
         self.set_kinds(named, Kind::Layer);

@@ -126,7 +126,7 @@ pub(crate) fn ztoc_share(totals: &Totals) -> String {
     format!("{share} of their layers")
 }
 
-/// Returns the size of all ztocs, or a dash if there is none.
+/// Returns the size of all ztocs, or a dash without any.
 pub(crate) fn ztocs(totals: &Totals) -> String {
     match totals.ztocs {
         0 => NONE.to_owned(),

@@ -11,8 +11,8 @@ pub(crate) struct Decimal {
 
 impl Decimal {
     /// Parses the number at the start of `text`, such as `10` or `1.5`, and returns it with the
-    /// rest of the text. Returns `None` if there is none. Digits after the ninth of a fraction are
-    /// ignored.
+    /// rest of the text. Returns `None` if `text` starts with something else. Digits after the
+    /// ninth of a fraction are ignored.
     pub(crate) fn parse_prefix(text: &str) -> Option<(Self, &str)> {
         let (whole, mut rest) = split_digits(text);
         let mut billionths = match whole.len() {

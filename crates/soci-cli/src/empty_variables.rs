@@ -14,7 +14,7 @@ use std::process::Command;
 const MULTICALL_BINARY: &str = "soci-multicall";
 
 /// Starts the tool `name` again, as the same process and without empty variables of libraries, if
-/// there are any. Returns if there are none, or if the tool cannot be started again.
+/// it has any. Returns if it has none, or if the tool cannot be started again.
 ///
 /// A process cannot remove its own variables safely, because other threads may read them.
 pub(crate) fn restart_without_empty_variables(name: &str) {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-/// The memory in bytes that each tool must do with, whatever its input is: as a small container
+/// The memory in bytes that each tool must do with for any input: as much as a small container
 /// has.
 pub const MEMORY_LIMIT: u64 = 256 << 20;
 

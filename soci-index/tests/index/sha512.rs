@@ -10,8 +10,8 @@ use soci_testkit::{
 
 use crate::{only_document, planned, soci_tool, ztoc_of};
 
-/// C17: a layer has the same ztoc whatever the algorithm of its digest, and a wrong SHA-512 digest
-/// is detected.
+/// C17: a layer has the same ztoc with a digest of either algorithm, and a wrong SHA-512 digest is
+/// detected.
 #[test]
 fn indexes_a_layer_with_a_sha512_digest() {
     let index = |algorithm: &str, is_damaged: bool| {

@@ -18,7 +18,7 @@ const LISTS: &str = "*/referrers/*";
 const UPLOADS: &str = "*/blobs/uploads/*";
 const SOCI_V1: &str = "application/vnd.amazon.soci.index.v1+json";
 
-/// The memory in bytes that a push needs at most, whatever the registry lists.
+/// The memory in bytes that a push needs at most for any list of the registry.
 const MEMORY: u64 = 96 << 20;
 
 /// Returns an entry of a list.

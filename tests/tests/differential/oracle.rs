@@ -33,7 +33,7 @@ pub(crate) struct Case {
     pub(crate) span_size: u64,
     pub(crate) outcome: Outcome,
     pub(crate) layer: Vec<u8>,
-    /// The bytes of the ztoc. Empty if there is none.
+    /// The bytes of the ztoc. Empty if the layer has none.
     pub(crate) ztoc: Vec<u8>,
 }
 

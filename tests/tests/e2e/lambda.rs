@@ -147,7 +147,7 @@ fn indexes_what_is_pushed_and_nothing_twice() {
         let lines = function.json_lines();
         let mut tools = lines.iter().filter(|line| line["tool"] == "soci-pull");
         assert!(tools.all(|line| line["requestId"].is_string()));
-        // The event of its own push makes no other push, so that there is no loop.
+        // The event of its own push makes no other push, so this does not go on for ever.
         cloud.registry.clear_requests();
         let own = batch(&[("m6", push("app", "v1-lazy"))]);
         assert_eq!(function.invoke(&own), answer(&[]));

@@ -119,7 +119,7 @@ pub(crate) fn shell(sandbox: &Sandbox, script: &str) -> Tool {
     shell.env("SOCI_MIN_LAYER_SIZE", "0")
 }
 
-/// Asserts that there is one document, and returns it.
+/// Asserts that one document was written, and returns it.
 #[track_caller]
 pub(crate) fn only_document(mut documents: Vec<Value>) -> Value {
     assert_eq!(documents.len(), 1, "{documents:?}");

@@ -83,7 +83,7 @@ pub enum Request<'a> {
 /// The images that a tool is to work on.
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
-    /// References from the command line. If there are none, the lines of stdin name the images.
+    /// References from the command line. Without any, the lines of stdin name the images.
     pub references: &'a [String],
     /// What the lines of stdin hold, such as `documents`.
     pub input: &'static str,

@@ -16,7 +16,7 @@ pub enum Named<'a> {
 }
 
 impl Io {
-    /// Calls `work` for each of the `references`, or if there are none, for each line of stdin: a
+    /// Calls `work` for each of the `references`, or without any for each line of stdin: a
     /// line that starts with `{` is a document, and another one a reference. `input` tells a user
     /// at a terminal what the lines hold. A reference that is not UTF-8 is printed as a failure.
     ///

@@ -63,7 +63,7 @@ impl Summary<'_> {
     }
 
     /// Lists the images of other repositories that ztocs were taken from, such as ` from
-    /// r.example/base:v1 and 2 more`. The text is empty if there are none.
+    /// r.example/base:v1 and 2 more`. The text is empty if all ztocs are of this repository.
     pub fn list_reuse_sources(&self) -> String {
         match self.reused_from.as_slice() {
             [] => String::new(),

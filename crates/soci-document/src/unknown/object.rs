@@ -22,7 +22,7 @@ pub(super) fn is_container(value: &str) -> bool {
 /// Calls `work` with the key and the value of each member of an object, which must be valid JSON.
 pub(super) fn each_member<'a>(object: &'a str, work: impl FnMut(&'a RawValue, &'a RawValue)) {
     let mut deserializer = serde_json::Deserializer::from_str(object);
-    // The text was parsed before, so that there is no error.
+    // The text was parsed before, so that this does not fail.
     drop(deserializer.deserialize_map(Members {
         work,
         text: PhantomData,

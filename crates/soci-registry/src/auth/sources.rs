@@ -90,9 +90,9 @@ impl Sources {
         }
     }
 
-    /// Returns the first source whose credential was not rejected for `scope`. Returns `None` if
-    /// there is none. Access without credentials is not tried if the registry has rejected a token
-    /// that was given for a credential, since it never allows more.
+    /// Returns the first source whose credential was not rejected for `scope`, or `None`. Access
+    /// without credentials is not tried if the registry has rejected a token that was given for a
+    /// credential, since it never allows more.
     ///
     /// # Errors
     ///

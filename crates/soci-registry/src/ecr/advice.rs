@@ -99,8 +99,8 @@ impl Origin {
     }
 }
 
-/// Explains that the AWS credential chain found nothing. Returns `None` if nothing is set up, so
-/// that there is nothing to correct.
+/// Explains that the AWS credential chain found nothing. Returns `None` if nothing is set up that
+/// the user could correct.
 pub(super) fn explain_nothing(profile: &SelectedProfile) -> Option<Advice> {
     let name = &profile.name;
     if let Some(file) = profile.unreadable_file() {

@@ -41,7 +41,7 @@ impl TaggedIndex {
         }
     }
 
-    /// Returns the list of referrers, or `None` if there is none.
+    /// Returns the list of referrers, or `None` if the index has no such field.
     ///
     /// # Errors
     ///

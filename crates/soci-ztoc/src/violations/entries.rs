@@ -61,7 +61,7 @@ impl Entries for PackedEntries {
     }
 }
 
-/// Calls `visit` for each rule that an entry breaks, whatever the others are.
+/// Calls `visit` for each rule that an entry breaks by itself.
 pub(super) fn check_entry(
     index: usize,
     entry: &FileMetadata,

@@ -13,7 +13,7 @@ const BLOCK_SIZE: i128 = 512;
 pub(super) struct Facts {
     /// Whether an entry is a hard link.
     pub(super) has_hardlinks: bool,
-    /// Whether an entry breaks a rule, whatever the others are.
+    /// Whether an entry breaks a rule by itself.
     pub(super) has_faults: bool,
 }
 

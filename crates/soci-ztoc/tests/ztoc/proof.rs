@@ -369,7 +369,7 @@ fn any_division_into_chunks_gives_the_same_findings() {
     }
 }
 
-/// Packed entries are compared as others are, whatever their order.
+/// Packed entries in any order are compared as others are.
 #[test]
 fn packed_entries_give_the_same_findings() {
     let changes: [fn(&mut Ztoc); 4] = [

@@ -67,7 +67,7 @@ fn reads_no_document_beyond_its_limit() {
     }
 }
 
-/// J8: documents that are nested deep are refused, whatever their kind.
+/// J8: documents of any kind that are nested deep are refused.
 #[test]
 fn refuses_deep_nesting_in_documents() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -11,7 +11,7 @@ use soci_testkit::{
 use super::{BLOBS, INDEX, LIMIT, MANIFESTS, bearer, pull};
 use crate::{assert_fails, fetching::Fixture, soci_tool};
 
-/// C7: a document that comes byte by byte is not awaited to its end, whatever its kind.
+/// C7: a document of any kind that comes byte by byte is not awaited to its end.
 #[test]
 fn gives_up_on_documents_that_trickle() {
     let trickle = || Fault::drip(1, Duration::from_millis(50));

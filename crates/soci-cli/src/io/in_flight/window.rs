@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::io::Processed;
 
 /// The bytes of documents that wait or are in work above which no other image is started, unless
-/// there is none. One image that takes long thus lets thousands of others go on.
+/// none is in work. One image that takes long thus lets thousands of others go on.
 const MAX_BYTES: usize = 4 << 20;
 
 /// An image between its line and its document.
