@@ -33,10 +33,11 @@ class Network:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.name = self.process.stdout.readline().strip()
 
-    def close(self) -> int:
-        """Returns how many requests the proxy has forwarded."""
+    def close(self) -> tuple[int, int]:
+        """Returns how many requests the proxy has forwarded, and how many bytes of answers."""
         self.process.terminate()
-        return int(self.process.communicate()[0])
+        requests, received = self.process.communicate()[0].split()
+        return int(requests), int(received)
 
 
 @dataclass
@@ -75,7 +76,7 @@ def rounds(registry: Registry, name: str, limits: list[str], choices: list[int |
         for choice in choices:
             network = Network(registry, *limits)
             wall, memory = pipe(network, name, choice, work)
-            samples[choice].append((wall, network.close(), memory))
+            samples[choice].append((wall, network.close()[0], memory))
     return [Measured(choice, *(statistics.median(column) for column in zip(*found))) for choice, found in samples.items()]
 
 
@@ -119,5 +120,5 @@ def tiny(registry: Registry, count: int, work: Path) -> dict:
         references = images.tiny(registry, count, prefix)
         references = [reference.replace(registry.name, network.name) for reference in references]
         wall = index_all(references, at_once, work)
-        measured[prefix] = {"wall": wall, "requests": network.close()}
+        measured[prefix] = {"wall": wall, "requests": network.close()[0]}
     return measured

@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 
 from .images import LAYER, MEDIA, config, descriptor, manifest
-from .latency import DelayedRegistry
 from .measure import cost, shell
+from .network import Network
 from .registry import Registry
 
 REPOSITORY = "rebuild"
@@ -34,9 +34,10 @@ def rebuild(registry: Registry, runs: int, work: Path) -> dict[str, float]:
             changed = random_layer()
             tag = f"changed-{number}-{delay}"
             push(registry, tag, [*layers[1:], changed])
-            with DelayedRegistry(registry, delay) as slow:
-                walls.append(index(f"{slow.name}/{REPOSITORY}:{tag}", work, f"--reuse-from {slow.name}/{REPOSITORY}:v1"))
-                counted = {"requests": slow.requests, "fetched": slow.bytes - len(changed)}
+            network = Network(registry, delay=f"{delay * 1000:.0f}ms")
+            walls.append(index(f"{network.name}/{REPOSITORY}:{tag}", work, f"--reuse-from {network.name}/{REPOSITORY}:v1"))
+            requests, received = network.close()
+            counted = {"requests": requests, "fetched": received - len(changed)}
     at_once, delayed = (statistics.median(walls) for walls in times.values())
     return {"in turn": (delayed - at_once) / DELAY, "wall": at_once, **counted}
 

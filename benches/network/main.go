@@ -1,5 +1,6 @@
 // Command network is a proxy in front of a registry, with the limits of a network: a rate for each connection, a rate for
-// all of them, and a delay for each request. It prints its address, and on SIGTERM how many requests it has forwarded.
+// all of them, and a delay for each request. It prints its address, and on SIGTERM how many requests it has forwarded, and
+// how many bytes of answers.
 //
 // The kernel paces each connection (SO_MAX_PACING_RATE).
 package main
@@ -27,6 +28,7 @@ var (
 	delay      = flag.Duration("delay", 0, "delay of each request")
 
 	requests atomic.Int64
+	answers  atomic.Int64
 	link     sync.Mutex
 	free     time.Time
 )
@@ -42,7 +44,7 @@ func main() {
 	signal.Notify(stop, syscall.SIGTERM)
 	go func() {
 		<-stop
-		fmt.Println(requests.Load())
+		fmt.Println(requests.Load(), answers.Load())
 		os.Exit(0)
 	}()
 	for {
@@ -99,6 +101,7 @@ func serve(downstream *net.TCPConn) {
 	for {
 		length, err := upstream.Read(buffer)
 		answered.Store(true)
+		answers.Add(int64(length))
 		if *client > 0 {
 			occupy(length)
 		}
