@@ -1,7 +1,7 @@
 //! Downloads a blob over as many connections as its reader needs, and delivers its bytes in order.
 //!
 //! The blob is requested from its start to its end. While more connections are tried, a second one
-//! requests the bytes from 4 MiB after the current position to the end, and the first one is closed
+//! requests the bytes from 8 MiB after the current position to the end, and the first one is closed
 //! when its reader gets there: so a trial that does not pay costs one request. If it pays, each
 //! connection requests ranges of 4 MiB.
 
@@ -21,6 +21,10 @@ use crate::error::RegistryError;
 
 /// Bytes that a blob has at least if it is worth more than one connection.
 const SMALLEST_BLOB: u64 = 4 * RANGE_SIZE;
+
+/// How far from the current position a trial requests the rest of the blob. The trial is judged
+/// before its reader gets there, or else further ranges are requested meanwhile.
+const TRIAL_DISTANCE: u64 = 2 * RANGE_SIZE;
 
 /// How long a reader is observed before it is known whether it waits for bytes.
 const OBSERVATION: Duration = Duration::from_millis(10);
@@ -147,18 +151,19 @@ impl AdaptiveDownload {
             return Some((last_end, size.min(last_end + RANGE_SIZE), Purpose::Needed));
         }
         // The last range goes on to the end of the blob, and is to end earlier.
-        let (start, purpose) = match (self.following.back(), &self.front) {
-            (Some(last), _) => (last.start + RANGE_SIZE, Purpose::Needed),
-            (None, Front::Segment(_)) => (self.position + 2 * RANGE_SIZE, Purpose::Needed),
-            (None, Front::Download(_)) => (self.position + RANGE_SIZE, Purpose::Trial),
+        if let Some(last) = self.following.back() {
+            let start = last.start + RANGE_SIZE;
+            let is_worthwhile = start + RANGE_SIZE <= size;
+            return is_worthwhile.then_some((start, start + RANGE_SIZE, Purpose::Needed));
+        }
+        let start = self.position + TRIAL_DISTANCE;
+        let purpose = match &self.front {
+            Front::Segment(_) => Purpose::Needed,
+            Front::Download(_) => Purpose::Trial,
         };
         let is_worthwhile =
             start + RANGE_SIZE <= size && (purpose == Purpose::Needed || self.demand.is_waiting);
-        let end = match purpose {
-            Purpose::Needed => size.min(start + RANGE_SIZE),
-            Purpose::Trial => size,
-        };
-        is_worthwhile.then_some((start, end, purpose))
+        is_worthwhile.then_some((start, size, purpose))
     }
 
     /// Goes on with the next range when the front has been read to its end.
