@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// layer of one span has 33 kB.
 const LARGEST_TRIAL: u64 = 64 << 10;
 
-/// The largest blob, in bytes, that is sent so even while a larger one is on its way.
+/// The largest blob, in bytes, that is sent so even while another one is on its way, and that makes
+/// no larger one wait for the answer.
 const LARGEST_TRIFLE: u64 = 4 << 10;
 
 /// The largest blob, in bytes, that a registry is sent in a single `POST` after it has taken one. A
@@ -29,7 +30,7 @@ pub(crate) enum UploadMode {
 /// distribution-spec, "Single POST", which registries need not support).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum SinglePost {
-    /// It has not been sent one.
+    /// It has not been sent one, or only trifles.
     #[default]
     Unknown,
     /// It has been sent one, and has not answered yet.
@@ -50,13 +51,13 @@ impl SinglePosts {
     pub(super) fn begin(&self, size: u64) -> bool {
         let mut state = self.lock();
         match *state {
+            SinglePost::Unknown | SinglePost::OnTrial if size <= LARGEST_TRIFLE => true,
             SinglePost::Unknown if size <= LARGEST_TRIAL => {
                 *state = SinglePost::OnTrial;
                 true
             }
-            SinglePost::OnTrial => size <= LARGEST_TRIFLE,
             SinglePost::Taken => size <= LARGEST_SINGLE_POST,
-            SinglePost::Unknown | SinglePost::NotTaken => false,
+            SinglePost::Unknown | SinglePost::OnTrial | SinglePost::NotTaken => false,
         }
     }
 
@@ -128,6 +129,15 @@ mod tests {
         assert!(posts.begin(1));
         posts.record_not_taken();
         assert!(!posts.begin(1));
+    }
+
+    /// A configuration of two bytes and a ztoc may be sent in either order.
+    #[test]
+    fn a_trifle_keeps_no_larger_blob_from_being_the_trial() {
+        let posts = SinglePosts::default();
+        assert!(posts.begin(2));
+        assert!(posts.begin(LARGEST_TRIAL));
+        assert!(!posts.begin(LARGEST_TRIAL));
     }
 
     #[test]
