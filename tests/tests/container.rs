@@ -160,14 +160,19 @@ fn run(variables: &[&str], arguments: &[&str]) -> Finished {
 /// Starts a registry with a small image at `app:v1`, and returns it with the reference to the
 /// image.
 fn registry() -> (Registry, String) {
+    let registry = Registry::distribution();
+    push_image(&registry);
+    let reference = format!("{}/app:v1", registry.host());
+    (registry, reference)
+}
+
+/// Pushes a small image to a registry, as `app:v1`.
+fn push_image(registry: &Registry) {
     let sandbox = Sandbox::new();
     let layer = Layer::gzip(&[("data", &vec![7; 100_000])]);
     let image = Image::new("linux/amd64").layer(layer);
     write_layout(&sandbox.path().join("image"), &[image]);
-    let registry = Registry::distribution();
     registry.push(&sandbox.path().join("image"), "app:v1");
-    let reference = format!("{}/app:v1", registry.host());
-    (registry, reference)
 }
 
 /// K6: a container with as few rights as possible.

@@ -32,6 +32,22 @@ pub struct Referrers {
     pub tag: Option<ReadTag>,
 }
 
+impl Referrers {
+    /// Returns referrers that are found without a fallback tag.
+    pub const fn by_api(descriptors: Vec<Descriptor>) -> Self {
+        Self {
+            descriptors,
+            via: ReferrersVia::Api,
+            tag: None,
+        }
+    }
+
+    /// Returns whether the manifest `digest` is listed.
+    pub fn contains(&self, digest: Digest) -> bool {
+        self.descriptors.iter().any(|found| found.digest == digest)
+    }
+}
+
 impl Repository {
     /// Lists the manifests of type `artifact_type` that name `subject`.
     ///
@@ -53,11 +69,7 @@ impl Repository {
             let listed = api::list_by_api(self, &operation, subject, artifact_type).await?;
             if let Some(descriptors) = listed {
                 support.record_supported();
-                return Ok(Referrers {
-                    descriptors,
-                    via: ReferrersVia::Api,
-                    tag: None,
-                });
+                return Ok(Referrers::by_api(descriptors));
             }
         }
         let tag = FallbackTag::new(self, &operation, subject);

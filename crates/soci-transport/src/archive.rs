@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use soci_document::ReferrersVia;
 use soci_layout::ArchiveWriter;
 use soci_oci::{Descriptor, Digest};
+use soci_registry::Referrers;
 
-use crate::backend::{ByteCounter, ReadImage, Referrers, WriteImage};
+use crate::backend::{ByteCounter, ReadImage, WriteImage};
 use crate::error::TransportError;
 use crate::index_json;
 
@@ -88,11 +89,7 @@ impl WriteImage for ArchiveWriterBackend {
         _subject: Digest,
         _artifact_type: &str,
     ) -> Result<Referrers, TransportError> {
-        Ok(Referrers {
-            descriptors: Vec::new(),
-            via: ReferrersVia::Api,
-            tag: None,
-        })
+        Ok(Referrers::by_api(Vec::new()))
     }
 
     fn add_referrer(

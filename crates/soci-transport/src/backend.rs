@@ -8,7 +8,7 @@ use soci_document::ReferrersVia;
 use soci_oci::manifest::MANIFEST_LIMIT;
 use soci_oci::reference::{RegistryReference, Selector};
 use soci_oci::{Descriptor, Digest};
-use soci_registry::{BlobPresence, BlobStream, ReadTag};
+use soci_registry::{BlobPresence, BlobStream, Referrers};
 
 use crate::blob_reader::{self, BlobReader};
 use crate::error::TransportError;
@@ -273,22 +273,4 @@ pub enum PutOutcome {
     /// It was stored, and the registry lists it as a referrer of its subject (header
     /// `OCI-Subject`).
     StoredAsReferrer,
-}
-
-/// The manifests of one type that refer to a subject.
-#[derive(Clone, Debug)]
-pub struct Referrers {
-    /// Their descriptors, in the backend's order.
-    pub descriptors: Vec<Descriptor>,
-    /// How the backend lists them.
-    pub via: ReferrersVia,
-    /// What the fallback tag of a registry held, if it was read.
-    pub(crate) tag: Option<ReadTag>,
-}
-
-impl Referrers {
-    /// Returns whether the manifest `digest` is listed.
-    pub fn contains(&self, digest: Digest) -> bool {
-        self.descriptors.iter().any(|found| found.digest == digest)
-    }
 }

@@ -2,9 +2,10 @@
 
 use soci_document::ReferrersVia;
 use soci_oci::{Descriptor, Digest, Reference};
+use soci_registry::Referrers;
 
 use crate::archive::ArchiveWriterBackend;
-use crate::backend::{ByteCounter, PutOutcome, Referrers, StoredName, WriteImage};
+use crate::backend::{ByteCounter, PutOutcome, StoredName, WriteImage};
 use crate::error::TransportError;
 use crate::layout::LayoutBackend;
 use crate::registry::RegistryBackend;

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use soci_document::ReferrersVia;
 use soci_layout::Layout;
 use soci_oci::{Descriptor, Digest};
+use soci_registry::Referrers;
 
-use crate::backend::{ByteCounter, ReadImage, Referrers, WriteImage};
+use crate::backend::{ByteCounter, ReadImage, WriteImage};
 use crate::error::TransportError;
 use crate::index_json;
 
@@ -73,11 +74,8 @@ impl WriteImage for LayoutBackend {
         subject: Digest,
         artifact_type: &str,
     ) -> Result<Referrers, TransportError> {
-        Ok(Referrers {
-            descriptors: index_json::list_referrers(&self.0, subject, artifact_type)?,
-            via: ReferrersVia::Api,
-            tag: None,
-        })
+        let descriptors = index_json::list_referrers(&self.0, subject, artifact_type)?;
+        Ok(Referrers::by_api(descriptors))
     }
 
     fn add_referrer(

@@ -25,12 +25,12 @@ mod registry;
 mod session;
 mod source;
 
-pub use backend::{ByteCounter, PutOutcome, ReadImage, Referrers, StoredName, WriteImage};
+pub use backend::{ByteCounter, PutOutcome, ReadImage, StoredName, WriteImage};
 pub use blob_reader::{BlobReader, ReadChunks};
 pub use destination::Destination;
 pub use error::TransportError;
 pub use memory_budget::{MemoryBudget, PooledBuffer, Reservation};
 pub use memory_image::MemoryImage;
 pub use session::Session;
-pub use soci_registry::{BlobPresence, is_ecr_private};
+pub use soci_registry::{BlobPresence, Referrers, is_ecr_private};
 pub use source::{Resolved, Source, parse_manifest};

@@ -8,12 +8,12 @@ use soci_document::ReferrersVia;
 use soci_oci::reference::{RegistryReference, Selector};
 use soci_oci::{Descriptor, Digest};
 use soci_registry::{
-    BlobPresence, BlobStream, Content, ManifestName, PushedBlob, RegistryError, Repository,
-    SentManifest,
+    BlobPresence, BlobStream, Content, ManifestName, PushedBlob, Referrers, RegistryError,
+    Repository, SentManifest,
 };
 use tokio::runtime::Runtime;
 
-use crate::backend::{ByteCounter, PutOutcome, ReadImage, Referrers, StoredName, WriteImage};
+use crate::backend::{ByteCounter, PutOutcome, ReadImage, StoredName, WriteImage};
 use crate::blob_reader::{BlobReader, ReadChunks};
 use crate::error::TransportError;
 use crate::memory_budget::MemoryBudget;
@@ -58,12 +58,7 @@ impl RegistryBackend {
     }
 
     fn list(&self, subject: Digest, artifact_type: &str) -> Result<Referrers, TransportError> {
-        let found = self.call(self.repository.list_referrers(subject, artifact_type))?;
-        Ok(Referrers {
-            descriptors: found.descriptors,
-            via: found.via,
-            tag: found.tag,
-        })
+        self.call(self.repository.list_referrers(subject, artifact_type))
     }
 
     /// Returns the error for a manifest that does not exist. The tag or digest that the reference

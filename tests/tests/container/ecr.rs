@@ -3,33 +3,15 @@
 use std::fs;
 
 use serde_json::json;
-use soci_testkit::{
-    document::tag_names,
-    image::{Image, Layer, write_layout},
-    moto::Moto,
-    process::Sandbox,
-    registry::{Registry, Setup},
-    workspace,
-};
+use soci_testkit::{document::tag_names, moto::Moto, process::Sandbox, registry::Setup, workspace};
 
-use super::{DOCKER, IMAGE};
+use super::{DOCKER, IMAGE, push_image};
 
 /// The registry of the command.
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
 /// Keys of AWS, which moto takes.
 const CREDENTIALS: &str = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-
-/// Starts a registry under the name of [`ECR`], with a small image.
-fn start_registry(sandbox: &Sandbox) -> Registry {
-    let setup = Setup::distribution().basic_auth().tls(&[ECR]);
-    let registry = setup.port(443).start();
-    let layer = Layer::gzip(&[("data", &vec![7; 100_000])]);
-    let image = Image::new("linux/amd64").layer(layer);
-    write_layout(&sandbox.path().join("image"), &[image]);
-    registry.push(&sandbox.path().join("image"), "app:v1");
-    registry
-}
 
 /// Returns the command, with these options and the image under test.
 fn command_of_readme(options: &str) -> String {
@@ -47,7 +29,9 @@ fn command_of_readme(options: &str) -> String {
 #[test]
 fn the_command_of_the_readme_indexes_an_image_with_the_credentials_of_aws() {
     let sandbox = Sandbox::new();
-    let registry = start_registry(&sandbox);
+    let setup = Setup::distribution().basic_auth().tls(&[ECR]);
+    let registry = setup.port(443).start();
+    push_image(&registry);
     let moto = Moto::start();
     sandbox.write("home/.aws/credentials", CREDENTIALS);
     let options = [

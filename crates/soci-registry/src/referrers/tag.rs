@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::entries::malformed_list;
 use super::tagged_index::TaggedIndex;
 use crate::error::{Damage, Operation, RegistryError, Violation};
-use crate::http::retry::{FailureKind, wait_before_retry};
+use crate::http::retry::{Backoff, FailureKind, wait_before_retry};
 use crate::manifest::{ManifestName, ManifestResponse};
 use crate::push::manifest::PutOutcome;
 use crate::repository::Repository;
@@ -99,12 +99,7 @@ impl Repository {
         let mut is_ever_changed = false;
         for round in 0..MAX_ROUNDS {
             if round > 0 {
-                let wait = backoff
-                    .next_delay(FailureKind::Transient)
-                    .unwrap_or_default();
-                let reason =
-                    "the tag does not hold what was written: another client may have changed it";
-                wait_before_retry(&operation, reason, backoff.tries(), wait).await;
+                wait_for_other_clients(&operation, &mut backoff).await;
             }
             let ReadTag {
                 index: before,
@@ -149,6 +144,15 @@ impl Repository {
             Violation::NotKept
         }))
     }
+}
+
+/// Waits before the next round, because other clients have changed the tag in this one.
+async fn wait_for_other_clients(operation: &Operation, backoff: &mut Backoff<'_>) {
+    let wait = backoff
+        .next_delay(FailureKind::Transient)
+        .unwrap_or_default();
+    let reason = "the tag does not hold what was written: another client may have changed it";
+    wait_before_retry(operation, reason, backoff.tries(), wait).await;
 }
 
 /// Returns whether the list under the tag, if the tag exists, has the entry.
