@@ -99,10 +99,7 @@ fn describe(
     possible: FargateAnswer,
 ) -> String {
     let layers = describe_layers(&tag.layers);
-    if let Some(error) = circumstances
-        .first_error
-        .filter(|_| circumstances.errors > 0)
-    {
+    if let Some(error) = circumstances.first_error {
         let count = match circumstances.errors {
             1 => "1 error".to_owned(),
             errors => format!("{errors} errors"),
@@ -184,3 +181,6 @@ fn describe_lack(tag: &CheckedTag) -> String {
         "it is for no platform of Fargate".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,15 @@
 //! An image whose manifests break a rule of the chain, from the tag to the SOCI indexes, is found
 //! by that rule.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use soci_document::{Severity, Verdict};
-use soci_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
+use soci_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use soci_oci::reference::Selector;
 use soci_oci::soci::soci_index_v1;
 use soci_transport::ReadImage as _;
 
 use crate::fixture::{Edits, Fixture};
-use crate::wrong_index_tests::{assert_error, assert_warning, rules};
+use crate::wrong_index_tests::{OTHER, assert_error, assert_warning, check, rules};
 
 /// Media types of layers that are downloaded from elsewhere.
 const FOREIGN: [&str; 2] = [
@@ -57,7 +57,13 @@ fn a_soci_index_that_no_image_index_lists_is_a_warning() {
     let manifest = fixture.image.read_manifest(&fixture.manifest);
     let manifest = manifest.expect("a manifest").expect("a manifest");
     fixture.image.add_tag("single", OCI_MANIFEST, &manifest);
-    assert_warning(&fixture.check("single"), "soci-index-unlisted");
+    // It counts as converted, so that another tag is not recommended.
+    let selected = Selector::Name("v1-soci".to_owned());
+    let (_, root) = fixture.image.resolve(&selected).expect("a tag");
+    fixture.image.add_tag("single-soci", OCI_INDEX, &root);
+    let check = fixture.check("single");
+    assert_warning(&check, "soci-index-unlisted");
+    assert_eq!(check.converted, None);
 }
 
 /// The layer is missing, but it is one that registries need not have.
@@ -90,7 +96,10 @@ fn a_damaged_manifest_is_found() {
         let mut fixture = Fixture::new(&Edits::default());
         let manifest = fixture.manifest.clone();
         fixture.image.damage_blob(&manifest, damaged);
-        assert_error(&fixture.check("v1-soci"), "manifest-damaged");
+        let check = fixture.check("v1-soci");
+        assert_error(&check, "manifest-damaged");
+        let sizes = format!("{} bytes, expected {}", damaged.len(), manifest.size);
+        assert!(check.answer.contains(&sizes), "{}", check.answer);
     }
 }
 
@@ -115,6 +124,68 @@ fn a_configuration_that_is_missing_or_malformed_is_a_warning() {
         fixture.image.add_tag("v1", OCI_MANIFEST, &manifest);
         assert_warning(&fixture.check("v1"), "config-unusable");
     }
+}
+
+/// The configuration names no architecture, as that of an artifact does, but an operating system.
+#[test]
+fn an_image_without_an_architecture_is_checked() {
+    for (config, manifests) in [(r#"{"os": "linux"}"#, 1), ("{}", 0)] {
+        let mut fixture = Fixture::new(&Edits::default());
+        fixture.image.remove_blob(fixture.root.digest);
+        let selected = Selector::Name("v1".to_owned());
+        let (_, manifest) = fixture.image.resolve(&selected).expect("a tag");
+        let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        let config = fixture.image.add_blob(OCI_CONFIG, config.as_bytes());
+        manifest["config"]["digest"] = config.digest.to_string().into();
+        manifest["config"]["size"] = config.size.into();
+        let manifest = manifest.to_string().into_bytes();
+        fixture.image.add_tag("v1", OCI_MANIFEST, &manifest);
+        assert_eq!(fixture.check("v1").manifests.len(), manifests, "{config:?}");
+    }
+}
+
+/// Its entry has no `artifactType`, so that only its manifest tells that it is an artifact.
+#[test]
+fn an_artifact_among_the_manifests_is_no_image() {
+    let artifact = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
+        "artifactType": "application/vnd.example.signature",
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": OTHER, "size": 2},
+        "layers": []});
+    let mut fixture = Fixture::new(&Edits::default());
+    let artifact = artifact.to_string().into_bytes();
+    let artifact = fixture.image.add_blob(OCI_MANIFEST, &artifact);
+    let selected = Selector::Name("v1-soci".to_owned());
+    let (_, root) = fixture.image.resolve(&selected).expect("a tag");
+    let mut root: Value = serde_json::from_slice(&root).expect("JSON");
+    let entries = root["manifests"].as_array_mut().expect("manifests");
+    entries.push(serde_json::to_value(&artifact).expect("a descriptor"));
+    let root = root.to_string().into_bytes();
+    fixture.image.add_tag("with-artifact", OCI_INDEX, &root);
+    let check = fixture.check("with-artifact");
+    assert_eq!(rules(&check, Severity::Error), [""; 0]);
+    assert_eq!(check.manifests.len(), 1, "{:#?}", check.manifests);
+}
+
+/// Builders list what is no image with the platform `unknown/unknown`. It need not exist.
+#[test]
+fn an_entry_of_an_unknown_platform_is_not_read() {
+    let check = check(&Edits {
+        root: Some(|root| {
+            let entries = root["manifests"].as_array_mut().expect("manifests");
+            let platform = json!({"os": "unknown", "architecture": "unknown"});
+            entries.push(
+                json!({"mediaType": OCI_MANIFEST, "digest": OTHER, "size": 1,
+                "platform": platform}),
+            );
+        }),
+        ..Edits::default()
+    });
+    assert!(
+        !rules(&check, Severity::Warning).contains(&"manifest-missing"),
+        "{:#?}",
+        check.findings
+    );
+    assert_eq!(check.manifests.len(), 1);
 }
 
 /// A layer without a ztoc is pulled before the container starts.

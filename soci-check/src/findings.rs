@@ -100,4 +100,20 @@ mod tests {
         assert_eq!(listed.len(), 21);
         assert_eq!(listed[20].severity, Severity::Warning);
     }
+
+    #[test]
+    fn counts_the_findings_of_both_collections() {
+        let collect = |numbers: std::ops::Range<u32>| {
+            let mut findings = Findings::default();
+            findings.extend(numbers.map(|number| ztoc::MALFORMED.found(number)));
+            findings.add(ztoc::VERSION.found("ztoc"));
+            findings
+        };
+        let (mut findings, other) = (collect(0..22), collect(100..123));
+        findings.merge(other);
+        assert_eq!((findings.errors(), findings.omitted()), (45, 5));
+        findings.add(ztoc::MALFORMED.found("one more"));
+        assert_eq!((findings.errors(), findings.omitted()), (46, 6));
+        assert_eq!(findings.into_sorted().len(), 42);
+    }
 }

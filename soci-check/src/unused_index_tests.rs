@@ -62,6 +62,8 @@ fn a_tag_without_a_converted_image_is_a_warning() {
     fixture.image.remove_blob(fixture.root.digest);
     let check = fixture.check("v1");
     assert_warning(&check, "no-soci-index");
+    let mut findings = check.findings.iter();
+    assert!(findings.any(|found| found.message.starts_with("linux/amd64 has no SOCI index;")));
     assert_eq!(
         (check.verdict, check.fargate),
         (Verdict::NotLazy, FargateAnswer::No)
@@ -136,6 +138,8 @@ fn what_fargate_does_not_load_lazily_is_named() {
         ..Edits::default()
     });
     assert!(rules(&check, Severity::Warning).contains(&"not-on-fargate"));
+    let mut findings = check.findings.iter();
+    assert!(findings.any(|found| found.message.contains("for linux/s390x is not in image")));
     assert_eq!(
         (check.verdict, check.fargate),
         (Verdict::Lazy, FargateAnswer::No)

@@ -197,6 +197,32 @@ fn a_prefetch_list_with_spans_that_the_ztoc_lacks_is_a_warning() {
     }
 }
 
+/// A larger list is not downloaded.
+#[test]
+fn a_prefetch_list_of_more_than_4_mib_is_a_warning() {
+    let list = r#"{"version":"1.0","prefetch_spans":[{"start_span":0,"end_span":0}]}"#;
+    let largest = list.to_owned() + &" ".repeat((4 << 20) - list.len());
+    let check = check_prefetch(&largest);
+    assert_eq!(rules(&check, Severity::Warning), [""; 0]);
+    let check = check_prefetch(&format!("{largest} "));
+    assert_warns(&check, "prefetch-malformed");
+    let message = &check.findings[0].message;
+    assert!(
+        message.contains("4194305 bytes, expected at most 4194304"),
+        "{message}"
+    );
+}
+
+/// What the registry has under the digest of a list is something else.
+#[test]
+fn a_damaged_prefetch_list_is_found() {
+    let content = r#"{"version":"1.0","prefetch_spans":[{"start_span":0,"end_span":0}]}"#;
+    let mut fixture = with_prefetch(content);
+    let list = list_entry(fixture.layers[0].digest, content);
+    fixture.image.damage_blob(&list, b"{}");
+    assert_error(&fixture.check("v1-soci"), "ztoc-damaged");
+}
+
 /// One missing blob disables the SOCI index, and a prefetch list is a blob of it.
 #[test]
 fn a_missing_prefetch_list_is_found() {

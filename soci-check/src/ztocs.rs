@@ -161,10 +161,8 @@ fn check_ztoc(
             return Ok(checked);
         }
     };
-    let mut refused = 0;
     check_header(entry, &ztoc, &mut checked.findings);
     ztoc.visit_reader_violations(|violation| {
-        refused += usize::from(violation.refuses_layer());
         if checked.findings.len() < MAX_FINDINGS {
             let rule = rule_of(&violation);
             checked
@@ -178,7 +176,7 @@ fn check_ztoc(
         checked.proved = Some(proof.bytes);
     }
     let is_error = |found: &Found| found.rule.severity == soci_document::Severity::Error;
-    if refused == 0 && !checked.findings.iter().any(is_error) {
+    if !checked.findings.iter().any(is_error) {
         checked.spans = Some(ztoc.span_count());
     }
     Ok(checked)
@@ -272,34 +270,10 @@ fn check_prefetch(
     ztocs: &CheckedZtocs,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let layer = entry.layer.digest;
-    let found = |rule: &'static Rule, what: &str| {
-        rule.found(format_args!(
-            "prefetch list `{}` of layer `{layer}`: {what}",
-            entry.blob.digest
-        ))
-        .in_layer(layer)
-    };
-    if entry.blob.size > MAX_PREFETCH {
-        let what = format!("{} bytes, expected at most {MAX_PREFETCH}", entry.blob.size);
-        findings.add(found(rules::PREFETCH, &what));
-        return Ok(());
-    }
-    let bytes = match place.read_blob(&entry.blob, MAX_PREFETCH)? {
-        Fetched::Found(bytes) => bytes,
-        Fetched::Missing => {
-            findings.add(found(rules::MISSING, "does not exist"));
-            return Ok(());
-        }
-        Fetched::Damaged(how) => {
-            findings.add(found(rules::DAMAGED, &how));
-            return Ok(());
-        }
-    };
-    let list = match serde_json::from_slice::<PrefetchList>(&bytes) {
+    let list = match read_prefetch(place, entry)? {
         Ok(list) => list,
-        Err(error) => {
-            findings.add(found(rules::PREFETCH, &error.to_string()));
+        Err(found) => {
+            findings.add(found);
             return Ok(());
         }
     };
@@ -309,8 +283,9 @@ fn check_prefetch(
             list.version,
             list.prefetch_spans.len()
         );
-        findings.add(found(rules::PREFETCH, &what));
+        findings.add(found_in_prefetch(entry, rules::PREFETCH, &what));
     }
+    let layer = entry.layer.digest;
     let mut usable = ztocs.usable.iter();
     let spans = usable
         .find(|((of, _), _)| *of == layer)
@@ -321,7 +296,32 @@ fn check_prefetch(
     };
     if let Some(range) = list.prefetch_spans.iter().find(is_outside) {
         let what = format!("spans {} to {}", range.start_span, range.end_span);
-        findings.add(found(rules::PREFETCH_SPANS, &what));
+        findings.add(found_in_prefetch(entry, rules::PREFETCH_SPANS, &what));
     }
     Ok(())
+}
+
+/// Reads a prefetch list.
+fn read_prefetch(place: &Place, entry: &LayerBlob) -> Result<Result<PrefetchList, Found>, Failure> {
+    let found = |rule, what: &str| found_in_prefetch(entry, rule, what);
+    if entry.blob.size > MAX_PREFETCH {
+        let what = format!("{} bytes, expected at most {MAX_PREFETCH}", entry.blob.size);
+        return Ok(Err(found(rules::PREFETCH, &what)));
+    }
+    Ok(match place.read_blob(&entry.blob, MAX_PREFETCH)? {
+        Fetched::Found(bytes) => {
+            let list = serde_json::from_slice::<PrefetchList>(&bytes);
+            list.map_err(|error| found(rules::PREFETCH, &error.to_string()))
+        }
+        Fetched::Missing => Err(found(rules::MISSING, "does not exist")),
+        Fetched::Damaged(how) => Err(found(rules::DAMAGED, &how)),
+    })
+}
+
+fn found_in_prefetch(entry: &LayerBlob, rule: &'static Rule, what: &str) -> Found {
+    let (list, layer) = (entry.blob.digest, entry.layer.digest);
+    rule.found(format_args!(
+        "prefetch list `{list}` of layer `{layer}`: {what}"
+    ))
+    .in_layer(layer)
 }

@@ -104,3 +104,40 @@ pub(super) fn spans_of(entry: &FileMetadata, spans: &[Span]) -> Option<[usize; 2
     let last = span_at(entry.uncompressed_offset.checked_add(size - 1)?)?;
     Some([first, last])
 }
+
+#[cfg(test)]
+mod tests {
+    use soci_ztoc::EntryType;
+
+    use super::*;
+
+    #[test]
+    fn the_spans_of_a_file_are_those_with_a_byte_of_it() {
+        let spans = [0, 100, 200].map(|start| Span {
+            compressed_start: start,
+            compressed_end: start + 100,
+            uncompressed_start: start,
+            uncompressed_end: start + 100,
+            shared_bits: 0,
+        });
+        let spans_at = |entry_type, offset, size| {
+            let entry = FileMetadata {
+                entry_type,
+                uncompressed_offset: offset,
+                uncompressed_size: size,
+                ..FileMetadata::default()
+            };
+            spans_of(&entry, &spans)
+        };
+        let of_file = |offset, size| spans_at(EntryType::Regular, offset, size);
+        assert_eq!(of_file(0, 1), Some([0, 0]));
+        assert_eq!(of_file(99, 1), Some([0, 0]));
+        assert_eq!(of_file(99, 2), Some([0, 1]));
+        assert_eq!(of_file(100, 100), Some([1, 1]));
+        assert_eq!(of_file(50, 151), Some([0, 2]));
+        assert_eq!(of_file(50, 0), None);
+        assert_eq!(of_file(50, -1), None);
+        assert_eq!(of_file(u64::MAX, 2), None);
+        assert_eq!(spans_at(EntryType::Directory, 50, 10), None);
+    }
+}

@@ -110,3 +110,27 @@ fn count_files(ztoc: &Ztoc, spans: &[Span]) -> Vec<usize> {
     });
     counts.take(spans.len()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use soci_testkit::archive::{Member, tar};
+    use soci_ztoc::build;
+
+    use super::*;
+
+    #[test]
+    fn a_file_counts_in_each_of_its_spans() {
+        let members = [
+            Member::file("first", [1; 1000]),
+            Member::file("second", vec![2; 20_000]),
+            Member::file("empty", []),
+            Member::hardlink("link", "first"),
+            Member::file("last", [3; 100]),
+        ];
+        let tar = tar(&members);
+        let ztoc = build(&tar, Compression::Uncompressed, 8 << 10, "tool");
+        let ztoc = ztoc.expect("a sound layer");
+        let spans = ztoc.spans().expect("sound checkpoints");
+        assert_eq!(count_files(&ztoc, &spans), [2, 1, 2, 0]);
+    }
+}

@@ -235,16 +235,16 @@ impl Files {
             .is_some_and(|(name, _)| name.starts_with(&start))
     }
 
-    /// Returns whether the layer hides what lower layers have at a path: by a whiteout of it or of
-    /// a directory above, by an opaque directory above, or by a file in place of one.
+    /// Returns whether the layer, which has no entry at a path, hides what lower layers have there:
+    /// by a whiteout of it or of a directory above, by an opaque directory above, or by a file in
+    /// place of one.
     fn hides_below(&self, path: &Path) -> bool {
         let mut at = path.clone();
         while let Some(name) = at.name() {
             let parent = at.parent();
             let whiteout = parent.join(&[WHITEOUT, name].concat());
-            let is_replaced = at != *path && self.is_other_than_directory(&at);
             let opaque = parent.join(OPAQUE);
-            if is_replaced
+            if self.is_other_than_directory(&at)
                 || self.by_path.contains_key(whiteout.as_bytes())
                 || self.by_path.contains_key(opaque.as_bytes())
             {
@@ -266,3 +266,6 @@ impl Files {
 pub(super) fn fail(path: &Path, what: &str) -> Failure {
     Failure::message(Exit::BadData, format!("`{}` {what}", display_path(path)))
 }
+
+#[cfg(test)]
+mod tests;

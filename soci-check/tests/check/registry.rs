@@ -24,7 +24,8 @@ fn a_sound_image_passes_with_the_kind_of_registry_as_a_warning() {
     let registry = Faulty::start();
     golden.push_converted(&registry);
     let tool = soci_tool(&golden.sandbox).arg(reference(&registry, "v1-soci"));
-    let finished = tool.run().succeeds().says("not-ecr");
+    let answer = "no, Fargate loads images lazily only from private repositories of Amazon ECR";
+    let finished = tool.run().succeeds().says("not-ecr").says(answer);
     let document = document(&finished);
     assert_eq!(document["check"]["verdict"], "lazy", "{document}");
     assert_eq!(document["check"]["fargate"], "no", "{document}");
@@ -143,6 +144,38 @@ fn a_wrong_image_fails_in_band_with_its_findings() {
     );
     assert!(text(&error["hint"]).contains("soci-push"), "{document}");
     assert_eq!(document["check"]["verdict"], "broken");
+}
+
+/// The document lists 20 findings of a rule, and stderr has 10 of an image.
+#[test]
+fn only_the_first_findings_are_printed() {
+    let golden = Golden::new();
+    let registry = Faulty::start();
+    golden.push_converted(&registry);
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let missing = |number: usize| {
+        let digest = format!("sha256:{number:064x}");
+        json!({"mediaType": media_type, "digest": digest, "size": 1})
+    };
+    let missing: Vec<Value> = (0..25).map(missing).collect();
+    let index = "application/vnd.oci.image.index.v1+json";
+    let root = json!({"schemaVersion": 2, "mediaType": index, "manifests": missing});
+    let root = registry.put_manifest("app", index, root.to_string());
+    registry.tag("app", "many", &root);
+    let tag = reference(&registry, "many");
+    let check = |format: &str| soci_tool(&golden.sandbox).args(["--format", format, &tag]);
+    let finished = check("json").run().succeeds();
+    let document = document(&finished);
+    assert_eq!(document["check"]["omitted"], 5);
+    let warnings = rules(&document);
+    let warnings = warnings
+        .iter()
+        .filter(|(severity, _)| *severity == "warning");
+    let more = warnings.count() - 10 + 5;
+    let finished = finished.says(&format!("{more} more findings"));
+    assert_eq!(finished.stderr.matches("warning: ").count(), 11);
+    let report = check("text").run().succeeds();
+    assert!(report.text().contains("5 findings of these rules"));
 }
 
 #[test]

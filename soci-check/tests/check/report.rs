@@ -23,6 +23,7 @@ fn the_first_line_answers_whether_the_tag_starts_lazily_on_fargate() {
             "{begin}: {lines:#?}"
         );
     }
+    assert!(!finished.text().contains("findings of these rules"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Rules for which more than one tag, or a document, is needed: each is broken, and found by name.
 
 use serde_json::{Value, json};
-use soci_testkit::faulty::Faulty;
+use soci_testkit::faulty::{Fault, Faulty, Rule};
 use soci_testkit::image::digest;
 use soci_testkit::process::Finished;
 
@@ -108,6 +108,18 @@ fn a_tag_that_does_not_exist_is_found() {
     pushed.assert_error(&document, "tag-missing");
 }
 
+/// Whether the tag exists is not known, so that the check fails as a whole.
+#[test]
+fn a_tag_that_the_registry_refuses_to_show_is_no_finding() {
+    let pushed = Pushed::new();
+    let document = pushed.document();
+    let refused = Fault::error(403, "DENIED", "no");
+    let rule = Rule::on("*", "/v2/app/manifests/v1-soci", refused);
+    pushed.registry.rule(rule);
+    let finished = pushed.check(&document).ends_with(77);
+    assert!(finished.documents()[0].get("check").is_none());
+}
+
 /// The registry has the SOCI index, but not in its list of referrers, as after a lost update of the
 /// fallback tag.
 #[test]
@@ -157,18 +169,20 @@ fn a_converted_image_without_a_manifest_of_its_original_is_found() {
         entry["platform"] = json!({"os": "linux", "architecture": "arm64"});
         entry
     };
-    for is_attestation in [true, false] {
+    // The SOCI index of the converted image has a platform too, but stands for no attestation.
+    let of_a_platform = {
+        let mut entry = platform(&attestation);
+        entry["platform"]["architecture"] = "amd64".into();
+        entry
+    };
+    for lost in [attestation, of_a_platform, Value::Null] {
         let pushed = Pushed::new();
         let mut document = pushed.document();
         let (mut manifest, mut own) = pushed.manifest("v1");
         own["platform"] = json!({"os": "linux", "architecture": "amd64"});
         manifest["annotations"]["other"] = "platform".into();
         let other = platform(&pushed.put(None, &manifest));
-        let lost = if is_attestation {
-            attestation.clone()
-        } else {
-            other
-        };
+        let lost = if lost.is_null() { other } else { lost };
         let root = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [own, lost]});
         document["root"] = pushed.put(Some("v1"), &root);
         pushed.assert_error(&document, "converted-lacks-manifest");

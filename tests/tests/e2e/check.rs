@@ -73,6 +73,21 @@ fn a_pipeline_is_checked_before_and_after_the_push() {
     assert_eq!(documents[1]["check"]["fargate"], "yes", "{}", documents[1]);
 }
 
+/// The ztocs in the store are proved against the layers of the image, unless no layer is read.
+#[test]
+fn an_index_that_is_not_pushed_yet_is_proved() {
+    let sandbox = Sandbox::new();
+    let line = indexed(&sandbox, &write_image(&sandbox));
+    for (option, proved) in [(None, Some(1)), (Some("--fast"), None)] {
+        let tool = stage(&sandbox, "soci-check").args(option).stdin(&line[..]);
+        let document = only_document(tool.run().succeeds().documents());
+        let found = &document["check"]["proved"];
+        assert_eq!(found["ztocs"].as_u64(), proved, "{document}");
+        let layer = &document["manifests"][0]["layers"][0]["descriptor"]["size"];
+        assert_eq!(found.get("bytes"), proved.map(|_| layer), "{document}");
+    }
+}
+
 /// A ztoc that was damaged in the store is found, and the image is not pushed.
 #[test]
 fn what_is_wrong_is_not_pushed() {

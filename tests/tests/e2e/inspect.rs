@@ -109,7 +109,9 @@ fn extracts_the_file_that_a_container_sees() {
     let image = Indexed::new();
     let data = noise(1, 3_000_000);
     for path in ["/usr/data", "usr/hard", "./bin/data", "/bin/../usr//hard"] {
-        assert!(image.extract(path) == data, "{path}");
+        let ended = image.check(&["--extract", path]).succeeds();
+        assert!(ended.stdout == data, "{path}");
+        assert!(!ended.stderr.contains("have no ztoc"), "{}", ended.stderr);
     }
     assert_eq!(image.extract("/etc/conf"), b"upper\n");
     assert_eq!(image.extract("/bin/up"), b"upper\n");
@@ -172,6 +174,12 @@ fn lists_files_as_lines_of_json_that_act_on_no_terminal() {
     assert_eq!(data["size"], 3_000_000);
     assert_eq!(data["mode"], "0644");
     assert_eq!(data["modTime"], "2023-11-14T22:13:20Z");
+    let spans = image.check(&["--spans"]).succeeds().documents();
+    let of_base = |span: &&Value| span["layer"] == data["layer"];
+    let last = spans.iter().filter(of_base).count() - 1;
+    assert_eq!(data["spans"][0], 0);
+    assert!(data["spans"][1].as_u64() >= Some(last as u64 - 1), "{data}");
+    assert!(named("usr/hard").get("spans").is_none());
     assert_eq!(named("usr/hard")["link"], "usr/data");
     let hostile = named("etc/\u{1b}[2J\u{202e}\u{fffd}");
     assert_eq!(hostile["nameBase64"], "ZXRjLxtbMkrigK7/");
@@ -190,12 +198,30 @@ fn spans_are_those_of_the_layer_with_their_cost() {
     for (index, pair) in base.windows(2).enumerate() {
         assert_eq!(number(pair[0], "span"), index as u64);
         assert_eq!(pair[0]["uncompressedEnd"], pair[1]["uncompressedStart"]);
+        let (start, end) = (number(pair[0], "start"), number(pair[0], "end"));
+        assert_eq!(number(pair[0], "fetched"), end - start);
+        // A span that begins within a byte shares it with the span before.
+        let shared = end - number(pair[1], "start");
+        let bits = pair[1].get("sharedBits").map(|bits| bits.as_u64());
+        assert_eq!((shared, bits.is_some()), (shared.min(1), shared == 1));
+        assert!(bits.is_none_or(|bits| (1..8).contains(&bits.expect("a number"))));
         assert!(number(pair[0], "inflated") >= 256 << 10);
         assert_eq!(number(pair[0], "ztocBytes"), 32_865);
         assert!(number(pair[0], "files") >= 1);
     }
-    let one = image.check(&["--spans", "--layer", "sha256:0"]);
-    assert!(one.code() == 81 || one.code() == 0);
+    let layer = spans[0]["layer"].as_str().expect("a digest");
+    for start in [
+        layer,
+        &layer[.."sha256:".len() + 12],
+        &layer["sha256:".len()..],
+    ] {
+        let ended = image.check(&["--spans", "--layer", start]).succeeds();
+        assert_eq!(ended.documents().len(), base.len(), "{start}");
+    }
+    let ended = image.check(&["--spans", "--layer", "sha256:x"]);
+    ended
+        .ends_with(81)
+        .says("the image has no layer `sha256:x`");
 }
 
 #[test]
