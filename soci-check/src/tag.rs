@@ -31,6 +31,17 @@ pub(crate) struct Tag<'a> {
     /// The SOCI indexes of version 1 that the document names, by image manifest. Without a
     /// document, the registry lists them.
     pub(crate) version_1: Option<BTreeMap<Digest, Descriptor>>,
+    pub(crate) versions: Versions,
+}
+
+/// Which SOCI indexes of a tag are checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Versions {
+    /// All that readers look for.
+    All,
+    /// Those of version 1. An original that names one of version 2 has the annotation from the
+    /// image that it was built upon.
+    Version1,
 }
 
 /// What was found out about a tag.
@@ -67,7 +78,9 @@ impl Tag<'_> {
                 manifest,
                 found: Vec::new(),
             };
-            self.check_version_2(&mut indexes, findings)?;
+            if self.versions == Versions::All {
+                self.check_version_2(&mut indexes, findings)?;
+            }
             self.check_version_1(&mut indexes, findings)?;
             all.push(indexes);
         }
@@ -87,8 +100,6 @@ impl Tag<'_> {
         let descriptor = match find_link(self.image, image, findings) {
             Link::None => return Ok(()),
             Link::Listed(entry) => entry.clone(),
-            // The annotation of an original is not what the store is checked for.
-            Link::Unlisted(_) if matches!(self.place, Place::Store(_)) => return Ok(()),
             Link::Unlisted(digest) => match self.place.find_manifest(digest)? {
                 Fetched::Found(descriptor) => {
                     if !self.image.is_index() {

@@ -14,7 +14,7 @@ use crate::image::Selection;
 use crate::original::{Origin, compare};
 use crate::place::Place;
 use crate::surroundings::RegistryKind;
-use crate::tag::Tag;
+use crate::tag::{Tag, Versions};
 
 impl Checker {
     /// Checks what the store has for an indexed document.
@@ -31,21 +31,23 @@ impl Checker {
             Some(root) => read_image(&place, root, &selection, &mut findings)?,
             None => None,
         };
-        let tag_of = |image, version_1| Tag {
+        let tag_of = |image, versions, version_1| Tag {
             place: &place,
             image,
+            versions,
             version_1: Some(version_1),
         };
-        let version_1 = version_1_of(document);
+        let of_original = |image| tag_of(image, Versions::Version1, version_1_of(document));
+        let of_converted = |image| tag_of(image, Versions::All, BTreeMap::new());
         let (tag, other) = match (&original, &converted) {
             (Some(original), Some(converted)) => {
                 let missing = &selection.unfetched;
                 compare(original, converted, Origin::Known(missing), &mut findings);
-                let other = Other::Original(tag_of(original, version_1));
-                (tag_of(converted, BTreeMap::new()), other)
+                let other = Other::Original(of_original(original));
+                (of_converted(converted), other)
             }
-            (Some(original), None) => (tag_of(original, version_1), Other::None),
-            (None, Some(converted)) => (tag_of(converted, BTreeMap::new()), Other::None),
+            (Some(original), None) => (of_original(original), Other::None),
+            (None, Some(converted)) => (of_converted(converted), Other::None),
             (None, None) => return Ok(describe_unreadable(findings)),
         };
         let image = document.image.reference();

@@ -16,7 +16,7 @@ use crate::image::{Image, Selection};
 use crate::original::{Origin, compare};
 use crate::place::Place;
 use crate::surroundings::RegistryKind;
-use crate::tag::Tag;
+use crate::tag::{Tag, Versions};
 
 /// The tag that a reference without tag and digest names, as in Docker.
 const DEFAULT_TAG: &str = "latest";
@@ -104,6 +104,7 @@ impl<'a> NamedImage<'a> {
         let tag_of = |image| Tag {
             place: &self.place,
             image,
+            versions: Versions::All,
             version_1: None,
         };
         let other = match &converted {

@@ -12,7 +12,7 @@ use crate::original::{Origin, compare};
 use crate::place::Place;
 use crate::rules::chain::{TAG_MISSING, TAG_MOVED, VERSION_1_NOT_LISTED};
 use crate::surroundings::RegistryKind;
-use crate::tag::Tag;
+use crate::tag::{Tag, Versions};
 
 impl Checker {
     /// Checks what the destination of a push holds.
@@ -47,9 +47,10 @@ impl Checker {
         } else {
             read_image(&place, &document.root, &selection, about_original)?
         };
-        let tag_of = |image| Tag {
+        let tag_of = |image, versions| Tag {
             place: &place,
             image,
+            versions,
             version_1: None,
         };
         let (tag, other) = match (&tagged, &original) {
@@ -57,13 +58,15 @@ impl Checker {
                 let missing = &selection.unfetched;
                 compare(original, tagged, Origin::Known(missing), &mut findings);
                 let other = if has_version_1 {
-                    Other::Original(tag_of(original))
+                    Other::Original(tag_of(original, Versions::Version1))
                 } else {
                     Other::None
                 };
-                (tag_of(tagged), other)
+                (tag_of(tagged, Versions::All), other)
             }
-            (Some(image), None) | (None, Some(image)) => (tag_of(image), Other::None),
+            (Some(image), None) | (None, Some(image)) => {
+                (tag_of(image, Versions::All), Other::None)
+            }
             (None, None) => return Ok(describe_unreadable(findings)),
         };
         let examination = Examination {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::Value;
 use soci_testkit::image::{self, Image};
@@ -77,15 +78,60 @@ fn a_pipeline_is_checked_before_and_after_the_push() {
 #[test]
 fn an_index_that_is_not_pushed_yet_is_proved() {
     let sandbox = Sandbox::new();
-    let line = indexed(&sandbox, &write_image(&sandbox));
-    for (option, proved) in [(None, Some(1)), (Some("--fast"), None)] {
-        let tool = stage(&sandbox, "soci-check").args(option).stdin(&line[..]);
+    let reference = write_image(&sandbox);
+    let cases = [
+        ("both", None, Some(1)),
+        ("v1", None, Some(1)),
+        ("v2", Some("--fast"), None),
+    ];
+    for (version, option, proved) in cases {
+        let pulled = stage(&sandbox, "soci-pull").arg(&reference).run();
+        let plan = stage(&sandbox, "soci-plan").args(["--index-version", version]);
+        let plan = plan.stdin(pulled.succeeds().stdout).run().succeeds();
+        let indexed = stage(&sandbox, "soci-index").stdin(plan.stdout).run();
+        let line = indexed.succeeds().stdout;
+        let tool = stage(&sandbox, "soci-check").args(option).stdin(line);
         let document = only_document(tool.run().succeeds().documents());
         let found = &document["check"]["proved"];
         assert_eq!(found["ztocs"].as_u64(), proved, "{document}");
         let layer = &document["manifests"][0]["layers"][0]["descriptor"]["size"];
         assert_eq!(found.get("bytes"), proved.map(|_| layer), "{document}");
     }
+}
+
+/// An image that was built upon a converted one has its annotation, and names a SOCI index that
+/// belongs to another image.
+#[test]
+fn an_annotation_of_the_base_image_is_no_fault_of_what_was_made() {
+    for platforms in [&["linux/amd64"][..], &["linux/amd64", "linux/arm64"]] {
+        let sandbox = Sandbox::new();
+        let layout = sandbox.path().join("image");
+        let images = platforms
+            .iter()
+            .map(|platform| Image::new(platform).layer(layer(1, 20_000)));
+        image::write_layout(&layout, &images.collect::<Vec<_>>());
+        name_soci_index(&sandbox, &layout);
+        let line = indexed(&sandbox, "oci:image:latest");
+        let before = stage(&sandbox, "soci-check").stdin(line).run().succeeds();
+        let pushed = stage(&sandbox, "soci-push").stdin(before.stdout).run();
+        let after = stage(&sandbox, "soci-check").stdin(pushed.succeeds().stdout);
+        let document = only_document(after.run().succeeds().documents());
+        assert_eq!(rules(&document), [""; 0], "{document}");
+    }
+}
+
+/// Adds an annotation to the first manifest of a layout: the digest of a SOCI index that does not
+/// exist.
+fn name_soci_index(sandbox: &Sandbox, layout: &Path) {
+    let pulled = stage(sandbox, "soci-pull").arg("oci:image:latest").run();
+    let pulled = only_document(pulled.succeeds().documents());
+    let manifest = blob_file(layout, &pulled["manifests"][0]["descriptor"]["digest"]);
+    let content = fs::read(&manifest).expect("a manifest");
+    let mut content: Value = serde_json::from_slice(&content).expect("JSON");
+    let digest = format!("sha256:{:064}", 1);
+    content["annotations"]["com.amazon.soci.index-digest"] = digest.into();
+    fs::write(&manifest, content.to_string()).expect("a manifest");
+    image::rehash_layout(layout);
 }
 
 /// A ztoc that was damaged in the store is found, and the image is not pushed.
