@@ -231,3 +231,6 @@ fn login_hint(ecr: Option<&EcrHost>) -> String {
         None => "log in with docker login, or set SOCI_USERNAME and SOCI_PASSWORD".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

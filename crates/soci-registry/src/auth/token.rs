@@ -185,3 +185,18 @@ async fn read_token(
 fn is_header_safe(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_visible_ascii() {
+        for token in ["a", "eyJ.e30=~", "!"] {
+            assert!(is_header_safe(token), "{token}");
+        }
+        for token in ["", "a b", "a\n", "a\u{e9}", "\u{7f}"] {
+            assert!(!is_header_safe(token), "{token:?}");
+        }
+    }
+}

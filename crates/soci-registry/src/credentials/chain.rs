@@ -270,3 +270,6 @@ fn unusable_file(error: &ConfigurationError) -> Answer {
         hint: Some("correct the file, make it readable, or remove it".to_owned()),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -231,6 +231,43 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_does_not_exist_is_no_error() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let file = folder.path().join("config.json");
+        let beside = || {
+            let below = DockerConfig::read(&file.join("config.json"));
+            below.expect("no error").is_none()
+        };
+        assert!(DockerConfig::read(&file).expect("no error").is_none());
+        assert!(beside());
+        std::fs::write(&file, "{}").expect("a file");
+        assert!(DockerConfig::read(&file).expect("no error").is_some());
+        // The file is in the place of a directory.
+        assert!(beside());
+        DockerConfig::read(folder.path()).expect_err("a directory");
+    }
+
+    #[test]
+    fn a_file_of_more_than_one_mib_is_refused() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let largest = "{}".to_owned() + &" ".repeat((1 << 20) - 2);
+        std::fs::write(file.path(), &largest).expect("a file");
+        let read = DockerConfig::read(file.path());
+        assert!(read.expect("a configuration").is_some());
+        std::fs::write(file.path(), largest + " ").expect("a file");
+        let error = DockerConfig::read(file.path()).expect_err("too large");
+        assert!(error.to_string().contains("larger than 1048576 bytes"));
+    }
+
+    #[test]
+    fn helpers_know_docker_hub_by_its_first_url() {
+        let hub = "https://index.docker.io/v1/";
+        assert_eq!(server_address("docker.io"), hub);
+        assert_eq!(server_address("registry-1.docker.io"), hub);
+        assert_eq!(server_address("r.example:5000"), "r.example:5000");
+    }
+
+    #[test]
     fn finds_helpers_by_host() {
         let config = parse_config(r#"{"credsStore":"all","credHelpers":{"r.example":"own"}}"#);
         assert_eq!(config.host_helper("R.example"), Some("own"));

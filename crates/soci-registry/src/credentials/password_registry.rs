@@ -97,9 +97,11 @@ mod tests {
     fn the_first_claim_counts() {
         let registry = PasswordRegistry::from_variable(None).expect("no value");
         assert!(!registry.is("a.example"));
+        assert_eq!(registry.name(), None);
         registry.claim("A.example");
         registry.claim("b.example");
         assert!(registry.is("a.example") && !registry.is("b.example"));
+        assert_eq!(registry.name(), Some("a.example"));
         let registry = named("c.example");
         registry.claim("a.example");
         assert!(registry.is("c.example") && !registry.is("a.example"));

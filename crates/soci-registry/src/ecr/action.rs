@@ -69,6 +69,30 @@ mod tests {
                 "/v2/a/blobs/uploads/",
                 Some("ecr:InitiateLayerUpload"),
             ),
+            (
+                Method::PATCH,
+                "/v2/a/blobs/uploads/1",
+                Some("ecr:UploadLayerPart"),
+            ),
+            (
+                Method::PUT,
+                "/v2/a/blobs/uploads/1",
+                Some("ecr:UploadLayerPart and ecr:CompleteLayerUpload"),
+            ),
+            (
+                Method::HEAD,
+                "/v2/a/manifests/v1",
+                Some("ecr:BatchGetImage"),
+            ),
+            (
+                Method::GET,
+                "/v2/a/referrers/sha256:0",
+                Some("ecr:BatchGetImage"),
+            ),
+            (Method::DELETE, "/v2/a/manifests/v1", None),
+            (Method::DELETE, "/v2/a/blobs/sha256:0", None),
+            (Method::GET, "/v2/a/blobs/uploads/1", None),
+            (Method::PUT, "/v2/a/referrers/sha256:0", None),
             (Method::GET, "/v2/", None),
         ] {
             assert_eq!(required_action(&method, path), expected, "{method} {path}");
@@ -93,6 +117,7 @@ mod tests {
             ("is not authorized to perform: ", None),
             ("is not authorized to perform: this", None),
             ("is not authorized to perform: :x", None),
+            ("is not authorized to perform: ecr: on it", None),
             ("Your authorization token has expired.", None),
             ("", None),
         ] {

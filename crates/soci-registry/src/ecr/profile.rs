@@ -202,6 +202,22 @@ source_profile = loop
 [profile web]
 role_arn = arn:aws:iam::1:role/r
 web_identity_token_file = /token
+[profile sso-by-url]
+sso_start_url = https://example.awsapps.com/start
+[profile sso-by-account]
+sso_account_id = 1
+[profile role-of-web]
+role_arn = arn:aws:iam::1:role/r
+source_profile = web
+[profile role-of-itself]
+role_arn = arn:aws:iam::1:role/r
+source_profile = role-of-itself
+aws_access_key_id = a
+[profile role-alone]
+role_arn = arn:aws:iam::1:role/r
+[profile role-with-keys]
+role_arn = arn:aws:iam::1:role/r
+aws_secret_access_key = b
 [profile console]
 login_session = arn:aws:iam::1:user/u
 [profile process]
@@ -233,6 +249,15 @@ region = us-east-1
                 "role-of-nothing",
                 ProfileKind::UndefinedSource("missing".to_owned()),
             ),
+            ("role-of-web", ProfileKind::WebIdentity),
+            ("role-of-itself", ProfileKind::Keys),
+            ("role-alone", ProfileKind::Role),
+            ("role-with-keys", ProfileKind::Keys),
+            ("sso-by-url", ProfileKind::Sso("sso-by-url".to_owned())),
+            (
+                "sso-by-account",
+                ProfileKind::Sso("sso-by-account".to_owned()),
+            ),
             ("loop", ProfileKind::Role),
             ("web", ProfileKind::WebIdentity),
             ("console", ProfileKind::ConsoleLogin("console".to_owned())),
@@ -242,5 +267,34 @@ region = us-east-1
         ] {
             assert_eq!(find_kind(&set, name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn an_empty_variable_names_no_profile() {
+        for (value, expected) in [("mine", Some("mine")), ("", None)] {
+            let name = selected_name(&Env::from_slice(&[("AWS_PROFILE", value)]));
+            assert_eq!(name.as_deref(), expected);
+        }
+        assert_eq!(selected_name(&Env::from_slice(&[])), None);
+    }
+
+    #[test]
+    fn finds_the_files_below_the_home_directory() {
+        let find = |variables: &[(&str, &str)]| {
+            let file = ProfileFile::find(&Env::from_slice(variables), FILES[0]);
+            (file.path, file.error.map(|error| error.kind()))
+        };
+        let missing = Some(io::ErrorKind::NotFound);
+        let home = ("HOME", "/no/home");
+        let file = find(&[home]);
+        assert_eq!(file, ("/no/home/.aws/config".to_owned(), missing));
+        let file = find(&[home, ("AWS_CONFIG_FILE", "~/other")]);
+        assert_eq!(file, ("/no/home/other".to_owned(), missing));
+        for variables in [&[][..], &[("HOME", "")]] {
+            assert_eq!(find(variables), ("~/.aws/config".to_owned(), missing));
+        }
+        // A folder is not opened.
+        let file = find(&[("AWS_CONFIG_FILE", "/")]);
+        assert_eq!(file, ("/".to_owned(), None));
     }
 }

@@ -46,6 +46,22 @@ fn sso() -> ProfileKind {
 }
 
 #[test]
+fn at_most_eight_profiles_are_named() {
+    let hint = |count: usize| {
+        let mut profile = profile(ProfileKind::Undefined);
+        profile.defined = (0..count).map(|number| format!("p{number}")).collect();
+        undefined_hint(&profile)
+    };
+    assert!(hint(0).contains("a profile that is defined, or unset it"));
+    assert!(hint(8).contains("`p7`), or unset it"), "{}", hint(8));
+    assert!(
+        hint(9).contains("`p7` and more), or unset it"),
+        "{}",
+        hint(9)
+    );
+}
+
+#[test]
 fn an_undefined_profile_is_named_with_the_files() {
     let advice = explain_nothing(&profile(ProfileKind::Undefined)).expect("advice");
     assert_eq!(
