@@ -243,3 +243,6 @@ fn rejected_line(entry: &Entry, label: &str, refusal: &CredentialRefusal) -> Str
         format!("{label}: rejected")
     }
 }
+
+#[cfg(test)]
+mod tests;

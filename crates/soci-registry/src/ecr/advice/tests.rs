@@ -86,6 +86,23 @@ fn an_undefined_profile_is_named_with_the_files() {
 }
 
 #[test]
+fn a_profile_without_credentials_is_named() {
+    let nothing = |kind, is_named| {
+        let profile = SelectedProfile {
+            is_named,
+            ..profile(kind)
+        };
+        explain_nothing(&profile).map(|advice| advice.reason)
+    };
+    let incomplete = "the SSO settings of profile `dev` are incomplete";
+    assert_eq!(nothing(sso(), false).as_deref(), Some(incomplete));
+    let empty = "profile `dev` of AWS_PROFILE holds no credentials";
+    assert_eq!(nothing(ProfileKind::Empty, true).as_deref(), Some(empty));
+    assert_eq!(nothing(ProfileKind::Empty, false), None);
+    assert_eq!(nothing(ProfileKind::Keys, true), None);
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     let mut unreadable = profile(ProfileKind::Undefined);
     unreadable.files[1].error = Some(io::ErrorKind::PermissionDenied.into());
@@ -128,6 +145,10 @@ fn the_cure_fits_the_kind_of_profile() {
     assert_advice(ProfileKind::Process, None, cause, process);
     let correct = "correct the profile in `/h/.aws/config`";
     assert_advice(ProfileKind::Keys, None, cause, correct);
+    // The service has answered, so that the profile is complete.
+    let refused = refusal(400, "InvalidParameter", "no");
+    let (_, hint) = explain(ProfileKind::Keys, Some(refused));
+    assert_eq!(hint, "");
     let message = "User: u is not authorized to perform: sts:AssumeRole on resource: r";
     let denied = refusal(403, "AccessDenied", message);
     let needs = "the caller needs sts:AssumeRole";
@@ -140,6 +161,7 @@ fn the_cure_fits_the_kind_of_profile() {
         reason,
         "renew the credentials",
     );
+    assert_advice(sso(), expired(), "no valid SSO session", "aws sso login");
     let reason = "the identity token has expired";
     assert_advice(
         ProfileKind::WebIdentity,
