@@ -67,6 +67,13 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_reads_from_another_repository() {
+        let scope = Scope::push("a/b").and_pull("c");
+        let scopes: Vec<_> = scope.iter().collect();
+        assert_eq!(scopes, ["repository:a/b:pull,push", "repository:c:pull"]);
+    }
+
+    #[test]
     fn adds_push_only_for_its_own_repository() {
         for (challenge, expected) in [
             ("repository:a/b:pull", "repository:a/b:pull"),

@@ -325,3 +325,35 @@ fn classify(refusal: Refusal, server_time: Option<SystemTime>, tries: Tries) -> 
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_and_the_code_tell_whether_another_try_may_succeed() {
+        let kind = |status: u16, code: &str| {
+            let refusal = Refusal {
+                status,
+                code: code.to_owned(),
+                message: String::new(),
+            };
+            let tries = Tries {
+                count: 1,
+                elapsed: Duration::ZERO,
+            };
+            match classify(refusal, None, tries) {
+                ApiError::Throttled(..) => "throttled",
+                ApiError::Unavailable(..) => "unavailable",
+                ApiError::Refused { .. } => "refused",
+                ApiError::Malformed(_) => "malformed",
+            }
+        };
+        assert_eq!(kind(429, ""), "throttled");
+        assert_eq!(kind(400, "ThrottlingException"), "throttled");
+        assert_eq!(kind(503, "Throttling"), "throttled");
+        assert_eq!(kind(500, "InternalFailure"), "unavailable");
+        assert_eq!(kind(403, "AccessDeniedException"), "refused");
+        assert_eq!(kind(499, ""), "refused");
+    }
+}

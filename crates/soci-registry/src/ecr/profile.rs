@@ -270,6 +270,30 @@ region = us-east-1
     }
 
     #[test]
+    fn a_file_that_cannot_be_read_is_named_with_its_cause() {
+        let file = |path: &str, error: Option<io::ErrorKind>| ProfileFile {
+            path: path.to_owned(),
+            error: error.map(Into::into),
+        };
+        let mut profile = SelectedProfile {
+            name: "dev".to_owned(),
+            is_named: true,
+            kind: ProfileKind::Undefined,
+            defined: Vec::new(),
+            files: vec![
+                file("/a", Some(io::ErrorKind::NotFound)),
+                file("/b", Some(io::ErrorKind::PermissionDenied)),
+            ],
+        };
+        let files = "`/a` (not found) or `/b` (permission denied)";
+        assert_eq!(profile.describe_files(), files);
+        let unreadable = profile.unreadable_file().map(|file| file.path.as_str());
+        assert_eq!(unreadable, Some("/b"));
+        profile.files.pop();
+        assert!(profile.unreadable_file().is_none());
+    }
+
+    #[test]
     fn an_empty_variable_names_no_profile() {
         for (value, expected) in [("mine", Some("mine")), ("", None)] {
             let name = selected_name(&Env::from_slice(&[("AWS_PROFILE", value)]));
