@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use soci_document::{Severity, Verdict};
+use soci_oci::Descriptor;
 use soci_oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use soci_oci::reference::Selector;
 use soci_oci::soci::soci_index_v1;
@@ -103,25 +104,28 @@ fn a_damaged_manifest_is_found() {
     }
 }
 
+/// Gives the image `app:v1` another configuration. Its converted image is removed.
+fn replace_config(fixture: &mut Fixture, config: &Descriptor) {
+    fixture.image.remove_blob(fixture.root.digest);
+    let selected = Selector::Name("v1".to_owned());
+    let (_, manifest) = fixture.image.resolve(&selected).expect("a tag");
+    let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    manifest["config"]["digest"] = config.digest.to_string().into();
+    manifest["config"]["size"] = config.size.into();
+    let manifest = manifest.to_string().into_bytes();
+    fixture.image.add_tag("v1", OCI_MANIFEST, &manifest);
+}
+
 /// The configuration of an image without a SOCI index.
 #[test]
 fn a_configuration_that_is_missing_or_malformed_is_a_warning() {
     for content in [None, Some(b"[]".as_slice()), Some(b"")] {
         let mut fixture = Fixture::new(&Edits::default());
-        fixture.image.remove_blob(fixture.root.digest);
-        let selected = Selector::Name("v1".to_owned());
-        let (_, manifest) = fixture.image.resolve(&selected).expect("a tag");
-        let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
-        let config = content.unwrap_or(b"nothing has this content");
-        let config = if content.is_some() {
-            fixture.image.add_blob(OCI_CONFIG, config)
-        } else {
-            soci_oci::Descriptor::of(OCI_CONFIG, config)
+        let config = match content {
+            Some(config) => fixture.image.add_blob(OCI_CONFIG, config),
+            None => Descriptor::of(OCI_CONFIG, b"nothing has this content"),
         };
-        manifest["config"]["digest"] = config.digest.to_string().into();
-        manifest["config"]["size"] = config.size.into();
-        let manifest = manifest.to_string().into_bytes();
-        fixture.image.add_tag("v1", OCI_MANIFEST, &manifest);
+        replace_config(&mut fixture, &config);
         assert_warning(&fixture.check("v1"), "config-unusable");
     }
 }
@@ -131,15 +135,8 @@ fn a_configuration_that_is_missing_or_malformed_is_a_warning() {
 fn an_image_without_an_architecture_is_checked() {
     for (config, manifests) in [(r#"{"os": "linux"}"#, 1), ("{}", 0)] {
         let mut fixture = Fixture::new(&Edits::default());
-        fixture.image.remove_blob(fixture.root.digest);
-        let selected = Selector::Name("v1".to_owned());
-        let (_, manifest) = fixture.image.resolve(&selected).expect("a tag");
-        let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
         let config = fixture.image.add_blob(OCI_CONFIG, config.as_bytes());
-        manifest["config"]["digest"] = config.digest.to_string().into();
-        manifest["config"]["size"] = config.size.into();
-        let manifest = manifest.to_string().into_bytes();
-        fixture.image.add_tag("v1", OCI_MANIFEST, &manifest);
+        replace_config(&mut fixture, &config);
         assert_eq!(fixture.check("v1").manifests.len(), manifests, "{config:?}");
     }
 }

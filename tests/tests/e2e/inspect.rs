@@ -202,7 +202,7 @@ fn spans_are_those_of_the_layer_with_their_cost() {
         assert_eq!(number(pair[0], "fetched"), end - start);
         // A span that begins within a byte shares it with the span before.
         let shared = end - number(pair[1], "start");
-        let bits = pair[1].get("sharedBits").map(|bits| bits.as_u64());
+        let bits = pair[1].get("sharedBits").map(Value::as_u64);
         assert_eq!((shared, bits.is_some()), (shared.min(1), shared == 1));
         assert!(bits.is_none_or(|bits| (1..8).contains(&bits.expect("a number"))));
         assert!(number(pair[0], "inflated") >= 256 << 10);
