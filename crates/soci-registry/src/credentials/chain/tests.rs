@@ -52,7 +52,9 @@ fn sources_are_tried_from_the_named_file_to_none() {
         Source::DefaultHelper(podman.clone()),
         Source::Anonymous,
     ];
-    assert_eq!(chain(environment.clone(), None).sources(), expected);
+    let chain_of_all = chain(environment.clone(), None);
+    assert_eq!(chain_of_all.registry(), "r.example");
+    assert_eq!(chain_of_all.sources(), expected);
     // A file is tried once.
     let named_podman = Environment {
         authfile: Some(podman),
