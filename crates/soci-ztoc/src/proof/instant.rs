@@ -103,6 +103,9 @@ mod tests {
         ] {
             assert!(is_same_time("2023-11-14T22:13:20.5Z", other), "{other}");
         }
+        let nanoseconds = "2023-11-14T22:13:20.123456789Z";
+        let other = "2023-11-14T23:13:20.123456789+01:00";
+        assert!(is_same_time(nanoseconds, other));
     }
 
     #[test]
@@ -117,6 +120,24 @@ mod tests {
             assert!(!is_same_time("2023-11-14T22:13:20.5Z", other), "{other}");
         }
         assert!(is_same_time("", ""));
+    }
+
+    /// What would be the same instant if a part could be carried into the next.
+    #[test]
+    fn parts_out_of_range_are_no_time() {
+        for (time, other) in [
+            ("2024-01-01T10:00:00Z", "2023-13-01T10:00:00Z"),
+            ("2023-12-01T10:00:00Z", "2024-00-01T10:00:00Z"),
+            ("2024-01-01T10:00:00Z", "2023-12-32T10:00:00Z"),
+            ("2023-11-30T10:00:00Z", "2023-12-00T10:00:00Z"),
+            ("2023-11-15T00:00:00Z", "2023-11-14T24:00:00Z"),
+            ("2023-11-14T11:00:00Z", "2023-11-14T10:60:00Z"),
+            ("2023-11-14T10:01:00Z", "2023-11-14T10:00:60Z"),
+        ] {
+            assert!(parse(time).is_some(), "{time}");
+            assert_eq!(parse(other), None, "{other}");
+            assert!(!is_same_time(time, other), "{other}");
+        }
     }
 
     #[test]

@@ -179,6 +179,19 @@ fn a_window_with_other_bytes_that_the_span_does_not_use_is_a_note() {
     );
 }
 
+/// The span begins within a byte, which the span before shares.
+#[test]
+fn a_byte_of_a_window_that_a_span_within_a_byte_does_not_use_is_a_note() {
+    let (case, mut ztoc) = recorded("gzip-9");
+    let count = ztoc.spans().expect("sound checkpoints").len();
+    let begins_in_byte = |span: &usize| checkpoint(&mut ztoc, *span)[16] > 0;
+    let span = (1..count).find(begins_in_byte).expect("such a span");
+    window(&mut ztoc, span)[0] ^= 1;
+    let found = findings(&ztoc, case.layer);
+    let rules: Vec<_> = found.iter().map(ProofFinding::rule).collect();
+    assert_eq!(rules, ["ztoc-window-unused"]);
+}
+
 #[test]
 fn a_checkpoint_within_a_block_is_found() {
     for (byte, change) in [(0, 1_u8), (16, 3)] {
@@ -245,6 +258,39 @@ fn each_wrong_field_of_an_entry_is_found() {
     assert_note(add_record, "ztoc-entry-record");
 }
 
+/// A file of a golden that has extended attributes loses one of them in the ztoc.
+#[test]
+fn a_missing_extended_attribute_is_found() {
+    let is_xattr = |xattr: &Xattr| xattr.key.starts_with(b"SCHILY.xattr.");
+    let mut goldens = golden::layers().into_iter();
+    let (case, mut ztoc) = goldens
+        .find_map(|case| {
+            let ztoc = Ztoc::decode(case.ztoc?).expect("a valid ztoc");
+            let mut xattrs = ztoc.toc.iter().flat_map(|entry| &entry.xattrs);
+            xattrs.any(is_xattr).then_some((case, ztoc))
+        })
+        .expect("a golden with extended attributes");
+    let mut entries = ztoc.toc.iter_mut();
+    let has_xattr = |entry: &&mut FileMetadata| entry.xattrs.iter().any(is_xattr);
+    let entry = entries.find(has_xattr).expect("an entry");
+    let position = entry.xattrs.iter().position(is_xattr).expect("an xattr");
+    entry.xattrs.remove(position);
+    assert_eq!(broken_rules(&ztoc, case.layer), ["ztoc-entry-xattr"]);
+}
+
+#[test]
+fn a_wrong_number_is_shown_with_the_right_one() {
+    let shown = |change: fn(&mut FileMetadata)| {
+        let (case, mut ztoc) = recorded("gzip-9");
+        change(file(&mut ztoc));
+        findings(&ztoc, case.layer)[0].to_string()
+    };
+    let text = shown(|entry| entry.mode = 0o4711);
+    assert!(text.ends_with(": 0o4711, expected 0o755"), "{text}");
+    let text = shown(|entry| entry.uid = 4711);
+    assert!(text.ends_with(": 4711, expected 1000"), "{text}");
+}
+
 #[test]
 fn swapped_missing_and_invented_entries_are_found() {
     let swap_names = |ztoc: &mut Ztoc| {
@@ -292,6 +338,19 @@ fn wrong_sizes_are_found() {
     );
     // Only a block of the end of the archive is left out, which is not an entry.
     assert_note(|ztoc| ztoc.uncompressed_archive_size -= 512, "ztoc-tar-end");
+    let end_of_contents = |ztoc: &Ztoc| {
+        let ends = ztoc
+            .toc
+            .iter()
+            .filter(|entry| entry.entry_type == EntryType::Regular)
+            .map(|entry| entry.uncompressed_offset + entry.uncompressed_size.cast_unsigned());
+        ends.max().expect("a file")
+    };
+    let cut_at_end = |ztoc: &mut Ztoc| ztoc.uncompressed_archive_size = end_of_contents(ztoc);
+    assert_note(cut_at_end, "ztoc-tar-end");
+    let cut_before_end =
+        |ztoc: &mut Ztoc| ztoc.uncompressed_archive_size = end_of_contents(ztoc) - 1;
+    assert_found(cut_before_end, &["ztoc-tar-size"]);
 }
 
 #[test]
