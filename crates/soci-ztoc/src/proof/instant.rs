@@ -122,14 +122,15 @@ mod tests {
         assert!(is_same_time("", ""));
     }
 
-    /// What would be the same instant if a part could be carried into the next.
+    /// What would be the same instant if parts could have a sign, or be carried into the next.
     #[test]
-    fn parts_out_of_range_are_no_time() {
+    fn parts_of_other_forms_are_no_time() {
         for (time, other) in [
             ("2024-01-01T10:00:00Z", "2023-13-01T10:00:00Z"),
             ("2023-12-01T10:00:00Z", "2024-00-01T10:00:00Z"),
             ("2024-01-01T10:00:00Z", "2023-12-32T10:00:00Z"),
             ("2023-11-30T10:00:00Z", "2023-12-00T10:00:00Z"),
+            ("2023-11-04T10:00:00Z", "2023-11-+4T10:00:00Z"),
             ("2023-11-15T00:00:00Z", "2023-11-14T24:00:00Z"),
             ("2023-11-14T11:00:00Z", "2023-11-14T10:60:00Z"),
             ("2023-11-14T10:01:00Z", "2023-11-14T10:00:60Z"),

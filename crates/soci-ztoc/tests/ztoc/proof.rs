@@ -202,6 +202,17 @@ fn a_checkpoint_within_a_block_is_found() {
     }
 }
 
+/// No block starts there or later, so that only the end of the layer shows it.
+#[test]
+fn a_checkpoint_after_the_last_block_start_is_found() {
+    let (case, mut ztoc) = recorded("gzip-9");
+    let last = ztoc.compression_info.span_digests.len() - 1;
+    let end = case.layer.len() as u64 - 8;
+    checkpoint(&mut ztoc, last)[..8].copy_from_slice(&end.to_le_bytes());
+    let rules = broken_rules(&ztoc, case.layer);
+    assert!(rules.contains(&"ztoc-span-start"), "{rules:?}");
+}
+
 #[test]
 fn a_wrong_uncompressed_offset_of_a_checkpoint_is_found() {
     assert_found(|ztoc| checkpoint(ztoc, 1)[8] ^= 1, &["ztoc-span-offset"]);
