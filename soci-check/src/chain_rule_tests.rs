@@ -18,10 +18,15 @@ const FOREIGN: [&str; 2] = [
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 ];
 
+/// Returns what a tag of an image names, with its descriptor.
+fn resolve(fixture: &Fixture, tag: &str) -> (Descriptor, Vec<u8>) {
+    let selected = Selector::Name(tag.to_owned());
+    fixture.image.resolve(&selected).expect("a tag")
+}
+
 /// Adds so many SOCI indexes of version 1 to the image `app:v1`, each by another tool.
 fn add_version_1(fixture: &mut Fixture, count: usize) {
-    let selected = Selector::Name("v1".to_owned());
-    let (original, _) = fixture.image.resolve(&selected).expect("a tag");
+    let (original, _) = resolve(fixture, "v1");
     for number in 0..count {
         let tool = format!("tool {number}");
         let index = soci_index_v1(&fixture.ztocs, &original, &tool);
@@ -59,8 +64,7 @@ fn a_soci_index_that_no_image_index_lists_is_a_warning() {
     let manifest = manifest.expect("a manifest").expect("a manifest");
     fixture.image.add_tag("single", OCI_MANIFEST, &manifest);
     // It counts as converted, so that another tag is not recommended.
-    let selected = Selector::Name("v1-soci".to_owned());
-    let (_, root) = fixture.image.resolve(&selected).expect("a tag");
+    let (_, root) = resolve(&fixture, "v1-soci");
     fixture.image.add_tag("single-soci", OCI_INDEX, &root);
     let check = fixture.check("single");
     assert_warning(&check, "soci-index-unlisted");
@@ -107,8 +111,7 @@ fn a_damaged_manifest_is_found() {
 /// Gives the image `app:v1` another configuration. Its converted image is removed.
 fn replace_config(fixture: &mut Fixture, config: &Descriptor) {
     fixture.image.remove_blob(fixture.root.digest);
-    let selected = Selector::Name("v1".to_owned());
-    let (_, manifest) = fixture.image.resolve(&selected).expect("a tag");
+    let (_, manifest) = resolve(fixture, "v1");
     let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     manifest["config"]["digest"] = config.digest.to_string().into();
     manifest["config"]["size"] = config.size.into();
@@ -151,8 +154,7 @@ fn an_artifact_among_the_manifests_is_no_image() {
     let mut fixture = Fixture::new(&Edits::default());
     let artifact = artifact.to_string().into_bytes();
     let artifact = fixture.image.add_blob(OCI_MANIFEST, &artifact);
-    let selected = Selector::Name("v1-soci".to_owned());
-    let (_, root) = fixture.image.resolve(&selected).expect("a tag");
+    let (_, root) = resolve(&fixture, "v1-soci");
     let mut root: Value = serde_json::from_slice(&root).expect("JSON");
     let entries = root["manifests"].as_array_mut().expect("manifests");
     entries.push(serde_json::to_value(&artifact).expect("a descriptor"));

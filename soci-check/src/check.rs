@@ -13,6 +13,7 @@ use soci_document::{
 use soci_transport::Source;
 
 use crate::check::named::NamedImage;
+use crate::check::pushed::parse_destination;
 use crate::checker::Checker;
 use crate::report::format_report;
 
@@ -33,7 +34,7 @@ impl Checker {
     /// Returns the work of checking the image of a document.
     pub(crate) fn prepare_document(&self, document: Document) -> Result<Work<'_>, Failure> {
         let pushed = document.push.as_ref().filter(|push| !push.dry_run);
-        let destination = pushed.and_then(|push| push.repository.parse::<ImageReference>().ok());
+        let destination = pushed.and_then(|push| parse_destination(push).ok());
         let checked = destination.as_ref().unwrap_or(&document.image).reference();
         let checked = checked.clone();
         self.session.claim_password_for(&checked)?;

@@ -199,16 +199,29 @@ fn found(entry: &LayerBlob, rule: &'static Rule, what: &str) -> Found {
 
 /// Reads and decodes a ztoc.
 fn read_ztoc(place: &Place, entry: &LayerBlob) -> Result<Result<PackedZtoc, Found>, Failure> {
-    if entry.blob.size > MAX_ZTOC {
-        let what = format!("{} bytes, expected at most {MAX_ZTOC}", entry.blob.size);
-        return Ok(Err(found(entry, rules::TOO_LARGE, &what)));
+    let bytes = match read_listed(place, entry, (MAX_ZTOC, rules::TOO_LARGE), found)? {
+        Ok(bytes) => bytes,
+        Err(found) => return Ok(Err(found)),
+    };
+    // The buffer becomes the list of checkpoints, so that these are in memory once.
+    let decoded = PackedZtoc::decode(bytes);
+    Ok(decoded.map_err(|error| found(entry, rules::MALFORMED, &error.to_string())))
+}
+
+/// Reads a blob that a SOCI index lists for a layer. A larger one than the limit, in bytes, is not
+/// read, and breaks the rule beside it. `found` describes what is wrong.
+fn read_listed(
+    place: &Place,
+    entry: &LayerBlob,
+    (limit, too_large): (u64, &'static Rule),
+    found: impl Fn(&LayerBlob, &'static Rule, &str) -> Found,
+) -> Result<Result<Vec<u8>, Found>, Failure> {
+    if entry.blob.size > limit {
+        let what = format!("{} bytes, expected at most {limit}", entry.blob.size);
+        return Ok(Err(found(entry, too_large, &what)));
     }
-    Ok(match place.read_blob(&entry.blob, MAX_ZTOC)? {
-        Fetched::Found(bytes) => {
-            // The buffer becomes the list of checkpoints, so that these are in memory once.
-            let decoded = PackedZtoc::decode(bytes);
-            decoded.map_err(|error| found(entry, rules::MALFORMED, &error.to_string()))
-        }
+    Ok(match place.read_blob(&entry.blob, limit)? {
+        Fetched::Found(bytes) => Ok(bytes),
         Fetched::Missing => Err(found(entry, rules::MISSING, "does not exist")),
         Fetched::Damaged(how) => Err(found(entry, rules::DAMAGED, &how)),
     })
@@ -303,19 +316,13 @@ fn check_prefetch(
 
 /// Reads a prefetch list.
 fn read_prefetch(place: &Place, entry: &LayerBlob) -> Result<Result<PrefetchList, Found>, Failure> {
-    let found = |rule, what: &str| found_in_prefetch(entry, rule, what);
-    if entry.blob.size > MAX_PREFETCH {
-        let what = format!("{} bytes, expected at most {MAX_PREFETCH}", entry.blob.size);
-        return Ok(Err(found(rules::PREFETCH, &what)));
-    }
-    Ok(match place.read_blob(&entry.blob, MAX_PREFETCH)? {
-        Fetched::Found(bytes) => {
-            let list = serde_json::from_slice::<PrefetchList>(&bytes);
-            list.map_err(|error| found(rules::PREFETCH, &error.to_string()))
-        }
-        Fetched::Missing => Err(found(rules::MISSING, "does not exist")),
-        Fetched::Damaged(how) => Err(found(rules::DAMAGED, &how)),
-    })
+    let found = found_in_prefetch;
+    let bytes = match read_listed(place, entry, (MAX_PREFETCH, rules::PREFETCH), found)? {
+        Ok(bytes) => bytes,
+        Err(found) => return Ok(Err(found)),
+    };
+    let list = serde_json::from_slice::<PrefetchList>(&bytes);
+    Ok(list.map_err(|error| found(entry, rules::PREFETCH, &error.to_string())))
 }
 
 fn found_in_prefetch(entry: &LayerBlob, rule: &'static Rule, what: &str) -> Found {

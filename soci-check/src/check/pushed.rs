@@ -22,10 +22,7 @@ impl Checker {
         push: &Push,
         progress: &Progress,
     ) -> Result<Check, Failure> {
-        let repository: ImageReference = push.repository.parse().map_err(|error| {
-            Failure::new(Exit::BadData, error)
-                .context(format!("the destination `{}` of the push", push.repository))
-        })?;
+        let repository = parse_destination(push)?;
         let source = Source::open(&self.session, repository.reference())?;
         let place = Place::Source(source.clone());
         let mut findings = Findings::default();
@@ -78,6 +75,15 @@ impl Checker {
         let resources = self.resources(Some(&source), document.image.as_str(), progress);
         examination.run(&resources, findings)
     }
+}
+
+/// Returns the destination of a push.
+pub(super) fn parse_destination(push: &Push) -> Result<ImageReference, Failure> {
+    let destination = &push.repository;
+    destination.parse().map_err(|error| {
+        let context = format!("the destination `{destination}` of the push");
+        Failure::new(Exit::BadData, error).context(context)
+    })
 }
 
 /// Checks that each tag that was pushed names what was pushed.

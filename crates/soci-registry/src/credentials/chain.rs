@@ -272,4 +272,4 @@ fn unusable_file(error: &ConfigurationError) -> Answer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,14 +1,11 @@
 //! What messages say about the sources that were tried.
 
 use super::*;
+use crate::credentials::chain::tests::chain;
 use crate::credentials::environment::Environment;
-use crate::options::ClientOptions;
 
 fn notes() -> Notes {
-    let (options, environment) = (ClientOptions::default(), Environment::default());
-    let owner = Arc::default();
-    let chain = CredentialChain::new("r.example", &options, environment, owner, None);
-    Notes::new(&chain, Arc::default())
+    Notes::new(&chain(Environment::default(), None), Arc::default())
 }
 
 fn failed(kind: ProblemKind, hint: &str) -> Note {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 use super::*;
+use crate::credentials::chain::tests::chain;
 use crate::credentials::environment::Environment;
-use crate::credentials::password_registry::PasswordRegistry;
 use crate::error::Refusal;
-use crate::options::ClientOptions;
 use crate::secret::Secret;
 
 /// The positions of the sources: a file with an entry and without helpers, the variables, and none.
@@ -34,10 +33,7 @@ impl Tried {
             password: Some(Secret::new("canary".to_owned())),
             ..Environment::default()
         };
-        let owner = PasswordRegistry::default();
-        owner.claim("r.example");
-        let (options, owner) = (ClientOptions::default(), Arc::new(owner));
-        let chain = CredentialChain::new("r.example", &options, environment, owner, None);
+        let chain = chain(environment, Some("r.example"));
         Self {
             notes: Notes::new(&chain, Arc::default()),
             sources: Sources::new(chain),

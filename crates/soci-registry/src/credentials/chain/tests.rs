@@ -8,7 +8,7 @@ use super::*;
 use crate::secret::Secret;
 
 /// The sources of `r.example`. User name and password are for `owner`, if it is known.
-fn chain(environment: Environment, owner: Option<&str>) -> CredentialChain {
+pub(crate) fn chain(environment: Environment, owner: Option<&str>) -> CredentialChain {
     let password_registry = PasswordRegistry::default();
     if let Some(owner) = owner {
         password_registry.claim(owner);
