@@ -1,6 +1,6 @@
 //! Forms of tar header fields that none of the recorded layers has.
 
-use soci_ztoc::{Compression, FileMetadata, ScanError, TarFault, build};
+use soci_ztoc::{Compression, FileMetadata, ScanError, TarFault, Xattr, build};
 
 use crate::support::TOOL;
 use crate::vectors::one_file_tar;
@@ -8,11 +8,16 @@ use crate::vectors::one_file_tar;
 /// Returns a tar of one file in which the header field at offset `at` is changed.
 pub(crate) fn tar_with_field(at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut tar = one_file_tar();
+    set_field(&mut tar, at, bytes);
+    tar
+}
+
+/// Changes the field at offset `at` of the first header, and the checksum.
+fn set_field(tar: &mut [u8], at: usize, bytes: &[u8]) {
     tar[at..at + bytes.len()].copy_from_slice(bytes);
     tar[148..156].fill(b' ');
     let sum: u32 = tar[..512].iter().map(|&byte| u32::from(byte)).sum();
     tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    tar
 }
 
 /// Returns the only entry of a tar.
@@ -74,6 +79,27 @@ fn modification_times_become_rfc_3339_text() {
     assert_eq!(seconds(i64::MIN), text(""));
 }
 
+/// star keeps two times after a name prefix of 131 bytes, where ustar has the end of its prefix.
+#[test]
+fn names_of_star_end_before_its_times() {
+    let mut tar = one_file_tar();
+    set_field(&mut tar, 257, b"ustar\x0000");
+    set_field(&mut tar, 508, b"tar\0");
+    set_field(&mut tar, 345, &[b'p'; 131]);
+    set_field(&mut tar, 476, b"14524770400\x0014524770400\0");
+    let entry = scan_one_entry(&tar).expect("a valid tar");
+    let expected = [&[b'p'; 131][..], b"/a/hello.txt"].concat();
+    assert_eq!(entry.name, expected);
+    set_field(&mut tar, 488, b"no time");
+    let field = "access or change time";
+    let fault = TarFault::Number { field };
+    let offset = 512;
+    assert_eq!(
+        scan_one_entry(&tar),
+        Err(ScanError::TarHeader { offset, fault })
+    );
+}
+
 #[test]
 fn messages_name_the_offset_and_the_fault() {
     let error = scan_with_field(124, b"00000000009\0").expect_err("not a number");
@@ -87,4 +113,83 @@ fn messages_name_the_offset_and_the_fault() {
         error.to_string(),
         "tar entry `a/hello.txt` before uncompressed offset 512 has type `V`, which a ztoc cannot hold"
     );
+}
+
+/// Returns a tar of one file after an extended header with this payload.
+pub(crate) fn tar_with_records(payload: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("records").expect("a short name");
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_size(payload.len() as u64);
+    header.set_cksum();
+    let mut tar = header.as_bytes().to_vec();
+    tar.extend(payload);
+    tar.resize(tar.len().next_multiple_of(512), 0);
+    tar.extend(one_file_tar());
+    tar
+}
+
+/// Scans a tar of one file after an extended header with this payload, and returns its attributes,
+/// or what is wrong with a header.
+fn scan_with_records(payload: &[u8]) -> Result<Vec<Xattr>, TarFault> {
+    match scan_one_entry(&tar_with_records(payload)) {
+        Ok(entry) => Ok(entry.xattrs),
+        Err(ScanError::TarHeader { fault, .. }) => Err(fault),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_shortest_record_has_five_bytes() {
+    let (key, value) = (b"a".to_vec(), Vec::new());
+    assert_eq!(scan_with_records(b"5 a=\n"), Ok(vec![Xattr { key, value }]));
+    for malformed in ["4 =\n", "5 aa\n", "6 a=\n", "4 a=\n"] {
+        let scanned = scan_with_records(malformed.as_bytes());
+        assert_eq!(scanned, Err(TarFault::PaxRecord), "{malformed}");
+    }
+}
+
+#[test]
+fn a_record_has_a_key_and_a_line_end_and_no_nul_in_names() {
+    assert!(scan_with_records(b"8 a=b\0c\n").is_ok());
+    for malformed in [
+        "6 =bc\n",
+        "6 a=bc",
+        "7 a\0=b\n",
+        "10 path=\0\n",
+        "11 uname=\0\n",
+    ] {
+        let scanned = scan_with_records(malformed.as_bytes());
+        assert_eq!(scanned, Err(TarFault::PaxRecord), "{malformed:?}");
+    }
+}
+
+#[test]
+fn an_extended_header_has_at_most_a_mib() {
+    let payload = |value: usize| format!("1048576 a={}\n", "x".repeat(value));
+    let longest = payload((1 << 20) - 11);
+    assert_eq!(longest.len(), 1 << 20);
+    let attributes = scan_with_records(longest.as_bytes()).expect("a record");
+    assert_eq!(attributes[0].value.len(), (1 << 20) - 11);
+    let tar = tar_with_records(payload((1 << 20) - 10).as_bytes());
+    let (offset, limit) = (512 + (1 << 20) + 1, 1 << 20);
+    let part = "an extended header or long name";
+    let expected = ScanError::ExtensionTooLong {
+        offset,
+        part,
+        limit,
+    };
+    assert_eq!(scan_one_entry(&tar), Err(expected));
+}
+
+#[test]
+fn numbers_and_times_in_records_are_checked() {
+    for field in ["uid", "gid", "size", "mtime", "atime", "ctime"] {
+        let scan = |value: &str| {
+            let length = field.len() + value.len() + 5;
+            scan_with_records(format!("{length} {field}={value}\n").as_bytes())
+        };
+        assert!(scan("0005").is_ok(), "{field}");
+        assert_eq!(scan("000x"), Err(TarFault::PaxNumber { field }));
+    }
 }

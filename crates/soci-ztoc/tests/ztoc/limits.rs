@@ -1,8 +1,8 @@
 //! Limits on layers and ztocs, and arguments that are out of range.
 
 use soci_ztoc::{
-    AssembleError, BuildError, Compression, EncodeError, LayerScanner, LimitKind, Limits,
-    ScanError, SpanHasher, Ztoc, build,
+    AssembleError, BuildError, Compression, EncodeError, FileMetadata, LayerScanner, LimitKind,
+    Limits, ScanError, SpanHasher, Ztoc, build,
 };
 
 use soci_testkit::golden;
@@ -25,12 +25,18 @@ fn span_sizes_out_of_range_are_refused() {
     assert_eq!(error_of(Compression::Gzip, too_large - 1), None);
 }
 
-/// Scans a recorded layer with limits, and returns the error.
+/// The span size with which [`scan_with_limits`] scans, in bytes.
+const SPAN: u64 = 8192;
+
+/// Scans a recorded layer with limits, and returns the error that ends it early.
 fn scan_with_limits(limits: Limits) -> Option<ScanError> {
     let case = golden::layer("gzip-9");
-    let mut scanner = LayerScanner::with_limits(Compression::Gzip, 8192, limits).expect("in range");
-    let fed = scanner.feed(case.layer);
-    fed.and_then(|_| scanner.finish()).err()
+    let mut scanner = LayerScanner::with_limits(Compression::Gzip, SPAN, limits).expect("in range");
+    let fed = scanner.feed(case.layer).err();
+    if fed.is_none() {
+        scanner.finish().expect("a layer within the limits");
+    }
+    fed
 }
 
 #[test]
@@ -67,6 +73,65 @@ fn layers_beyond_a_limit_are_refused() {
         let error = scan_with_limits(limits).expect("an exceeded limit");
         assert_eq!(error, ScanError::Limit { what, limit });
     }
+}
+
+#[test]
+fn the_memory_of_the_table_may_reach_its_limit() {
+    let mut scanner = LayerScanner::new(Compression::Gzip, SPAN).expect("in range");
+    scanner
+        .feed(golden::layer("gzip-9").layer)
+        .expect("a layer");
+    let memory = scanner.table_memory();
+    let limits = |table_bytes| Limits {
+        table_bytes,
+        ..Limits::default()
+    };
+    assert_eq!(scan_with_limits(limits(memory)), None);
+    let (what, limit) = (LimitKind::TableBytes, memory - 1);
+    let error = scan_with_limits(limits(limit));
+    assert_eq!(error, Some(ScanError::Limit { what, limit }));
+}
+
+#[test]
+fn the_text_of_the_table_may_reach_its_limit() {
+    let layer = golden::layer("gzip-9").layer;
+    let ztoc = build(layer, Compression::Gzip, SPAN, TOOL).expect("a layer");
+    let text = |entry: &FileMetadata| {
+        let xattrs = entry.xattrs.iter();
+        let xattrs: usize = xattrs.map(|x| x.key.len() + x.value.len()).sum();
+        let texts = [&entry.name, &entry.linkname, &entry.uname, &entry.gname];
+        xattrs + texts.iter().map(|text| text.len()).sum::<usize>()
+    };
+    let text = ztoc.toc.iter().map(text).sum::<usize>() as u64;
+    let limits = |string_bytes| Limits {
+        string_bytes,
+        ..Limits::default()
+    };
+    assert_eq!(scan_with_limits(limits(text)), None);
+    let (what, limit) = (LimitKind::StringBytes, text - 1);
+    let error = scan_with_limits(limits(limit));
+    assert_eq!(error, Some(ScanError::Limit { what, limit }));
+}
+
+/// The estimate counts the table of files and the spans, and never more than they take.
+#[test]
+fn the_size_of_a_ztoc_is_estimated_from_files_and_spans() {
+    let layer = golden::layer("gzip-9").layer;
+    let ztoc = build(layer, Compression::Gzip, SPAN, TOOL).expect("a layer");
+    let checkpoints = ztoc.compression_info.checkpoints.len() as u64;
+    let digests = 80 * ztoc.compression_info.span_digests.len() as u64;
+    let names: usize = ztoc.toc.iter().map(|entry| entry.name.len()).sum();
+    let size = ztoc.encode().expect("less than 1 GiB").len() as u64;
+    let is_refused = |ztoc_bytes| {
+        let limits = Limits {
+            ztoc_bytes,
+            ..Limits::default()
+        };
+        let (what, limit) = (LimitKind::ZtocBytes, ztoc_bytes);
+        scan_with_limits(limits) == Some(ScanError::Limit { what, limit })
+    };
+    assert!(is_refused(checkpoints + digests + names as u64));
+    assert!(!is_refused(size));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod provenance;
 mod random_access;
 mod record;
 mod roundtrip;
+mod sparse;
 mod support;
 mod tar_index;
 mod vectors;

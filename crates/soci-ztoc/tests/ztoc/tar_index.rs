@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _, Write as _};
 
 use flate2::{Compression as Level, write::GzEncoder};
 use soci_testkit::image::noise;
-use soci_ztoc::{Compression, Limits, Needs, ScanError, TarIndex, TarIndexer};
+use soci_ztoc::{Compression, LimitKind, Limits, Needs, ScanError, TarIndex, TarIndexer};
 
 /// The size of a compressed run of zeros in bytes.
 const ZEROS: usize = 16 << 20;
@@ -102,6 +102,44 @@ fn skips_the_contents_of_a_plain_tar() {
             assert!(file[start..].starts_with(content), "{name}");
         }
     }
+}
+
+#[test]
+fn skips_contents_and_padding_in_parts() {
+    let content = noise(1, 1000);
+    let file = tar(&[("a", &content), ("b", &content[..512]), ("c", b"1")]);
+    let mut indexer = TarIndexer::new(Compression::Uncompressed, Limits::default()).expect("one");
+    let header = indexer.feed(&file[..512]);
+    assert_eq!(header, Ok(Needs::SkippedBytes(1024)));
+    // First the contents, then their padding.
+    indexer.skip(1000);
+    indexer.skip(24);
+    let header = indexer.feed(&file[1536..2048]);
+    assert_eq!(header, Ok(Needs::SkippedBytes(512)));
+    indexer.skip(100);
+    indexer.skip(412);
+    assert_eq!(indexer.feed(&file[2560..]), Ok(Needs::Nothing));
+    let index = indexer.finish().expect("an archive");
+    let offsets = index
+        .members
+        .iter()
+        .map(|member| member.uncompressed_offset);
+    assert_eq!(offsets.collect::<Vec<_>>(), [512, 2048, 3072]);
+}
+
+#[test]
+fn refuses_a_tar_whose_table_exceeds_the_limit() {
+    let limits = Limits {
+        ztoc_bytes: 100,
+        ..Limits::default()
+    };
+    let mut indexer = TarIndexer::new(Compression::Uncompressed, limits).expect("an indexer");
+    indexer.feed(&tar(&[("a", b"")])).expect("bytes");
+    let (what, limit) = (LimitKind::ZtocBytes, 100);
+    assert_eq!(
+        indexer.finish().err(),
+        Some(ScanError::Limit { what, limit })
+    );
 }
 
 #[test]

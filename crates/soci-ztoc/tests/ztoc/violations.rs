@@ -1,8 +1,9 @@
 //! The rules of the readers, compared with what the reference's reader does with recorded ztocs.
 
 use soci_testkit::golden::{self, LayerCase};
-use soci_ztoc::{ReaderViolation, Ztoc, build};
+use soci_ztoc::{Compression, ReaderViolation, Ztoc, build};
 
+use crate::headers::tar_with_records;
 use crate::support::{TOOL, compression, reader_violations};
 
 /// Builds the ztoc of a recorded layer and returns the rules it breaks. The recorded ztoc would not
@@ -104,4 +105,18 @@ fn invalid_toc_entries_are_those_without_room_for_their_header() {
         let found = violations.iter().filter(invalid).count();
         assert_eq!(found > 0, !without_room.is_empty(), "`{}`", case.name);
     }
+}
+
+#[test]
+fn an_owner_or_a_group_beyond_32_bits_is_truncated() {
+    let truncated_ids = |record: &[u8]| {
+        let tar = tar_with_records(record);
+        let ztoc = build(&tar, Compression::Uncompressed, 1 << 20, TOOL).expect("a tar");
+        let violations = reader_violations(&ztoc);
+        let truncated = |violation: &&ReaderViolation| short_name(violation) == "truncated id";
+        violations.iter().filter(truncated).count()
+    };
+    assert_eq!(truncated_ids(b"18 uid=4294967295\n"), 0);
+    assert_eq!(truncated_ids(b"18 uid=4294967296\n"), 1);
+    assert_eq!(truncated_ids(b"18 gid=4294967296\n"), 1);
 }
