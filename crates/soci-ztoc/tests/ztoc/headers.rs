@@ -115,6 +115,15 @@ fn messages_name_the_offset_and_the_fault() {
     );
 }
 
+/// Returns what is wrong with a header.
+#[track_caller]
+pub(crate) fn header_fault(error: ScanError) -> TarFault {
+    match error {
+        ScanError::TarHeader { fault, .. } => fault,
+        other => panic!("{other}"),
+    }
+}
+
 /// Returns a tar of one file after an extended header with this payload.
 pub(crate) fn tar_with_records(payload: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
@@ -132,11 +141,8 @@ pub(crate) fn tar_with_records(payload: &[u8]) -> Vec<u8> {
 /// Scans a tar of one file after an extended header with this payload, and returns its attributes,
 /// or what is wrong with a header.
 fn scan_with_records(payload: &[u8]) -> Result<Vec<Xattr>, TarFault> {
-    match scan_one_entry(&tar_with_records(payload)) {
-        Ok(entry) => Ok(entry.xattrs),
-        Err(ScanError::TarHeader { fault, .. }) => Err(fault),
-        Err(other) => panic!("{other}"),
-    }
+    let scanned = scan_one_entry(&tar_with_records(payload));
+    scanned.map(|entry| entry.xattrs).map_err(header_fault)
 }
 
 #[test]

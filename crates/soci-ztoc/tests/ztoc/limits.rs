@@ -75,21 +75,27 @@ fn layers_beyond_a_limit_are_refused() {
     }
 }
 
+/// Asserts that the layer, of which `used` counts against the limit, is accepted with that limit,
+/// and refused with one less.
+#[track_caller]
+fn assert_may_be_reached(what: LimitKind, used: u64, limits: impl Fn(u64) -> Limits) {
+    assert_eq!(scan_with_limits(limits(used)), None);
+    let limit = used - 1;
+    let error = scan_with_limits(limits(limit));
+    assert_eq!(error, Some(ScanError::Limit { what, limit }));
+}
+
 #[test]
 fn the_memory_of_the_table_may_reach_its_limit() {
     let mut scanner = LayerScanner::new(Compression::Gzip, SPAN).expect("in range");
     scanner
         .feed(golden::layer("gzip-9").layer)
         .expect("a layer");
-    let memory = scanner.table_memory();
     let limits = |table_bytes| Limits {
         table_bytes,
         ..Limits::default()
     };
-    assert_eq!(scan_with_limits(limits(memory)), None);
-    let (what, limit) = (LimitKind::TableBytes, memory - 1);
-    let error = scan_with_limits(limits(limit));
-    assert_eq!(error, Some(ScanError::Limit { what, limit }));
+    assert_may_be_reached(LimitKind::TableBytes, scanner.table_memory(), limits);
 }
 
 #[test]
@@ -107,10 +113,7 @@ fn the_text_of_the_table_may_reach_its_limit() {
         string_bytes,
         ..Limits::default()
     };
-    assert_eq!(scan_with_limits(limits(text)), None);
-    let (what, limit) = (LimitKind::StringBytes, text - 1);
-    let error = scan_with_limits(limits(limit));
-    assert_eq!(error, Some(ScanError::Limit { what, limit }));
+    assert_may_be_reached(LimitKind::StringBytes, text, limits);
 }
 
 /// The estimate counts the table of files and the spans, and never more than they take.

@@ -4,7 +4,7 @@
 use soci_ztoc::{EntryType, FileMetadata, ScanError, TarFault};
 use tar::{Builder, EntryType as Kind, Header};
 
-use crate::headers::scan_one_entry;
+use crate::headers::{header_fault, scan_one_entry};
 
 /// The size that the records of these files give, in bytes.
 const SIZE: i64 = 1000;
@@ -50,16 +50,8 @@ fn scan_map_in_contents(map: &str) -> Result<FileMetadata, ScanError> {
 }
 
 #[track_caller]
-fn assert_fault(scanned: Result<FileMetadata, ScanError>, expected: TarFault) {
-    match scanned {
-        Err(ScanError::TarHeader { fault, .. }) => assert_eq!(fault, expected),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[track_caller]
 fn assert_malformed(scanned: Result<FileMetadata, ScanError>) {
-    assert_fault(scanned, TarFault::SparseMap);
+    assert_eq!(scanned.map_err(header_fault), Err(TarFault::SparseMap));
 }
 
 /// Asserts that the contents of the file follow the map, which has `blocks` blocks after the three
@@ -117,27 +109,27 @@ fn a_map_in_records_has_as_many_fragments_as_the_records_tell() {
 /// Format 0.0 has two records for each fragment.
 #[test]
 fn offsets_and_lengths_alternate_in_records() {
+    const AT: &str = "GNU.sparse.offset";
+    const LENGTH: &str = "GNU.sparse.numbytes";
     let scan = |fragments: &[(&str, &str)]| {
-        let size = SIZE.to_string();
-        let count = (fragments.len() / 2).to_string();
-        let file = [("GNU.sparse.size", &size), ("GNU.sparse.numblocks", &count)];
-        let file = file.map(|(key, value)| (key, value.as_str()));
-        let fragments = fragments.iter().map(|&(key, value)| match key {
-            "at" => ("GNU.sparse.offset", value),
-            _ => ("GNU.sparse.numbytes", value),
-        });
-        let records: Vec<_> = file.into_iter().chain(fragments).collect();
+        let (size, count) = (SIZE.to_string(), (fragments.len() / 2).to_string());
+        let file = [
+            ("GNU.sparse.size", size.as_str()),
+            ("GNU.sparse.numblocks", count.as_str()),
+        ];
+        let records = [&file, fragments].concat();
         scan_one_entry(&sparse_tar(Kind::Regular, &records, b""))
     };
-    let entry = scan(&[("at", "0"), ("of", "5"), ("at", "9"), ("of", "5")]);
+    let entry = scan(&[(AT, "0"), (LENGTH, "5"), (AT, "9"), (LENGTH, "5")]);
     assert_eq!(entry.expect("a sparse file").uncompressed_size, SIZE);
     for fragments in [
-        &[("of", "0"), ("at", "5")][..],
-        &[("at", "0"), ("at", "5")],
-        &[("at", "0"), ("of", "5"), ("of", "9"), ("at", "5")],
-        &[("at", "0,5,7"), ("of", "2")],
+        &[(LENGTH, "0"), (AT, "5")][..],
+        &[(AT, "0"), (AT, "5")],
+        &[(AT, "0"), (LENGTH, "5"), (LENGTH, "9"), (AT, "5")],
+        &[(AT, "0,5,7"), (LENGTH, "2")],
     ] {
-        assert_fault(scan(fragments), TarFault::PaxRecord);
+        let scanned = scan(fragments);
+        assert_eq!(scanned.map_err(header_fault), Err(TarFault::PaxRecord));
     }
 }
 
